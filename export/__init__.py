@@ -1,0 +1,1 @@
+"""Spiking networks as integers: what they are, how they run, what they are written as. No torch."""

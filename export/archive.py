@@ -1,0 +1,150 @@
+"""The archive: one safetensors file that holds a network whole, sparse weights stored sparse.
+
+The header's metadata is JSON: the dataclasses of `export.network` by name, arrays by reference. An array with many
+zeros is stored as its non-zero ``values`` and the ``gaps`` between their flat indices (the first counts from -1), in
+the smallest unsigned type that holds them; every other array is stored as it is.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from export import network as model
+from export.errors import ArchiveError, NetworkError
+from export.files import atomic
+from export.network import Array, FloatNetwork, IntegerNetwork, Network
+
+FORMAT = "spikeport network 1"
+LARGEST_ARRAY = 2**32
+"""Bytes; a file that asks for more is refused before anything is allocated."""
+_CLASSES = {
+    cls.__name__: cls
+    for cls in vars(model).values()
+    if dataclasses.is_dataclass(cls) and not cls.__name__.startswith("_") and isinstance(cls, type)
+}
+
+
+def to_bytes(network: Network) -> bytes:
+    """Return the archive as bytes; equal networks give equal bytes."""
+    tensors: dict[str, Array] = {}
+    header = json.dumps(_encode(network, "network", tensors), sort_keys=True)
+    return save(tensors, metadata={"format": FORMAT, "network": header})
+
+
+def write(network: Network, path: Path) -> None:
+    """Write ``network`` to ``path``, whole or not at all."""
+    data = to_bytes(network)
+    with atomic(path) as draft:
+        draft.write_bytes(data)
+
+
+def digest(network: Network) -> str:
+    """Return the SHA-256 of the archive, as hexadecimal."""
+    return hashlib.sha256(to_bytes(network)).hexdigest()
+
+
+def read(path: Path) -> Network:
+    """Read an archive; `ArchiveError` names the file and what is wrong with it."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except FileNotFoundError:
+        raise ArchiveError(f"{path}: no such file") from None
+    except (SafetensorError, OSError, MemoryError, ValueError, TypeError) as error:
+        raise ArchiveError(f"{path}: damaged or not a safetensors file ({error})") from None
+    if metadata.get("format") != FORMAT:
+        raise ArchiveError(f"{path}: format is {metadata.get('format')!r}; expected {FORMAT!r}")
+    try:
+        network = _decode(json.loads(metadata["network"]), tensors)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, NetworkError) as error:
+        raise ArchiveError(f"{path}: damaged network description ({type(error).__name__}: {error})") from None
+    if not isinstance(network, FloatNetwork | IntegerNetwork):
+        raise ArchiveError(f"{path}: holds a {type(network).__name__}; expected a network")
+    return network
+
+
+def read_integer(path: Path) -> IntegerNetwork:
+    """Read an archive that must hold an integer network."""
+    network = read(path)
+    if not isinstance(network, IntegerNetwork):
+        raise ArchiveError(f"{path}: holds a float network; run 'spikeport quantize' on it first")
+    return network
+
+
+def read_float(path: Path) -> FloatNetwork:
+    """Read an archive that must hold a float network."""
+    network = read(path)
+    if not isinstance(network, FloatNetwork):
+        raise ArchiveError(f"{path}: holds an integer network; expected a float one")
+    return network
+
+
+def _encode(value: Any, name: str, tensors: dict[str, Array]) -> Any:
+    if isinstance(value, np.ndarray):
+        return _encode_array(value, name, tensors)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        encoded = {key: _encode(item, f"{name}.{key}", tensors) for key, item in fields.items()}
+        return {"class": type(value).__name__, "fields": encoded}
+    if isinstance(value, tuple):
+        return [_encode(item, f"{name}.{index}", tensors) for index, item in enumerate(value)]
+    if isinstance(value, dict):
+        return {"mapping": {key: _encode(item, f"{name}.{key}", tensors) for key, item in value.items()}}
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def _encode_array(value: Array, name: str, tensors: dict[str, Array]) -> dict[str, Any]:
+    reference = {"array": name, "shape": list(value.shape), "dtype": value.dtype.str}
+    flat = value.reshape(-1)
+    (places,) = np.nonzero(flat)
+    gaps = np.diff(places, prepend=-1)
+    gaps = gaps.astype(np.min_scalar_type(int(gaps.max(initial=0))))
+    if len(places) * (value.itemsize + gaps.itemsize) < value.nbytes:
+        tensors[f"{name}.values"], tensors[f"{name}.gaps"] = flat[places], gaps
+        return {**reference, "sparse": True}
+    tensors[name] = value.copy()
+    return {**reference, "sparse": False}
+
+
+def _decode(value: Any, tensors: dict[str, Array]) -> Any:
+    if isinstance(value, list):
+        return tuple(_decode(item, tensors) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if "array" in value:
+        return _decode_array(value, tensors)
+    if "mapping" in value:
+        return {key: _decode(item, tensors) for key, item in value["mapping"].items()}
+    fields = {key: _decode(item, tensors) for key, item in value["fields"].items()}
+    return _CLASSES[value["class"]](**fields)
+
+
+def _decode_array(reference: dict[str, Any], tensors: dict[str, Array]) -> Array:
+    name, shape, dtype = reference["array"], tuple(reference["shape"]), np.dtype(reference["dtype"])
+    size = math.prod(shape)
+    if dtype.kind not in "iufb" or min(shape, default=1) < 0 or size * dtype.itemsize > LARGEST_ARRAY:
+        raise ValueError(f"array {name} of shape {shape} and type {dtype} is not allowed")
+    if not reference["sparse"]:
+        stored = tensors[name]
+        if stored.shape != shape or stored.dtype != dtype:
+            raise ValueError(f"array {name} is {stored.dtype} {stored.shape}, its description says {dtype} {shape}")
+        return stored
+    values, gaps = tensors[f"{name}.values"], tensors[f"{name}.gaps"]
+    places = np.cumsum(gaps.astype(np.int64)) - 1
+    if gaps.dtype.kind != "u" or values.dtype != dtype or len(places) != len(values):
+        raise ValueError(f"the sparse form of array {name} does not fit its description")
+    if len(places) and (gaps.min() < 1 or places[-1] >= size):
+        raise ValueError(f"the sparse form of array {name} points outside its {size} entries")
+    array = np.zeros(size, dtype)
+    array[places] = values
+    return array.reshape(shape)

@@ -1,0 +1,114 @@
+"""The proof that no register wraps or saturates: intervals that hold for every input the source allows.
+
+Per neuron, with ``W+`` and ``W-`` the positive and negative weights and ``m`` the largest value of a source neuron
+(1 for spikes)::
+
+    a in [W- m, W+ m];   u <- toward_zero(u (4096 - decay_u) / 4096) + 64 a;   v <- decayed(v) + u + bias
+
+taken over the steps of one sample, with the potential at or below the threshold after every step. Every operation
+is monotone, so the ends of the intervals are reached or over-estimated, never missed.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from export.fixed_point import (
+    ACTIVATION_SHIFT,
+    NO_THRESHOLD,
+    POTENTIAL_LIMIT,
+    STATE_LIMIT,
+    THRESHOLD_MAX,
+    Integers,
+    decayed,
+)
+from export.linear import synaptic_sum
+from export.network import Array, Bounds, IntegerNetwork, IntegerNeuron, IntegerPopulation, IntegerProjection, Source
+
+
+def prove(network: IntegerNetwork) -> dict[str, Bounds]:
+    """Return the bounds of every population with neurons."""
+    return {p.name: population_bounds(network, p, network.incoming(p.name)) for p in network.neurons}
+
+
+def violation(neuron: IntegerNeuron, bounds: Bounds) -> float:
+    """Return the largest register use relative to its end; above 1 a register could wrap or saturate."""
+    top = POTENTIAL_LIMIT if neuron.threshold is not None else NO_THRESHOLD << ACTIVATION_SHIFT
+    uses = [bounds.u_max / STATE_LIMIT, -bounds.u_min / (STATE_LIMIT - 1)]
+    uses += [bounds.v_max / top, -bounds.v_min / POTENTIAL_LIMIT]
+    if neuron.threshold is not None:
+        uses.append(float(neuron.threshold.max()) / THRESHOLD_MAX)
+        if neuron.threshold.min() < 0:
+            uses.append(np.inf)
+    return max(uses)
+
+
+def is_safe(network: IntegerNetwork) -> bool:
+    """Return whether the bounds, computed anew, keep every register of ``network`` in range."""
+    bounds = prove(network)
+    neurons = {p.name: p.neuron for p in network.neurons}
+    return all(violation(n, bounds[name]) <= 1 for name, n in neurons.items() if isinstance(n, IntegerNeuron))
+
+
+@dataclass
+class _Intervals:
+    u_low: Integers
+    u_high: Integers
+    v_low: Integers
+    v_high: Integers
+
+
+def population_bounds(
+    network: IntegerNetwork, population: IntegerPopulation, incoming: tuple[IntegerProjection, ...]
+) -> Bounds:
+    """Return the bounds of one population over ``network.steps`` steps; ``network`` names the sources only."""
+    neuron = population.neuron
+    assert isinstance(neuron, IntegerNeuron)
+    low, high = _activation_range(network, population, incoming)
+    zero = np.zeros(population.shape, np.int64)
+    now = _Intervals(zero, zero, zero, zero)
+    ends: list[tuple[int, int, int, int]] = []
+    for _ in range(network.steps):
+        _advance(now, low, high, neuron)
+        ends.append((int(now.u_low.min()), int(now.u_high.max()), int(now.v_low.min()), int(now.v_high.max())))
+        _reset(now, neuron)
+    u_min, u_max, v_min, v_max = zip(*ends, strict=True)
+    return Bounds(u_min=min(0, *u_min), u_max=max(0, *u_max), v_min=min(0, *v_min), v_max=max(0, *v_max))
+
+
+def _advance(now: _Intervals, low: Integers, high: Integers, neuron: IntegerNeuron) -> None:
+    bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
+    now.u_low = decayed(now.u_low, neuron.decay_u) + (low << ACTIVATION_SHIFT)
+    now.u_high = decayed(now.u_high, neuron.decay_u) + (high << ACTIVATION_SHIFT)
+    now.v_low = decayed(now.v_low, neuron.decay_v) + now.u_low + bias
+    now.v_high = decayed(now.v_high, neuron.decay_v) + now.u_high + bias
+
+
+def _reset(now: _Intervals, neuron: IntegerNeuron) -> None:
+    if neuron.threshold is None:
+        return
+    threshold = neuron.threshold.astype(np.int64) << ACTIVATION_SHIFT
+    removed = now.v_high if neuron.reset_by is None else neuron.reset_by.astype(np.int64) << ACTIVATION_SHIFT
+    lowest_after_spike = 0 if neuron.reset_by is None else threshold + 1 - removed
+    fires = now.v_high > threshold
+    now.v_low = np.where(fires, np.minimum(now.v_low, lowest_after_spike), now.v_low)
+    now.v_high = np.where(fires, np.maximum(threshold, now.v_high - removed), now.v_high)
+
+
+def _activation_range(
+    network: IntegerNetwork, population: IntegerPopulation, incoming: tuple[IntegerProjection, ...]
+) -> tuple[Integers, Integers]:
+    low = np.zeros(population.shape, np.int64)
+    high = np.zeros(population.shape, np.int64)
+    for projection in incoming:
+        source = network.population(projection.source)
+        most = source.neuron.levels if isinstance(source.neuron, Source) else 1
+        full: Array = np.full((1, *source.shape), most)
+        low += _driven(projection, np.minimum, full).reshape(low.shape)
+        high += _driven(projection, np.maximum, full).reshape(high.shape)
+    return low, high
+
+
+def _driven(projection: IntegerProjection, part: np.ufunc, full: Array) -> Integers:
+    synapses = replace(projection.synapses, weight=part(projection.synapses.weight, 0))
+    return synaptic_sum(synapses, full) << projection.exponent

@@ -1,0 +1,125 @@
+"""The network in Intel's Lava: stock processes in their own Python 3.10, samples back to back.
+
+`export.lava.worker` says how the network is built; here the job is handed over and its trace read.
+"""
+
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from export.errors import FormatError, WorkerError
+from export.lava import environment, job, supervisor
+from export.network import Array, Convolution, IntegerNetwork, IntegerNeuron, IntegerPopulation, IntegerProjection
+from export.progress import Progress
+from export.stimulus import Stimulus
+from export.trace import Step
+
+BATCH = 100
+INT8_MAX = 127
+
+
+def steps(
+    network: IntegerNetwork,
+    stimulus: Stimulus,
+    *,
+    batch: int = BATCH,
+    limits: supervisor.Limits | None = None,
+) -> Iterator[Step]:
+    """Run all samples in Lava, then yield every step of every batch of at most ``batch`` samples."""
+    check(network)
+    interpreter = environment.python()
+    with tempfile.TemporaryDirectory(prefix="spikeport-lava-") as name:
+        folder = Path(name)
+        job.write(network, stimulus, folder, guarded=True)
+        _run(folder, interpreter, limits or supervisor.Limits())
+        yield from _trace(network, stimulus, folder / "trace", batch)
+
+
+def check(network: IntegerNetwork) -> None:
+    """Refuse, with a `FormatError`, what stock Lava processes cannot do."""
+    network.depths()
+    for population in network.neurons:
+        assert isinstance(population.neuron, IntegerNeuron)
+        _check_neuron(population.name, population.neuron)
+    for projection in network.projections:
+        _check_projection(network, projection)
+
+
+def _check_neuron(name: str, neuron: IntegerNeuron) -> None:
+    if neuron.reset_by is not None:
+        raise FormatError(f"population {name} resets by subtraction; Lava's stock neurons reset to zero")
+    if neuron.decay_u == 0 or neuron.decay_v == 4096:
+        raise FormatError(
+            f"population {name} has decay_u {neuron.decay_u} and decay_v {neuron.decay_v}; "
+            "Lava takes decay_u from 1 and decay_v up to 4095"
+        )
+
+
+def _check_projection(network: IntegerNetwork, projection: IntegerProjection) -> None:
+    label = f"projection {projection.source} -> {projection.target}"
+    if projection.delay:
+        raise FormatError(f"{label} has a delay of {projection.delay}; Lava's stock projections have none")
+    if not isinstance(projection.synapses, Convolution):
+        return
+    synapses = projection.synapses
+    largest = max(*synapses.weight.shape[2:], *synapses.stride, *synapses.padding, *synapses.dilation, synapses.groups)
+    if largest > INT8_MAX:
+        raise FormatError(f"{label}: Lava's Conv holds kernel, stride, padding and groups in 8 bit, found {largest}")
+    if len(network.population(projection.target).shape) != 3:
+        raise FormatError(f"{label}: a convolution needs a target of shape (C, H, W)")
+
+
+def _run(folder: Path, interpreter: Path, limits: supervisor.Limits) -> None:
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "OMP_NUM_THREADS")
+    variables = {key: os.environ[key] for key in kept if key in os.environ}
+    progress, finished = Progress("Lava"), False
+
+    def on_line(line: supervisor.Line) -> None:
+        nonlocal finished
+        finished = finished or bool(line.get("finished"))
+        if "done" in line:
+            progress.update(line["done"], line["total"])
+
+    supervisor.supervise(
+        [str(interpreter), "-m", "export.lava.worker", str(folder)],
+        folder=folder,
+        environment={**variables, "PYTHONPATH": str(folder), "PYTHONUNBUFFERED": "1"},
+        limits=limits,
+        on_line=on_line,
+    )
+    if not finished:
+        raise WorkerError("the worker ended without saying that it finished")
+
+
+def _trace(network: IntegerNetwork, stimulus: Stimulus, folder: Path, batch: int) -> Iterator[Step]:
+    count = len(stimulus) * network.steps
+    spikes = {p.name: _rows(folder / p.name, count, np.uint8, -(-math.prod(p.shape) // 8)) for p in network.spiking}
+    readout = network.readout
+    potentials = _rows(folder / readout.name, count, np.int32, math.prod(readout.shape))
+    for rows in stimulus.batches(batch):
+        for step in range(network.steps):
+            chosen = np.arange(rows.start, rows.stop) * network.steps + step
+            yield Step(
+                rows=rows,
+                step=step,
+                source=stimulus.frame(rows, step),
+                spikes={p.name: _unpacked(spikes[p.name][chosen], p) for p in network.spiking},
+                potentials={readout.name: potentials[chosen].reshape(-1, *readout.shape)},
+            )
+
+
+def _rows(path: Path, count: int, dtype: type, width: int) -> Array:
+    expected = count * width * np.dtype(dtype).itemsize
+    if not path.is_file() or path.stat().st_size != expected:
+        found = path.stat().st_size if path.is_file() else 0
+        raise WorkerError(f"the worker's trace of {path.name} has {found} bytes; expected {expected}")
+    return np.memmap(path, dtype, "r", shape=(count, width))
+
+
+def _unpacked(rows: Array, population: IntegerPopulation) -> Array:
+    bits = np.unpackbits(rows, axis=1, count=math.prod(population.shape))
+    return bits.reshape(-1, *population.shape).astype(bool)

@@ -1,0 +1,42 @@
+"""The exported NIR file, read back with `nir.read` and run in its own float numbers.
+
+Its potentials are the integers times a power of two; they are divided out again, so that a comparison with the
+reference is one of integers.
+"""
+
+import math
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from export.executors import floating
+from export.fixed_point import ACTIVATION_SHIFT
+from export.formats import nir
+from export.network import Array, IntegerNetwork, IntegerNeuron
+from export.passes import lowered
+from export.stimulus import Stimulus
+from export.trace import Step
+
+BATCH = 100
+
+
+def steps(network: IntegerNetwork, stimulus: Stimulus, *, batch: int = BATCH) -> Iterator[Step]:
+    """Write ``network`` to NIR, read it back and yield every step of every batch of at most ``batch`` samples."""
+    with tempfile.TemporaryDirectory(prefix="spikeport-nir-") as folder:
+        path = Path(folder) / "network.nir"
+        nir.write(network, path)
+        restored = lowered(nir.read(path))
+    readout = network.readout
+    assert isinstance(readout.neuron, IntegerNeuron)
+    unit = math.ldexp(nir.unit_of(readout.neuron), -ACTIVATION_SHIFT)
+    for step in floating.steps(restored, stimulus, batch=batch):
+        yield replace(step, potentials={readout.name: _integers(step.potentials[readout.name] / unit)})
+
+
+def _integers(potential: Array) -> Array:
+    """Return the potential as int64 where it is whole, else as it is, so that a difference shows."""
+    whole = potential.astype(np.int64)
+    return whole if np.array_equal(whole, potential) else potential

@@ -1,0 +1,94 @@
+"""The definition of an integer network; every other executor is compared with this file.
+
+One step of a population, all integers, populations in the order of the network::
+
+    a = sum over projections of (W << exponent) s             s of this step, or of ``delay`` steps before
+    u = wrap24(toward_zero(u (4096 - decay_u) / 4096) + 64 a)
+    v = clip(toward_zero(v (4096 - decay_v) / 4096) + u + bias, -(2^23 - 1), 2^23 - 1)
+    s = v > 64 threshold
+    v = 0 where s        or        v = v - 64 reset_by where s
+
+``bias = bias_mantissa << bias_exponent``; ``u = v = 0`` before the first step of a sample. Source: lava-nc 0.10.0,
+fixed-point models of LIFReset, Conv and Dense; subtractive reset is ours.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from export.fixed_point import ACTIVATION_SHIFT, Integers, decayed, saturated_potential, wrapped_current
+from export.linear import synaptic_sum
+from export.network import Array, IntegerNetwork, IntegerNeuron, IntegerPopulation
+from export.stimulus import Stimulus
+from export.trace import Step
+
+BATCH = 100
+
+
+@dataclass
+class State:
+    """Synaptic current and potential of one population, (N, *shape)."""
+
+    u: Integers
+    v: Integers
+
+
+def advance(state: State, activation: Integers, neuron: IntegerNeuron) -> Array:
+    """Advance ``state`` by one step with the synaptic sum ``activation`` and return the spikes."""
+    state.u = wrapped_current(decayed(state.u, neuron.decay_u) + (activation << ACTIVATION_SHIFT))
+    bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
+    state.v = saturated_potential(decayed(state.v, neuron.decay_v) + state.u + bias)
+    if neuron.threshold is None:
+        return np.zeros(state.v.shape, bool)
+    spikes: Array = state.v > (neuron.threshold.astype(np.int64) << ACTIVATION_SHIFT)
+    if neuron.reset_by is None:
+        state.v = np.where(spikes, 0, state.v)
+    else:
+        state.v = state.v - spikes * (neuron.reset_by.astype(np.int64) << ACTIVATION_SHIFT)
+    return spikes
+
+
+def steps(network: IntegerNetwork, stimulus: Stimulus, *, batch: int = BATCH) -> Iterator[Step]:
+    """Run ``network`` and yield every step of every batch of at most ``batch`` samples."""
+    for rows in stimulus.batches(batch):
+        yield from _run(network, stimulus, rows)
+
+
+def _run(network: IntegerNetwork, stimulus: Stimulus, rows: slice) -> Iterator[Step]:
+    count = rows.stop - rows.start
+    states = {p.name: _rest(p, count) for p in network.neurons}
+    reach = 1 + max(projection.delay for projection in network.projections)
+    past: deque[dict[str, Array]] = deque(maxlen=reach)
+    for step in range(stimulus.steps):
+        frame = stimulus.frame(rows, step)
+        past.appendleft({network.source.name: frame})
+        for population in network.neurons:
+            activation = _activation(network, population, past, count)
+            assert isinstance(population.neuron, IntegerNeuron)
+            past[0][population.name] = advance(states[population.name], activation, population.neuron)
+        yield Step(
+            rows=rows,
+            step=step,
+            source=frame,
+            spikes={p.name: past[0][p.name] for p in network.spiking},
+            potentials={network.readout.name: states[network.readout.name].v},
+        )
+
+
+def _rest(population: IntegerPopulation, count: int) -> State:
+    shape = (count, *population.shape)
+    return State(u=np.zeros(shape, np.int64), v=np.zeros(shape, np.int64))
+
+
+def _activation(
+    network: IntegerNetwork, population: IntegerPopulation, past: "deque[dict[str, Array]]", count: int
+) -> Integers:
+    total: Integers = np.zeros((count, *population.shape), np.int64)
+    for projection in network.incoming(population.name):
+        if projection.delay < len(past):
+            spikes = past[projection.delay][projection.source]
+            arriving = synaptic_sum(projection.synapses, spikes) << projection.exponent
+            total += arriving.reshape(total.shape)
+    return total

@@ -1,0 +1,248 @@
+"""NIR, the neuromorphic intermediate representation (Pedersen et al., Nature Communications 2024), version 1.0.8.
+
+One step is one unit of time. A population of hard-reset IF neurons is an `IF` node with r = 1, the readout an `I`
+node with r = 1, so the potential is the sum of what arrived. The numbers are the network's integers times one power
+of two per population, and potentials have 24 bits, hence float32 holds and adds them exactly; spikes have weight 1 and the input carries its integer levels. Thresholds stand
+half a potential unit above the compared value, so that ``>`` and ``>=`` agree. A bias that differs from neuron to
+neuron, which no NIR node holds, is a plane of ones convolved with the map (`_bias_map`).
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+
+from export.errors import FormatError
+from export.files import atomic
+from export.fixed_point import ACTIVATION_SHIFT
+from export.network import (
+    Array,
+    Convolution,
+    Dense,
+    FloatNetwork,
+    FloatNeuron,
+    FloatPopulation,
+    FloatProjection,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Normalization,
+    Source,
+    Stage,
+)
+
+VERSION_KEY = "spikeport"
+HALF_UNIT = 2.0 ** -(ACTIVATION_SHIFT + 1)
+
+
+@dataclass
+class _Graph:
+    nodes: dict[str, Any] = field(default_factory=dict)
+    edges: list[tuple[str, str]] = field(default_factory=list)
+
+    def chain(self, *names: str) -> None:
+        self.edges.extend(zip(names, names[1:], strict=False))
+
+
+def write(network: IntegerNetwork, path: Path) -> None:
+    """Write ``network`` as a NIR file; `FormatError` names what NIR cannot say."""
+    graph = to_graph(network)
+    with atomic(path) as draft:
+        nir.write(draft, graph)
+
+
+def to_graph(network: IntegerNetwork) -> nir.NIRGraph:
+    """Return ``network`` as a NIR graph."""
+    graph = _Graph()
+    source, readout = network.source, network.readout
+    graph.nodes[source.name] = nir.Input({"input": np.array(source.shape)})
+    for population in network.neurons:
+        assert isinstance(population.neuron, IntegerNeuron)
+        _check(population, population.neuron)
+        unit = unit_of(population.neuron)
+        graph.nodes[population.name] = _neuron_node(population, population.neuron, unit)
+        for projection in network.incoming(population.name):
+            _add_projection(graph, network, projection, unit)
+        _add_bias(graph, network, population, population.neuron, unit)
+    graph.nodes["output"] = nir.Output({"output": np.array(readout.shape)})
+    graph.chain(readout.name, "output")
+    assert isinstance(source.neuron, Source)
+    metadata = {VERSION_KEY: 1, "steps": network.steps, "levels": source.neuron.levels}
+    return nir.NIRGraph(graph.nodes, graph.edges, metadata=metadata)
+
+
+def _check(population: IntegerPopulation, neuron: IntegerNeuron) -> None:
+    if neuron.decay_u != 4096 or neuron.decay_v != 0:
+        raise FormatError(
+            f"population {population.name} rounds its decay toward zero at every step, which NIR's continuous "
+            "LIF cannot say; export it to ONNX or Lava instead"
+        )
+    if neuron.reset_by is not None:
+        raise FormatError(f"population {population.name} resets by subtraction, which NIR cannot say")
+
+
+def unit_of(neuron: IntegerNeuron) -> float:
+    """Return the power of two nearest above 1 / scale: what one activation unit is worth in the file."""
+    return float(2.0 ** -math.floor(math.log2(neuron.scale)))
+
+
+def _neuron_node(population: IntegerPopulation, neuron: IntegerNeuron, unit: float) -> nir.NIRNode:
+    rate = np.ones(population.shape, np.float32)
+    if neuron.threshold is None:
+        return nir.I(r=rate)
+    threshold = np.broadcast_to(neuron.threshold + HALF_UNIT, population.shape) * unit
+    return nir.IF(r=rate, v_threshold=threshold.astype(np.float32), v_reset=np.zeros(population.shape, np.float32))
+
+
+def _add_projection(graph: _Graph, network: IntegerNetwork, projection: IntegerProjection, unit: float) -> None:
+    if projection.delay:
+        raise FormatError(f"projection {projection.source} -> {projection.target} has a delay; NIR export has none yet")
+    shape = network.population(projection.source).shape
+    weight = (projection.synapses.weight * (unit * 2.0**projection.exponent)).astype(np.float32)
+    name = f"{projection.source}_to_{projection.target}"
+    if isinstance(projection.synapses, Convolution):
+        graph.nodes[name] = _convolution(replace(projection.synapses, weight=weight), shape)
+        graph.chain(projection.source, name, projection.target)
+        return
+    graph.nodes[name] = nir.Linear(weight)
+    if len(shape) == 1:
+        graph.chain(projection.source, name, projection.target)
+        return
+    flatten = f"{name}_flatten"
+    graph.nodes[flatten] = nir.Flatten({"input": np.array(shape)}, start_dim=0, end_dim=-1)
+    graph.chain(projection.source, flatten, name, projection.target)
+
+
+def _convolution(synapses: Convolution, shape: tuple[int, ...], bias: Array | None = None) -> nir.Conv2d:
+    return nir.Conv2d(
+        input_shape=(int(shape[1]), int(shape[2])),
+        weight=np.asarray(synapses.weight),
+        stride=synapses.stride,
+        padding=synapses.padding,
+        dilation=synapses.dilation,
+        groups=synapses.groups,
+        bias=np.zeros(synapses.weight.shape[0], np.float32) if bias is None else bias,
+    )
+
+
+def _add_bias(
+    graph: _Graph, network: IntegerNetwork, population: IntegerPopulation, neuron: IntegerNeuron, unit: float
+) -> None:
+    """Put the bias into a node in front of the population, or into a constant plane where it is a map."""
+    bias = np.ldexp(neuron.bias_mantissa.astype(np.float64), neuron.bias_exponent - ACTIVATION_SHIFT) * unit
+    if not bias.any():
+        return
+    bias = np.broadcast_to(bias, population.shape)
+    first = network.incoming(population.name)[0]
+    name = f"{first.source}_to_{first.target}"
+    node = graph.nodes[name]
+    if isinstance(node, nir.Linear):
+        graph.nodes[name] = nir.Affine(node.weight, bias.astype(np.float32))
+    elif np.all(bias == bias[:, :1, :1]):
+        node.bias = bias[:, 0, 0].astype(np.float32)
+    else:
+        _bias_map(graph, network.source, population, bias.astype(np.float32))
+
+
+def _bias_map(graph: _Graph, source: IntegerPopulation, population: IntegerPopulation, bias: Array) -> None:
+    """Add nodes that give ``bias`` at every step: pool the input to one pixel, ignore it, convolve a one.
+
+    The kernel is the map turned by 180 degrees, padded so that the single one meets each entry once.
+    """
+    channels, height, width = source.shape
+    names = [f"{population.name}_bias_{part}" for part in ("pool", "one", "map")]
+    window = np.array((height, width))
+    graph.nodes[names[0]] = nir.SumPool2d(kernel_size=window, stride=window, padding=np.array((0, 0)))
+    one = Convolution(weight=np.zeros((1, channels, 1, 1), np.float32))
+    graph.nodes[names[1]] = _convolution(one, (channels, 1, 1), np.ones(1, np.float32))
+    plane = Convolution(weight=bias[:, None, ::-1, ::-1], padding=(bias.shape[1] - 1, bias.shape[2] - 1))
+    graph.nodes[names[2]] = _convolution(plane, (1, 1, 1))
+    graph.chain(source.name, *names, population.name)
+
+
+def read(path: Path) -> FloatNetwork:
+    """Read a NIR file that spikeport wrote, with `nir.read`, as a float network in the file's numbers."""
+    try:
+        graph = nir.read(path)
+    except Exception as error:  # noqa: BLE001 - the reader lets errors of every kind through
+        raise FormatError(f"{path}: not a NIR file that nir {nir.version} can read ({error})") from None
+    if VERSION_KEY not in graph.metadata:
+        raise FormatError(f"{path}: written by another tool; expected a NIR file from spikeport")
+    return _to_network(graph)
+
+
+def _to_network(graph: nir.NIRGraph) -> FloatNetwork:
+    kinds = (nir.IF, nir.I)
+    (source,) = (name for name, node in graph.nodes.items() if isinstance(node, nir.Input))
+    shape = tuple(int(side) for side in graph.nodes[source].input_type["input"])
+    populations = [
+        FloatPopulation(name=source, shape=shape, neuron=Source(levels=int(graph.metadata["levels"]), unit=1.0))
+    ]
+    projections = []
+    for name, node in graph.nodes.items():
+        if isinstance(node, kinds):
+            populations.append(FloatPopulation(name=name, shape=node.r.shape, neuron=_neuron(node)))
+            chains = _chains(graph, name)
+            projections += [FloatProjection(source=chain[0], target=name, stages=_stages(graph, chain)) for chain in chains]
+    return FloatNetwork(
+        populations=tuple(populations), projections=tuple(projections), steps=int(graph.metadata["steps"])
+    )
+
+
+def _neuron(node: nir.IF | nir.I) -> FloatNeuron:
+    if isinstance(node, nir.I):
+        return FloatNeuron(threshold=None)
+    return FloatNeuron(threshold=node.v_threshold.astype(np.float64), inclusive=False)
+
+
+def _chains(graph: nir.NIRGraph, target: str) -> list[list[str]]:
+    """Return the node names from each population that feeds ``target`` up to it, without ``target``."""
+    chains = []
+    for start, end in graph.edges:
+        if end == target:
+            chain = [start]
+            while not isinstance(graph.nodes[chain[0]], nir.Input | nir.IF | nir.I):
+                chain.insert(0, next(edge[0] for edge in graph.edges if edge[1] == chain[0]))
+            chains.append(chain)
+    return chains
+
+
+def _stages(graph: nir.NIRGraph, chain: list[str]) -> tuple[Stage, ...]:
+    stages: list[Stage] = []
+    for name in chain[1:]:
+        stages += _stage(graph.nodes[name], graph.nodes[chain[0]])
+    return tuple(stages)
+
+
+def _stage(node: nir.NIRNode, source: nir.NIRNode) -> list[Stage]:
+    if isinstance(node, nir.Conv2d):
+        synapses = Convolution(
+            weight=node.weight.astype(np.float64),
+            stride=_pair(node.stride),
+            padding=_pair(node.padding),
+            dilation=_pair(node.dilation),
+            groups=int(node.groups),
+        )
+        return [synapses, Normalization(scale=np.ones(len(node.bias)), shift=node.bias.astype(np.float64))]
+    if isinstance(node, nir.SumPool2d):
+        return [_sum_pooling(node, int(source.output_type["output"][0]))]
+    if isinstance(node, nir.Flatten):
+        return []
+    dense = Dense(weight=node.weight.astype(np.float64))
+    if isinstance(node, nir.Affine):
+        return [dense, Normalization(scale=np.ones(len(node.bias)), shift=node.bias.astype(np.float64))]
+    return [dense]
+
+
+def _sum_pooling(node: nir.SumPool2d, channels: int) -> Convolution:
+    window = _pair(node.kernel_size)
+    return Convolution(weight=np.ones((channels, 1, *window)), stride=window, groups=channels)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    first, second = np.broadcast_to(np.asarray(value), 2)
+    return int(first), int(second)

@@ -1,0 +1,248 @@
+"""ONNX: one stateful integer model of standard operators (opset 21), exact in every runtime.
+
+Inputs: ``input`` uint8 (T, N, *shape) and the state of every population, ``v_NAME`` int32 (N, *shape) and, where the
+synaptic current has memory, ``u_NAME``; zeros start a sample. Outputs: ``spikes_NAME`` uint8 (T, N, *shape) of every
+population that fires, ``potential_NAME`` int32 (T, N, *shape) of the readout, and the states after the last step as
+``v_NAME_out`` and ``u_NAME_out``, so that a stream can be cut anywhere. T and N are dynamic.
+
+Graded input is split into ``2 (x >> 1) + (x & 1)``: on processors without VNNI a product of 8-bit pairs saturates at
+16 bits, which halves (at most 127) cannot reach.
+"""
+
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from export import bounds
+from export.errors import FormatError
+from export.files import atomic
+from export.fixed_point import ACTIVATION_SHIFT, DECAY_SHIFT
+from export.network import (
+    Array,
+    Convolution,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+)
+
+OPSET, IR_VERSION = 21, 10
+U8, I32, I64 = TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64
+
+
+@dataclass
+class _Body:
+    """The graph of one step while it grows; constants live outside, in the main graph."""
+
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: dict[str, Array] = field(default_factory=dict)
+    _count: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def add(self, operator: str, *inputs: str, to: str = "", **attributes: Any) -> str:
+        """Append a node and return the name of its output."""
+        output = to or f"{operator.lower()}_{next(self._count)}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
+        return output
+
+    def cast(self, value: str, kind: int, to: str = "") -> str:
+        """Append a change of type; its attribute shares the name of our argument."""
+        output = to or f"cast_{next(self._count)}"
+        self.nodes.append(helper.make_node("Cast", [value], [output], to=kind))
+        return output
+
+    def constant(self, name: str, value: Array) -> str:
+        """Keep ``value`` as an initialiser and return its name."""
+        self.constants[name] = value
+        return name
+
+    def scaled(self, value: str, factor: int) -> str:
+        """Multiply an int32 tensor by a whole number."""
+        if factor == 1:
+            return value
+        return self.add("Mul", value, self.constant(f"times_{factor}", np.array(factor, np.int32)))
+
+
+def write(network: IntegerNetwork, path: Path) -> None:
+    """Write ``network`` as an ONNX model; `FormatError` names what this form cannot say."""
+    model = to_model(network)
+    with atomic(path) as draft:
+        onnx.save(model, draft)
+
+
+def to_model(network: IntegerNetwork) -> onnx.ModelProto:
+    """Return ``network`` as an ONNX model that the full checker accepts."""
+    _check(network)
+    body = _Body()
+    for population in network.neurons:
+        _population(body, network, population)
+    model = helper.make_model(
+        _main_graph(network, body),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="spikeport",
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _check(network: IntegerNetwork) -> None:
+    if not bounds.is_safe(network):
+        raise FormatError(
+            "the ONNX model neither wraps nor saturates, and this network is not proven to stay in its registers; "
+            "quantize it again without forcing the scale"
+        )
+    for projection in network.projections:
+        if projection.delay:
+            raise FormatError(f"projection {projection.source} -> {projection.target}: ONNX export has no delays yet")
+    assert isinstance(network.source.neuron, Source)
+    if network.source.neuron.levels > 255:
+        raise FormatError(f"the source has {network.source.neuron.levels} levels; ONNX integer operators take 255")
+
+
+def states(network: IntegerNetwork) -> list[tuple[str, IntegerPopulation]]:
+    """Return the names of the state tensors with their populations, in the order of the model's inputs."""
+    found = []
+    for population in network.neurons:
+        if _has_current(population):
+            found.append((f"u_{population.name}", population))
+        found.append((f"v_{population.name}", population))
+    return found
+
+
+def records(network: IntegerNetwork) -> list[tuple[str, IntegerPopulation]]:
+    """Return the names of what the model puts out at every step, with their populations."""
+    named = [(f"spikes_{population.name}", population) for population in network.spiking]
+    return [*named, (f"potential_{network.readout.name}", network.readout)]
+
+
+def _has_current(population: IntegerPopulation) -> bool:
+    assert isinstance(population.neuron, IntegerNeuron)
+    return population.neuron.decay_u != 2**DECAY_SHIFT
+
+
+def _population(body: _Body, network: IntegerNetwork, population: IntegerPopulation) -> None:
+    neuron, name = population.neuron, population.name
+    assert isinstance(neuron, IntegerNeuron)
+    arriving = [_synaptic_sum(body, network, projection) for projection in network.incoming(name)]
+    current = body.scaled(_sum(body, arriving), 1 << ACTIVATION_SHIFT)
+    current = body.add("Reshape", current, body.constant(f"shape_{name}", np.array((-1, *population.shape), np.int64)))
+    if _has_current(population):
+        decayed = _decayed(body, f"u_{name}", neuron.decay_u)
+        current = body.add("Add", decayed, current, to=f"u_{name}_next")
+    potential = body.add("Add", _decayed(body, f"v_{name}", neuron.decay_v), current)
+    if neuron.bias_mantissa.any():
+        bias = neuron.bias_mantissa.astype(np.int32) << neuron.bias_exponent
+        potential = body.add("Add", potential, body.constant(f"bias_{name}", _batched(bias)))
+    _fire(body, name, neuron, potential)
+
+
+def _fire(body: _Body, name: str, neuron: IntegerNeuron, potential: str) -> None:
+    if neuron.threshold is None:
+        body.add("Identity", potential, to=f"v_{name}_next")
+        body.add("Identity", potential, to=f"potential_{name}_step")
+        return
+    threshold = body.constant(f"threshold_{name}", _batched(neuron.threshold << ACTIVATION_SHIFT))
+    fired = body.add("Greater", potential, threshold)
+    body.cast(fired, U8, to=f"spikes_{name}_step")
+    if neuron.reset_by is None:
+        after = body.constant("zero", np.zeros((), np.int32))
+    else:
+        step = body.constant(f"reset_{name}", _batched(neuron.reset_by << ACTIVATION_SHIFT))
+        after = body.add("Sub", potential, step)
+    body.add("Where", fired, after, potential, to=f"v_{name}_next")
+
+
+def _decayed(body: _Body, state: str, decay: int) -> str:
+    """Multiply in 64 bit and divide; integer division truncates toward zero."""
+    if decay == 0:
+        return state
+    kept = body.constant(f"keep_{decay}", np.array(2**DECAY_SHIFT - decay, np.int64))
+    unity = body.constant("unity", np.array(2**DECAY_SHIFT, np.int64))
+    wide = body.cast(state, I64)
+    narrow = body.add("Div", body.add("Mul", wide, kept), unity)
+    return body.cast(narrow, I32)
+
+
+def _synaptic_sum(body: _Body, network: IntegerNetwork, projection: IntegerProjection) -> str:
+    source = network.population(projection.source)
+    if not isinstance(source.neuron, Source):
+        total = _product(body, projection, f"spikes_{source.name}_step")
+    elif source.neuron.levels == 1:
+        total = _product(body, projection, "frame")
+    else:
+        one = body.constant("one", np.ones((), np.uint8))
+        halves = _product(body, projection, body.add("BitShift", "frame", one, direction="RIGHT"))
+        rest = _product(body, projection, body.add("BitwiseAnd", "frame", one))
+        total = body.add("Add", body.scaled(halves, 2), rest)
+    return body.scaled(total, 2**projection.exponent)
+
+
+def _product(body: _Body, projection: IntegerProjection, spikes: str) -> str:
+    name = f"weight_{projection.source}_to_{projection.target}"
+    synapses = projection.synapses
+    if isinstance(synapses, Convolution):
+        weight = body.constant(name, synapses.weight)
+        (top, left), groups = synapses.padding, synapses.groups
+        geometry = {"strides": synapses.stride, "dilations": synapses.dilation, "group": groups}
+        return body.add("ConvInteger", spikes, weight, pads=(top, left, top, left), **geometry)
+    flat = body.add("Flatten", spikes, axis=1)
+    return body.add("MatMulInteger", flat, body.constant(name, np.ascontiguousarray(synapses.weight.T)))
+
+
+def _sum(body: _Body, terms: list[str]) -> str:
+    total = terms[0]
+    for term in terms[1:]:
+        total = body.add("Add", total, term)
+    return total
+
+
+def _batched(value: Array) -> Array:
+    """Put a batch axis before a neuron parameter."""
+    return np.asarray(value, np.int32)[None] if value.ndim else np.asarray(value, np.int32)
+
+
+def _main_graph(network: IntegerNetwork, body: _Body) -> onnx.GraphProto:
+    source = network.source
+    state, record = states(network), records(network)
+    inner = helper.make_graph(
+        body.nodes,
+        "step",
+        [*(_info(name, I32, "N", p) for name, p in state), _info("frame", U8, "N", source)],
+        [
+            *(_info(f"{name}_next", I32, "N", p) for name, p in state),
+            *(_info(f"{name}_step", _kind(name), "N", p) for name, p in record),
+        ],
+    )
+    scan = helper.make_node(
+        "Scan",
+        [*(name for name, _ in state), "input"],
+        [*(f"{name}_out" for name, _ in state), *(name for name, _ in record)],
+        body=inner,
+        num_scan_inputs=1,
+    )
+    return helper.make_graph(
+        [scan],
+        "spiking_network",
+        [_info("input", U8, "T", "N", source), *(_info(name, I32, "N", p) for name, p in state)],
+        [
+            *(_info(name, _kind(name), "T", "N", p) for name, p in record),
+            *(_info(f"{name}_out", I32, "N", p) for name, p in state),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in body.constants.items()],
+    )
+
+
+def _info(name: str, kind: int, *axes: str | IntegerPopulation) -> onnx.ValueInfoProto:
+    *leading, population = axes
+    assert isinstance(population, IntegerPopulation)
+    return helper.make_tensor_value_info(name, kind, [*leading, *population.shape])
+
+
+def _kind(record: str) -> int:
+    return U8 if record.startswith("spikes_") else I32

@@ -1,0 +1,1 @@
+"""Lava behind a process boundary: its own Python 3.10, a supervisor here and a worker there."""

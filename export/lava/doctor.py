@@ -1,0 +1,71 @@
+"""Does the Lava environment work? Every finding as (what, good, what was found)."""
+
+import numpy as np
+
+from export import fidelity
+from export.errors import SpikeportError
+from export.lava import environment
+from export.network import (
+    Convolution,
+    Dense,
+    FloatNetwork,
+    FloatNeuron,
+    FloatPopulation,
+    FloatProjection,
+    IntegerNetwork,
+    Source,
+)
+from export.quantize import quantize
+from export.stimulus import stimulus
+
+Finding = tuple[str, bool, str]
+
+
+def examine() -> list[Finding]:
+    """Return all findings; each later one needs the earlier ones to be good."""
+    findings: list[Finding] = []
+    for what, look in (
+        ("Python 3.10", environment.find_base_python),
+        ("environment", lambda: str(environment.python())),
+        ("a small network", _try_network),
+    ):
+        try:
+            findings.append((what, True, look()))
+        except SpikeportError as error:
+            findings.append((what, False, str(error)))
+            break
+    return findings
+
+
+def _try_network() -> str:
+    network, generator = small_network(), np.random.default_rng(0)
+    driven = stimulus(generator.integers(0, 256, (3, 1, 6, 5)), network)
+    found = fidelity.check(network, driven, ["lava"])[0]["lava"]
+    if found.mismatches:
+        raise SpikeportError(f"{found.mismatches} of {found.compared} neuron steps differ from the reference")
+    return f"{found.compared} neuron steps equal to the reference"
+
+
+def small_network() -> IntegerNetwork:
+    """Return a convolution and a readout with fixed random weights."""
+    generator = np.random.default_rng(1)
+    return quantize(
+        FloatNetwork(
+            populations=(
+                FloatPopulation(name="input", shape=(1, 6, 5), neuron=Source()),
+                FloatPopulation(name="conv1", shape=(4, 3, 3), neuron=FloatNeuron(threshold=np.array(1.0))),
+                FloatPopulation(name="readout", shape=(3,), neuron=FloatNeuron(threshold=None)),
+            ),
+            projections=(
+                FloatProjection(
+                    source="input",
+                    target="conv1",
+                    stages=(Convolution(weight=generator.normal(size=(4, 1, 3, 3)), stride=(2, 2), padding=(1, 1)),),
+                ),
+                FloatProjection(
+                    source="conv1", target="readout", stages=(Dense(weight=generator.normal(size=(3, 36))),)
+                ),
+            ),
+            steps=4,
+        )
+    )

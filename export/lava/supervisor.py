@@ -1,0 +1,149 @@
+"""Own a worker process from start to end: heartbeat, time limits, its own error, and nothing left behind."""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from export.errors import WorkerError
+
+POLL_SECONDS = 0.2
+GRACE_SECONDS = 5.0
+TRACEBACK_SECONDS = 10.0
+TAIL_BYTES = 20_000
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Seconds: without a heartbeat, and in all."""
+
+    silence: float = 180.0
+    total: float = 24 * 3600.0
+
+
+def supervise(
+    command: Sequence[str],
+    *,
+    folder: Path,
+    environment: dict[str, str],
+    limits: Limits,
+    on_line: Callable[[Line], None],
+) -> None:
+    """Run ``command`` in ``folder`` and hand every JSON line of its output to ``on_line``.
+
+    `WorkerError` carries the worker's own last error where it fails, dies, or stays silent beyond the limits. The
+    worker leads a process group that is gone when this function returns or raises, whatever the reason.
+    """
+    log = folder / "worker.log"
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            list(command),
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
+        )
+        try:
+            _follow(process, log, limits, on_line)
+        finally:
+            _end_group(process)
+
+
+def _follow(
+    process: "subprocess.Popen[bytes]", log: Path, limits: Limits, on_line: Callable[[Line], None]
+) -> None:
+    assert process.stdout is not None
+    lines: queue.Queue[bytes | None] = queue.Queue()
+    threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
+    started = heard = time.monotonic()
+    while True:
+        with contextlib.suppress(queue.Empty):
+            line = lines.get(timeout=POLL_SECONDS)
+            if line is None:
+                break
+            heard = time.monotonic()
+            on_line(_parsed(line))
+        now = time.monotonic()
+        _check_alive(process, log, limits, now - heard, now - started)
+    code = process.wait(timeout=GRACE_SECONDS)
+    if code:
+        raise WorkerError(f"the worker {_ending(code)}: {_last_error(log)}")
+
+
+def _read(stream: IO[bytes], lines: "queue.Queue[bytes | None]") -> None:
+    for line in stream:
+        lines.put(line)
+    lines.put(None)
+
+
+def _parsed(line: bytes) -> Line:
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        fields = None
+    return fields if isinstance(fields, dict) else {"text": line.decode(errors="replace").rstrip()}
+
+
+def _check_alive(
+    process: "subprocess.Popen[bytes]", log: Path, limits: Limits, silent: float, elapsed: float
+) -> None:
+    if process.poll() not in (None, 0):
+        raise WorkerError(f"the worker {_ending(process.returncode)}: {_last_error(log)}")
+    if silent > min(TRACEBACK_SECONDS, limits.silence) and "Traceback" in _tail(log):
+        raise WorkerError(f"a process of the worker failed: {_last_error(log)}")
+    if silent > limits.silence:
+        raise WorkerError(f"the worker gave no sign of life for {limits.silence:g} s; ended it: {_last_error(log)}")
+    if elapsed > limits.total:
+        raise WorkerError(f"the worker ran longer than {limits.total:g} s; ended it: {_last_error(log)}")
+
+
+def _ending(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"failed with exit code {code}"
+
+
+def _tail(log: Path) -> str:
+    data = log.read_bytes()[-TAIL_BYTES:]
+    return data.decode(errors="replace")
+
+
+def _last_error(log: Path) -> str:
+    """Return the last line that names an exception, else the last line."""
+    lines = [line.strip() for line in _tail(log).splitlines() if line.strip()]
+    named = [line for line in lines if "Error" in line.split(":")[0] or "Exception" in line.split(":")[0]]
+    return (named or lines or ["it wrote no message"])[-1]
+
+
+def _end_group(process: "subprocess.Popen[bytes]") -> None:
+    """Ask the group to end, so that Python frees its shared memory, then make it end."""
+    for chosen, patience in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
+        if not _signal(process.pid, chosen):
+            break
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline and _signal(process.pid, 0):
+            process.poll()
+            time.sleep(0.02)
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+    process.wait()
+
+
+def _signal(group: int, number: int) -> bool:
+    """Return whether the group still existed."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True

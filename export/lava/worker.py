@@ -1,0 +1,173 @@
+"""Build an archive's network from stock Lava processes, run it and write its trace.
+
+Usage: ``python -m export.lava.worker JOB``. The folder JOB holds ``network.safetensors``, ``stimulus.npy`` and
+``job.json``; the trace goes to JOB/trace. Every line on standard output is a JSON object, the heartbeat.
+
+Lava delays every projection by one step. Samples follow each other without a gap; a population at depth d starts
+sample n at step nT + d + 1, where its `LIFReset` clears the state, so every sample is exact.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.conv.process import Conv
+from lava.proc.dense.process import Dense as LavaDense
+from lava.proc.io.source import RingBuffer
+from lava.proc.lif.process import LIFReset
+
+from export import archive
+from export.fixed_point import NO_THRESHOLD
+from export.lava.processes import PotentialRecorder, SpikeRecorder
+from export.network import Convolution, Source
+
+
+def lava_shape(shape):
+    """Return (W, H, C) for (C, H, W)."""
+    return tuple(reversed(shape))
+
+
+def lava_order(values):
+    """Turn an array (..., C, H, W) into (..., W, H, C); the last axes of a vector stay."""
+    return np.ascontiguousarray(np.moveaxis(values, (-3, -2, -1), (-1, -2, -3)))
+
+
+def spatial(values, shape):
+    """Return per-neuron ``values`` in Lava's order for a population of ``shape``."""
+    full = np.broadcast_to(values, shape)
+    return lava_order(full) if len(shape) == 3 else np.ascontiguousarray(full)
+
+
+def source(network, stimulus, held):
+    """Return the input population: a ring buffer with one frame per step."""
+    frames = np.repeat(stimulus[:, None], network.steps, axis=1) if held else stimulus
+    frames = frames.reshape(-1, *network.source.shape).astype(np.int32)
+    ordered = lava_order(frames) if frames.ndim == 4 else frames
+    return RingBuffer(data=np.moveaxis(ordered, 0, -1).copy())
+
+
+def neurons(population, steps, depth):
+    """Return the population as stock neurons that start a sample at their own step."""
+    neuron = population.neuron
+    threshold = NO_THRESHOLD if neuron.threshold is None else spatial(neuron.threshold, population.shape)
+    if np.ptp(threshold) == 0:
+        threshold = int(np.max(threshold))
+    return LIFReset(
+        shape=lava_shape(population.shape),
+        du=neuron.decay_u - 1,
+        dv=neuron.decay_v,
+        vth=threshold,
+        bias_mant=spatial(neuron.bias_mantissa, population.shape),
+        bias_exp=neuron.bias_exponent,
+        reset_interval=steps,
+        reset_offset=depth + 1,
+        name=population.name,
+    )
+
+
+def connect(network, projection, sender, receiver):
+    """Put the synapses of ``projection`` between two processes."""
+    origin = network.population(projection.source)
+    bits = int(origin.neuron.levels).bit_length() if isinstance(origin.neuron, Source) else 0
+    if isinstance(projection.synapses, Convolution):
+        process = convolution(projection, origin.shape, bits)
+        sender.s_out.connect(process.s_in)
+    else:
+        process = dense(projection, origin.shape, network.population(projection.target).shape, bits)
+        sender.s_out.reshape((int(np.prod(origin.shape)),)).connect(process.s_in)
+    target_shape = receiver.a_in.shape
+    port = process.a_out if process.a_out.shape == target_shape else process.a_out.reshape(target_shape)
+    port.connect(receiver.a_in)
+
+
+def convolution(projection, shape, bits):
+    """Return `Conv`, which convolves where frameworks cross-correlate, so the kernel is turned."""
+    synapses = projection.synapses
+    kernel = synapses.weight.astype(np.int32)[:, :, ::-1, ::-1] << projection.exponent
+    return Conv(
+        weight=kernel.transpose(0, 3, 2, 1).copy(),
+        input_shape=lava_shape(shape),
+        stride=synapses.stride[::-1],
+        padding=synapses.padding[::-1],
+        dilation=synapses.dilation[::-1],
+        groups=synapses.groups,
+        num_message_bits=bits,
+    )
+
+
+def dense(projection, source_shape, target_shape, bits):
+    """Return `Dense`: it drops the lowest bit of mixed-sign weights, so it gets ``2 w`` and shifts right once more."""
+    weight = 2 * projection.synapses.weight.astype(np.int32)
+    if len(source_shape) == 3:
+        weight = lava_order(weight.reshape(-1, *source_shape)).reshape(len(weight), -1)
+    if len(target_shape) == 3:
+        weight = lava_order(weight.T.reshape(-1, *target_shape)).reshape(weight.shape[1], -1).T.copy()
+    return LavaDense(weights=weight, weight_exp=projection.exponent - 1, num_message_bits=bits)
+
+
+def build(network, stimulus, held, trace):
+    """Return one process of the network, from which all others are reached."""
+    depths = network.depths()
+    processes = {network.source.name: source(network, stimulus, held)}
+    count = len(stimulus) * network.steps
+    for population in network.neurons:
+        processes[population.name] = neurons(population, network.steps, depths[population.name])
+        place = {"path": str(trace / population.name), "first": depths[population.name] + 1, "count": count}
+        record(population, processes[population.name], place)
+    for projection in network.projections:
+        connect(network, projection, processes[projection.source], processes[projection.target])
+    return processes[network.readout.name]
+
+
+def record(population, process, place):
+    """Attach the recorder that fits the population."""
+    shape = lava_shape(population.shape)
+    if population.neuron.threshold is None:
+        PotentialRecorder(shape=shape, **place).potential.connect_var(process.v)
+    else:
+        process.s_out.connect(SpikeRecorder(shape=shape, **place).a_in)
+
+
+def say(**fields):
+    """Write one line for the supervisor."""
+    print(json.dumps(fields), flush=True)
+
+
+def end_with_parent():
+    """End the whole process group when the other end of standard input closes.
+
+    Read the descriptor itself: ``sys.stdin`` would hold a lock over the fork of Lava's processes, which close it.
+    """
+    while os.read(0, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+def main(job):
+    """Run the job in folder ``job``."""
+    settings = json.loads((job / "job.json").read_text(encoding="utf-8"))
+    if settings["guarded"]:
+        threading.Thread(target=end_with_parent, daemon=True).start()
+    network = archive.read_integer(job / "network.safetensors")
+    stimulus = np.load(job / "stimulus.npy", allow_pickle=False)
+    (job / "trace").mkdir()
+    total = len(stimulus) * network.steps + max(network.depths().values())
+    process = build(network, stimulus, settings["held"], job / "trace")
+    say(done=0, total=total)
+    chunk = settings["chunk"]
+    for start in range(0, total, chunk):
+        steps = min(chunk, total - start)
+        process.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+        say(done=start + steps, total=total)
+    process.stop()
+    say(finished=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,418 @@
+"""A spiking network as plain data: populations of neurons and the projections between them.
+
+Terms are PyNN's. Shapes are (channels, height, width) or (features,); batches come before them. Float and integer
+networks are different types. Everything is frozen and every array is read-only; passes return new networks.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from export.errors import NetworkError
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+Pair = tuple[int, int]
+
+
+def frozen_array(values: npt.ArrayLike, dtype: npt.DTypeLike = None) -> Array:
+    """Return a read-only array of its own."""
+    array = np.array(values, dtype=dtype)
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Convolution:
+    """Synapses that share one kernel; cross-correlation as in every deep-learning framework.
+
+    ``weight`` is (out channels, in channels / groups, kernel height, kernel width); pairs are (vertical, horizontal).
+    """
+
+    weight: Array
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        _set(self, weight=frozen_array(self.weight))
+        if self.weight.ndim != 4:
+            raise NetworkError(f"a convolution's weight has 4 dimensions, found {self.weight.ndim}")
+        if min(self.stride) < 1 or min(self.dilation) < 1 or self.groups < 1 or min(self.padding) < 0:
+            raise NetworkError(
+                f"convolution with stride {self.stride}, padding {self.padding}, dilation {self.dilation} and "
+                f"{self.groups} groups; all must be positive and padding not negative"
+            )
+        if self.weight.shape[0] % self.groups:
+            raise NetworkError(f"{self.weight.shape[0]} output channels cannot form {self.groups} groups")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape of the target of a source with ``shape``."""
+        channels = self.weight.shape[1] * self.groups
+        if len(shape) != 3 or shape[0] != channels:
+            raise NetworkError(f"a convolution over {channels} channels cannot read a source of shape {shape}")
+        sides = tuple(
+            (shape[axis + 1] + 2 * self.padding[axis] - self.dilation[axis] * (self.weight.shape[axis + 2] - 1) - 1)
+            // self.stride[axis]
+            + 1
+            for axis in (0, 1)
+        )
+        if min(sides) < 1:
+            raise NetworkError(f"kernel {self.weight.shape[2:]} does not fit into a source of shape {shape}")
+        return (self.weight.shape[0], *sides)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dense:
+    """One weight for every pair: ``weight`` is (targets, sources), over sources flattened in C order."""
+
+    weight: Array
+
+    def __post_init__(self) -> None:
+        _set(self, weight=frozen_array(self.weight))
+        if self.weight.ndim != 2:
+            raise NetworkError(f"a dense weight has 2 dimensions, found {self.weight.ndim}")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape of the target of a source with ``shape``."""
+        if math.prod(shape) != self.weight.shape[1]:
+            raise NetworkError(f"dense synapses from {self.weight.shape[1]} sources cannot read shape {shape}")
+        return (self.weight.shape[0],)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AveragePooling:
+    """Mean over windows of ``size`` that do not overlap; float networks only, a pass folds it away."""
+
+    size: Pair
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape after pooling."""
+        if len(shape) != 3 or shape[1] % self.size[0] or shape[2] % self.size[1]:
+            raise NetworkError(f"average pooling by {self.size} does not divide a source of shape {shape}")
+        return (shape[0], shape[1] // self.size[0], shape[2] // self.size[1])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Normalization:
+    """Per channel ``x * scale + shift``: batch norm, or a pixel's mean and standard deviation; float networks only."""
+
+    scale: Array
+    shift: Array
+
+    def __post_init__(self) -> None:
+        _set(self, scale=frozen_array(self.scale), shift=frozen_array(self.shift))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return ``shape``; the first axis are the channels."""
+        if self.scale.shape != (shape[0],) or self.shift.shape != (shape[0],):
+            raise NetworkError(f"normalisation of {self.scale.shape[0]} channels cannot read shape {shape}")
+        return shape
+
+
+Synapses = Convolution | Dense
+Stage = Convolution | Dense | AveragePooling | Normalization
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Input population: graded spikes ``0..levels``; in a float network a level stands for ``level * unit``."""
+
+    levels: int = 255
+    unit: float = 1 / 255
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.levels < 2**24:
+            raise NetworkError(f"a source has 1 to 2**24 - 1 levels, found {self.levels}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FloatNeuron:
+    """Integrate-and-fire neuron in real numbers, per step (Schmolli et al., CPAL 2025, Eq. 1 to 3)::
+
+        u = u (1 - decay_current) + sum of W s;   v = v (1 - decay_potential) + u + bias
+        s = v >= threshold                        (v > threshold where not inclusive)
+        v = 0 where s, or v - threshold           ('zero' or 'subtract')
+
+    ``threshold`` and ``bias`` broadcast to the population's shape; ``threshold=None`` never fires (readout).
+    """
+
+    threshold: Array | None
+    bias: Array = field(default_factory=lambda: np.zeros(()))
+    decay_current: float = 1.0
+    decay_potential: float = 0.0
+    inclusive: bool = True
+    reset: str = "zero"
+
+    def __post_init__(self) -> None:
+        _set(self, bias=frozen_array(self.bias))
+        if self.threshold is not None:
+            _set(self, threshold=frozen_array(self.threshold))
+            if not np.all(np.isfinite(self.threshold)) or np.any(self.threshold <= 0):
+                raise NetworkError(f"thresholds must be positive and finite, found {np.min(self.threshold)}")
+        if self.reset not in ("zero", "subtract"):
+            raise NetworkError(f"reset is 'zero' or 'subtract', found {self.reset!r}")
+        if not (0 <= self.decay_current <= 1 and 0 <= self.decay_potential <= 1):
+            raise NetworkError(f"decays lie in [0, 1], found {self.decay_current} and {self.decay_potential}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IntegerNeuron:
+    """Loihi's neuron; `export.executors.reference` defines what it does.
+
+    ``threshold`` is compared as ``v > 64 threshold`` (None: never fires); ``reset_by`` is subtracted as
+    ``64 reset_by`` (None: reset to zero); the bias is ``bias_mantissa << bias_exponent``; decays are in 1/4096
+    (4096: no memory, 0: no leak). ``scale`` is the number of activation units per unit of the float network.
+    """
+
+    threshold: Array | None
+    bias_mantissa: Array
+    bias_exponent: int = 0
+    decay_u: int = 4096
+    decay_v: int = 0
+    reset_by: Array | None = None
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _set(self, bias_mantissa=frozen_array(self.bias_mantissa, np.int32))
+        for name in ("threshold", "reset_by"):
+            value = getattr(self, name)
+            if value is not None:
+                _set(self, **{name: frozen_array(value, np.int32)})
+        if not (0 <= self.decay_u <= 4096 and 0 <= self.decay_v <= 4096):
+            raise NetworkError(f"decays lie in 0..4096, found {self.decay_u} and {self.decay_v}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """Largest and smallest values that the registers of a population can ever hold within one sample."""
+
+    u_min: int
+    u_max: int
+    v_min: int
+    v_max: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FloatPopulation:
+    """Neurons of one shape and one model."""
+
+    name: str
+    shape: Shape
+    neuron: FloatNeuron | Source
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IntegerPopulation:
+    """Neurons of one shape and one model, in integers."""
+
+    name: str
+    shape: Shape
+    neuron: IntegerNeuron | Source
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FloatProjection:
+    """Linear ``stages`` from source to target, applied in order; passes fold them into one synapse stage."""
+
+    source: str
+    target: str
+    stages: tuple[Stage, ...]
+    delay: int = 0
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape after all stages."""
+        for stage in self.stages:
+            shape = stage.output_shape(shape)
+        return shape
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IntegerProjection:
+    """Synapses with integer weights; a weight ``w`` counts ``w << exponent``; ``delay`` is in whole steps."""
+
+    source: str
+    target: str
+    synapses: Synapses
+    exponent: int = 0
+    delay: int = 0
+
+    def __post_init__(self) -> None:
+        if self.synapses.weight.dtype != np.int8:
+            raise NetworkError(f"integer weights are int8, found {self.synapses.weight.dtype} ({self.source})")
+        if not 0 <= self.exponent <= 15:
+            raise NetworkError(f"a weight exponent lies in 0..15, found {self.exponent} ({self.source})")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape of the target of a source with ``shape``."""
+        return self.synapses.output_shape(shape)
+
+
+Population = TypeVar("Population", FloatPopulation, IntegerPopulation)
+Projection = TypeVar("Projection", FloatProjection, IntegerProjection)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Network(Generic[Population, Projection]):
+    """Populations and projections that fit together, run for ``steps`` steps per sample."""
+
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    steps: int
+    kind: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        names = [population.name for population in self.populations]
+        if len(set(names)) != len(names):
+            raise NetworkError(f"two populations share a name among {', '.join(names)}")
+        if self.steps < 1:
+            raise NetworkError(f"a sample takes at least one step, found {self.steps}")
+        for projection in self.projections:
+            self._check_projection(projection)
+        for population in self.populations:
+            self._check_population(population)
+        self.ordered()
+
+    def _check_projection(self, projection: Projection) -> None:
+        label = f"projection {projection.source} -> {projection.target}"
+        if projection.delay < 0:
+            raise NetworkError(f"{label}: the delay is {projection.delay}; it must not be negative")
+        try:
+            found = projection.output_shape(self.population(projection.source).shape)
+        except NetworkError as error:
+            raise NetworkError(f"{label}: {error}") from None
+        expected = self.population(projection.target).shape
+        if math.prod(found) != math.prod(expected) or (len(found) == len(expected) and found != expected):
+            raise NetworkError(f"{label}: gives shape {found}, the target has {expected}")
+
+    def _check_population(self, population: Population) -> None:
+        if not population.shape or min(population.shape) < 1:
+            raise NetworkError(f"population {population.name}: shape {population.shape} holds no neuron")
+        heard = any(projection.target == population.name for projection in self.projections)
+        if heard == isinstance(population.neuron, Source):
+            state = "is a source but has" if heard else "has no"
+            raise NetworkError(f"population {population.name} {state} incoming projections")
+        for name, value in _arrays(population.neuron).items():
+            try:
+                np.broadcast_shapes(value.shape, population.shape)
+            except ValueError:
+                raise NetworkError(
+                    f"population {population.name}: {name} of shape {value.shape} does not fit {population.shape}"
+                ) from None
+
+    def population(self, name: str) -> Population:
+        """Return the population called ``name``."""
+        for population in self.populations:
+            if population.name == name:
+                return population
+        raise NetworkError(f"no population {name!r}; there are {', '.join(p.name for p in self.populations)}")
+
+    def incoming(self, name: str) -> tuple[Projection, ...]:
+        """Return the projections into ``name``."""
+        return tuple(projection for projection in self.projections if projection.target == name)
+
+    def outgoing(self, name: str) -> tuple[Projection, ...]:
+        """Return the projections out of ``name``."""
+        return tuple(projection for projection in self.projections if projection.source == name)
+
+    @property
+    def source(self) -> Population:
+        """The one input population."""
+        sources = [population for population in self.populations if isinstance(population.neuron, Source)]
+        if len(sources) != 1:
+            raise NetworkError(f"a network has one source population, found {len(sources)}")
+        return sources[0]
+
+    @property
+    def neurons(self) -> tuple[Population, ...]:
+        """All populations but the source, each after those it hears without delay."""
+        return tuple(p for p in self.ordered() if not isinstance(p.neuron, Source))
+
+    @property
+    def spiking(self) -> tuple[Population, ...]:
+        """The populations that can fire."""
+        return tuple(p for p in self.neurons if _threshold(p.neuron) is not None)
+
+    @property
+    def readout(self) -> Population:
+        """The one population that integrates and never fires."""
+        readouts = [population for population in self.neurons if _threshold(population.neuron) is None]
+        if len(readouts) != 1:
+            raise NetworkError(f"a network has one readout population, found {len(readouts)}")
+        return readouts[0]
+
+    def ordered(self) -> tuple[Population, ...]:
+        """Return the populations, each after the sources of its projections without delay."""
+        placed: dict[str, Population] = {}
+        waiting = list(self.populations)
+        while waiting:
+            ready = [p for p in waiting if self._instant_sources(p.name) <= placed.keys()]
+            if not ready:
+                raise NetworkError(
+                    f"populations {', '.join(p.name for p in waiting)} form a loop without delay; "
+                    "give one projection of the loop a delay of at least 1"
+                )
+            placed.update((population.name, population) for population in ready)
+            waiting = [population for population in waiting if population.name not in placed]
+        return tuple(placed.values())
+
+    def _instant_sources(self, name: str) -> set[str]:
+        return {projection.source for projection in self.incoming(name) if projection.delay == 0}
+
+    def depths(self) -> dict[str, int]:
+        """Return how many projections lie between the source and each population, all paths alike.
+
+        A network whose paths differ in length raises: Lava delays every projection by one step, so such paths
+        must be balanced first.
+        """
+        depths: dict[str, int] = {}
+        for population in self.ordered():
+            found = {depths[p.source] + 1 + p.delay for p in self.incoming(population.name) if p.source in depths}
+            if len(found) > 1:
+                raise NetworkError(
+                    f"population {population.name} is reached over paths of {sorted(found)} projections; "
+                    "balance them with relay populations"
+                )
+            depths[population.name] = found.pop() if found else 0
+        return depths
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FloatNetwork(_Network[FloatPopulation, FloatProjection]):
+    """A network in real numbers, as trained or as read from another framework."""
+
+    kind: ClassVar[str] = "float"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IntegerNetwork(_Network[IntegerPopulation, IntegerProjection]):
+    """A network in Loihi's integers; ``bounds`` prove per population that no register wraps or saturates."""
+
+    bounds: Mapping[str, Bounds] = field(default_factory=dict)
+    kind: ClassVar[str] = "integer"
+
+
+Network = FloatNetwork | IntegerNetwork
+
+
+def per_neuron(value: Array, shape: Shape) -> Array:
+    """Broadcast a neuron parameter to the population's shape."""
+    return np.broadcast_to(value, shape)
+
+
+def _set(instance: object, **values: Any) -> None:
+    for name, value in values.items():
+        object.__setattr__(instance, name, value)
+
+
+def _threshold(neuron: FloatNeuron | IntegerNeuron | Source) -> Array | None:
+    return None if isinstance(neuron, Source) else neuron.threshold
+
+
+def _arrays(neuron: FloatNeuron | IntegerNeuron | Source) -> dict[str, Array]:
+    return {name: value for name, value in vars(neuron).items() if isinstance(value, np.ndarray)}

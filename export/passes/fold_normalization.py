@@ -1,0 +1,94 @@
+"""Fold batch norm and pixel mean/std into weights and biases."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from export.errors import NetworkError
+from export.linear import apply
+from export.network import (
+    Array,
+    Convolution,
+    Dense,
+    FloatNetwork,
+    FloatNeuron,
+    FloatProjection,
+    Normalization,
+    Shape,
+    Stage,
+    Synapses,
+)
+
+
+def fold_normalization(network: FloatNetwork) -> FloatNetwork:
+    """Return ``network`` without normalisation stages.
+
+    1. What a projection gives for an input of zeros, true borders included, is added to the target's bias; it is
+       one value per channel unless zero padding after a shift makes it a map.
+    2. The scale of a normalisation before the synapses multiplies their weights per input channel.
+    3. The scale of one behind the synapses multiplies their weights per output channel.
+    """
+    projections = tuple(_folded(network, projection) for projection in network.projections)
+    populations = []
+    for population in network.populations:
+        offsets = [_offset(network, projection) for projection in network.incoming(population.name)]
+        if isinstance(population.neuron, FloatNeuron) and any(offset is not None for offset in offsets):
+            bias = sum((offset for offset in offsets if offset is not None), start=population.neuron.bias)
+            population = replace(population, neuron=replace(population.neuron, bias=_compact(bias)))
+        populations.append(population)
+    return replace(network, populations=tuple(populations), projections=projections)
+
+
+def _offset(network: FloatNetwork, projection: FloatProjection) -> Array | None:
+    if not any(isinstance(stage, Normalization) for stage in projection.stages):
+        return None
+    values: Array = np.zeros((1, *network.population(projection.source).shape))
+    for stage in projection.stages:
+        values = apply(stage, values)
+    return values.reshape(network.population(projection.target).shape)
+
+
+def _compact(bias: Array) -> Array:
+    """Return one value per channel where the map allows it."""
+    if bias.ndim == 3 and np.all(bias == bias[:, :1, :1]):
+        return bias[:, :1, :1]
+    return bias
+
+
+def _folded(network: FloatNetwork, projection: FloatProjection) -> FloatProjection:
+    shape = network.population(projection.source).shape
+    stages: list[Stage] = []
+    before: Array | None = None
+    for stage in projection.stages:
+        if isinstance(stage, Normalization):
+            synapses = _last_synapses(stages)
+            if synapses is None:
+                before = stage.scale if before is None else before * stage.scale
+            else:
+                stages[-1] = _scaled_outputs(synapses, stage.scale)
+        elif isinstance(stage, Convolution | Dense) and before is not None:
+            stages.append(_scaled_inputs(stage, before, shape))
+            before = None
+        else:
+            stages.append(stage)
+        shape = stage.output_shape(shape)
+    if before is not None:
+        raise NetworkError(f"projection {projection.source} -> {projection.target} normalises but has no synapses")
+    return replace(projection, stages=tuple(stages))
+
+
+def _last_synapses(stages: list[Stage]) -> Synapses | None:
+    return stages[-1] if stages and isinstance(stages[-1], Convolution | Dense) else None
+
+
+def _scaled_outputs(synapses: Synapses, scale: Array) -> Synapses:
+    return replace(synapses, weight=synapses.weight * scale.reshape(-1, *(1,) * (synapses.weight.ndim - 1)))
+
+
+def _scaled_inputs(synapses: Synapses, scale: Array, shape: Shape) -> Synapses:
+    if isinstance(synapses, Dense):
+        columns = np.broadcast_to(scale.reshape(-1, *(1,) * (len(shape) - 1)), shape).reshape(-1)
+        return replace(synapses, weight=synapses.weight * columns)
+    outputs, inputs = synapses.weight.shape[:2]
+    per_group = np.repeat(scale.reshape(synapses.groups, inputs), outputs // synapses.groups, axis=0)
+    return replace(synapses, weight=synapses.weight * per_group[:, :, None, None])

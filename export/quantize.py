@@ -1,0 +1,195 @@
+"""Float network to Loihi integers, with a proof that no register overflows.
+
+A population has one ``scale`` k, the activation units per float unit. With graded input of unit ``g`` (1 for spikes)
+and exponent ``e`` of a projection::
+
+    W = round(w g k / 2^e) in int8;     bias = round(64 k b) as mantissa << exponent
+    threshold = ceil(k V) - 1           where every potential is a multiple of 64 and the rule is v >= V
+    threshold = round(k V)              otherwise; k is chosen so that k V is whole
+
+The first form is exact: ``v >= V`` equals ``64 k v > 64 (ceil(k V) - 1)`` on multiples of 64. k is the largest that
+uses all weight bits of the projection with the smallest weights, and is made smaller until the bounds hold.
+"""
+
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from export.bounds import population_bounds, violation
+from export.errors import QuantizationError
+from export.fixed_point import ACTIVATION_SHIFT, THRESHOLD_MAX, bias_registers
+from export.network import (
+    Array,
+    Bounds,
+    Convolution,
+    Dense,
+    FloatNetwork,
+    FloatNeuron,
+    FloatPopulation,
+    FloatProjection,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+    Synapses,
+)
+
+WEIGHT_BITS = 8
+ACTIVATION_UNIT = 1 << ACTIVATION_SHIFT
+DECAY_UNITY = 4096
+ATTEMPTS = 200
+
+
+class _Quantized(NamedTuple):
+    population: IntegerPopulation
+    projections: tuple[IntegerProjection, ...]
+    bounds: Bounds
+
+
+def quantize(network: FloatNetwork, *, weight_bits: int = WEIGHT_BITS) -> IntegerNetwork:
+    """Return ``network`` in integers; it must have one stage of synapses per projection (`export.passes.lowered`).
+
+    ``weight_bits`` (2..8) includes the sign. Raises `QuantizationError` where no scale keeps the registers in range.
+    """
+    if not 2 <= weight_bits <= WEIGHT_BITS:
+        raise QuantizationError(f"weight_bits is {weight_bits}; Loihi stores 2 to {WEIGHT_BITS} bits")
+    source = network.source
+    assert isinstance(source.neuron, Source)
+    frame = _frame(network)
+    done = [_fitted(network, frame, population, weight_bits) for population in network.neurons]
+    by_target = {item.population.name: item for item in done}
+    return IntegerNetwork(
+        populations=(frame.population(source.name), *(item.population for item in done)),
+        projections=tuple(projection for item in by_target.values() for projection in item.projections),
+        steps=network.steps,
+        bounds={item.population.name: item.bounds for item in done},
+    )
+
+
+def _frame(network: FloatNetwork) -> IntegerNetwork:
+    """Return the shape of ``network`` with empty registers, to look populations up in."""
+    blank = IntegerNeuron(threshold=np.zeros(()), bias_mantissa=np.zeros(()))
+    return IntegerNetwork(
+        populations=tuple(
+            IntegerPopulation(name=p.name, shape=p.shape, neuron=p.neuron if isinstance(p.neuron, Source) else blank)
+            for p in network.populations
+        ),
+        projections=tuple(
+            IntegerProjection(source=p.source, target=p.target, synapses=_rounded(_synapses(p), 0.0), delay=p.delay)
+            for p in network.projections
+        ),
+        steps=network.steps,
+    )
+
+
+def _fitted(
+    network: FloatNetwork, frame: IntegerNetwork, population: FloatPopulation, weight_bits: int
+) -> _Quantized:
+    """Shrink the scale until the bounds of ``population`` hold."""
+    scale = _largest_scale(network, population, weight_bits)
+    for _ in range(ATTEMPTS):
+        candidate, excess = _at_scale(network, frame, population, _whole(population, scale), weight_bits)
+        if candidate is not None and excess <= 1:
+            return candidate
+        scale /= max(1.01, min(excess, 2.0))
+    raise QuantizationError(
+        f"population {population.name}: no scale keeps its registers in range over {network.steps} steps; "
+        "use fewer steps, sparser weights or smaller biases"
+    )
+
+
+def _largest_scale(network: FloatNetwork, population: FloatPopulation, weight_bits: int) -> float:
+    peaks = [np.abs(_graded(network, p)).max() for p in network.incoming(population.name)]
+    smallest = min((peak for peak in peaks if peak > 0), default=1.0)
+    return float((2 ** (weight_bits - 1) - 1) / smallest)
+
+
+def _whole(population: FloatPopulation, scale: float) -> float:
+    """Return the scale at or below ``scale`` at which the largest threshold is a whole number."""
+    assert isinstance(population.neuron, FloatNeuron)
+    if population.neuron.threshold is None:
+        return scale
+    threshold = float(population.neuron.threshold.max())
+    return max(1, math.floor(min(scale * threshold, THRESHOLD_MAX))) / threshold
+
+
+def _at_scale(
+    network: FloatNetwork, frame: IntegerNetwork, population: FloatPopulation, scale: float, weight_bits: int
+) -> tuple[_Quantized | None, float]:
+    """Return the population at ``scale`` and its largest register use (infinite where a bias does not fit)."""
+    neuron = population.neuron
+    assert isinstance(neuron, FloatNeuron)
+    try:
+        mantissa, exponent = bias_registers(np.asarray(neuron.bias) * (ACTIVATION_UNIT * scale))
+    except OverflowError:
+        return None, math.inf
+    projections = tuple(_projection(network, p, scale, weight_bits) for p in network.incoming(population.name))
+    integer = IntegerPopulation(
+        name=population.name, shape=population.shape, neuron=_neuron(neuron, scale, mantissa, exponent)
+    )
+    bounds = population_bounds(frame, integer, projections)
+    assert isinstance(integer.neuron, IntegerNeuron)
+    return _Quantized(integer, projections, bounds), violation(integer.neuron, bounds)
+
+
+def _neuron(neuron: FloatNeuron, scale: float, mantissa: Array, exponent: int) -> IntegerNeuron:
+    decay_u, decay_v = (round(decay * DECAY_UNITY) for decay in (neuron.decay_current, neuron.decay_potential))
+    on_grid = decay_u == DECAY_UNITY and decay_v == 0 and not np.any((mantissa << exponent) % ACTIVATION_UNIT)
+    threshold = None if neuron.threshold is None else _threshold(neuron.threshold * scale, neuron.inclusive, on_grid)
+    subtracted = neuron.threshold is not None and neuron.reset == "subtract"
+    return IntegerNeuron(
+        threshold=threshold,
+        bias_mantissa=mantissa,
+        bias_exponent=exponent,
+        decay_u=decay_u,
+        decay_v=decay_v,
+        reset_by=np.rint(np.asarray(neuron.threshold) * scale) if subtracted else None,
+        scale=scale,
+    )
+
+
+def _threshold(scaled: Array, inclusive: bool, on_grid: bool) -> Array:  # noqa: FBT001 - two facts about one rule
+    tidy = np.where(np.abs(scaled - np.rint(scaled)) < 1e-9 * np.abs(scaled), np.rint(scaled), scaled)
+    if not on_grid:
+        return np.asarray(np.rint(tidy))
+    return np.asarray(np.ceil(tidy) - 1 if inclusive else np.floor(tidy))
+
+
+def _projection(network: FloatNetwork, projection: FloatProjection, scale: float, weight_bits: int) -> IntegerProjection:
+    weight = _graded(network, projection) * scale
+    peak, most = np.abs(weight).max(), 2 ** (weight_bits - 1) - 1
+    exponent = max(0, math.ceil(math.log2(peak / most) - 1e-9)) if peak > 0 else 0
+    synapses = replace(_synapses(projection), weight=weight)
+    return IntegerProjection(
+        source=projection.source,
+        target=projection.target,
+        synapses=_rounded(synapses, 2.0**-exponent),
+        exponent=exponent,
+        delay=projection.delay,
+    )
+
+
+def _rounded(synapses: Synapses, factor: float) -> Synapses:
+    return replace(synapses, weight=np.rint(synapses.weight * factor).astype(np.int8))
+
+
+def _graded(network: FloatNetwork, projection: FloatProjection) -> Array:
+    """Return the weights per level of the source."""
+    neuron = network.population(projection.source).neuron
+    weight: Array = _synapses(projection).weight * (neuron.unit if isinstance(neuron, Source) else 1.0)
+    if not np.all(np.isfinite(weight)):
+        raise QuantizationError(f"projection {projection.source} -> {projection.target} has weights that are not finite")
+    return weight
+
+
+def _synapses(projection: FloatProjection) -> Synapses:
+    if len(projection.stages) == 1 and isinstance(projection.stages[0], Convolution | Dense):
+        return projection.stages[0]
+    kinds = ", ".join(type(stage).__name__ for stage in projection.stages) or "nothing"
+    raise QuantizationError(
+        f"projection {projection.source} -> {projection.target} holds {kinds}; "
+        "expected one convolution or dense stage: run export.passes.lowered first"
+    )

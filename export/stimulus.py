@@ -1,0 +1,62 @@
+"""The input of a run as integers: graded levels, held for all steps or given step by step."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from export.errors import StimulusError
+from export.network import Array, Network, Source, frozen_array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stimulus:
+    """``values`` are (N, *shape) held over the steps (direct coding), or (N, T, *shape)."""
+
+    values: Array
+    steps: int
+    held: bool
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def frame(self, rows: slice, step: int) -> Array:
+        """Return the input of samples ``rows`` at ``step`` (from 0)."""
+        values: Array = self.values[rows]
+        return values if self.held else values[:, step]
+
+    def batches(self, size: int) -> Iterator[slice]:
+        """Yield consecutive slices of at most ``size`` samples."""
+        for start in range(0, len(self), size):
+            yield slice(start, min(start + size, len(self)))
+
+    def first(self, count: int) -> "Stimulus":
+        """Return the stimulus with only its first ``count`` samples."""
+        return Stimulus(values=self.values[:count], steps=self.steps, held=self.held)
+
+
+def stimulus(values: Array, network: Network) -> Stimulus:
+    """Check ``values`` against the network's source and return them as a stimulus.
+
+    Integers in ``0..levels``, shape (N, *shape) to be held over the steps, or (N, steps, *shape).
+    """
+    shape, neuron = network.source.shape, network.source.neuron
+    assert isinstance(neuron, Source)
+    values = np.asarray(values)
+    timed = (network.steps, *shape)
+    if values.shape[1:] not in (shape, timed) or len(values) == 0:
+        raise StimulusError(
+            f"the input has shape {values.shape}; expected (N, {_join(shape)}), or (N, {_join(timed)}) step by step"
+        )
+    if values.dtype.kind not in "biu":
+        raise StimulusError(
+            f"the input has type {values.dtype}; expected integers 0..{neuron.levels} "
+            "(for pixels in [0, 1]: numpy.rint(255 * pixels).astype('uint8'))"
+        )
+    if values.min() < 0 or values.max() > neuron.levels:
+        raise StimulusError(f"the input spans {values.min()}..{values.max()}; expected 0..{neuron.levels}")
+    return Stimulus(values=frozen_array(values), steps=network.steps, held=values.shape[1:] == shape)
+
+
+def _join(shape: tuple[int, ...]) -> str:
+    return ", ".join(map(str, shape))

@@ -1,0 +1,1 @@
+"""One report document, written as JSON, HTML and text."""

@@ -1,0 +1,1 @@
+"""From images to a float spiking network, in PyTorch; the only package that imports torch."""

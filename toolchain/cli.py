@@ -1,0 +1,154 @@
+"""The command ``spikeport``: verbs only, each calls one function of `toolchain.verbs`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from export.errors import SpikeportError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Take a sparse, robust spiking network to Loihi integers, NIR, ONNX and Lava, and say what it costs.",
+)
+profiles_app = typer.Typer(help="Hardware profiles: chips as data.", invoke_without_command=True)
+lava_app = typer.Typer(help="The Python 3.10 environment for Intel's Lava.", no_args_is_help=True)
+app.add_typer(profiles_app, name="profiles")
+app.add_typer(lava_app, name="lava")
+
+Network = Annotated[Path, typer.Argument(help="Archive (.safetensors).")]
+Input = Annotated[Path, typer.Option("--input", help="Images: .npz with 'images' (and 'labels'), or .npy.")]
+
+
+def main() -> None:
+    """Run the command; bad input ends in one sentence and exit code 2."""
+    try:
+        app()
+    except SpikeportError as error:
+        print(f"spikeport: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("spikeport: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _verb(name: str, *args: Any, **options: Any) -> None:
+    """Call a verb, print its text, and leave with 1 where its verdict is bad; the import waits until now."""
+    from toolchain import verbs
+
+    outcome = getattr(verbs, name)(*args, **options)
+    print(outcome.text)
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
+    fast: Annotated[bool, typer.Option(help="One epoch a stage on 40 held-out images.")] = False,
+) -> None:
+    """Take the embedded digits through every stage and print what came out."""
+    _verb("demo", out, fast=fast)
+
+
+@app.command()
+def run(
+    recipe: Annotated[Path, typer.Argument(help="Recipe (.toml).")],
+    out: Annotated[Path, typer.Option(help="Folder for the artefacts.")] = Path("run"),
+    from_: Annotated[str | None, typer.Option("--from", help="First stage; the ones before it have run.")] = None,
+    to: Annotated[str | None, typer.Option(help="Last stage.")] = None,
+) -> None:
+    """Run a recipe: pretrain, prune, convert, finetune, lower, quantize, export, check, report."""
+    _verb("run", recipe, out, from_=from_, to=to)
+
+
+@app.command()
+def quantize(
+    network: Network,
+    out: Annotated[Path, typer.Option(help="Archive to write.")],
+    weight_bits: Annotated[int, typer.Option(help="2 to 8, with the sign.")] = 8,
+) -> None:
+    """Turn a float network into Loihi integers with a proof that no register overflows."""
+    _verb("quantize", network, out, weight_bits=weight_bits)
+
+
+@app.command()
+def export(
+    network: Network,
+    to: Annotated[str, typer.Option(help="nir or onnx.")],
+    out: Annotated[Path, typer.Option(help="File to write.")],
+) -> None:
+    """Write an integer network in another format."""
+    _verb("export", network, out, to=to)
+
+
+@app.command()
+def simulate(
+    network: Network,
+    input: Input,
+    executor: Annotated[str, typer.Option(help="reference, onnx, nir or lava.")] = "reference",
+    out: Annotated[Path | None, typer.Option(help="Keep classes and readout potentials (.npz).")] = None,
+) -> None:
+    """Run an integer network on images."""
+    _verb("simulate", network, input, executor=executor, out=out)
+
+
+@app.command()
+def check(
+    network: Network,
+    input: Annotated[Path | None, typer.Option("--input", help="Images; random ones without.")] = None,
+    random: Annotated[int, typer.Option(help="Number of random samples where no input is given.")] = 20,
+    executors: Annotated[str, typer.Option(help="Comma-separated: lava, onnx, nir.")] = "lava,onnx,nir",
+    max_mismatches: Annotated[int, typer.Option(help="Differing neuron steps that still pass.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random samples.")] = 0,
+) -> None:
+    """Compare executors with the reference, every neuron and every step; exit code 0 or 1."""
+    _verb(
+        "check", network, input=input, random=random, executors=executors, max_mismatches=max_mismatches, seed=seed
+    )
+
+
+@app.command()
+def report(
+    network: Network,
+    input: Input,
+    profile: Annotated[list[str] | None, typer.Option(help="Name or .toml file; may be repeated.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")] = Path("report"),
+) -> None:
+    """Count operations, place the network on cores, and write the report."""
+    _verb("report", network, input, profile=tuple(profile or ("loihi1", "loihi2")), out=out)
+
+
+@profiles_app.callback()
+def profiles(context: typer.Context) -> None:
+    """List the hardware profiles."""
+    if context.invoked_subcommand is None:
+        _verb("profiles")
+
+
+@profiles_app.command("show")
+def profiles_show(name: Annotated[str, typer.Argument(help="Name or .toml file.")]) -> None:
+    """Print a profile's constants with their sources."""
+    _verb("profiles_show", name)
+
+
+@lava_app.command("install")
+def lava_install(
+    netx: Annotated[bool, typer.Option(help="Add lava-dl, 5.6 GB.")] = False,
+    force: Annotated[bool, typer.Option(help="Make it anew.")] = False,
+) -> None:
+    """Make the Lava environment with the Python 3.10 that is found."""
+    _verb("lava_install", netx=netx, force=force)
+
+
+@lava_app.command("doctor")
+def lava_doctor() -> None:
+    """Examine the Lava environment and run a small network in it."""
+    _verb("lava_doctor")
+
+
+if __name__ == "__main__":
+    main()

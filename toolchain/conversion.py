@@ -1,0 +1,55 @@
+"""ANN to SNN: same weights and affine parameters, firing thresholds balanced layer after layer.
+
+Source: Schmolli et al., CPAL 2025, Algorithm 1 and section 3.2.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from toolchain.nn.networks import ANN, SNN
+
+
+def convert(
+    ann: ANN,
+    calibration: Iterable[Tensor],
+    *,
+    steps: int,
+    calibration_steps: int,
+    percentile: float,
+    threshold_scale: float,
+) -> SNN:
+    """Return an SNN whose thresholds follow Algorithm 1.
+
+    ``calibration`` gives image batches (N, C, H, W); per layer the threshold is the largest ``percentile``
+    (in percent) of the pre-activations over ``calibration_steps`` steps of any batch, with the layers below
+    already spiking at theirs; at the end all thresholds are multiplied by ``threshold_scale`` (lambda).
+    """
+    snn = SNN(ann.specification, calibration_steps)
+    snn.load_state_dict(ann.state_dict(), strict=False)
+    batches = list(calibration)
+    with torch.no_grad():
+        _forget_statistics(snn)
+        snn.train()
+        for layer, neurons in enumerate(snn.neuron_list()):
+            neurons.threshold.fill_(max(_percentile(snn.currents(batch, layer), percentile) for batch in batches))
+        for neurons in snn.neuron_list():
+            neurons.threshold.mul_(threshold_scale)
+            neurons.clamp_threshold()
+        snn.steps = steps
+        _forget_statistics(snn)
+        for batch in batches:
+            snn(batch)
+    return snn
+
+
+def _forget_statistics(snn: SNN) -> None:
+    for module in snn.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+
+
+def _percentile(values: Tensor, percent: float) -> float:
+    rank = max(1, round(values.numel() * percent / 100))
+    return float(values.flatten().kthvalue(rank).values)

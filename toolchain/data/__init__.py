@@ -1,0 +1,1 @@
+"""Image datasets: one file each, each with a function ``load() -> Dataset``."""

@@ -1,0 +1,1 @@
+"""Layers, neurons and the networks that the training stages are about."""

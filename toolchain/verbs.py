@@ -1,0 +1,267 @@
+"""What a user can do, each as one function; `toolchain.cli` gives each the same name and arguments.
+
+A function returns an `Outcome`: ``value`` for programs, ``text`` for people, ``failed`` where the verdict is bad.
+Bad input raises `export.errors.SpikeportError`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+
+from export import archive, bounds, fidelity
+from export.errors import FormatError, SpikeportError, StimulusError
+from export.executors import executor
+from export.files import atomic
+from export.network import Array, IntegerNetwork
+from export.passes import lowered
+from export.stimulus import Stimulus, stimulus
+
+if TYPE_CHECKING:
+    from toolchain.config import Recipe
+
+Value = TypeVar("Value")
+FORMATS = ("nir", "onnx")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome(Generic[Value]):
+    """A result, what to print of it, and whether it is a failure (exit code 1)."""
+
+    value: Value
+    text: str
+    failed: bool = False
+
+
+def demo(out: Path = Path("demo"), *, fast: bool = False) -> Outcome[dict[str, Any]]:
+    """Take the embedded digits through every stage; ``fast`` trains one epoch a stage on 40 held-out images."""
+    from toolchain.config import embedded
+
+    return _run(embedded("digits_fast" if fast else "digits"), out, None, None)
+
+
+def run(
+    recipe: Path, out: Path = Path("run"), *, from_: str | None = None, to: str | None = None
+) -> Outcome[dict[str, Any]]:
+    """Run a recipe's stages, all of them or those ``from_`` one ``to`` another, in the folder ``out``."""
+    from toolchain.config import read_recipe
+
+    return _run(read_recipe(recipe), out, from_, to)
+
+
+def quantize(network: Path, out: Path, *, weight_bits: int = 8) -> Outcome[IntegerNetwork]:
+    """Turn the float network of an archive into Loihi integers with their proof, and write the archive ``out``."""
+    from export.quantize import quantize as quantized
+
+    integer = quantized(lowered(archive.read_float(network)), weight_bits=weight_bits)
+    archive.write(integer, out)
+    lines = [f"wrote {out} ({out.stat().st_size:,} bytes); no register can wrap or saturate:"]
+    for name, bound in integer.bounds.items():
+        lines.append(f"  {name}: u in {bound.u_min:,}..{bound.u_max:,}, v in {bound.v_min:,}..{bound.v_max:,}")
+    return Outcome(value=integer, text="\n".join(lines))
+
+
+def export(network: Path, out: Path, *, to: str) -> Outcome[Path]:
+    """Write the integer network of an archive in another format: ``nir`` or ``onnx``."""
+    if to not in FORMATS:
+        raise FormatError(f"no format {to!r}; there are {', '.join(FORMATS)}")
+    loaded = archive.read_integer(network)
+    if to == "nir":
+        from export.formats import nir as chosen
+    else:
+        from export.formats import onnx as chosen  # type: ignore[no-redef]
+    chosen.write(loaded, out)
+    return Outcome(value=out, text=f"wrote {out} ({out.stat().st_size:,} bytes)")
+
+
+def simulate(
+    network: Path, input: Path, *, executor: str = "reference", out: Path | None = None
+) -> Outcome[Array]:
+    """Run an archive on images and return the class per image; ``out`` keeps classes and readout as .npz."""
+    loaded = archive.read_integer(network)
+    driven, labels = read_input(input, loaded)
+    potentials = np.concatenate(
+        [
+            step.potentials[loaded.readout.name].reshape(len(step.source), -1)
+            for step in _executor(executor)(loaded, driven)
+            if step.step == loaded.steps - 1
+        ]
+    )
+    classes = potentials.argmax(1)
+    if out is not None:
+        with atomic(out) as draft, draft.open("wb") as file:
+            np.savez_compressed(file, classes=classes, potentials=potentials)
+    text = f"{len(classes)} images, {executor}: classes {' '.join(map(str, classes[:20]))}"
+    text += " ..." if len(classes) > 20 else ""
+    if labels is not None:
+        text += f"\naccuracy {100 * float((classes == labels).mean()):.1f} %"
+    return Outcome(value=classes, text=text)
+
+
+def check(
+    network: Path,
+    *,
+    input: Path | None = None,
+    random: int = 20,
+    executors: str = "lava,onnx,nir",
+    max_mismatches: int = 0,
+    seed: int = 0,
+) -> Outcome[dict[str, Any]]:
+    """Compare executors with the reference, every neuron and step, on ``input`` or on ``random`` samples."""
+    loaded = archive.read_integer(network)
+    driven = read_input(input, loaded)[0] if input is not None else random_stimulus(loaded, random, seed)
+    names = [name.strip() for name in executors.split(",") if name.strip()]
+    for name in names:
+        _executor(name)
+    found, _ = fidelity.check(loaded, driven, names)
+    summaries = {name: fidelity.summary(each) for name, each in found.items()}
+    proven = bounds.is_safe(loaded)
+    wrong = sum(each.mismatches for each in found.values())
+    text = "\n\n".join([*map(_verdict, found.values()), _conclusion(wrong, max_mismatches, proven=proven)])
+    return Outcome(value=summaries, text=text, failed=wrong > max_mismatches)
+
+
+def report(
+    network: Path, input: Path, *, profile: tuple[str, ...] = ("loihi1", "loihi2"), out: Path = Path("report")
+) -> Outcome[dict[str, Any]]:
+    """Count operations, place the network on every ``profile`` and write report.json and report.html."""
+    from hardware_profiles.report import build, text
+
+    loaded = archive.read_integer(network)
+    document = build.costs(loaded, read_input(input, loaded)[0], list(profile))
+    build.write(document, out)
+    return Outcome(value=document, text=f"{text.render(document)}\n\nwrote {out}/report.html and {out}/report.json")
+
+
+def profiles() -> Outcome[list[str]]:
+    """List the hardware profiles."""
+    from hardware_profiles.profile import load_profile, profile_names
+
+    names = profile_names()
+    return Outcome(value=names, text="\n".join(f"{name}: {load_profile(name).description}" for name in names))
+
+
+def profiles_show(name: str) -> Outcome[Any]:
+    """Print every constant of a hardware profile with unit, evidence class and source."""
+    from hardware_profiles.profile import constants, load_profile
+    from hardware_profiles.report.text import table
+
+    profile = load_profile(name)
+    rows = [(key, f"{c.value:g}", c.unit, c.evidence, c.source) for key, c in constants(profile).items()]
+    printed = table(("constant", "value", "unit", "class", "source"), rows)
+    return Outcome(value=profile, text=f"{profile.name}: {profile.description}\n\n{printed}")
+
+
+def lava_install(*, netx: bool = False, force: bool = False) -> Outcome[Path]:
+    """Make the Python 3.10 environment for Lava; ``netx`` adds lava-dl (5.6 GB), ``force`` makes it anew."""
+    from export.lava import environment
+
+    home = environment.install(netx=netx, force=force)
+    return Outcome(value=home, text=f"Lava is ready in {home}")
+
+
+def lava_doctor() -> Outcome[dict[str, str]]:
+    """Examine the Lava environment: interpreter, environment, and a small network against the reference."""
+    from export.lava import doctor
+
+    findings = doctor.examine()
+    text = "\n".join(f"{'ok ' if ok else 'BAD'}  {what}: {found}" for what, ok, found in findings)
+    values = {what: found for what, _, found in findings}
+    return Outcome(value=values, text=text, failed=not all(ok for _, ok, _ in findings))
+
+
+def read_input(path: Path, network: IntegerNetwork) -> tuple[Stimulus, Array | None]:
+    """Read images (and labels, where there are any) from .npz (``images``, ``labels``) or .npy."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise StimulusError(f"{path}: no such file") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise StimulusError(f"{path}: not a .npy or .npz file without pickles ({error})") from None
+    try:
+        if isinstance(loaded, np.ndarray):
+            return stimulus(loaded, network), None
+        if "images" not in loaded:
+            raise StimulusError(f"it holds {', '.join(loaded.files) or 'nothing'}; expected an array 'images'")
+        labels = loaded["labels"] if "labels" in loaded else None
+        return stimulus(loaded["images"], network), labels
+    except StimulusError as error:
+        raise StimulusError(f"{path}: {error}") from None
+    except Exception as error:  # noqa: BLE001 - a damaged member raises errors of zipfile, zlib and numpy
+        raise StimulusError(f"{path}: damaged ({error})") from None
+
+
+def random_stimulus(network: IntegerNetwork, samples: int, seed: int) -> Stimulus:
+    """Return uniform random levels for ``samples`` samples."""
+    levels = network.source.neuron.levels  # type: ignore[union-attr]
+    shape = (samples, *network.source.shape)
+    return stimulus(np.random.default_rng(seed).integers(0, levels + 1, shape), network)
+
+
+def _run(recipe: "Recipe", out: Path, first: str | None, last: str | None) -> Outcome[dict[str, Any]]:
+    import json
+
+    from hardware_profiles.report import text
+    from toolchain.pipeline import execute
+
+    execute(recipe, out, first=first, last=last)
+    path = out / "report.json"
+    if last not in (None, "report") or not path.is_file():
+        return Outcome(value={}, text=f"stages done up to {last}; artefacts are in {out}")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    wrong = sum(found["mismatches"] for found in document["fidelity"].values())
+    files = "network.safetensors, network.nir, network.onnx, report.html, report.json, held_out.npz"
+    return Outcome(
+        value=document,
+        text=f"{text.render(document)}\n\nwrote {files} to {out}/",
+        failed=bool(wrong or document["operations"]["difference"]),
+    )
+
+
+def _executor(name: str) -> Any:
+    return executor(name)
+
+
+def _verdict(found: fidelity.Fidelity) -> str:
+    from hardware_profiles.report.text import table
+
+    rows = [
+        (c.population, c.quantity, f"{c.compared:,}", f"{c.different:,}", _place(c.first))
+        for c in found.comparisons.values()
+    ]
+    header = (f"{found.executor} against reference", "quantity", "compared", "different", "first difference")
+    return table(header, rows)
+
+
+def _place(first: "fidelity.Difference | None") -> str:
+    if first is None:
+        return "none"
+    neuron = ", ".join(map(str, first.neuron))
+    return (
+        f"sample {first.sample}, step {first.step}, neuron ({neuron}): "
+        f"expected {first.expected:g}, found {first.found:g}"
+    )
+
+
+def _conclusion(wrong: int, allowed: int, *, proven: bool) -> str:
+    proof = "proof recomputed: no register can wrap or saturate" if proven else "no proof: a register could overflow"
+    verdict = "exact" if wrong == 0 else f"{wrong:,} neuron steps differ ({allowed:,} allowed)"
+    return f"{verdict}; {proof}"
+
+
+__all__ = [
+    "Outcome",
+    "SpikeportError",
+    "check",
+    "demo",
+    "export",
+    "lava_doctor",
+    "lava_install",
+    "profiles",
+    "profiles_show",
+    "quantize",
+    "report",
+    "run",
+    "simulate",
+]
