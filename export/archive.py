@@ -24,10 +24,10 @@ from export.network import Array, FloatNetwork, IntegerNetwork, Network
 FORMAT = "spikeport network 1"
 LARGEST_ARRAY = 2**32
 """Bytes; a file that asks for more is refused before anything is allocated."""
-_CLASSES = {
-    cls.__name__: cls
-    for cls in vars(model).values()
-    if dataclasses.is_dataclass(cls) and not cls.__name__.startswith("_") and isinstance(cls, type)
+_CLASSES: dict[str, type] = {
+    name: value
+    for name, value in vars(model).items()
+    if isinstance(value, type) and dataclasses.is_dataclass(value) and not name.startswith("_")
 }
 
 

@@ -1,6 +1,5 @@
 """Files that are whole or absent."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         draft = folder / path.name
         yield draft
-        os.replace(draft, path)
+        draft.replace(path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -30,13 +30,13 @@ def synaptic_sum(stage: Stage, spikes: Array) -> Array:
 def _convolved(stage: Convolution, inputs: Array) -> Array:
     (top, left), (rows, columns) = stage.padding, stage.stride
     padded = np.pad(inputs, ((0, 0), (0, 0), (top, top), (left, left)))
-    reach = [(size - 1) * step + 1 for size, step in zip(stage.weight.shape[2:], stage.dilation)]
+    reach = [(size - 1) * step + 1 for size, step in zip(stage.weight.shape[2:], stage.dilation, strict=True)]
     windows = sliding_window_view(padded, reach, axis=(2, 3))
     windows = windows[:, :, ::rows, ::columns, :: stage.dilation[0], :: stage.dilation[1]]
     weights = np.split(stage.weight.astype(np.float64), stage.groups)
     parts = [
         np.tensordot(part, weight, axes=((1, 4, 5), (1, 2, 3)))
-        for part, weight in zip(np.split(windows, stage.groups, axis=1), weights)
+        for part, weight in zip(np.split(windows, stage.groups, axis=1), weights, strict=True)
     ]
     return np.moveaxis(np.concatenate(parts, axis=-1), -1, 1)
 

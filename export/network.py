@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 Pair = tuple[int, int]
 
 
-def frozen_array(values: npt.ArrayLike, dtype: npt.DTypeLike = None) -> Array:
+def frozen_array(values: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> Array:
     """Return a read-only array of its own."""
     array = np.array(values, dtype=dtype)
     array.setflags(write=False)
@@ -133,7 +133,9 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FloatNeuron:
-    """Integrate-and-fire neuron in real numbers, per step (Schmolli et al., CPAL 2025, Eq. 1 to 3)::
+    """Integrate-and-fire neuron in real numbers.
+
+    Per step (Schmolli et al., CPAL 2025, Eq. 1 to 3)::
 
         u = u (1 - decay_current) + sum of W s;   v = v (1 - decay_potential) + u + bias
         s = v >= threshold                        (v > threshold where not inclusive)

@@ -85,9 +85,7 @@ def _frame(network: FloatNetwork) -> IntegerNetwork:
     )
 
 
-def _fitted(
-    network: FloatNetwork, frame: IntegerNetwork, population: FloatPopulation, weight_bits: int
-) -> _Quantized:
+def _fitted(network: FloatNetwork, frame: IntegerNetwork, population: FloatPopulation, weight_bits: int) -> _Quantized:
     """Shrink the scale until the bounds of ``population`` hold."""
     scale = _largest_scale(network, population, weight_bits)
     for _ in range(ATTEMPTS):
@@ -158,7 +156,9 @@ def _threshold(scaled: Array, inclusive: bool, on_grid: bool) -> Array:  # noqa:
     return np.asarray(np.ceil(tidy) - 1 if inclusive else np.floor(tidy))
 
 
-def _projection(network: FloatNetwork, projection: FloatProjection, scale: float, weight_bits: int) -> IntegerProjection:
+def _projection(
+    network: FloatNetwork, projection: FloatProjection, scale: float, weight_bits: int
+) -> IntegerProjection:
     weight = _graded(network, projection) * scale
     peak, most = np.abs(weight).max(), 2 ** (weight_bits - 1) - 1
     exponent = max(0, math.ceil(math.log2(peak / most) - 1e-9)) if peak > 0 else 0
@@ -181,7 +181,9 @@ def _graded(network: FloatNetwork, projection: FloatProjection) -> Array:
     neuron = network.population(projection.source).neuron
     weight: Array = _synapses(projection).weight * (neuron.unit if isinstance(neuron, Source) else 1.0)
     if not np.all(np.isfinite(weight)):
-        raise QuantizationError(f"projection {projection.source} -> {projection.target} has weights that are not finite")
+        raise QuantizationError(
+            f"projection {projection.source} -> {projection.target} has weights that are not finite"
+        )
     return weight
 
 

@@ -24,7 +24,7 @@ Counts = npt.NDArray[np.int64]
 def fan_out(synapses: Synapses, source: Shape, target: Shape) -> Counts:
     """Return psi: the number of non-zero synapses out of every source neuron, shape ``source``."""
     if not isinstance(synapses, Convolution):
-        return np.count_nonzero(synapses.weight, axis=0).reshape(source)
+        return np.asarray(np.count_nonzero(synapses.weight, axis=0), np.int64).reshape(source)
     taps = _taps_per_input(synapses)
     reach = [_reached(synapses, axis, source[axis + 1], target[axis + 1]) for axis in (0, 1)]
     counts: Counts = np.einsum("ckl,ky,lx->cyx", taps, *reach)
@@ -35,7 +35,7 @@ def _taps_per_input(synapses: Convolution) -> Counts:
     """Count non-zero weights per (input channel, row, column) over the output channels that read it."""
     used = (synapses.weight != 0).astype(np.int64)
     groups = used.reshape(synapses.groups, -1, *used.shape[1:])
-    return groups.sum(axis=1).reshape(-1, *used.shape[2:])
+    return np.asarray(groups.sum(axis=1), np.int64).reshape(-1, *used.shape[2:])
 
 
 def _reached(synapses: Convolution, axis: int, source: int, target: int) -> Counts:
@@ -43,7 +43,7 @@ def _reached(synapses: Convolution, axis: int, source: int, target: int) -> Coun
     taps = np.arange(synapses.weight.shape[axis + 2])[:, None] * synapses.dilation[axis]
     offset = np.arange(source)[None] + synapses.padding[axis] - taps
     place, rest = np.divmod(offset, synapses.stride[axis])
-    return ((rest == 0) & (place >= 0) & (place < target)).astype(np.int64)
+    return np.asarray((rest == 0) & (place >= 0) & (place < target), np.int64)
 
 
 def events(projection: IntegerProjection, spikes: Array) -> int:

@@ -4,11 +4,11 @@ Classes: ``published`` (by the maker or in a paper), ``fitted`` (to silicon), ``
 ``assumed`` (by us, for want of anything better).
 """
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
+import tomllib
 
 from export.errors import ProfileError
 

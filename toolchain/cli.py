@@ -37,7 +37,7 @@ def main() -> None:
 
 def _verb(name: str, *args: Any, **options: Any) -> None:
     """Call a verb, print its text, and leave with 1 where its verdict is bad; the import waits until now."""
-    from toolchain import verbs
+    from toolchain import verbs  # noqa: PLC0415 - --help starts without numpy
 
     outcome = getattr(verbs, name)(*args, **options)
     print(outcome.text)
@@ -106,9 +106,7 @@ def check(
     seed: Annotated[int, typer.Option(help="Seed of the random samples.")] = 0,
 ) -> None:
     """Compare executors with the reference, every neuron and every step; exit code 0 or 1."""
-    _verb(
-        "check", network, input=input, random=random, executors=executors, max_mismatches=max_mismatches, seed=seed
-    )
+    _verb("check", network, input=input, random=random, executors=executors, max_mismatches=max_mismatches, seed=seed)
 
 
 @app.command()

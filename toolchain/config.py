@@ -1,11 +1,11 @@
 """A recipe: the typed configuration of a run, read from TOML; every key is known and checked."""
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
+import tomllib
 from msgspec import Meta
 
 from export.errors import RecipeError
@@ -24,13 +24,13 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A table of the recipe."""
 
 
-class Data(_Table, kw_only=True):
+class Data(_Table, frozen=True, kw_only=True):
     """Which images."""
 
     name: Literal["digits"] = "digits"
 
 
-class Network(_Table, kw_only=True):
+class Network(_Table, frozen=True, kw_only=True):
     """A VGG: channels of its convolutions, 'P' for average pooling, widths of its dense layers; T."""
 
     plan: tuple[Count | Literal["P"], ...]
@@ -38,7 +38,7 @@ class Network(_Table, kw_only=True):
     steps: Count = 8
 
 
-class Training(_Table, kw_only=True):
+class Training(_Table, frozen=True, kw_only=True):
     """What all training loops share; ``epsilon`` in pixel levels, ``shift`` in pixels of random crop."""
 
     epochs: Epochs
@@ -49,14 +49,14 @@ class Training(_Table, kw_only=True):
     shift: Annotated[int, Meta(ge=0)] = 0
 
 
-class Pretrain(Training, kw_only=True):
+class Pretrain(Training, frozen=True, kw_only=True):
     """TRADES with PGD in the inner maximisation."""
 
     attack_steps: Count = 10
     regularization: NotNegative = 2.0
 
 
-class Prune(_Table, kw_only=True):
+class Prune(_Table, frozen=True, kw_only=True):
     """Uniform sparsity per layer by each of ``methods``; the network of ``use`` goes on."""
 
     sparsity: Share
@@ -66,7 +66,7 @@ class Prune(_Table, kw_only=True):
     use: Literal["lwm", "hydra"] = "hydra"
 
 
-class Convert(_Table, kw_only=True):
+class Convert(_Table, frozen=True, kw_only=True):
     """Algorithm 1."""
 
     batches: Count = 10
@@ -76,13 +76,13 @@ class Convert(_Table, kw_only=True):
     threshold_scale: Annotated[float, Meta(gt=0, le=1)] = 0.3
 
 
-class Finetune(Training, kw_only=True):
+class Finetune(Training, frozen=True, kw_only=True):
     """Eq. 8 with RFGSM and Eq. 9."""
 
     beta: NotNegative = 2.0
 
 
-class Evaluate(_Table, kw_only=True):
+class Evaluate(_Table, frozen=True, kw_only=True):
     """PGD on held-out images, all of them without ``images``."""
 
     epsilon: Levels = 8
@@ -91,19 +91,19 @@ class Evaluate(_Table, kw_only=True):
     executors: tuple[str, ...] = ("lava", "onnx", "nir")
 
 
-class Quantize(_Table, kw_only=True):
+class Quantize(_Table, frozen=True, kw_only=True):
     """Integer weights."""
 
     weight_bits: Annotated[int, Meta(ge=2, le=8)] = 8
 
 
-class Hardware(_Table, kw_only=True):
+class Hardware(_Table, frozen=True, kw_only=True):
     """Profiles to report on."""
 
     profiles: tuple[str, ...] = ("loihi1", "loihi2")
 
 
-class Recipe(_Table, kw_only=True):
+class Recipe(_Table, frozen=True, kw_only=True):
     """A whole run."""
 
     seed: int = 0

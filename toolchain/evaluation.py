@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolchain.attacks.pgd import pgd
+from toolchain.attacks.pgd import Loss, pgd
 
 
 def attacked(
@@ -19,16 +19,12 @@ def attacked(
 ) -> Tensor:
     """Return PGD adversarial images (cross-entropy, white box) for a model in evaluation mode."""
     model.eval()
-    return torch.cat(
-        [
-            pgd(
-                model,
-                part,
-                lambda logits, target=target: functional.cross_entropy(logits, target, reduction="sum"),
-                epsilon=epsilon,
-                steps=steps,
-                generator=generator,
-            )
-            for part, target in zip(images.split(batch_size), labels.split(batch_size), strict=True)
-        ]
-    )
+    parts = []
+    for rows in torch.split(torch.arange(len(images)), batch_size):
+        loss = _cross_entropy(labels[rows])
+        parts.append(pgd(model, images[rows], loss, epsilon=epsilon, steps=steps, generator=generator))
+    return torch.cat(parts)
+
+
+def _cross_entropy(labels: Tensor) -> Loss:
+    return lambda logits: functional.cross_entropy(logits, labels, reduction="sum")

@@ -1,7 +1,7 @@
 """PyTorch SNN -> `export.network.FloatNetwork`, stage by stage as trained; the passes of `export` then fold it."""
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from export.network import (
     Array,
@@ -75,8 +75,8 @@ def _batch_norm(norm: nn.BatchNorm2d) -> Normalization:
     return Normalization(scale=scale, shift=beta - mean * scale)
 
 
-def _doubles(tensor: "nn.Parameter | Array") -> Array:
-    return np.asarray(tensor.detach().double().numpy())  # type: ignore[union-attr]
+def _doubles(tensor: Tensor) -> Array:
+    return np.asarray(tensor.detach().double().numpy())
 
 
 def _shape(shape: Shape, stages: list[Stage]) -> Shape:

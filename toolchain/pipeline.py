@@ -108,7 +108,7 @@ def convert_network(run: Run) -> Metrics:
     order = torch.randperm(len(images), generator=run.generator)[: settings.batches * settings.batch_size]
     snn = convert(
         ann,
-        images[order].split(settings.batch_size),
+        torch.split(images[order], settings.batch_size),
         steps=run.recipe.network.steps,
         calibration_steps=settings.steps,
         percentile=settings.percentile,
@@ -365,5 +365,3 @@ def _integer_sparsity(network: IntegerNetwork) -> Metrics:
     weights = [projection.synapses.weight for projection in network.projections]
     nonzero, total = sum(int(np.count_nonzero(w)) for w in weights), sum(w.size for w in weights)
     return {"integer": 1 - nonzero / total, "weights": total, "nonzero": nonzero}
-
-

@@ -4,6 +4,7 @@ A function returns an `Outcome`: ``value`` for programs, ``text`` for people, ``
 Bad input raises `export.errors.SpikeportError`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from export import archive, bounds, fidelity
-from export.errors import FormatError, SpikeportError, StimulusError
-from export.executors import executor
+from export.errors import FormatError, StimulusError
+from export.executors import executor as find_executor
 from export.files import atomic
 from export.network import Array, IntegerNetwork
 from export.passes import lowered
@@ -75,16 +76,14 @@ def export(network: Path, out: Path, *, to: str) -> Outcome[Path]:
     return Outcome(value=out, text=f"wrote {out} ({out.stat().st_size:,} bytes)")
 
 
-def simulate(
-    network: Path, input: Path, *, executor: str = "reference", out: Path | None = None
-) -> Outcome[Array]:
+def simulate(network: Path, input: Path, *, executor: str = "reference", out: Path | None = None) -> Outcome[Array]:
     """Run an archive on images and return the class per image; ``out`` keeps classes and readout as .npz."""
     loaded = archive.read_integer(network)
     driven, labels = read_input(input, loaded)
     potentials = np.concatenate(
         [
             step.potentials[loaded.readout.name].reshape(len(step.source), -1)
-            for step in _executor(executor)(loaded, driven)
+            for step in find_executor(executor)(loaded, driven)
             if step.step == loaded.steps - 1
         ]
     )
@@ -113,7 +112,7 @@ def check(
     driven = read_input(input, loaded)[0] if input is not None else random_stimulus(loaded, random, seed)
     names = [name.strip() for name in executors.split(",") if name.strip()]
     for name in names:
-        _executor(name)
+        find_executor(name)
     found, _ = fidelity.check(loaded, driven, names)
     summaries = {name: fidelity.summary(each) for name, each in found.items()}
     proven = bounds.is_safe(loaded)
@@ -180,16 +179,19 @@ def read_input(path: Path, network: IntegerNetwork) -> tuple[Stimulus, Array | N
     except (OSError, ValueError, EOFError) as error:
         raise StimulusError(f"{path}: not a .npy or .npz file without pickles ({error})") from None
     try:
-        if isinstance(loaded, np.ndarray):
-            return stimulus(loaded, network), None
-        if "images" not in loaded:
-            raise StimulusError(f"it holds {', '.join(loaded.files) or 'nothing'}; expected an array 'images'")
-        labels = loaded["labels"] if "labels" in loaded else None
-        return stimulus(loaded["images"], network), labels
+        images, labels = (loaded, None) if isinstance(loaded, np.ndarray) else _members(loaded)
+        return stimulus(images, network), labels
     except StimulusError as error:
         raise StimulusError(f"{path}: {error}") from None
+
+
+def _members(loaded: Mapping[str, Array]) -> tuple[Array, Array | None]:
+    if "images" not in loaded:
+        raise StimulusError(f"it holds {', '.join(loaded) or 'nothing'}; expected an array 'images'")
+    try:
+        return loaded["images"], loaded.get("labels")
     except Exception as error:  # noqa: BLE001 - a damaged member raises errors of zipfile, zlib and numpy
-        raise StimulusError(f"{path}: damaged ({error})") from None
+        raise StimulusError(f"damaged ({error})") from None
 
 
 def random_stimulus(network: IntegerNetwork, samples: int, seed: int) -> Stimulus:
@@ -219,10 +221,6 @@ def _run(recipe: "Recipe", out: Path, first: str | None, last: str | None) -> Ou
     )
 
 
-def _executor(name: str) -> Any:
-    return executor(name)
-
-
 def _verdict(found: fidelity.Fidelity) -> str:
     from hardware_profiles.report.text import table
 
@@ -248,20 +246,3 @@ def _conclusion(wrong: int, allowed: int, *, proven: bool) -> str:
     proof = "proof recomputed: no register can wrap or saturate" if proven else "no proof: a register could overflow"
     verdict = "exact" if wrong == 0 else f"{wrong:,} neuron steps differ ({allowed:,} allowed)"
     return f"{verdict}; {proof}"
-
-
-__all__ = [
-    "Outcome",
-    "SpikeportError",
-    "check",
-    "demo",
-    "export",
-    "lava_doctor",
-    "lava_install",
-    "profiles",
-    "profiles_show",
-    "quantize",
-    "report",
-    "run",
-    "simulate",
-]

@@ -45,9 +45,7 @@ def _run(network: FloatNetwork, stimulus: Stimulus, rows: slice) -> Iterator[Ste
         )
 
 
-def _arriving(
-    network: FloatNetwork, population: FloatPopulation, past: "deque[dict[str, Array]]", count: int
-) -> Array:
+def _arriving(network: FloatNetwork, population: FloatPopulation, past: "deque[dict[str, Array]]", count: int) -> Array:
     total = np.zeros((count, *population.shape))
     for projection in network.incoming(population.name):
         if projection.delay < len(past):

@@ -2,11 +2,13 @@
 
 One step is one unit of time. A population of hard-reset IF neurons is an `IF` node with r = 1, the readout an `I`
 node with r = 1, so the potential is the sum of what arrived. The numbers are the network's integers times one power
-of two per population, and potentials have 24 bits, hence float32 holds and adds them exactly; spikes have weight 1 and the input carries its integer levels. Thresholds stand
-half a potential unit above the compared value, so that ``>`` and ``>=`` agree. A bias that differs from neuron to
-neuron, which no NIR node holds, is a plane of ones convolved with the map (`_bias_map`).
+of two per population; potentials have 24 bits, so float32 holds and adds them exactly. Spikes have weight 1 and the
+input carries its integer levels. Thresholds stand half a potential unit above the compared value, so that ``>`` and
+``>=`` agree. A bias that differs from neuron to neuron, which no NIR node holds, is a plane of ones convolved with
+the map (`_bias_map`).
 """
 
+import itertools
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,7 +47,7 @@ class _Graph:
     edges: list[tuple[str, str]] = field(default_factory=list)
 
     def chain(self, *names: str) -> None:
-        self.edges.extend(zip(names, names[1:], strict=False))
+        self.edges.extend(itertools.pairwise(names))
 
 
 def write(network: IntegerNetwork, path: Path) -> None:
@@ -187,7 +189,9 @@ def _to_network(graph: nir.NIRGraph) -> FloatNetwork:
         if isinstance(node, kinds):
             populations.append(FloatPopulation(name=name, shape=node.r.shape, neuron=_neuron(node)))
             chains = _chains(graph, name)
-            projections += [FloatProjection(source=chain[0], target=name, stages=_stages(graph, chain)) for chain in chains]
+            projections += [
+                FloatProjection(source=chain[0], target=name, stages=_stages(graph, chain)) for chain in chains
+            ]
     return FloatNetwork(
         populations=tuple(populations), projections=tuple(projections), steps=int(graph.metadata["steps"])
     )

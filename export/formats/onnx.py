@@ -123,7 +123,7 @@ def records(network: IntegerNetwork) -> list[tuple[str, IntegerPopulation]]:
 
 def _has_current(population: IntegerPopulation) -> bool:
     assert isinstance(population.neuron, IntegerNeuron)
-    return population.neuron.decay_u != 2**DECAY_SHIFT
+    return bool(population.neuron.decay_u != 2**DECAY_SHIFT)
 
 
 def _population(body: _Body, network: IntegerNetwork, population: IntegerPopulation) -> None:
@@ -189,7 +189,7 @@ def _product(body: _Body, projection: IntegerProjection, spikes: str) -> str:
     if isinstance(synapses, Convolution):
         weight = body.constant(name, synapses.weight)
         (top, left), groups = synapses.padding, synapses.groups
-        geometry = {"strides": synapses.stride, "dilations": synapses.dilation, "group": groups}
+        geometry: dict[str, Any] = {"strides": synapses.stride, "dilations": synapses.dilation, "group": groups}
         return body.add("ConvInteger", spikes, weight, pads=(top, left, top, left), **geometry)
     flat = body.add("Flatten", spikes, axis=1)
     return body.add("MatMulInteger", flat, body.constant(name, np.ascontiguousarray(synapses.weight.T)))
@@ -229,19 +229,18 @@ def _main_graph(network: IntegerNetwork, body: _Body) -> onnx.GraphProto:
     return helper.make_graph(
         [scan],
         "spiking_network",
-        [_info("input", U8, "T", "N", source), *(_info(name, I32, "N", p) for name, p in state)],
+        [_info("input", U8, "TN", source), *(_info(name, I32, "N", p) for name, p in state)],
         [
-            *(_info(name, _kind(name), "T", "N", p) for name, p in record),
+            *(_info(name, _kind(name), "TN", p) for name, p in record),
             *(_info(f"{name}_out", I32, "N", p) for name, p in state),
         ],
         [numpy_helper.from_array(value, name) for name, value in body.constants.items()],
     )
 
 
-def _info(name: str, kind: int, *axes: str | IntegerPopulation) -> onnx.ValueInfoProto:
-    *leading, population = axes
-    assert isinstance(population, IntegerPopulation)
-    return helper.make_tensor_value_info(name, kind, [*leading, *population.shape])
+def _info(name: str, kind: int, axes: str, population: IntegerPopulation) -> onnx.ValueInfoProto:
+    """Describe a tensor with one symbolic axis per letter of ``axes`` before the population's shape."""
+    return helper.make_tensor_value_info(name, kind, [*axes, *population.shape])
 
 
 def _kind(record: str) -> int:

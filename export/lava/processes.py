@@ -3,6 +3,8 @@
 Stock sinks are read back element by element, about 20 microseconds each; these write every step to a file.
 """
 
+from pathlib import Path
+
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
@@ -39,7 +41,7 @@ class _Appender(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
         self.first, self.end = proc_params["first"], proc_params["first"] + proc_params["count"]
-        self.file = open(proc_params["path"], "wb", buffering=0)  # noqa: SIM115 - open as long as the process lives
+        self.file = Path(proc_params["path"]).open("wb", buffering=0)  # noqa: SIM115 - open while the process lives
 
     def append(self, row):
         if self.first <= self.time_step < self.end:

@@ -60,9 +60,7 @@ def supervise(
             _end_group(process)
 
 
-def _follow(
-    process: "subprocess.Popen[bytes]", log: Path, limits: Limits, on_line: Callable[[Line], None]
-) -> None:
+def _follow(process: "subprocess.Popen[bytes]", log: Path, limits: Limits, on_line: Callable[[Line], None]) -> None:
     assert process.stdout is not None
     lines: queue.Queue[bytes | None] = queue.Queue()
     threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
@@ -95,9 +93,7 @@ def _parsed(line: bytes) -> Line:
     return fields if isinstance(fields, dict) else {"text": line.decode(errors="replace").rstrip()}
 
 
-def _check_alive(
-    process: "subprocess.Popen[bytes]", log: Path, limits: Limits, silent: float, elapsed: float
-) -> None:
+def _check_alive(process: "subprocess.Popen[bytes]", log: Path, limits: Limits, silent: float, elapsed: float) -> None:
     if process.poll() not in (None, 0):
         raise WorkerError(f"the worker {_ending(process.returncode)}: {_last_error(log)}")
     if silent > min(TRACEBACK_SECONDS, limits.silence) and "Traceback" in _tail(log):

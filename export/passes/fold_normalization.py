@@ -12,6 +12,7 @@ from export.network import (
     Dense,
     FloatNetwork,
     FloatNeuron,
+    FloatPopulation,
     FloatProjection,
     Normalization,
     Shape,
@@ -29,14 +30,17 @@ def fold_normalization(network: FloatNetwork) -> FloatNetwork:
     3. The scale of one behind the synapses multiplies their weights per output channel.
     """
     projections = tuple(_folded(network, projection) for projection in network.projections)
-    populations = []
-    for population in network.populations:
-        offsets = [_offset(network, projection) for projection in network.incoming(population.name)]
-        if isinstance(population.neuron, FloatNeuron) and any(offset is not None for offset in offsets):
-            bias = sum((offset for offset in offsets if offset is not None), start=population.neuron.bias)
-            population = replace(population, neuron=replace(population.neuron, bias=_compact(bias)))
-        populations.append(population)
-    return replace(network, populations=tuple(populations), projections=projections)
+    populations = tuple(_biased(network, population) for population in network.populations)
+    return replace(network, populations=populations, projections=projections)
+
+
+def _biased(network: FloatNetwork, population: FloatPopulation) -> FloatPopulation:
+    offsets = [_offset(network, projection) for projection in network.incoming(population.name)]
+    added = [offset for offset in offsets if offset is not None]
+    if not added or not isinstance(population.neuron, FloatNeuron):
+        return population
+    bias = _compact(sum(added, start=population.neuron.bias))
+    return replace(population, neuron=replace(population.neuron, bias=bias))
 
 
 def _offset(network: FloatNetwork, projection: FloatProjection) -> Array | None:

@@ -80,10 +80,13 @@ def _costs(document: dict[str, Any]) -> str:
             placed["chips"],
             f"{placed['max_core_memory_bytes']:,}",
             f"{document['energy'][name]['synaptic_eq12'] * 1e6:.3g}",
-            f"{document['energy'][name]['neuron_updates_inactive'] * 1e6:.3g} to "
-            f"{document['energy'][name]['neuron_updates_active'] * 1e6:.3g}",
+            _range(document["energy"][name]),
         )
         for name, placed in document["placement"].items()
     ]
     header = ("profile", "cores", "chips", "bytes on fullest core", "Eq. 12, uJ/image", "neuron updates, uJ/image")
     return table(header, rows)
+
+
+def _range(energy: dict[str, Any]) -> str:
+    return f"{energy['neuron_updates_inactive'] * 1e6:.3g} to {energy['neuron_updates_active'] * 1e6:.3g}"

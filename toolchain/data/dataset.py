@@ -41,7 +41,7 @@ def pixels(images: npt.NDArray[np.uint8]) -> torch.Tensor:
 def levels(images: torch.Tensor) -> npt.NDArray[np.uint8]:
     """Map pixels in [0, 1] to the nearest 8-bit levels."""
     rounded = np.rint(images.detach().cpu().numpy() * PIXEL_LEVELS)
-    return np.clip(rounded, 0, PIXEL_LEVELS).astype(np.uint8)
+    return np.asarray(np.clip(rounded, 0, PIXEL_LEVELS), np.uint8)
 
 
 def channel_statistics(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:

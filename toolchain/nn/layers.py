@@ -11,11 +11,11 @@ class TopScores(torch.autograd.Function):
     """Mask of the ``keep`` largest |scores|; the gradient passes straight through (HYDRA, Eq. 5 and 7)."""
 
     @staticmethod
-    def forward(ctx: object, scores: Tensor, keep: int) -> Tensor:
+    def forward(_ctx: object, scores: Tensor, keep: int) -> Tensor:
         return top_mask(scores.abs(), keep)
 
     @staticmethod
-    def backward(ctx: object, *gradients: Tensor) -> tuple[Tensor, None]:
+    def backward(_ctx: object, *gradients: Tensor) -> tuple[Tensor, None]:
         return gradients[0], None
 
 

@@ -51,7 +51,9 @@ class ANN(Backbone):
 
 
 class IntegrateAndFire(nn.Module):
-    """Hard-reset IF neurons with one trainable threshold (Schmolli et al., Eq. 1 to 3 with tau = 1)::
+    """Hard-reset IF neurons with one trainable threshold.
+
+    Schmolli et al., CPAL 2025, Eq. 1 to 3 with tau = 1::
 
         v(t-) = v(t-1) + I(t);   s(t) = 1[v(t-) >= V_th];   v(t) = v(t-) (1 - s(t))
 

@@ -35,7 +35,7 @@ def masks(model: ANN, sparsity: float, learn: Callable[[list[nn.Parameter]], Non
     scores = start_scores(model, sparsity)
     weights = [synapses.weight for synapses in model.synapses().values()]
     for weight in weights:
-        weight.requires_grad_(requires_grad=False)
+        weight.requires_grad_(False)
     learn(scores)
     for weight in weights:
         weight.requires_grad_()

@@ -20,7 +20,7 @@ def divergence(attacked: Tensor, clean: Tensor) -> Tensor:
 def batches(images: Tensor, labels: Tensor, size: int, generator: torch.Generator) -> Iterator[Batch]:
     """Yield shuffled batches; a last batch of one image is left out, as batch norm needs two."""
     order = torch.randperm(len(images), generator=generator)
-    for rows in order.split(size):
+    for rows in torch.split(order, size):
         if len(rows) > 1:
             yield images[rows], labels[rows]
 
@@ -66,7 +66,7 @@ def train(
 def predictions(model: nn.Module, images: Tensor, batch_size: int = 250) -> Tensor:
     """Return the predicted class per image, in evaluation mode."""
     model.eval()
-    return torch.cat([model(part).argmax(1) for part in images.split(batch_size)])
+    return torch.cat([model(part).argmax(1) for part in torch.split(images, batch_size)])
 
 
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:

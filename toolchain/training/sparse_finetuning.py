@@ -27,9 +27,7 @@ def robust_loss(
         model.eval()
         with torch.no_grad():
             target = model(images)
-        attacked = rfgsm(
-            model, images, lambda logits: divergence(logits, target), epsilon=epsilon, generator=generator
-        )
+        attacked = rfgsm(model, images, lambda logits: divergence(logits, target), epsilon=epsilon, generator=generator)
         model.train()
         clean = model(images)
         return functional.cross_entropy(clean, labels) + beta * divergence(model(attacked), clean)
