@@ -9,6 +9,7 @@ taken over the steps of one sample, with the potential at or below the threshold
 is monotone, so the ends of the intervals are reached or over-estimated, never missed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,12 +24,25 @@ from export.fixed_point import (
     decayed,
 )
 from export.linear import synaptic_sum
-from export.network import Array, Bounds, IntegerNetwork, IntegerNeuron, IntegerPopulation, IntegerProjection, Source
+from export.network import (
+    Array,
+    Bounds,
+    FloatPopulation,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+)
+
+Heard = tuple[IntegerProjection, FloatPopulation | IntegerPopulation]
+"""A projection and the population that it comes from."""
 
 
 def prove(network: IntegerNetwork) -> dict[str, Bounds]:
     """Return the bounds of every population with neurons."""
-    return {p.name: population_bounds(network, p, network.incoming(p.name)) for p in network.neurons}
+    heard = {p.name: [(q, network.population(q.source)) for q in network.incoming(p.name)] for p in network.neurons}
+    return {p.name: population_bounds(p, heard[p.name], network.steps) for p in network.neurons}
 
 
 def violation(neuron: IntegerNeuron, bounds: Bounds) -> float:
@@ -58,17 +72,15 @@ class _Intervals:
     v_high: Integers
 
 
-def population_bounds(
-    network: IntegerNetwork, population: IntegerPopulation, incoming: tuple[IntegerProjection, ...]
-) -> Bounds:
-    """Return the bounds of one population over ``network.steps`` steps; ``network`` names the sources only."""
+def population_bounds(population: IntegerPopulation, heard: Sequence[Heard], steps: int) -> Bounds:
+    """Return the bounds of one population over ``steps`` steps, given its projections with their sources."""
     neuron = population.neuron
     assert isinstance(neuron, IntegerNeuron)
-    low, high = _activation_range(network, population, incoming)
+    low, high = _activation_range(population, heard)
     zero = np.zeros(population.shape, np.int64)
     now = _Intervals(zero, zero, zero, zero)
     ends: list[tuple[int, int, int, int]] = []
-    for _ in range(network.steps):
+    for _ in range(steps):
         _advance(now, low, high, neuron)
         ends.append((int(now.u_low.min()), int(now.u_high.max()), int(now.v_low.min()), int(now.v_high.max())))
         _reset(now, neuron)
@@ -95,13 +107,10 @@ def _reset(now: _Intervals, neuron: IntegerNeuron) -> None:
     now.v_high = np.where(fires, np.maximum(threshold, now.v_high - removed), now.v_high)
 
 
-def _activation_range(
-    network: IntegerNetwork, population: IntegerPopulation, incoming: tuple[IntegerProjection, ...]
-) -> tuple[Integers, Integers]:
+def _activation_range(population: IntegerPopulation, heard: Sequence[Heard]) -> tuple[Integers, Integers]:
     low = np.zeros(population.shape, np.int64)
     high = np.zeros(population.shape, np.int64)
-    for projection in incoming:
-        source = network.population(projection.source)
+    for projection, source in heard:
         most = source.neuron.levels if isinstance(source.neuron, Source) else 1
         full: Array = np.full((1, *source.shape), most)
         low += _driven(projection, np.minimum, full).reshape(low.shape)

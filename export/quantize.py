@@ -58,38 +58,23 @@ def quantize(network: FloatNetwork, *, weight_bits: int = WEIGHT_BITS) -> Intege
         raise QuantizationError(f"weight_bits is {weight_bits}; Loihi stores 2 to {WEIGHT_BITS} bits")
     source = network.source
     assert isinstance(source.neuron, Source)
-    frame = _frame(network)
-    done = [_fitted(network, frame, population, weight_bits) for population in network.neurons]
-    by_target = {item.population.name: item for item in done}
+    done = [_fitted(network, population, weight_bits) for population in network.neurons]
     return IntegerNetwork(
-        populations=(frame.population(source.name), *(item.population for item in done)),
-        projections=tuple(projection for item in by_target.values() for projection in item.projections),
+        populations=(
+            IntegerPopulation(name=source.name, shape=source.shape, neuron=source.neuron),
+            *(item.population for item in done),
+        ),
+        projections=tuple(projection for item in done for projection in item.projections),
         steps=network.steps,
         bounds={item.population.name: item.bounds for item in done},
     )
 
 
-def _frame(network: FloatNetwork) -> IntegerNetwork:
-    """Return the shape of ``network`` with empty registers, to look populations up in."""
-    blank = IntegerNeuron(threshold=np.zeros(()), bias_mantissa=np.zeros(()))
-    return IntegerNetwork(
-        populations=tuple(
-            IntegerPopulation(name=p.name, shape=p.shape, neuron=p.neuron if isinstance(p.neuron, Source) else blank)
-            for p in network.populations
-        ),
-        projections=tuple(
-            IntegerProjection(source=p.source, target=p.target, synapses=_rounded(_synapses(p), 0.0), delay=p.delay)
-            for p in network.projections
-        ),
-        steps=network.steps,
-    )
-
-
-def _fitted(network: FloatNetwork, frame: IntegerNetwork, population: FloatPopulation, weight_bits: int) -> _Quantized:
+def _fitted(network: FloatNetwork, population: FloatPopulation, weight_bits: int) -> _Quantized:
     """Shrink the scale until the bounds of ``population`` hold."""
     scale = _largest_scale(network, population, weight_bits)
     for _ in range(ATTEMPTS):
-        candidate, excess = _at_scale(network, frame, population, _whole(population, scale), weight_bits)
+        candidate, excess = _at_scale(network, population, _whole(population, scale), weight_bits)
         if candidate is not None and excess <= 1:
             return candidate
         scale /= max(1.01, min(excess, 2.0))
@@ -115,7 +100,7 @@ def _whole(population: FloatPopulation, scale: float) -> float:
 
 
 def _at_scale(
-    network: FloatNetwork, frame: IntegerNetwork, population: FloatPopulation, scale: float, weight_bits: int
+    network: FloatNetwork, population: FloatPopulation, scale: float, weight_bits: int
 ) -> tuple[_Quantized | None, float]:
     """Return the population at ``scale`` and its largest register use (infinite where a bias does not fit)."""
     neuron = population.neuron
@@ -128,7 +113,8 @@ def _at_scale(
     integer = IntegerPopulation(
         name=population.name, shape=population.shape, neuron=_neuron(neuron, scale, mantissa, exponent)
     )
-    bounds = population_bounds(frame, integer, projections)
+    heard = [(projection, network.population(projection.source)) for projection in projections]
+    bounds = population_bounds(integer, heard, network.steps)
     assert isinstance(integer.neuron, IntegerNeuron)
     return _Quantized(integer, projections, bounds), violation(integer.neuron, bounds)
 
