@@ -10,7 +10,8 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -22,6 +23,8 @@ from export.files import atomic
 from export.network import Array, FloatNetwork, IntegerNetwork, Network
 
 FORMAT = "spikeport network 1"
+KEY = "spikeport"
+"""The only key of the metadata: safetensors writes several in random order."""
 LARGEST_ARRAY = 2**32
 """Bytes; a file that asks for more is refused before anything is allocated."""
 _CLASSES: dict[str, type] = {
@@ -34,8 +37,8 @@ _CLASSES: dict[str, type] = {
 def to_bytes(network: Network) -> bytes:
     """Return the archive as bytes; equal networks give equal bytes."""
     tensors: dict[str, Array] = {}
-    header = json.dumps(_encode(network, "network", tensors), sort_keys=True)
-    return save(tensors, metadata={"format": FORMAT, "network": header})
+    description = {"format": FORMAT, "network": _encode(network, "network", tensors)}
+    return save(tensors, metadata={KEY: json.dumps(description, sort_keys=True)})
 
 
 def write(network: Network, path: Path) -> None:
@@ -60,11 +63,14 @@ def read(path: Path) -> Network:
         raise ArchiveError(f"{path}: no such file") from None
     except (SafetensorError, OSError, MemoryError, ValueError, TypeError) as error:
         raise ArchiveError(f"{path}: damaged or not a safetensors file ({error})") from None
-    if metadata.get("format") != FORMAT:
-        raise ArchiveError(f"{path}: format is {metadata.get('format')!r}; expected {FORMAT!r}")
     try:
-        network = _decode(json.loads(metadata["network"]), tensors)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, NetworkError) as error:
+        description = json.loads(metadata[KEY])
+        if description["format"] != FORMAT:
+            raise ArchiveError(f"{path}: format is {description['format']!r}; expected {FORMAT!r}")
+        network = _decode(description["network"], tensors)
+    except KeyError as error:
+        raise ArchiveError(f"{path}: not a spikeport archive, or damaged: {error} is missing") from None
+    except (TypeError, ValueError, AttributeError, RecursionError, NetworkError) as error:
         raise ArchiveError(f"{path}: damaged network description ({type(error).__name__}: {error})") from None
     if not isinstance(network, FloatNetwork | IntegerNetwork):
         raise ArchiveError(f"{path}: holds a {type(network).__name__}; expected a network")
@@ -125,8 +131,29 @@ def _decode(value: Any, tensors: dict[str, Array]) -> Any:
         return _decode_array(value, tensors)
     if "mapping" in value:
         return {key: _decode(item, tensors) for key, item in value["mapping"].items()}
-    fields = {key: _decode(item, tensors) for key, item in value["fields"].items()}
-    return _CLASSES[value["class"]](**fields)
+    cls, fields = _CLASSES[value["class"]], {key: _decode(item, tensors) for key, item in value["fields"].items()}
+    hints = get_type_hints(cls)
+    for key, item in fields.items():
+        if not _fits(item, hints.get(key)):
+            raise TypeError(f"{cls.__name__}.{key} is {item!r:.60}; expected {hints.get(key, 'no such field')}")
+    return cls(**fields)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Return whether a decoded value has the type that its field is declared with."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is tuple:
+        inner = inner[:1] * len(value) if isinstance(value, tuple) and inner[-1] is Ellipsis else inner
+        return isinstance(value, tuple) and len(value) == len(inner) and all(map(_fits, value, inner))
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(item, inner[1]) for item in value.values())
+    if origin in (Union, UnionType):
+        return any(_fits(value, each) for each in inner)
+    if origin is np.ndarray:
+        return isinstance(value, np.ndarray)
+    if isinstance(value, bool) != (hint is bool):
+        return False
+    return isinstance(value, (int, float) if hint is float else hint or ())
 
 
 def _decode_array(reference: dict[str, Any], tensors: dict[str, Array]) -> Array:

@@ -5,7 +5,6 @@ networks are different types. Everything is frozen and every array is read-only;
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -322,6 +321,12 @@ class _Network(Generic[Population, Projection]):
         """Return the projections out of ``name``."""
         return tuple(projection for projection in self.projections if projection.source == name)
 
+    def label(self, projection: Projection) -> str:
+        """Return a name of its own for a projection: 'a_to_b', and 'a_to_b_2' for a second one."""
+        same = [p for p in self.outgoing(projection.source) if p.target == projection.target]
+        number = next(index for index, p in enumerate(same, 1) if p is projection)
+        return f"{projection.source}_to_{projection.target}" + (f"_{number}" if number > 1 else "")
+
     @property
     def source(self) -> Population:
         """The one input population."""
@@ -388,6 +393,9 @@ class _Network(Generic[Population, Projection]):
 class FloatNetwork(_Network[FloatPopulation, FloatProjection]):
     """A network in real numbers, as trained or as read from another framework."""
 
+    populations: tuple[FloatPopulation, ...]
+    projections: tuple[FloatProjection, ...]
+
     kind: ClassVar[str] = "float"
 
 
@@ -395,7 +403,10 @@ class FloatNetwork(_Network[FloatPopulation, FloatProjection]):
 class IntegerNetwork(_Network[IntegerPopulation, IntegerProjection]):
     """A network in Loihi's integers; ``bounds`` prove per population that no register wraps or saturates."""
 
-    bounds: Mapping[str, Bounds] = field(default_factory=dict)
+    populations: tuple[IntegerPopulation, ...]
+    projections: tuple[IntegerProjection, ...]
+
+    bounds: dict[str, Bounds] = field(default_factory=dict)
     kind: ClassVar[str] = "integer"
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-import tomllib
 
 from export.errors import ProfileError
+from hardware_profiles.tables import read_table
 
 PROFILE_DIR = Path(__file__).parent / "profiles"
 Evidence = Literal["published", "fitted", "scaled", "assumed"]
@@ -96,10 +96,7 @@ def load_profile(name: str) -> HardwareProfile:
     path = Path(name) if name.endswith(".toml") else PROFILE_DIR / f"{name}.toml"
     if not path.is_file():
         raise ProfileError(f"no profile {name!r}; there are {', '.join(profile_names())}, or give a .toml file")
-    try:
-        profile = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), HardwareProfile)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise ProfileError(f"{path}: {error}") from None
+    profile = read_table(path, HardwareProfile, ProfileError)
     _check_units(profile, path)
     return profile
 

@@ -1,14 +1,13 @@
 """A recipe: the typed configuration of a run, read from TOML; every key is known and checked."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-import tomllib
 from msgspec import Meta
 
 from export.errors import RecipeError
+from hardware_profiles.tables import read_table
 
 RECIPE_DIR = Path(__file__).parent / "recipes"
 Count = Annotated[int, Meta(ge=1)]
@@ -120,16 +119,7 @@ class Recipe(_Table, frozen=True, kw_only=True):
 
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe; `RecipeError` names the file, the table and the key."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecipeError(f"{path}: no such recipe") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError(f"{path}: not a TOML file ({error})") from None
-    try:
-        recipe = msgspec.convert(table, Recipe)
-    except msgspec.ValidationError as error:
-        raise RecipeError(f"{path}: {_sentence(str(error))}") from None
+    recipe = read_table(path, Recipe, RecipeError)
     if recipe.prune.use not in recipe.prune.methods:
         raise RecipeError(f"{path}: prune.use is {recipe.prune.use!r}; expected one of prune.methods")
     return recipe
@@ -138,21 +128,3 @@ def read_recipe(path: Path) -> Recipe:
 def embedded(name: str) -> Recipe:
     """Read a recipe that comes with spikeport."""
     return read_recipe(RECIPE_DIR / f"{name}.toml")
-
-
-def _sentence(message: str) -> str:
-    """Turn msgspec's message into one with the table's name and, for an unknown key, the keys it has."""
-    what, _, place = message.partition(" - at `$")
-    place = place.rstrip("`").lstrip(".")
-    where = f"[{place}] " if place else ""
-    unknown = re.match(r"Object contains unknown field `(.*)`", what)
-    if unknown:
-        table: type[msgspec.Struct] = Recipe
-        for key in filter(None, place.split(".")):
-            table = next(field.type for field in msgspec.structs.fields(table) if field.name == key)
-        keys = ", ".join(field.name for field in msgspec.structs.fields(table))
-        return f"{where}has no key {unknown[1]!r}; it takes {keys}"
-    missing = re.match(r"Object missing required field `(.*)`", what)
-    if missing:
-        return f"{where}lacks the key {missing[1]!r}"
-    return f"{where}{what[0].lower()}{what[1:]}"

@@ -74,7 +74,13 @@ def to_graph(network: IntegerNetwork) -> nir.NIRGraph:
     graph.chain(readout.name, "output")
     assert isinstance(source.neuron, Source)
     metadata = {VERSION_KEY: 1, "steps": network.steps, "levels": source.neuron.levels}
-    return nir.NIRGraph(graph.nodes, graph.edges, metadata=metadata)
+    return nir.NIRGraph(graph.nodes, graph.edges, metadata=metadata, type_check=_checkable(graph))
+
+
+def _checkable(graph: _Graph) -> bool:
+    """Return whether nir's own type check is right: it takes kernels for square and groups for one."""
+    convolutions = [node for node in graph.nodes.values() if isinstance(node, nir.Conv2d)]
+    return all(node.weight.shape[2] == node.weight.shape[3] and node.groups == 1 for node in convolutions)
 
 
 def _check(population: IntegerPopulation, neuron: IntegerNeuron) -> None:
@@ -105,7 +111,7 @@ def _add_projection(graph: _Graph, network: IntegerNetwork, projection: IntegerP
         raise FormatError(f"projection {projection.source} -> {projection.target} has a delay; NIR export has none yet")
     shape = network.population(projection.source).shape
     weight = (projection.synapses.weight * (unit * 2.0**projection.exponent)).astype(np.float32)
-    name = f"{projection.source}_to_{projection.target}"
+    name = network.label(projection)
     if isinstance(projection.synapses, Convolution):
         graph.nodes[name] = _convolution(replace(projection.synapses, weight=weight), shape)
         graph.chain(projection.source, name, projection.target)
@@ -140,7 +146,7 @@ def _add_bias(
         return
     bias = np.broadcast_to(bias, population.shape)
     first = network.incoming(population.name)[0]
-    name = f"{first.source}_to_{first.target}"
+    name = network.label(first)
     node = graph.nodes[name]
     if isinstance(node, nir.Linear):
         graph.nodes[name] = nir.Affine(node.weight, bias.astype(np.float32))
@@ -167,9 +173,12 @@ def _bias_map(graph: _Graph, source: IntegerPopulation, population: IntegerPopul
 
 
 def read(path: Path) -> FloatNetwork:
-    """Read a NIR file that spikeport wrote, with `nir.read`, as a float network in the file's numbers."""
+    """Read a NIR file that spikeport wrote, with `nir.read`, as a float network in the file's numbers.
+
+    `FloatNetwork` infers and checks all shapes itself; nir's check refuses grouped and non-square kernels.
+    """
     try:
-        graph = nir.read(path)
+        graph = nir.read(path, type_check=False)
     except Exception as error:  # noqa: BLE001 - the reader lets errors of every kind through
         raise FormatError(f"{path}: not a NIR file that nir {nir.version} can read ({error})") from None
     if VERSION_KEY not in graph.metadata:

@@ -171,25 +171,25 @@ def _decayed(body: _Body, state: str, decay: int) -> str:
 
 def _synaptic_sum(body: _Body, network: IntegerNetwork, projection: IntegerProjection) -> str:
     source = network.population(projection.source)
+    weight = f"weight_{network.label(projection)}"
     if not isinstance(source.neuron, Source):
-        total = _product(body, projection, f"spikes_{source.name}_step")
+        total = _product(body, weight, projection, f"spikes_{source.name}_step")
     elif source.neuron.levels == 1:
-        total = _product(body, projection, "frame")
+        total = _product(body, weight, projection, "frame")
     else:
         one = body.constant("one", np.ones((), np.uint8))
-        halves = _product(body, projection, body.add("BitShift", "frame", one, direction="RIGHT"))
-        rest = _product(body, projection, body.add("BitwiseAnd", "frame", one))
+        halves = _product(body, weight, projection, body.add("BitShift", "frame", one, direction="RIGHT"))
+        rest = _product(body, weight, projection, body.add("BitwiseAnd", "frame", one))
         total = body.add("Add", body.scaled(halves, 2), rest)
     return body.scaled(total, 2**projection.exponent)
 
 
-def _product(body: _Body, projection: IntegerProjection, spikes: str) -> str:
-    name = f"weight_{projection.source}_to_{projection.target}"
+def _product(body: _Body, name: str, projection: IntegerProjection, spikes: str) -> str:
     synapses = projection.synapses
     if isinstance(synapses, Convolution):
-        weight = body.constant(name, synapses.weight)
         (top, left), groups = synapses.padding, synapses.groups
         geometry: dict[str, Any] = {"strides": synapses.stride, "dilations": synapses.dilation, "group": groups}
+        weight = body.constant(name, synapses.weight)
         return body.add("ConvInteger", spikes, weight, pads=(top, left, top, left), **geometry)
     flat = body.add("Flatten", spikes, axis=1)
     return body.add("MatMulInteger", flat, body.constant(name, np.ascontiguousarray(synapses.weight.T)))

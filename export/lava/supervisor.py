@@ -65,15 +65,21 @@ def _follow(process: "subprocess.Popen[bytes]", log: Path, limits: Limits, on_li
     lines: queue.Queue[bytes | None] = queue.Queue()
     threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
     started = heard = time.monotonic()
+    ended = False
     while True:
-        with contextlib.suppress(queue.Empty):
+        try:
             line = lines.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            if ended:
+                break  # a process of its own still holds the pipe open; what the worker wrote has been read
+        else:
             if line is None:
                 break
             heard = time.monotonic()
             on_line(_parsed(line))
         now = time.monotonic()
         _check_alive(process, log, limits, now - heard, now - started)
+        ended = process.poll() == 0
     code = process.wait(timeout=GRACE_SECONDS)
     if code:
         raise WorkerError(f"the worker {_ending(code)}: {_last_error(log)}")

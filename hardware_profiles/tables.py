@@ -1,0 +1,50 @@
+"""TOML tables to typed structs; the errors name the table, the key, and the keys that it takes."""
+
+import re
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import msgspec
+import tomllib
+
+from export.errors import SpikeportError
+
+Struct = TypeVar("Struct", bound=msgspec.Struct)
+
+
+def read_table(path: Path, kind: type[Struct], error: type[SpikeportError]) -> Struct:
+    """Read a TOML file as ``kind``; ``error`` is raised with the file, the table and the key."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise error(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        raise error(f"{path}: not a TOML file ({fault})") from None
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as fault:
+        raise error(f"{path}: {_sentence(str(fault), kind)}") from None
+
+
+def _sentence(message: str, kind: type[msgspec.Struct]) -> str:
+    """Turn msgspec's message into one that names table and key as they stand in the file."""
+    what, _, place = message.partition(" - at `$")
+    place = place.rstrip("`").lstrip(".")
+    where = f"[{place}] " if place else ""
+    unknown = re.match(r"Object contains unknown field `(.*)`", what)
+    if unknown:
+        keys = ", ".join(field.name for field in msgspec.structs.fields(_table(kind, place)))
+        return f"{where}has no key {unknown[1]!r}; it takes {keys}"
+    missing = re.match(r"Object missing required field `(.*)`", what)
+    if missing:
+        return f"{where}lacks the key {missing[1]!r}"
+    return f"{where}{what[0].lower()}{what[1:]}"
+
+
+def _table(kind: Any, place: str) -> type[msgspec.Struct]:
+    """Return the struct that stands at ``place``, a path of keys."""
+    for key in filter(None, place.split(".")):
+        kind = next(field.type for field in msgspec.structs.fields(kind) if field.name == key)
+        kind = next((each for each in get_args(kind) if isinstance(each, type) and each is not type(None)), kind)
+    result: type[msgspec.Struct] = kind
+    return result

@@ -1,0 +1,111 @@
+"""The worker may raise, die, hang, or write garbage: always its own error, never an orphan."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from export.errors import WorkerError
+from export.lava.supervisor import Limits, supervise
+
+CHILD = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+
+
+def run(folder, code, *, limits=None, lines=None):
+    supervise(
+        [sys.executable, "-c", code],
+        folder=folder,
+        environment={**os.environ, "SPIKEPORT_TEST": str(folder)},
+        limits=limits or Limits(silence=20, total=60),
+        on_line=(lines if lines is not None else []).append,
+    )
+
+
+def living(folder):
+    """Return the processes that carry the folder's name in their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            mine = f"SPIKEPORT_TEST={folder}\0".encode() in (process / "environ").read_bytes() + b"\0"
+            state = (process / "stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            continue
+        if mine and state != "Z" and int(process.name) != os.getpid():
+            found.append(int(process.name))
+    return found
+
+
+def test_lines_arrive_and_nothing_is_left(tmp_path):
+    lines = []
+    run(tmp_path, CHILD + "print('{\"done\": 1}', flush=True); print('not json')", lines=lines)
+    assert lines == [{"done": 1}, {"text": "not json"}]
+    assert living(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("raise ValueError('weights are odd')", "failed with exit code 1: ValueError: weights are odd"),
+        ("import os; os._exit(7)", "failed with exit code 7: it wrote no message"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "was killed by SIGKILL"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "was killed by SIGSEGV"),
+        ("import sys; sys.stdout.write('x' * 10_000_000); raise OSError(28, 'No space left')", "No space left"),
+    ],
+)
+def test_failure_carries_the_workers_own_error(tmp_path, code, message):
+    with pytest.raises(WorkerError, match=message):
+        run(tmp_path, CHILD + code)
+    assert living(tmp_path) == []
+
+
+def test_silent_worker_is_ended_within_its_limit(tmp_path):
+    started = time.monotonic()
+    with pytest.raises(WorkerError, match="no sign of life for 1 s"):
+        run(tmp_path, CHILD + "import time; time.sleep(600)", limits=Limits(silence=1, total=60))
+    assert time.monotonic() - started < 10
+    assert living(tmp_path) == []
+
+
+def test_worker_that_ignores_the_polite_signal_is_killed(tmp_path):
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+    with pytest.raises(WorkerError, match="no sign of life"):
+        run(tmp_path, code, limits=Limits(silence=1, total=60))
+    assert living(tmp_path) == []
+
+
+def test_chatty_worker_is_ended_by_the_total_limit(tmp_path):
+    code = "import time\nwhile True: print('{}', flush=True); time.sleep(0.05)"
+    with pytest.raises(WorkerError, match="ran longer than 1 s"):
+        run(tmp_path, code, limits=Limits(silence=20, total=1))
+    assert living(tmp_path) == []
+
+
+def test_failed_grandchild_is_reported_before_the_long_silence(tmp_path, monkeypatch):
+    monkeypatch.setattr("export.lava.supervisor.TRACEBACK_SECONDS", 1.0)
+    grandchild = "raise KeyError('model')"
+    code = f'import subprocess, sys, time; subprocess.run([sys.executable, "-c", "{grandchild}"]); time.sleep(600)'
+    with pytest.raises(WorkerError, match="a process of the worker failed: KeyError: 'model'"):
+        run(tmp_path, code)
+    assert living(tmp_path) == []
+
+
+def test_interrupted_parent_leaves_no_orphan(tmp_path):
+    program = f"""
+import os, pathlib, sys
+from export.lava.supervisor import Limits, supervise
+supervise([sys.executable, '-c', "import time; print('{{}}', flush=True); time.sleep(600)"],
+          folder=pathlib.Path({str(tmp_path)!r}), environment=dict(os.environ), limits=Limits(),
+          on_line=lambda line: print('running', flush=True))
+"""
+    environment = {**os.environ, "SPIKEPORT_TEST": str(tmp_path)}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    )
+    assert parent.stdout.readline() == b"running\n"
+    parent.send_signal(signal.SIGINT)
+    parent.communicate(timeout=20)
+    assert living(tmp_path) == []

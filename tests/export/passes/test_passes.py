@@ -1,0 +1,127 @@
+"""Passes: the same spikes before and after in float64, and the structure that is expected."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export.errors import NetworkError
+from export.executors import floating
+from export.network import (
+    AveragePooling,
+    Convolution,
+    Dense,
+    FloatNetwork,
+    FloatNeuron,
+    FloatPopulation,
+    FloatProjection,
+    Normalization,
+    Source,
+)
+from export.passes import fold_normalization, fold_pooling, lowered
+from export.stimulus import stimulus
+from export.trace import record
+from tests.strategies import float_networks, inputs
+
+PASSES = [fold_normalization, fold_pooling, lowered]
+
+
+@pytest.mark.parametrize("change", PASSES)
+@given(data=st.data(), network=float_networks())
+def test_spikes_stay_the_same(change, data, network):
+    driven = stimulus(data.draw(inputs(network)), network)
+    before = record(floating.steps(network, driven))
+    after = record(floating.steps(change(network), driven))
+    for population in network.spiking:
+        assert np.array_equal(before[population.name], after[population.name])
+    assert np.allclose(before["readout"], after["readout"], rtol=1e-9, atol=1e-9)
+
+
+@given(network=float_networks())
+def test_lowered_network_has_one_stage_of_synapses_each(network):
+    for projection in lowered(network).projections:
+        assert [type(stage) in (Convolution, Dense) for stage in projection.stages] == [True]
+
+
+def one_projection(*stages, shape, target, bias=0.0):
+    return FloatNetwork(
+        populations=(
+            FloatPopulation(name="input", shape=shape, neuron=Source()),
+            FloatPopulation(name="a", shape=target, neuron=FloatNeuron(threshold=np.array(1.0), bias=np.array(bias))),
+        ),
+        projections=(FloatProjection(source="input", target="a", stages=stages),),
+        steps=1,
+    )
+
+
+def assert_equal(found, expected):
+    """Compare two networks of one projection by structure."""
+    ((stage,), (wanted,)) = (network.projections[0].stages for network in (found, expected))
+    assert type(stage) is type(wanted)
+    assert np.array_equal(stage.weight, wanted.weight)
+    if isinstance(stage, Convolution):
+        assert (stage.stride, stage.padding, stage.groups) == (wanted.stride, wanted.padding, wanted.groups)
+    biases = (network.population("a").neuron.bias for network in (found, expected))
+    assert np.array_equal(*(np.broadcast_to(bias, expected.population("a").shape) for bias in biases))
+
+
+def test_pooling_before_a_convolution_enlarges_the_kernel():
+    kernel = np.arange(9.0).reshape(1, 1, 3, 3)
+    before = one_projection(
+        AveragePooling(size=(2, 2)), Convolution(weight=kernel, padding=(1, 1)), shape=(1, 8, 8), target=(1, 4, 4)
+    )
+    large = np.kron(kernel[0, 0], np.ones((2, 2)))[None, None] / 4
+    expected = one_projection(
+        Convolution(weight=large, stride=(2, 2), padding=(2, 2)), shape=(1, 8, 8), target=(1, 4, 4)
+    )
+    assert_equal(fold_pooling(before), expected)
+
+
+def test_pooling_before_dense_repeats_the_weights_of_a_window():
+    before = one_projection(
+        AveragePooling(size=(1, 2)), Dense(weight=np.array([[1.0, 3.0]])), shape=(1, 1, 4), target=(1,)
+    )
+    expected = one_projection(Dense(weight=np.array([[0.5, 0.5, 1.5, 1.5]])), shape=(1, 1, 4), target=(1,))
+    assert_equal(fold_pooling(before), expected)
+
+
+def test_shift_before_zero_padding_becomes_a_bias_map():
+    before = one_projection(
+        Normalization(scale=np.array([2.0]), shift=np.array([-1.0])),
+        Convolution(weight=np.ones((1, 1, 3, 3)), padding=(1, 1)),
+        shape=(1, 3, 3),
+        target=(1, 3, 3),
+    )
+    corners = np.array([[-4.0, -6.0, -4.0], [-6.0, -9.0, -6.0], [-4.0, -6.0, -4.0]])
+    expected = one_projection(
+        Convolution(weight=2 * np.ones((1, 1, 3, 3)), padding=(1, 1)),
+        shape=(1, 3, 3),
+        target=(1, 3, 3),
+        bias=corners[None],
+    )
+    assert_equal(fold_normalization(before), expected)
+
+
+def test_batch_norm_behind_a_convolution_gives_one_bias_per_channel():
+    before = one_projection(
+        Convolution(weight=np.ones((2, 1, 1, 1))),
+        Normalization(scale=np.array([3.0, -1.0]), shift=np.array([0.25, 4.0])),
+        shape=(1, 2, 2),
+        target=(2, 2, 2),
+    )
+    after = fold_normalization(before)
+    assert after.population("a").neuron.bias.shape == (2, 1, 1)
+    assert after.projections[0].stages[0].weight.ravel().tolist() == [3.0, -1.0]
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ((AveragePooling(size=(2, 2)),), "ends in pooling"),
+        ((Normalization(scale=np.ones(1), shift=np.ones(1)),), "has no synapses"),
+    ],
+)
+def test_projection_without_synapses_is_refused(stages, message):
+    target = stages[0].output_shape((1, 4, 4))
+    with pytest.raises(NetworkError, match=message):
+        lowered(one_projection(*stages, shape=(1, 4, 4), target=target))

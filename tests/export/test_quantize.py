@@ -1,0 +1,128 @@
+"""Quantization: exact where it can be, and never outside the registers."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export import bounds
+from export.errors import QuantizationError
+from export.executors import floating, reference
+from export.network import (
+    AveragePooling,
+    Dense,
+    FloatNetwork,
+    FloatNeuron,
+    FloatPopulation,
+    FloatProjection,
+    Source,
+)
+from export.passes import lowered
+from export.quantize import quantize
+from export.stimulus import stimulus
+from export.trace import record
+from tests.strategies import float_networks, inputs, seeds
+
+
+def dense_network(weight, threshold, *, bias=0.0, levels=1, steps=4, **neuron):
+    """Input -> a, with the readout that every network has."""
+    weight = np.asarray(weight, float)
+    return FloatNetwork(
+        populations=(
+            FloatPopulation(name="input", shape=(weight.shape[1],), neuron=Source(levels=levels, unit=1 / levels)),
+            FloatPopulation(
+                name="a",
+                shape=(len(weight),),
+                neuron=FloatNeuron(threshold=np.array(threshold), bias=np.array(bias), **neuron),
+            ),
+            FloatPopulation(name="readout", shape=(1,), neuron=FloatNeuron(threshold=None)),
+        ),
+        projections=(
+            FloatProjection(source="input", target="a", stages=(Dense(weight=weight),)),
+            FloatProjection(source="a", target="readout", stages=(Dense(weight=np.ones((1, len(weight)))),)),
+        ),
+        steps=steps,
+    )
+
+
+@given(seeds, st.sampled_from([True, False]), st.sampled_from(["zero", "subtract"]))
+def test_integer_weights_and_thresholds_keep_every_spike(seed, inclusive, reset):
+    """Weights that are int8 times a scale lose nothing, ties with the threshold included."""
+    rng = np.random.default_rng(seed)
+    weight = rng.integers(-127, 128, (6, 9))
+    weight[0, 0] = 127
+    network = dense_network(weight / 64, rng.integers(1, 300) / 64, inclusive=inclusive, reset=reset)
+    driven = stimulus(rng.integers(0, 2, (8, 4, 9)), network)
+    before = record(floating.steps(network, driven))
+    after = record(reference.steps(quantize(network), driven))
+    assert np.array_equal(before["a"], after["a"])
+
+
+@pytest.mark.parametrize(("inclusive", "threshold"), [(True, 255), (False, 256)])
+def test_comparison_becomes_strictly_greater(inclusive, threshold):
+    """v >= 2 on a grid of 1/128 is v > 255/128; v > 2 is v > 256/128."""
+    network = dense_network([[127 / 128]], 2.0, inclusive=inclusive)
+    assert quantize(network).population("a").neuron.threshold == threshold
+
+
+@given(st.data(), float_networks(), st.sampled_from([8, 6, 4, 2]))
+def test_no_register_leaves_its_bounds_for_any_input(data, network, bits):
+    integer = quantize(lowered(network), weight_bits=bits)
+    assert bounds.is_safe(integer)
+    assert integer.bounds == bounds.prove(integer)
+    for projection in integer.projections:
+        assert np.abs(projection.synapses.weight.astype(int)).max() < 2 ** (bits - 1)
+    driven = stimulus(data.draw(inputs(integer)), integer)
+    readout = record(reference.steps(integer, driven))["readout"]
+    found = integer.bounds["readout"]
+    assert found.v_min <= readout.min()
+    assert readout.max() <= found.v_max
+
+
+def test_graded_input_lowers_the_scale_until_the_potential_fits():
+    """255 levels over 8 steps: only weights of 64 in sum fit below the saturating end."""
+    network = dense_network([[-1.0, -1.0]], 1.0, levels=255, steps=8)
+    integer = quantize(network)
+    weight = integer.projections[0].synapses.weight
+    assert weight.tolist() == [[-32, -32]]
+    assert integer.bounds["a"].v_min == -64 * 255 * 64 * 8
+
+
+def test_two_projections_share_a_scale_through_their_exponents():
+    network = dense_network([[0.5, 0.25]], 1.0)
+    extra = FloatProjection(source="input", target="a", stages=(Dense(weight=np.array([[8.0, -3.0]])),))
+    integer = quantize(replace(network, projections=(*network.projections, extra)))
+    small, large = (p for p in integer.projections if p.target == "a")
+    assert (small.exponent, large.exponent) == (0, 4)
+    scale = integer.population("a").neuron.scale
+    assert small.synapses.weight.tolist() == [[round(0.5 * scale), round(0.25 * scale)]]
+    assert large.synapses.weight.tolist() == [[round(8 * scale / 16), round(-3 * scale / 16)]]
+
+
+@pytest.mark.parametrize(
+    ("network", "options", "message"),
+    [
+        (dense_network([[1.0]], 1.0), {"weight_bits": 9}, "weight_bits is 9; Loihi stores 2 to 8"),
+        (dense_network([[np.nan]], 1.0), {}, "input -> a has weights that are not finite"),
+        (dense_network([[1.0]], 1.0, bias=1e9), {}, "population a: no scale keeps its registers in range"),
+    ],
+)
+def test_what_cannot_be_quantized_is_named(network, options, message):
+    with pytest.raises(QuantizationError, match=message):
+        quantize(network, **options)
+
+
+def test_network_that_was_not_lowered_is_refused():
+    network = dense_network([[1.0, 1.0]], 1.0)
+    pooled = FloatPopulation(name="input", shape=(1, 1, 2), neuron=Source())
+    stages = (AveragePooling(size=(1, 2)), Dense(weight=np.ones((1, 1))))
+    unfolded = replace(
+        network,
+        populations=(pooled, *network.populations[1:]),
+        projections=(replace(network.projections[0], stages=stages), network.projections[1]),
+    )
+    with pytest.raises(QuantizationError, match="holds AveragePooling, Dense; expected one"):
+        quantize(unfolded)
+    assert quantize(lowered(unfolded)).projections[0].synapses.weight.shape == (1, 2)

@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from export.errors import StimulusError
+from export.lava.doctor import small_network
+from export.stimulus import stimulus
+
+NETWORK = small_network()
+
+
+def test_held_and_timed_inputs_give_the_same_frames():
+    images = np.arange(2 * 30, dtype=np.uint8).reshape(2, 1, 6, 5)
+    held = stimulus(images, NETWORK)
+    timed = stimulus(np.repeat(images[:, None], NETWORK.steps, axis=1), NETWORK)
+    assert (held.held, timed.held) == (True, False)
+    for step in range(NETWORK.steps):
+        assert np.array_equal(held.frame(slice(0, 2), step), timed.frame(slice(0, 2), step))
+    assert [(rows.start, rows.stop) for rows in held.batches(1)] == [(0, 1), (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((2, 6, 5), np.uint8), "shape \\(2, 6, 5\\); expected \\(N, 1, 6, 5\\), or \\(N, 4, 1, 6, 5\\)"),
+        (np.zeros((0, 1, 6, 5), np.uint8), "shape \\(0, 1, 6, 5\\)"),
+        (np.zeros((1, 1, 6, 5)), "type float64; expected integers 0..255"),
+        (np.full((1, 1, 6, 5), 256), "spans 256..256; expected 0..255"),
+        (np.full((1, 1, 6, 5), -1), "spans -1..-1"),
+    ],
+)
+def test_wrong_input_is_described(values, message):
+    with pytest.raises(StimulusError, match=message):
+        stimulus(values, NETWORK)
