@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from export.errors import ExecutorError
-from export.executors import executor
+from export.executors import executor, executor_names
 from export.network import Array, IntegerNetwork
 from export.progress import tracked
 from export.stimulus import Stimulus
@@ -93,6 +93,9 @@ def check(network: IntegerNetwork, stimulus: Stimulus, executors: list[str]) -> 
     Returns the verdict per executor, and the classes (executors + reference, N) that each predicts.
     """
     names = [name for name in executors if name != REFERENCE]
+    if not names:
+        others = ", ".join(name for name in executor_names() if name != REFERENCE)
+        raise ExecutorError(f"nothing to compare with the reference; name one or more of {others}")
     fidelities = {name: Fidelity(name) for name in names}
     chosen = np.zeros((len(names) + 1, len(stimulus)), np.int64)
     runs = {name: executor(name)(network, stimulus) for name in (*names, REFERENCE)}

@@ -1,7 +1,9 @@
 """The input of a run as integers: graded levels, held for all steps or given step by step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -56,6 +58,44 @@ def stimulus(values: Array, network: Network) -> Stimulus:
     if values.min() < 0 or values.max() > neuron.levels:
         raise StimulusError(f"the input spans {values.min()}..{values.max()}; expected 0..{neuron.levels}")
     return Stimulus(values=frozen_array(values), steps=network.steps, held=values.shape[1:] == shape)
+
+
+def read(path: Path, network: Network) -> tuple[Stimulus, Array | None]:
+    """Read images (and labels, where there are any) from .npz (``images``, ``labels``) or .npy (images)."""
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            images, labels = (loaded, None) if isinstance(loaded, np.ndarray) else _members(loaded)
+        return stimulus(images, network), _one_per_image(labels, len(images))
+    except StimulusError as error:
+        raise StimulusError(f"{path}: {error}") from None
+    except FileNotFoundError:
+        raise StimulusError(f"{path}: no such file") from None
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise StimulusError(f"{path}: not a .npy or .npz file without pickles ({error})") from None
+
+
+def random_stimulus(network: Network, samples: int, seed: int) -> Stimulus:
+    """Return uniform random levels for ``samples`` samples."""
+    neuron = network.source.neuron
+    assert isinstance(neuron, Source)
+    shape = (samples, *network.source.shape)
+    return stimulus(np.random.default_rng(seed).integers(0, neuron.levels + 1, shape), network)
+
+
+def _members(loaded: Mapping[str, Array]) -> tuple[Array, Array | None]:
+    if "images" not in loaded:
+        raise StimulusError(f"it holds {', '.join(loaded) or 'nothing'}; expected an array 'images'")
+    try:
+        return loaded["images"], loaded.get("labels")
+    except Exception as error:  # noqa: BLE001 - a damaged member raises errors of zipfile, zlib and numpy
+        raise StimulusError(f"damaged ({error})") from None
+
+
+def _one_per_image(labels: Array | None, count: int) -> Array | None:
+    if labels is not None and labels.shape != (count,):
+        raise StimulusError(f"'labels' has shape {labels.shape}; expected ({count},)")
+    return labels
 
 
 def _join(shape: tuple[int, ...]) -> str:

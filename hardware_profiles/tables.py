@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 import tomllib
@@ -38,13 +38,32 @@ def _sentence(message: str, kind: type[msgspec.Struct]) -> str:
     missing = re.match(r"Object missing required field `(.*)`", what)
     if missing:
         return f"{where}lacks the key {missing[1]!r}"
+    choices = _choices(kind, place) if what.startswith("Invalid enum value") else []
+    if choices:
+        return f"{where}{what[0].lower()}{what[1:]}; expected {', '.join(map(repr, choices))}"
     return f"{where}{what[0].lower()}{what[1:]}"
 
 
 def _table(kind: Any, place: str) -> type[msgspec.Struct]:
     """Return the struct that stands at ``place``, a path of keys."""
     for key in filter(None, place.split(".")):
-        kind = next(field.type for field in msgspec.structs.fields(kind) if field.name == key)
+        kind = _field(kind, key)
         kind = next((each for each in get_args(kind) if isinstance(each, type) and each is not type(None)), kind)
     result: type[msgspec.Struct] = kind
     return result
+
+
+def _choices(kind: type[msgspec.Struct], place: str) -> list[Any]:
+    """Return the values that the key at ``place`` may have, where its type lists them."""
+    table, _, key = re.sub(r"\[.*?\]", "", place).rpartition(".")
+    return _literals(_field(_table(kind, table), key))
+
+
+def _literals(kind: Any) -> list[Any]:
+    if get_origin(kind) is Literal:
+        return list(get_args(kind))
+    return [value for part in get_args(kind) for value in _literals(part)]
+
+
+def _field(kind: Any, key: str) -> Any:
+    return next(field.type for field in msgspec.structs.fields(kind) if field.name == key)

@@ -30,6 +30,9 @@ def main() -> None:
     except SpikeportError as error:
         print(f"spikeport: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        print(f"spikeport: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("spikeport: interrupted", file=sys.stderr)
         sys.exit(130)
@@ -101,7 +104,7 @@ def check(
     network: Network,
     input: Annotated[Path | None, typer.Option("--input", help="Images; random ones without.")] = None,
     random: Annotated[int, typer.Option(help="Number of random samples where no input is given.")] = 20,
-    executors: Annotated[str, typer.Option(help="Comma-separated: lava, onnx, nir.")] = "lava,onnx,nir",
+    executors: Annotated[str, typer.Option(help="Comma-separated.")] = "lava,onnx,nir",
     max_mismatches: Annotated[int, typer.Option(help="Differing neuron steps that still pass.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the random samples.")] = 0,
 ) -> None:

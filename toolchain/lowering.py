@@ -31,7 +31,7 @@ def lower(snn: SNN) -> FloatNetwork:
         name=INPUT, shape=specification.input_shape, neuron=Source(levels=PIXEL_LEVELS, unit=1 / PIXEL_LEVELS)
     )
     populations, projections = [source], []
-    mean, std = (np.array(values) for values in (snn.mean.double().flatten(), snn.std.double().flatten()))
+    mean, std = (_doubles(values).ravel() for values in (snn.mean, snn.std))
     stages: list[Stage] = [Normalization(scale=1 / std, shift=-mean / std)]
     for name, block, neuron in zip(_names(snn), snn.block_list(), _neurons(snn), strict=True):
         stages += _stages(block)

@@ -17,15 +17,17 @@ from torch import Tensor
 
 from export import archive, fidelity
 from export.errors import ArchiveError, RecipeError
-from export.executors import floating, reference
+from export.executors import executor, floating, reference
 from export.files import atomic, write_text
 from export.formats import nir, onnx
+from export.lava import environment
 from export.network import IntegerNetwork
 from export.passes import lowered
 from export.progress import Progress
 from export.quantize import quantize
-from export.stimulus import stimulus
+from export.stimulus import read, stimulus
 from export.trace import predicted, record
+from hardware_profiles.profile import load_profile
 from hardware_profiles.report import build
 from toolchain import checkpoint
 from toolchain.config import Pretrain, Recipe, Training
@@ -182,8 +184,7 @@ def check(run: Run) -> Metrics:
     names = list(run.recipe.evaluate.executors)
     fidelities, chosen = fidelity.check(network, stimulus(images, network), names)
     clean = (chosen == labels).mean(axis=1).tolist()
-    with np.load(run.path("adversarial.npz"), allow_pickle=False) as file:
-        adversarial = stimulus(file["images"], network)
+    adversarial, _ = read(run.path("adversarial.npz"), network)
     classes = predicted(network, adversarial, reference.steps)
     return {
         "fidelity": {name: fidelity.summary(found) for name, found in fidelities.items()},
@@ -225,6 +226,7 @@ def execute(recipe: Recipe, folder: Path, *, first: str | None = None, last: str
     chosen = names[names.index(first or names[0]) : names.index(last or names[-1]) + 1]
     if not chosen:
         raise RecipeError(f"stage {first!r} comes after stage {last!r}")
+    _look_ahead(recipe, chosen)
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(recipe, folder, DATASETS[recipe.data.name](), torch.Generator())
     _write_surroundings(run)
@@ -241,6 +243,18 @@ def sparsity(model: ANN | SNN) -> float:
     weights = [synapses.weight.detach() for synapses in model.synapses().values()]
     zeros = sum(int((weight == 0).sum()) for weight in weights)
     return zeros / sum(weight.numel() for weight in weights)
+
+
+def _look_ahead(recipe: Recipe, chosen: list[str]) -> None:
+    """Raise at once what a late stage would raise after minutes of training."""
+    if "check" in chosen:
+        for name in recipe.evaluate.executors:
+            executor(name)
+        if "lava" in recipe.evaluate.executors:
+            environment.python()
+    if "report" in chosen:
+        for name in recipe.hardware.profiles:
+            load_profile(name)
 
 
 def _masks(run: Run, model: ANN, method: str) -> dict[str, Tensor]:
@@ -325,7 +339,12 @@ def _write_surroundings(run: Run) -> None:
 
 def _metrics(run: Run) -> Metrics:
     path = run.path("metrics.json")
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise ArchiveError(f"{path}: damaged ({error}); delete it and run the stages again") from None
 
 
 def _keep_metrics(run: Run, stage: str, metrics: Metrics) -> None:

@@ -4,7 +4,6 @@ A function returns an `Outcome`: ``value`` for programs, ``text`` for people, ``
 Bad input raises `export.errors.SpikeportError`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -12,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from export import archive, bounds, fidelity
-from export.errors import FormatError, StimulusError
+from export.errors import FormatError
 from export.executors import executor as find_executor
 from export.files import atomic
 from export.network import Array, IntegerNetwork
 from export.passes import lowered
-from export.stimulus import Stimulus, stimulus
+from export.stimulus import random_stimulus, read
 
 if TYPE_CHECKING:
     from toolchain.config import Recipe
@@ -79,7 +78,7 @@ def export(network: Path, out: Path, *, to: str) -> Outcome[Path]:
 def simulate(network: Path, input: Path, *, executor: str = "reference", out: Path | None = None) -> Outcome[Array]:
     """Run an archive on images and return the class per image; ``out`` keeps classes and readout as .npz."""
     loaded = archive.read_integer(network)
-    driven, labels = read_input(input, loaded)
+    driven, labels = read(input, loaded)
     potentials = np.concatenate(
         [
             step.potentials[loaded.readout.name].reshape(len(step.source), -1)
@@ -109,7 +108,7 @@ def check(
 ) -> Outcome[dict[str, Any]]:
     """Compare executors with the reference, every neuron and step, on ``input`` or on ``random`` samples."""
     loaded = archive.read_integer(network)
-    driven = read_input(input, loaded)[0] if input is not None else random_stimulus(loaded, random, seed)
+    driven = read(input, loaded)[0] if input is not None else random_stimulus(loaded, random, seed)
     names = [name.strip() for name in executors.split(",") if name.strip()]
     for name in names:
         find_executor(name)
@@ -128,7 +127,7 @@ def report(
     from hardware_profiles.report import build, text
 
     loaded = archive.read_integer(network)
-    document = build.costs(loaded, read_input(input, loaded)[0], list(profile))
+    document = build.costs(loaded, read(input, loaded)[0], list(profile))
     build.write(document, out)
     return Outcome(value=document, text=f"{text.render(document)}\n\nwrote {out}/report.html and {out}/report.json")
 
@@ -168,37 +167,6 @@ def lava_doctor() -> Outcome[dict[str, str]]:
     text = "\n".join(f"{'ok ' if ok else 'BAD'}  {what}: {found}" for what, ok, found in findings)
     values = {what: found for what, _, found in findings}
     return Outcome(value=values, text=text, failed=not all(ok for _, ok, _ in findings))
-
-
-def read_input(path: Path, network: IntegerNetwork) -> tuple[Stimulus, Array | None]:
-    """Read images (and labels, where there are any) from .npz (``images``, ``labels``) or .npy."""
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise StimulusError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise StimulusError(f"{path}: not a .npy or .npz file without pickles ({error})") from None
-    try:
-        images, labels = (loaded, None) if isinstance(loaded, np.ndarray) else _members(loaded)
-        return stimulus(images, network), labels
-    except StimulusError as error:
-        raise StimulusError(f"{path}: {error}") from None
-
-
-def _members(loaded: Mapping[str, Array]) -> tuple[Array, Array | None]:
-    if "images" not in loaded:
-        raise StimulusError(f"it holds {', '.join(loaded) or 'nothing'}; expected an array 'images'")
-    try:
-        return loaded["images"], loaded.get("labels")
-    except Exception as error:  # noqa: BLE001 - a damaged member raises errors of zipfile, zlib and numpy
-        raise StimulusError(f"damaged ({error})") from None
-
-
-def random_stimulus(network: IntegerNetwork, samples: int, seed: int) -> Stimulus:
-    """Return uniform random levels for ``samples`` samples."""
-    levels = network.source.neuron.levels  # type: ignore[union-attr]
-    shape = (samples, *network.source.shape)
-    return stimulus(np.random.default_rng(seed).integers(0, levels + 1, shape), network)
 
 
 def _run(recipe: "Recipe", out: Path, first: str | None, last: str | None) -> Outcome[dict[str, Any]]:

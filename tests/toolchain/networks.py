@@ -1,0 +1,80 @@
+"""Small networks and recipes that the tests of the training stages share."""
+
+import torch
+from torch import nn
+
+from toolchain.nn.networks import ANN, SNN
+from toolchain.nn.specification import vgg
+
+SPECIFICATION = vgg([4, "P", 6], [8], classes=5, input_shape=(2, 8, 8), mean=(0.4, 0.5), std=(0.2, 0.3))
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def images(count=6, seed=0):
+    """Pixels on the 8-bit grid."""
+    return torch.randint(0, 256, (count, 2, 8, 8), generator=generator(seed)).float() / 255
+
+
+def labels(count=6, seed=1):
+    return torch.randint(0, 5, (count,), generator=generator(seed))
+
+
+def ann(seed=0):
+    torch.manual_seed(seed)
+    return ANN(SPECIFICATION)
+
+
+def snn(seed=0, steps=4):
+    """An SNN with batch norm statistics, affine parameters and thresholds that are all different."""
+    torch.manual_seed(seed)
+    model = SNN(SPECIFICATION, steps)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_()
+                module.running_var.uniform_(0.5, 2)
+                module.weight.uniform_(0.5, 2)
+                module.bias.normal_()
+        for index, neurons in enumerate(model.neuron_list()):
+            neurons.threshold.fill_(0.7 + 0.3 * index)
+    return model.eval()
+
+
+RECIPE = """
+[network]
+plan = [4, "P", 6]
+head = []
+steps = 4
+[pretrain]
+epochs = 1
+learning_rate = 0.1
+epsilon = 8
+attack_steps = 1
+[prune]
+sparsity = 0.8
+use = "lwm"
+[prune.score]
+epochs = 1
+learning_rate = 0.1
+epsilon = 8
+attack_steps = 1
+[prune.finetune]
+epochs = 1
+learning_rate = 0.02
+epsilon = 8
+attack_steps = 1
+[convert]
+batches = 2
+steps = 10
+[finetune]
+epochs = 1
+learning_rate = 0.02
+epsilon = 8
+[evaluate]
+attack_steps = 2
+images = 20
+executors = ["onnx", "nir"]
+"""

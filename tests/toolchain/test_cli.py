@@ -1,0 +1,141 @@
+"""The command as users start it: exit codes, one sentence per fault, nothing half-written, a quick --help."""
+
+import inspect
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+
+from toolchain import cli, verbs
+
+
+def call(*arguments, **variables):
+    """Run the command in its own process."""
+    return subprocess.run(
+        [sys.executable, "-m", "toolchain.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, **variables},
+    )
+
+
+def invoke(monkeypatch, capsys, *arguments):
+    """Run the command here; return exit code, output and errors."""
+    monkeypatch.setattr(sys, "argv", ["spikeport", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    out, err = capsys.readouterr()
+    return left.value.code, out, err
+
+
+def test_help_is_quick_and_lists_every_verb():
+    spent = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = call("--help")
+        spent.append(time.perf_counter() - started)
+    assert done.returncode == 0
+    for verb in ("demo", "run", "quantize", "export", "simulate", "check", "report", "profiles", "lava"):
+        assert verb in done.stdout
+    assert min(spent) < 1
+
+
+@pytest.mark.parametrize("code", ["import toolchain.cli", "from toolchain import verbs; verbs.profiles()"])
+def test_light_verbs_do_not_load_torch(code):
+    probe = f"import sys; {code}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "False"
+
+
+def commands():
+    """Return every command by the name of its function."""
+    groups = (cli.app, cli.profiles_app, cli.lava_app)
+    return {command.callback.__name__: command.callback for group in groups for command in group.registered_commands}
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_verb_is_a_function_with_the_same_arguments(name):
+    ours = {key.rstrip("_"): p.default for key, p in inspect.signature(commands()[name]).parameters.items()}
+    theirs = {key.rstrip("_"): p.default for key, p in inspect.signature(getattr(verbs, name)).parameters.items()}
+    assert ours.keys() == theirs.keys()
+    for key, default in theirs.items():
+        assert ours[key] in (default, None if isinstance(default, tuple) else default), key
+    assert isinstance(cli.app, typer.Typer)
+
+
+def test_good_verdict_exits_with_0(monkeypatch, capsys, tiny_run):
+    code, out, err = invoke(
+        monkeypatch, capsys, "check", tiny_run / "network.safetensors", "--random", 3, "--executors", "onnx"
+    )
+    assert (code, err) == (0, "")
+    assert "onnx against reference" in out
+
+
+def test_bad_verdict_exits_with_1(monkeypatch, capsys, tiny_run):
+    """A limit below zero cannot be met, so even equal traces fail."""
+    arguments = ("--random", 2, "--executors", "onnx", "--max-mismatches", -1)
+    code, out, _ = invoke(monkeypatch, capsys, "check", tiny_run / "network.safetensors", *arguments)
+    assert code == 1
+    assert "onnx against reference" in out
+
+
+FAULTS = {
+    "truncated archive": ("simulate {cut} --input {images}", "cut.safetensors: "),
+    "missing archive": ("report {tmp}/no --input {images} --out {tmp}/out", "no: no such file"),
+    "unknown recipe key": ("run {recipe} --out {tmp}/out", "[network] has no key 'plann'"),
+    "unknown executor": ("check {network} --executors gpu", "no executor 'gpu'"),
+    "unknown format": ("export {network} --to pth --out {tmp}/out", "no format 'pth'"),
+    "unknown profile": ("profiles show loihi7", "no profile 'loihi7'"),
+    "no Lava": ("simulate {network} --input {images} --executor lava", "run 'spikeport lava install'"),
+    "demo without Lava": ("demo --out {tmp}/out", "run 'spikeport lava install'"),
+    "wrong Python": ("lava install", "Lava needs Python 3.10; tried"),
+    "folder is a file": ("report {network} --input {images} --out {recipe}", "recipe.toml: "),
+    "archive is a folder": ("simulate {tmp} --input {images}", "{tmp}: "),
+    "images are a folder": ("simulate {network} --input {tmp}", "{tmp}: "),
+    "images are an archive": ("simulate {network} --input {network}", "network.safetensors: "),
+    "network is a checkpoint": ("simulate {run}/snn.safetensors --input {images}", "snn.safetensors: "),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_one_sentence_and_exit_code_2(monkeypatch, capsys, tiny_run, tmp_path, fault):
+    monkeypatch.setenv("SPIKEPORT_LAVA_ENV", str(tmp_path / "lava"))
+    monkeypatch.setenv("SPIKEPORT_LAVA_PYTHON", sys.executable)
+    network = tiny_run / "network.safetensors"
+    (tmp_path / "cut.safetensors").write_bytes(network.read_bytes()[:-100])
+    (tmp_path / "recipe.toml").write_text("[network]\nplann = [4]\n")
+    names = {"network": network, "run": tiny_run, "images": tiny_run / "held_out.npz", "tmp": tmp_path}
+    names |= {"cut": tmp_path / "cut.safetensors", "recipe": tmp_path / "recipe.toml"}
+    arguments, sentence = (text.format_map(names) for text in FAULTS[fault])
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = invoke(monkeypatch, capsys, *arguments.split())
+    assert code == 2
+    assert out == ""
+    assert err.startswith("spikeport: ")
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_no_traceback_from_the_installed_command(tiny_run, tmp_path):
+    done = call("simulate", tiny_run / "network.safetensors", "--input", tmp_path / "none.npz")
+    assert done.returncode == 2
+    assert done.stderr == f"spikeport: {tmp_path / 'none.npz'}: no such file\n"
+
+
+def test_options_that_do_not_exist_exit_with_2():
+    done = call("check", "network.safetensors", "--colour", "red")
+    assert done.returncode == 2
+    assert "No such option" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_progress_is_plain_lines_without_a_terminal(recipe, tmp_path):
+    done = call("run", recipe, "--out", tmp_path, "--to", "convert")
+    assert done.returncode == 0
+    assert "\r" not in done.stderr

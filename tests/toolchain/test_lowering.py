@@ -1,0 +1,49 @@
+"""The lowered, folded network gives the spikes of PyTorch in float64: every neuron, every step."""
+
+import numpy as np
+import pytest
+import torch
+
+from export.executors import floating
+from export.network import Convolution, Dense
+from export.passes import lowered
+from export.stimulus import stimulus
+from export.trace import record
+from tests.toolchain.networks import images, snn
+from toolchain.lowering import lower
+
+
+@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_spikes_equal_pytorch(seed, folded):
+    model = snn(seed).double()
+    network = lowered(lower(model)) if folded else lower(model)
+    pixels = images(seed=seed).double()
+    levels = np.rint(images(seed=seed).numpy() * 255).astype(np.uint8)
+    with torch.no_grad():
+        expected = model.spikes(torch.from_numpy(levels / 255.0))
+        logits = model(torch.from_numpy(levels / 255.0)).numpy()
+    found = record(floating.steps(network, stimulus(levels, network)))
+    assert pixels.shape == levels.shape
+    assert [p.name for p in network.spiking] == ["conv1", "conv2", "dense1"]
+    for spikes, population in zip(expected, network.spiking, strict=True):
+        theirs = found[population.name]
+        assert np.array_equal(spikes.numpy().swapaxes(0, 1).reshape(theirs.shape) == 1, theirs)
+        assert theirs.any()
+        assert not theirs.all()
+    np.testing.assert_allclose(found["readout"][:, -1] / network.steps, logits, rtol=1e-9)
+
+
+def test_masked_weights_are_gone():
+    model = snn()
+    synapses = model.block_list()[1].synapses
+    synapses.mask[:, 0] = 0
+    (stage,) = lowered(lower(model)).incoming("conv2")[0].stages
+    assert isinstance(stage, Convolution)
+    assert not stage.weight[:, 0].any()
+
+
+def test_folded_network_has_one_synaptic_stage_a_projection():
+    network = lowered(lower(snn()))
+    kinds = [[type(stage) for stage in projection.stages] for projection in network.projections]
+    assert kinds == [[Convolution], [Convolution], [Dense], [Dense]]

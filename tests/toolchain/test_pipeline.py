@@ -1,0 +1,170 @@
+"""The whole pipeline on a tiny recipe: its artefacts, its numbers, and resuming from any stage."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from export import archive
+from export.errors import ArchiveError, ExecutorError, LavaError, ProfileError, RecipeError
+from tests.toolchain.networks import RECIPE
+from toolchain import checkpoint, pipeline, verbs
+from toolchain.config import read_recipe
+
+STAGES = ["pretrain", "prune", "convert", "finetune", "lower", "quantize", "export", "check", "report"]
+
+
+def report_of(folder):
+    return json.loads((folder / "report.json").read_text())
+
+
+def test_artefacts_of_every_stage_are_there(tiny_run):
+    found = {path.name for path in tiny_run.iterdir()}
+    assert found == {
+        *("ann.safetensors", "ann_lwm.safetensors", "ann_hydra.safetensors", "snn_converted.safetensors"),
+        *("snn.safetensors", "adversarial.npz", "network_float.safetensors", "network.safetensors"),
+        *("network.nir", "network.onnx", "held_out.npz", "report.json", "report.html", "metrics.json", "run.json"),
+    }
+
+
+def test_report_has_the_promised_keys_and_they_agree(tiny_run):
+    report = report_of(tiny_run)
+    for key in ("ann_clean", "snn_float_clean", "snn_integer_clean", "snn_robust"):
+        assert 0 <= report["accuracy"][key] <= 1
+    assert report["accuracy"]["onnx_clean"] == report["accuracy"]["snn_integer_clean"]
+    network = archive.read_integer(tiny_run / "network.safetensors")
+    neurons = sum(int(np.prod(population.shape)) for population in network.neurons)
+    for name in ("onnx", "nir"):
+        assert report["fidelity"][name]["compared"] == 20 * 4 * neurons
+        assert report["fidelity"][name]["mismatches"] == 0
+    assert report["fidelity"]["lowering"]["mismatches"] == 0
+    assert report["operations"]["formula"] == report["operations"]["simulated"] > 0
+    for profile in ("loihi1", "loihi2"):
+        assert report["placement"][profile]["cores"] >= 1
+        assert report["placement"][profile]["max_core_memory_bytes"] > 0
+    assert report["network"]["digest"] == archive.digest(network)
+
+
+def test_accuracy_in_the_report_is_that_of_the_artefacts(tiny_run):
+    outcome = verbs.simulate(tiny_run / "network.safetensors", tiny_run / "held_out.npz")
+    with np.load(tiny_run / "held_out.npz") as held_out:
+        assert report_of(tiny_run)["accuracy"]["snn_integer_clean"] == np.mean(outcome.value == held_out["labels"])
+
+
+def test_sparsity_is_the_recipes_in_every_layer_and_does_not_change(tiny_run):
+    report, metrics = report_of(tiny_run), json.loads((tiny_run / "metrics.json").read_text())
+    assert metrics["finetune"]["sparsity"] == metrics["finetune"]["sparsity_before"] == report["sparsity"]["global"]
+    before = checkpoint.read_snn(tiny_run / "snn_converted.safetensors").synapses()
+    for name, synapses in checkpoint.read_snn(tiny_run / "snn.safetensors").synapses().items():
+        zeros = int((synapses.weight == 0).sum())
+        assert synapses.weight.numel() - zeros == round(0.2 * synapses.weight.numel())
+        assert torch.equal(synapses.weight == 0, before[name].weight == 0)
+        assert not torch.equal(synapses.weight, before[name].weight)
+    network = archive.read_integer(tiny_run / "network.safetensors")
+    assert report["sparsity"]["nonzero"] == sum(np.count_nonzero(p.synapses.weight) for p in network.projections)
+    assert report["sparsity"]["integer"] >= report["sparsity"]["global"]
+
+
+def test_adversarial_images_stay_in_the_ball(tiny_run):
+    with np.load(tiny_run / "held_out.npz") as clean, np.load(tiny_run / "adversarial.npz") as attacked:
+        moved = attacked["images"].astype(int) - clean["images"]
+        assert 0 < np.abs(moved).max() <= 8
+        assert np.array_equal(clean["labels"], attacked["labels"])
+
+
+def test_run_writes_recipe_versions_and_seed(tiny_run):
+    run = json.loads((tiny_run / "run.json").read_text())
+    assert run["recipe"]["seed"] == 0
+    assert run["recipe"]["network"]["steps"] == 4
+    assert run["versions"]["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_resuming_gives_the_same_network(tiny_run, recipe, tmp_path, stage):
+    """Stages from ``stage`` on, run again from the files before it, give the same integers and the same report."""
+    folder = tmp_path / "again"
+    shutil.copytree(tiny_run, folder)
+    before = STAGES[: STAGES.index(stage)]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps({name: metrics[name] for name in before}))
+    (folder / "report.json").unlink()
+    if "quantize" not in before:
+        (folder / "network.safetensors").unlink()
+    verbs.run(recipe, folder, from_=stage)
+    assert (folder / "network.safetensors").read_bytes() == (tiny_run / "network.safetensors").read_bytes()
+    assert {**report_of(folder), "date": ""} == {**report_of(tiny_run), "date": ""}
+
+
+def test_two_halves_make_a_whole(recipe, tiny_run, tmp_path):
+    first = verbs.run(recipe, tmp_path, to="lower")
+    assert first.text == f"stages done up to lower; artefacts are in {tmp_path}"
+    assert not (tmp_path / "network.safetensors").exists()
+    verbs.run(recipe, tmp_path, from_="quantize")
+    assert report_of(tmp_path)["accuracy"] == report_of(tiny_run)["accuracy"]
+
+
+def test_stage_without_its_input_names_the_file(recipe, tmp_path):
+    with pytest.raises(ArchiveError, match=r"ann\.safetensors: no such file; run the stage that writes it first"):
+        verbs.run(recipe, tmp_path, from_="prune")
+    with pytest.raises(ArchiveError, match=r"network_float\.safetensors: no such file"):
+        verbs.run(recipe, tmp_path, from_="quantize")
+
+
+def test_report_without_measurements_says_which_stage_is_missing(recipe, tiny_run, tmp_path):
+    shutil.copy(tiny_run / "network.safetensors", tmp_path)
+    with pytest.raises(ArchiveError, match="stage 'pretrain' has not run; run it first"):
+        verbs.run(recipe, tmp_path, from_="report")
+
+
+@pytest.mark.parametrize(
+    ("from_", "to", "message"),
+    [("training", None, "no stage 'training'; there are pretrain, prune"), ("check", "prune", "comes after stage")],
+)
+def test_unknown_or_reversed_stages_are_refused(recipe, tmp_path, from_, to, message):
+    with pytest.raises(RecipeError, match=message):
+        verbs.run(recipe, tmp_path / "out", from_=from_, to=to)
+    assert not (tmp_path / "out").exists()
+
+
+def test_stages_are_the_documented_ones():
+    assert list(pipeline.STAGES) == STAGES
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error", "message"),
+    [
+        ('"onnx", "nir"', '"onnx", "tpu"', ExecutorError, "no executor 'tpu'; there are"),
+        ("[evaluate]", '[hardware]\nprofiles = ["loihi9"]\n[evaluate]', ProfileError, "no profile 'loihi9'"),
+        ('"onnx", "nir"', '"lava"', LavaError, "no Lava environment in"),
+    ],
+)
+def test_what_a_late_stage_lacks_is_said_before_training(monkeypatch, tmp_path, old, new, error, message):
+    monkeypatch.setenv("SPIKEPORT_LAVA_ENV", str(tmp_path / "none"))
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE.replace(old, new, 1))
+    with pytest.raises(error, match=message):
+        pipeline.execute(read_recipe(path), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_interrupted_stage_leaves_whole_files_only(monkeypatch, recipe, tmp_path):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(pipeline.STAGES, "convert", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        verbs.run(recipe, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("ann.safetensors", "ann_lwm.safetensors", "ann_hydra.safetensors", "metrics.json", "run.json")
+    }
+    assert list(json.loads((tmp_path / "metrics.json").read_text())) == ["pretrain", "prune"]
+
+
+def test_verdict_of_the_run_fails_where_a_comparison_failed(recipe, tiny_run, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    metrics = json.loads((tiny_run / "metrics.json").read_text())
+    metrics["check"]["fidelity"]["onnx"]["mismatches"] = 1
+    (tmp_path / "run" / "metrics.json").write_text(json.dumps(metrics))
+    assert verbs.run(recipe, tmp_path / "run", from_="report").failed
