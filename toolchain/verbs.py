@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from export import archive, bounds, fidelity
-from export.errors import FormatError
 from export.executors import executor as find_executor
 from export.files import atomic
+from export.formats import writer
 from export.network import Array, IntegerNetwork
 from export.passes import lowered
 from export.stimulus import random_stimulus, read
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from toolchain.config import Recipe
 
 Value = TypeVar("Value")
-FORMATS = ("nir", "onnx")
+AnyPath = Path | str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,27 +34,28 @@ class Outcome(Generic[Value]):
     failed: bool = False
 
 
-def demo(out: Path = Path("demo"), *, fast: bool = False) -> Outcome[dict[str, Any]]:
+def demo(out: AnyPath = Path("demo"), *, fast: bool = False) -> Outcome[dict[str, Any]]:
     """Take the embedded digits through every stage; ``fast`` trains one epoch a stage on 40 held-out images."""
     from toolchain.config import embedded
 
-    return _run(embedded("digits_fast" if fast else "digits"), out, None, None)
+    return _run(embedded("digits_fast" if fast else "digits"), Path(out), None, None)
 
 
 def run(
-    recipe: Path, out: Path = Path("run"), *, from_: str | None = None, to: str | None = None
+    recipe: AnyPath, out: AnyPath = Path("run"), *, from_: str | None = None, to: str | None = None
 ) -> Outcome[dict[str, Any]]:
     """Run a recipe's stages, all of them or those ``from_`` one ``to`` another, in the folder ``out``."""
     from toolchain.config import read_recipe
 
-    return _run(read_recipe(recipe), out, from_, to)
+    return _run(read_recipe(Path(recipe)), Path(out), from_, to)
 
 
-def quantize(network: Path, out: Path, *, weight_bits: int = 8) -> Outcome[IntegerNetwork]:
+def quantize(network: AnyPath, out: AnyPath, *, weight_bits: int = 8) -> Outcome[IntegerNetwork]:
     """Turn the float network of an archive into Loihi integers with their proof, and write the archive ``out``."""
     from export.quantize import quantize as quantized
 
-    integer = quantized(lowered(archive.read_float(network)), weight_bits=weight_bits)
+    out = Path(out)
+    integer = quantized(lowered(archive.read_float(Path(network))), weight_bits=weight_bits)
     archive.write(integer, out)
     lines = [f"wrote {out} ({out.stat().st_size:,} bytes); no register can wrap or saturate:"]
     for name, bound in integer.bounds.items():
@@ -62,23 +63,19 @@ def quantize(network: Path, out: Path, *, weight_bits: int = 8) -> Outcome[Integ
     return Outcome(value=integer, text="\n".join(lines))
 
 
-def export(network: Path, out: Path, *, to: str) -> Outcome[Path]:
+def export(network: AnyPath, out: AnyPath, *, to: str) -> Outcome[Path]:
     """Write the integer network of an archive in another format: ``nir`` or ``onnx``."""
-    if to not in FORMATS:
-        raise FormatError(f"no format {to!r}; there are {', '.join(FORMATS)}")
-    loaded = archive.read_integer(network)
-    if to == "nir":
-        from export.formats import nir as chosen
-    else:
-        from export.formats import onnx as chosen  # type: ignore[no-redef]
-    chosen.write(loaded, out)
+    out, write = Path(out), writer(to)
+    write(archive.read_integer(Path(network)), out)
     return Outcome(value=out, text=f"wrote {out} ({out.stat().st_size:,} bytes)")
 
 
-def simulate(network: Path, input: Path, *, executor: str = "reference", out: Path | None = None) -> Outcome[Array]:
+def simulate(
+    network: AnyPath, input: AnyPath, *, executor: str = "reference", out: AnyPath | None = None
+) -> Outcome[Array]:
     """Run an archive on images and return the class per image; ``out`` keeps classes and readout as .npz."""
-    loaded = archive.read_integer(network)
-    driven, labels = read(input, loaded)
+    loaded = archive.read_integer(Path(network))
+    driven, labels = read(Path(input), loaded)
     potentials = np.concatenate(
         [
             step.potentials[loaded.readout.name].reshape(len(step.source), -1)
@@ -88,7 +85,7 @@ def simulate(network: Path, input: Path, *, executor: str = "reference", out: Pa
     )
     classes = potentials.argmax(1)
     if out is not None:
-        with atomic(out) as draft, draft.open("wb") as file:
+        with atomic(Path(out)) as draft, draft.open("wb") as file:
             np.savez_compressed(file, classes=classes, potentials=potentials)
     text = f"{len(classes)} images, {executor}: classes {' '.join(map(str, classes[:20]))}"
     text += " ..." if len(classes) > 20 else ""
@@ -98,17 +95,17 @@ def simulate(network: Path, input: Path, *, executor: str = "reference", out: Pa
 
 
 def check(
-    network: Path,
+    network: AnyPath,
     *,
-    input: Path | None = None,
+    input: AnyPath | None = None,
     random: int = 20,
     executors: str = "lava,onnx,nir",
     max_mismatches: int = 0,
     seed: int = 0,
 ) -> Outcome[dict[str, Any]]:
     """Compare executors with the reference, every neuron and step, on ``input`` or on ``random`` samples."""
-    loaded = archive.read_integer(network)
-    driven = read(input, loaded)[0] if input is not None else random_stimulus(loaded, random, seed)
+    loaded = archive.read_integer(Path(network))
+    driven = read(Path(input), loaded)[0] if input is not None else random_stimulus(loaded, random, seed)
     names = [name.strip() for name in executors.split(",") if name.strip()]
     for name in names:
         find_executor(name)
@@ -121,13 +118,13 @@ def check(
 
 
 def report(
-    network: Path, input: Path, *, profile: tuple[str, ...] = ("loihi1", "loihi2"), out: Path = Path("report")
+    network: AnyPath, input: AnyPath, *, profile: tuple[str, ...] = ("loihi1", "loihi2"), out: AnyPath = Path("report")
 ) -> Outcome[dict[str, Any]]:
     """Count operations, place the network on every ``profile`` and write report.json and report.html."""
     from hardware_profiles.report import build, text
 
-    loaded = archive.read_integer(network)
-    document = build.costs(loaded, read(input, loaded)[0], list(profile))
+    loaded, out = archive.read_integer(Path(network)), Path(out)
+    document = build.costs(loaded, read(Path(input), loaded)[0], list(profile))
     build.write(document, out)
     return Outcome(value=document, text=f"{text.render(document)}\n\nwrote {out}/report.html and {out}/report.json")
 

@@ -1,1 +1,24 @@
-"""File formats: one file each, each with ``write(network, path)`` and, where it can be read, ``read(path)``."""
+"""One file per format: ``write(network, path)``, and ``read(path)`` where the format can be read."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+
+from export.errors import FormatError
+from export.network import IntegerNetwork
+
+Writer = Callable[[IntegerNetwork, Path], None]
+
+
+def format_names() -> list[str]:
+    """Return the formats that integer networks can be written in: the files of this folder."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def writer(name: str) -> Writer:
+    """Return the ``write`` function of a format."""
+    if name not in format_names():
+        raise FormatError(f"no format {name!r}; there are {', '.join(format_names())}")
+    write: Writer = importlib.import_module(f"{__name__}.{name}").write
+    return write

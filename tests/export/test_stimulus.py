@@ -3,7 +3,7 @@ import pytest
 
 from export.errors import StimulusError
 from export.lava.doctor import small_network
-from export.stimulus import stimulus
+from export.stimulus import random_stimulus, read, stimulus
 
 NETWORK = small_network()
 
@@ -31,3 +31,21 @@ def test_held_and_timed_inputs_give_the_same_frames():
 def test_wrong_input_is_described(values, message):
     with pytest.raises(StimulusError, match=message):
         stimulus(values, NETWORK)
+
+
+def test_random_stimulus_uses_every_level_and_its_seed():
+    first, again, other = (random_stimulus(NETWORK, 200, seed).values for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert set(np.unique(first)) == set(range(256))
+
+
+def test_both_file_forms_are_read(tmp_path):
+    images, labels = np.arange(60, dtype=np.uint8).reshape(2, 1, 6, 5), np.array([1, 2])
+    np.save(tmp_path / "images.npy", images)
+    np.savez(tmp_path / "both.npz", images=images, labels=labels)
+    np.savez(tmp_path / "only.npz", images=images)
+    for name, expected in (("images.npy", None), ("both.npz", [1, 2]), ("only.npz", None)):
+        driven, found = read(tmp_path / name, NETWORK)
+        assert np.array_equal(driven.values, images)
+        assert (None if found is None else found.tolist()) == expected

@@ -1,6 +1,7 @@
 """Events of the simulation and Eq. 12 agree as integers; fan-out against a brute-force unrolling."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,3 +102,17 @@ def test_energy_is_eq_12_in_both_its_forms(data, network):
             spikes = np.repeat(spikes[:, None], network.steps, axis=1)
         expected += network.steps * 23.6e-12 * float((psi * spikes.mean(axis=1)).sum(axis=(1, 2, 3)).mean())
     assert energy(load_profile("loihi1"), counts, 1).synaptic_eq12 == pytest.approx(expected, abs=1e-18)
+
+
+def test_worked_example_of_the_documentation():
+    """The two tables and the costs in docs/counting.md."""
+    weight = np.ones((1, 1, 3, 3), np.int8)
+    full = Convolution(weight=weight, padding=(1, 1))
+    weight[..., 0] = 0
+    without_left = Convolution(weight=weight, padding=(1, 1))
+    documented = (Path(__file__).parents[2] / "docs" / "counting.md").read_text(encoding="utf-8")
+    for synapses, cost in ((full, 13), (without_left, 8)):
+        table = fan_out(synapses, (1, 4, 4), (1, 4, 4))[0]
+        shown = "\n".join("    " + " ".join(map(str, row)) for row in table)
+        assert shown in documented
+        assert table[0, 0] + table[1, 1] == cost

@@ -1,0 +1,32 @@
+# make demo: the whole way from images to Lava and a report.   make test: the tests.   Both make what they need.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+
+.PHONY: setup demo test test-all lint clean
+
+setup: .venv/made
+	@$(BIN)/spikeport lava install
+
+demo: setup
+	$(BIN)/spikeport demo --out demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-all: setup
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+lint: .venv/made
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+.venv/made: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "spikeport needs Python 3.11 or newer; set PYTHON to its path" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv demo
