@@ -5,8 +5,8 @@ Per neuron, with ``W+`` and ``W-`` the positive and negative weights and ``m`` t
 
     a in [W- m, W+ m];   u <- toward_zero(u (4096 - decay_u) / 4096) + 64 a;   v <- decayed(v) + u + bias
 
-taken over the steps of one sample, with the potential at or below the threshold after every step. Every operation
-is monotone, so the ends of the intervals are reached or over-estimated, never missed.
+taken over the steps of one sample; a neuron that may fire ends the step at or below its threshold, or at what its
+reset leaves. Every operation is monotone, so the ends of the intervals are reached or over-estimated, never missed.
 """
 
 from collections.abc import Sequence
@@ -100,11 +100,14 @@ def _reset(now: _Intervals, neuron: IntegerNeuron) -> None:
     if neuron.threshold is None:
         return
     threshold = neuron.threshold.astype(np.int64) << ACTIVATION_SHIFT
-    removed = now.v_high if neuron.reset_by is None else neuron.reset_by.astype(np.int64) << ACTIVATION_SHIFT
-    lowest_after_spike = 0 if neuron.reset_by is None else threshold + 1 - removed
+    if neuron.reset_by is None:
+        lowest = highest = neuron.reset_to.astype(np.int64) << ACTIVATION_SHIFT
+    else:
+        removed = neuron.reset_by.astype(np.int64) << ACTIVATION_SHIFT
+        lowest, highest = threshold + 1 - removed, now.v_high - removed
     fires = now.v_high > threshold
-    now.v_low = np.where(fires, np.minimum(now.v_low, lowest_after_spike), now.v_low)
-    now.v_high = np.where(fires, np.maximum(threshold, now.v_high - removed), now.v_high)
+    now.v_low = np.where(fires, np.minimum(now.v_low, lowest), now.v_low)
+    now.v_high = np.where(fires, np.maximum(threshold, highest), now.v_high)
 
 
 def _activation_range(population: IntegerPopulation, heard: Sequence[Heard]) -> tuple[Integers, Integers]:

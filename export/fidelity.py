@@ -11,7 +11,7 @@ from export.executors import executor, executor_names
 from export.network import Array, IntegerNetwork
 from export.progress import tracked
 from export.stimulus import Stimulus
-from export.trace import Step
+from export.trace import Step, add_scores, no_scores
 
 REFERENCE = "reference"
 
@@ -29,7 +29,7 @@ class Difference:
 
 @dataclass
 class Comparison:
-    """One population of one executor against the reference; spikes, or potentials of the readout."""
+    """One population of one executor against the reference; spikes, or potentials where it never fires."""
 
     population: str
     quantity: str
@@ -97,14 +97,14 @@ def check(network: IntegerNetwork, stimulus: Stimulus, executors: list[str]) -> 
         others = ", ".join(name for name in executor_names() if name != REFERENCE)
         raise ExecutorError(f"nothing to compare with the reference; name one or more of {others}")
     fidelities = {name: Fidelity(name) for name in names}
-    chosen = np.zeros((len(names) + 1, len(stimulus)), np.int64)
+    found = [no_scores(network, len(stimulus)) for _ in (*names, REFERENCE)]
     runs = {name: executor(name)(network, stimulus) for name in (*names, REFERENCE)}
     for step in _lockstep(network, stimulus, runs):
         for name in names:
             fidelities[name].add(step[REFERENCE], step[name])
-        if step[REFERENCE].step == network.steps - 1:
-            _classify(network, step, chosen)
-    return fidelities, chosen
+        for scores, each in zip(found, step.values(), strict=True):
+            add_scores(scores, each, network)
+    return fidelities, np.stack([scores.argmax(1) for scores in found])
 
 
 def _lockstep(
@@ -113,12 +113,6 @@ def _lockstep(
     total = network.steps * sum(1 for _ in stimulus.batches(100))
     for steps in tracked("comparing", zip(*runs.values(), strict=True), total):
         yield dict(zip(runs, steps, strict=True))
-
-
-def _classify(network: IntegerNetwork, steps: Mapping[str, Step], chosen: Array) -> None:
-    for row, step in zip(chosen, steps.values(), strict=True):
-        potentials = step.potentials[network.readout.name]
-        row[step.rows] = potentials.reshape(len(potentials), -1).argmax(1)
 
 
 def summary(fidelity: Fidelity) -> dict[str, Any]:

@@ -16,6 +16,7 @@ POTENTIAL_LIMIT = STATE_LIMIT - 1
 ACTIVATION_SHIFT = 6
 """One unit of synaptic activation is 64 units of potential; thresholds count in activation units."""
 DECAY_SHIFT = 12
+INT8_MAX = 127
 THRESHOLD_MAX = 2**17 - 1
 NO_THRESHOLD = THRESHOLD_MAX
 """A readout carries the largest threshold; the proof keeps its potential below."""
@@ -23,7 +24,7 @@ BIAS_MANTISSA_MIN, BIAS_MANTISSA_MAX = -(2**12), 2**12 - 1
 BIAS_EXPONENT_MAX = 7
 
 
-def decayed(value: Integers, decay: int) -> Integers:
+def decayed(value: Integers, decay: int | npt.NDArray[Any]) -> Integers:
     """Return ``toward_zero(value * (4096 - decay) / 4096)``."""
     product = value * (2**DECAY_SHIFT - decay)
     result: Integers = np.sign(product) * (np.abs(product) >> DECAY_SHIFT)

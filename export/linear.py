@@ -6,7 +6,7 @@ Integer products run in float64, which is exact below 2**53; int8 weights times 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from export.network import Array, AveragePooling, Convolution, Dense, Normalization, Shape, Stage
+from export.network import Array, AveragePooling, Convolution, Dense, MaxPooling, Normalization, Shape, Stage
 
 
 def apply(stage: Stage, inputs: Array) -> Array:
@@ -19,6 +19,8 @@ def apply(stage: Stage, inputs: Array) -> Array:
         return product
     if isinstance(stage, AveragePooling):
         return _pooled(stage, inputs)
+    if isinstance(stage, MaxPooling):
+        return _largest(stage, inputs)
     return _normalized(stage, inputs)
 
 
@@ -47,6 +49,14 @@ def _pooled(stage: AveragePooling, inputs: Array) -> Array:
     cells = inputs.reshape(samples, channels, height // rows, rows, width // columns, columns)
     means: Array = cells.mean(axis=(3, 5))
     return means
+
+
+def _largest(stage: MaxPooling, inputs: Array) -> Array:
+    (top, left), (rows, columns) = stage.padding, stage.stride
+    padded = np.pad(inputs, ((0, 0), (0, 0), (top, top), (left, left)), constant_values=-np.inf)
+    windows = sliding_window_view(padded, stage.size, axis=(2, 3))[:, :, ::rows, ::columns]
+    largest: Array = windows.max(axis=(4, 5))
+    return largest
 
 
 def _normalized(stage: Normalization, inputs: Array) -> Array:

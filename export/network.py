@@ -98,6 +98,22 @@ class AveragePooling:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class MaxPooling:
+    """Largest value of windows of ``size``; of spikes, whether any fired. Float networks only."""
+
+    size: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape after pooling."""
+        window = Convolution(
+            weight=np.zeros((shape[0], 1, *self.size)), stride=self.stride, padding=self.padding, groups=shape[0]
+        )
+        return window.output_shape(shape)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Normalization:
     """Per channel ``x * scale + shift``: batch norm, or a pixel's mean and standard deviation; float networks only."""
 
@@ -115,7 +131,7 @@ class Normalization:
 
 
 Synapses = Convolution | Dense
-Stage = Convolution | Dense | AveragePooling | Normalization
+Stage = Convolution | Dense | AveragePooling | MaxPooling | Normalization
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,61 +148,84 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FloatNeuron:
-    """Integrate-and-fire neuron in real numbers.
+    """Leaky integrate-and-fire neuron in real numbers.
 
-    Per step (Schmolli et al., CPAL 2025, Eq. 1 to 3)::
+    Per step (Schmolli et al., CPAL 2025, Eq. 1 to 3, with a synaptic current)::
 
         u = u (1 - decay_current) + sum of W s;   v = v (1 - decay_potential) + u + bias
         s = v >= threshold                        (v > threshold where not inclusive)
-        v = 0 where s, or v - threshold           ('zero' or 'subtract')
+        v = reset_to where s                      (v - reset_by where s, with a ``reset_by``)
 
-    ``threshold`` and ``bias`` broadcast to the population's shape; ``threshold=None`` never fires (readout).
+    with ``multiple``, several spikes a step: ``s = max(0, floor(v / threshold))``, ``v = v - s reset_by``. With a
+    ``floor``, ``v = max(v, floor)`` after the reset. Parameters broadcast to the population's shape.
+    ``threshold=None`` never fires; what its projections carry is then its potential.
     """
 
     threshold: Array | None
     bias: Array = field(default_factory=lambda: np.zeros(()))
-    decay_current: float = 1.0
-    decay_potential: float = 0.0
+    decay_current: Array = field(default_factory=lambda: np.ones(()))
+    decay_potential: Array = field(default_factory=lambda: np.zeros(()))
     inclusive: bool = True
-    reset: str = "zero"
+    reset_to: Array = field(default_factory=lambda: np.zeros(()))
+    reset_by: Array | None = None
+    multiple: bool = False
+    floor: Array | None = None
 
     def __post_init__(self) -> None:
-        _set(self, bias=frozen_array(self.bias))
-        if self.threshold is not None:
-            _set(self, threshold=frozen_array(self.threshold))
-            if not np.all(np.isfinite(self.threshold)) or np.any(self.threshold <= 0):
-                raise NetworkError(f"thresholds must be positive and finite, found {np.min(self.threshold)}")
-        if self.reset not in ("zero", "subtract"):
-            raise NetworkError(f"reset is 'zero' or 'subtract', found {self.reset!r}")
-        if not (0 <= self.decay_current <= 1 and 0 <= self.decay_potential <= 1):
-            raise NetworkError(f"decays lie in [0, 1], found {self.decay_current} and {self.decay_potential}")
+        for name in ("threshold", "bias", "decay_current", "decay_potential", "reset_to", "reset_by", "floor"):
+            value = getattr(self, name)
+            if value is not None:
+                _set(self, **{name: frozen_array(value, np.float64)})
+                if not np.all(np.isfinite(getattr(self, name))):
+                    raise NetworkError(f"{name} must be finite, found {value}")
+        if self.threshold is not None and np.any(self.threshold <= 0):
+            raise NetworkError(f"thresholds must be positive and finite, found {np.min(self.threshold)}")
+        for name in ("decay_current", "decay_potential"):
+            decay = getattr(self, name)
+            if np.min(decay) < 0 or np.max(decay) > 1:
+                raise NetworkError(f"{name} lies in [0, 1], found {np.min(decay)} to {np.max(decay)}")
+        if self.multiple and self.reset_by is None:
+            raise NetworkError("neurons with several spikes a step reset by subtraction; give reset_by")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class IntegerNeuron:
     """Loihi's neuron; `export.executors.reference` defines what it does.
 
-    ``threshold`` is compared as ``v > 64 threshold`` (None: never fires); ``reset_by`` is subtracted as
-    ``64 reset_by`` (None: reset to zero); the bias is ``bias_mantissa << bias_exponent``; decays are in 1/4096
+    ``threshold`` is compared as ``v > 64 threshold`` (None: never fires); a spike sets ``v = 64 reset_to`` or, with a
+    ``reset_by``, ``v = v - 64 reset_by``; the bias is ``bias_mantissa << bias_exponent``; decays are in 1/4096
     (4096: no memory, 0: no leak). ``scale`` is the number of activation units per unit of the float network.
     """
 
     threshold: Array | None
     bias_mantissa: Array
     bias_exponent: int = 0
-    decay_u: int = 4096
-    decay_v: int = 0
+    decay_u: Array = field(default_factory=lambda: np.full((), 4096, np.int32))
+    decay_v: Array = field(default_factory=lambda: np.zeros((), np.int32))
+    reset_to: Array = field(default_factory=lambda: np.zeros((), np.int32))
     reset_by: Array | None = None
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _set(self, bias_mantissa=frozen_array(self.bias_mantissa, np.int32))
-        for name in ("threshold", "reset_by"):
+        for name in ("threshold", "bias_mantissa", "decay_u", "decay_v", "reset_to", "reset_by"):
             value = getattr(self, name)
             if value is not None:
                 _set(self, **{name: frozen_array(value, np.int32)})
-        if not (0 <= self.decay_u <= 4096 and 0 <= self.decay_v <= 4096):
-            raise NetworkError(f"decays lie in 0..4096, found {self.decay_u} and {self.decay_v}")
+        for name in ("decay_u", "decay_v"):
+            decay = getattr(self, name)
+            if np.min(decay) < 0 or np.max(decay) > 4096:
+                raise NetworkError(f"{name} lies in 0..4096, found {np.min(decay)} to {np.max(decay)}")
+
+    @property
+    def memoryless_current(self) -> bool:
+        """Whether the synaptic current forgets everything at every step."""
+        return bool(np.all(self.decay_u == 4096))
+
+    @property
+    def stock(self) -> bool:
+        """Whether Lava's own neurons can say it: reset to zero, decay_u from 1 on, decay_v up to 4095."""
+        decays = bool(self.decay_u.all() and np.all(self.decay_v < 4096))
+        return decays and self.reset_by is None and not self.reset_to.any()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -346,12 +385,18 @@ class _Network(Generic[Population, Projection]):
         return tuple(p for p in self.neurons if _threshold(p.neuron) is not None)
 
     @property
+    def silent(self) -> tuple[Population, ...]:
+        """The populations that integrate and never fire."""
+        return tuple(p for p in self.neurons if _threshold(p.neuron) is None)
+
+    @property
     def readout(self) -> Population:
-        """The one population that integrates and never fires."""
-        readouts = [population for population in self.neurons if _threshold(population.neuron) is None]
-        if len(readouts) != 1:
-            raise NetworkError(f"a network has one readout population, found {len(readouts)}")
-        return readouts[0]
+        """The one population that no other one hears; it may fire."""
+        heard = {projection.source for projection in self.projections if projection.source != projection.target}
+        last = [population for population in self.neurons if population.name not in heard]
+        if len(last) != 1:
+            raise NetworkError(f"a network has one readout population, found {[p.name for p in last]}")
+        return last[0]
 
     def ordered(self) -> tuple[Population, ...]:
         """Return the populations, each after the sources of its projections without delay."""
@@ -372,21 +417,31 @@ class _Network(Generic[Population, Projection]):
         return {projection.source for projection in self.incoming(name) if projection.delay == 0}
 
     def depths(self) -> dict[str, int]:
-        """Return how many projections lie between the source and each population, all paths alike.
+        """Return how many steps behind the source each population runs where every projection takes one step.
 
-        A network whose paths differ in length raises: Lava delays every projection by one step, so such paths
-        must be balanced first.
+        That is Loihi and Lava. A projection with a delay of its own has that much less to wait, so a population is
+        as deep as its longest path, each projection counted as ``1 - delay``. A loop needs a delay of at least one
+        step per projection; one with less raises `NetworkError`.
         """
-        depths: dict[str, int] = {}
-        for population in self.ordered():
-            found = {depths[p.source] + 1 + p.delay for p in self.incoming(population.name) if p.source in depths}
-            if len(found) > 1:
-                raise NetworkError(
-                    f"population {population.name} is reached over paths of {sorted(found)} projections; "
-                    "balance them with relay populations"
-                )
-            depths[population.name] = found.pop() if found else 0
-        return depths
+        depths = {population.name: 0 for population in self.populations}
+        for _ in (*self.populations, None):
+            found = {p.target: depths[p.source] + 1 - p.delay for p in self._by_reach(depths)}
+            deeper = {name: depth for name, depth in found.items() if depth > depths[name]}
+            if not deeper:
+                return depths
+            depths |= deeper
+        raise NetworkError(
+            f"population {min(deeper)} lies on, or behind, a loop with a shorter delay than it has projections; "
+            "Loihi and Lava take one step per projection: give each projection of the loop a delay of 1"
+        )
+
+    def _by_reach(self, depths: dict[str, int]) -> list[Projection]:
+        """Return the projections, those that reach deepest last."""
+        return sorted(self.projections, key=lambda p: depths[p.source] - p.delay)
+
+    def slack(self, projection: Projection, depths: dict[str, int]) -> int:
+        """Return how many steps a spike must wait beyond the one that the projection takes."""
+        return depths[projection.target] - depths[projection.source] + projection.delay - 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

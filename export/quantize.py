@@ -58,6 +58,7 @@ def quantize(network: FloatNetwork, *, weight_bits: int = WEIGHT_BITS) -> Intege
         raise QuantizationError(f"weight_bits is {weight_bits}; Loihi stores 2 to {WEIGHT_BITS} bits")
     source = network.source
     assert isinstance(source.neuron, Source)
+    _check(network)
     done = [_fitted(network, population, weight_bits) for population in network.neurons]
     return IntegerNetwork(
         populations=(
@@ -68,6 +69,28 @@ def quantize(network: FloatNetwork, *, weight_bits: int = WEIGHT_BITS) -> Intege
         steps=network.steps,
         bounds={item.population.name: item.bounds for item in done},
     )
+
+
+def _check(network: FloatNetwork) -> None:
+    """Refuse neurons that Loihi does not have, with the nearest alternative."""
+    for population in network.neurons:
+        neuron = population.neuron
+        assert isinstance(neuron, FloatNeuron)
+        if neuron.multiple:
+            raise QuantizationError(
+                f"population {population.name} fires several spikes a step; Loihi's neurons fire one: "
+                "train or import it with one spike a step, or stay with the float executor"
+            )
+        if neuron.floor is not None:
+            raise QuantizationError(
+                f"population {population.name} clamps its potential from below; Loihi's neurons do not: "
+                "train without the clamp, or stay with the float executor"
+            )
+        if neuron.threshold is None and network.outgoing(population.name):
+            raise QuantizationError(
+                f"population {population.name} never fires but others hear its potential; Loihi sends spikes: "
+                "put spiking neurons there, or stay with the float executor"
+            )
 
 
 def _fitted(network: FloatNetwork, population: FloatPopulation, weight_bits: int) -> _Quantized:
@@ -120,17 +143,18 @@ def _at_scale(
 
 
 def _neuron(neuron: FloatNeuron, scale: float, mantissa: Array, exponent: int) -> IntegerNeuron:
-    decay_u, decay_v = (round(decay * DECAY_UNITY) for decay in (neuron.decay_current, neuron.decay_potential))
-    on_grid = decay_u == DECAY_UNITY and decay_v == 0 and not np.any((mantissa << exponent) % ACTIVATION_UNIT)
+    decay_u, decay_v = (np.rint(decay * DECAY_UNITY) for decay in (neuron.decay_current, neuron.decay_potential))
+    leaks = np.any(decay_u != DECAY_UNITY) or np.any(decay_v != 0)
+    on_grid = not leaks and not np.any((mantissa << exponent) % ACTIVATION_UNIT)
     threshold = None if neuron.threshold is None else _threshold(neuron.threshold * scale, neuron.inclusive, on_grid)
-    subtracted = neuron.threshold is not None and neuron.reset == "subtract"
     return IntegerNeuron(
         threshold=threshold,
         bias_mantissa=mantissa,
         bias_exponent=exponent,
         decay_u=decay_u,
         decay_v=decay_v,
-        reset_by=np.rint(np.asarray(neuron.threshold) * scale) if subtracted else None,
+        reset_to=np.rint(neuron.reset_to * scale),
+        reset_by=None if neuron.reset_by is None else np.rint(neuron.reset_by * scale),
         scale=scale,
     )
 

@@ -1,5 +1,6 @@
 """What an executor yields, and what folds over it without ever holding a whole trace."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -13,8 +14,9 @@ from export.stimulus import Stimulus
 class Step:
     """One step of the samples ``rows``.
 
-    ``spikes`` holds bool (N, *shape) for every population that can fire, ``potentials`` the membrane potential
-    (N, *shape) after the step of those that cannot; ``source`` is the input (N, *shape).
+    ``spikes`` holds bool (N, *shape) for every population that can fire (numbers of spikes where a float neuron may
+    fire several times), ``potentials`` the membrane potential (N, *shape) after the step of those that cannot;
+    ``source`` is the input (N, *shape).
     """
 
     rows: slice
@@ -40,15 +42,29 @@ def record(steps: Iterable[Step]) -> Trace:
     }
 
 
-def classes(steps: Iterable[Step], readout: str, count: int, last: int) -> Array:
-    """Return the predicted class per sample: the largest potential of ``readout`` after step ``last``."""
-    chosen = np.zeros(count, np.int64)
+def scores(steps: Iterable[Step], network: FloatNetwork | IntegerNetwork, count: int) -> Array:
+    """Return one score per sample and output neuron: its potential after the last step, or how often it fired."""
+    found = no_scores(network, count)
     for step in steps:
-        if step.step == last:
-            chosen[step.rows] = step.potentials[readout].reshape(len(step.source), -1).argmax(1)
-    return chosen
+        add_scores(found, step, network)
+    return found
+
+
+def no_scores(network: FloatNetwork | IntegerNetwork, count: int) -> Array:
+    """Return the scores (samples, outputs) before the first step."""
+    return np.zeros((count, math.prod(network.readout.shape)))
+
+
+def add_scores(found: Array, step: Step, network: FloatNetwork | IntegerNetwork) -> None:
+    """Add one step to the scores of its samples."""
+    name = network.readout.name
+    if name in step.spikes:
+        found[step.rows] += step.spikes[name].reshape(len(step.source), -1)
+    elif step.step == network.steps - 1:
+        found[step.rows] = step.potentials[name].reshape(len(step.source), -1)
 
 
 def predicted(network: FloatNetwork | IntegerNetwork, stimulus: Stimulus, execute: Executor) -> Array:
-    """Run ``network`` with the executor's ``steps`` and return the predicted class per sample."""
-    return classes(execute(network, stimulus), network.readout.name, len(stimulus), network.steps - 1)
+    """Run ``network`` with the executor's ``steps`` and return the class of the largest score per sample."""
+    chosen: Array = scores(execute(network, stimulus), network, len(stimulus)).argmax(1)
+    return chosen

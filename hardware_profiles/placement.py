@@ -1,13 +1,14 @@
 """Populations onto cores with synapses written out, under every limit of the chip.
 
 Populations are placed from the readout back to the input, so the output axons of a neuron, one per core that it
-reaches, are known when its turn comes. Each population is cut into runs of neighbouring neurons, each run as long
-as the rules allow. Memory is that of Loihi's sparse lists: per input axon of a core, blocks of up to 64 synapses
-with a header, each synapse with weight and index, rounded up to whole words.
+reaches, are known when its turn comes; loops are placed again until their share is known too. Each population is
+cut into runs of neighbouring neurons, each run as long as the rules allow. Memory is that of Loihi's sparse lists:
+per input axon of a core, blocks of up to 64 synapses with a header, each synapse with weight and
+index, rounded up to whole words.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -55,19 +56,46 @@ class Placement:
 def place(network: IntegerNetwork, profile: HardwareProfile) -> Placement:
     """Return where the neurons go; `PlacementError` names the first limit that one neuron alone breaks."""
     matrices = {p.name: incoming(network, p.name) for p in network.neurons}
-    reached = {p.name: np.zeros(math.prod(p.shape), np.int64) for p in network.populations}
-    cores: list[Core] = []
-    for population in reversed(network.neurons):
-        placed = _cut(profile, population, matrices[population.name], reached[population.name])
-        cores = placed + cores
-        for core in placed:
-            _count_outputs(network, matrices[population.name], core, reached)
+    expected = _no_outputs(network)
+    while True:
+        cores, found = _placed(network, profile, matrices, expected)
+        if all(np.all(found[name] <= expected[name]) for name in found):
+            break
+        expected = {name: np.maximum(expected[name], found[name]) for name in found}
     return Placement(
         profile=profile,
         cores=tuple(cores),
         bound_by_neurons=-(-sum(c.use.neurons for c in cores) // int(profile.limits.neurons.value)),
         bound_by_memory=-(-sum(c.use.synaptic_memory for c in cores) // int(profile.limits.synaptic_memory.value)),
     )
+
+
+def _placed(
+    network: IntegerNetwork, profile: HardwareProfile, matrices: dict[str, csr_array], expected: dict[str, Counts]
+) -> tuple[list[Core], dict[str, Counts]]:
+    """Place all populations; return the cores, and the output axons per neuron into populations placed later.
+
+    Those exist in loops only: what a neuron sends back to its own or an earlier population is not known when its turn
+    comes, so ``expected`` stands in for it, and the placement is repeated until it is enough.
+    """
+    reached, back = _no_outputs(network), _no_outputs(network)
+    cores: list[Core] = []
+    waiting = {population.name for population in network.populations}
+    for population in reversed(network.neurons):
+        outputs = reached[population.name] + expected[population.name]
+        placed = _cut(profile, population, matrices[population.name], outputs)
+        cores = placed + cores
+        for core in placed:
+            _count_outputs(network, matrices[population.name], core, reached, back, waiting)
+        waiting.discard(population.name)
+    for index, core in enumerate(cores):
+        span = slice(core.first, core.last + 1)
+        cores[index] = replace(core, use=replace(core.use, output_axons=int(reached[core.population][span].sum())))
+    return cores, back
+
+
+def _no_outputs(network: IntegerNetwork) -> dict[str, Counts]:
+    return {p.name: np.zeros(math.prod(p.shape), np.int64) for p in network.populations}
 
 
 def list_bits(encoding: Encoding, synapses: Counts) -> Counts:
@@ -133,8 +161,15 @@ def _use(profile: HardwareProfile, matrix: csr_array, outputs: Counts, first: in
     )
 
 
-def _count_outputs(network: IntegerNetwork, matrix: csr_array, core: Core, reached: dict[str, Counts]) -> None:
-    """Add one output axon to every source neuron that reaches ``core``."""
+def _count_outputs(
+    network: IntegerNetwork,
+    matrix: csr_array,
+    core: Core,
+    reached: dict[str, Counts],
+    back: dict[str, Counts],
+    waiting: set[str],
+) -> None:
+    """Add one output axon to every source neuron that reaches ``core``, in ``back`` too where its cores are known."""
     span = slice(matrix.indptr[core.first], matrix.indptr[core.last + 1])
     sources = np.unique(matrix.indices[span])
     start = 0
@@ -142,4 +177,6 @@ def _count_outputs(network: IntegerNetwork, matrix: csr_array, core: Core, reach
         size = math.prod(network.population(projection.source).shape)
         inside = sources[(sources >= start) & (sources < start + size)] - start
         reached[projection.source][inside] += 1
+        if projection.source not in waiting or projection.source == core.population:
+            back[projection.source][inside] += 1
         start += size

@@ -23,6 +23,7 @@ from export.network import (
     IntegerNeuron,
     IntegerPopulation,
     IntegerProjection,
+    MaxPooling,
     Normalization,
     Source,
 )
@@ -47,6 +48,7 @@ def neuron_steps(draw):
         bias_exponent=draw(st.integers(0, 7)),
         decay_u=draw(decays),
         decay_v=draw(decays),
+        reset_to=np.array(draw(st.one_of(st.just(0), st.integers(-THRESHOLD_MAX, THRESHOLD_MAX)))),
         reset_by=draw(st.one_of(st.none(), thresholds.map(np.array))),
     )
     u = draw(st.one_of(st.integers(-64, 64), st.integers(-STATE_LIMIT + 1, STATE_LIMIT)))
@@ -57,7 +59,7 @@ def neuron_steps(draw):
 
 def _beside_firing(neuron, u, a):
     """Return potentials that end within two units of the threshold when nothing leaks and nothing wraps."""
-    arriving = (u * (4096 - neuron.decay_u)) // 4096 + 64 * a + (int(neuron.bias_mantissa) << neuron.bias_exponent)
+    arriving = (u * (4096 - int(neuron.decay_u))) // 4096 + 64 * a + (int(neuron.bias_mantissa) << neuron.bias_exponent)
     target = 64 * int(neuron.threshold) - arriving
     return near.map(lambda d: int(np.clip(target + d, -POTENTIAL_LIMIT, POTENTIAL_LIMIT)))
 
@@ -86,47 +88,73 @@ def _integers(synapses):
 
 
 @st.composite
-def _neurons(draw, shape, *, leaky):
+def _neurons(draw, shape, *, leaky, resets):
     rng = np.random.default_rng(draw(seeds))
     per = draw(st.sampled_from([(), (shape[0], *(1,) * (len(shape) - 1)), shape]))
     leak = leaky and draw(st.booleans())
+    reset = draw(st.sampled_from(resets))
     return IntegerNeuron(
         threshold=rng.integers(0, 6, per),
         bias_mantissa=rng.integers(-100, 100, draw(st.sampled_from([(), shape]))) * draw(st.integers(0, 1)),
         bias_exponent=draw(st.integers(0, 2)),
-        decay_u=draw(st.sampled_from([1, 1000, 4096])) if leak else 4096,
-        decay_v=draw(st.sampled_from([0, 1, 700, 4095])) if leak else 0,
+        decay_u=rng.choice([0, 1, 1000, 4096], draw(st.sampled_from([(), shape]))) if leak else 4096,
+        decay_v=rng.choice([0, 1, 700, 4095, 4096], draw(st.sampled_from([(), shape]))) if leak else 0,
+        reset_to=rng.integers(-3, 4, per) if reset == "value" else 0,
+        reset_by=rng.integers(0, 6, per) if reset == "subtract" else None,
     )
 
 
+RESETS = ("zero", "value", "subtract")
+
+
 @st.composite
-def integer_networks(draw, *, leaky=True):
-    """Draw a proven feed-forward network: convolutions, perhaps two paths into one population, dense readout."""
+def integer_networks(draw, *, leaky=True, resets=RESETS, delays=True):
+    """Draw a proven network: convolutions, several paths, skips, delays and loops, dense readout, silent or spiking."""
     shape = (draw(st.integers(1, 3)), draw(st.integers(2, 6)), draw(st.integers(2, 6)))
     levels = draw(st.sampled_from([1, 255]))
     populations = [IntegerPopulation(name="input", shape=shape, neuron=Source(levels=levels, unit=1 / levels))]
     projections = []
+    wait = st.integers(0, 2) if delays and draw(st.booleans()) else st.just(0)
     for index in range(draw(st.integers(1, 3))):
         source = populations[-1]
         paths = [draw(convolutions(source.shape))]
+        rng = np.random.default_rng(draw(seeds))
         if draw(st.booleans()):
-            rng = np.random.default_rng(draw(seeds))
             paths.append(replace(paths[0], weight=rng.integers(-2, 3, paths[0].weight.shape)))
         name, target = f"conv{index + 1}", paths[0].output_shape(source.shape)
-        populations.append(IntegerPopulation(name=name, shape=target, neuron=draw(_neurons(target, leaky=leaky))))
-        for path in paths:
-            exponent = draw(st.integers(0, 2))
-            projections.append(
-                IntegerProjection(source=source.name, target=name, synapses=_integers(path), exponent=exponent)
-            )
-    return draw(_finished(populations, projections))
+        neuron = draw(_neurons(target, leaky=leaky, resets=resets))
+        populations.append(IntegerPopulation(name=name, shape=target, neuron=neuron))
+        ends = [(source.name, _integers(path), draw(wait)) for path in paths]
+        if delays and draw(st.integers(0, 3)) == 0:
+            ends.append((name, _square(rng, target[0]), draw(st.integers(1, 3))))
+        if index and delays and draw(st.integers(0, 2)) == 0:
+            first = populations[0].shape
+            ends.append(("input", _between(rng, first, target), draw(wait)))
+        projections += [
+            IntegerProjection(source=s, target=name, synapses=w, exponent=draw(st.integers(0, 2)), delay=d)
+            for s, w, d in ends
+        ]
+    return draw(_finished(populations, projections, resets=resets, leaky=leaky))
+
+
+def _square(rng, channels):
+    """Return a 3x3 convolution that keeps the shape."""
+    return Convolution(weight=rng.integers(-3, 4, (channels, channels, 3, 3)).astype(np.int8), padding=(1, 1))
+
+
+def _between(rng, source, target):
+    """Return synapses between any two shapes."""
+    weight = rng.integers(-3, 4, (int(np.prod(target)), int(np.prod(source)))) * (rng.random() < 0.5)
+    return Dense(weight=weight.astype(np.int8))
 
 
 @st.composite
-def _finished(draw, populations, projections):
+def _finished(draw, populations, projections, *, resets, leaky):
     last, rng = populations[-1], np.random.default_rng(draw(seeds))
     size, outputs = int(np.prod(last.shape)), draw(st.integers(1, 4))
     readout = IntegerNeuron(threshold=None, bias_mantissa=rng.integers(-50, 50, (outputs,)))
+    if draw(st.integers(0, 2)) == 0:
+        readout = draw(_neurons((outputs,), leaky=leaky, resets=resets))
     weight = rng.integers(-128, 128, (outputs, size)).astype(np.int8)
     populations = [*populations, IntegerPopulation(name="readout", shape=(outputs,), neuron=readout)]
     dense = IntegerProjection(
@@ -160,8 +188,8 @@ def float_networks(draw):
         stages.append(_normalization(rng, target[0]))
         name = f"conv{index + 1}"
         threshold = rng.uniform(0.5, 4, draw(st.sampled_from([(), (target[0], 1, 1)])))
-        reset = draw(st.sampled_from(["zero", "zero", "subtract"]))
-        neuron = FloatNeuron(threshold=threshold, reset=reset)
+        reset_by = draw(st.sampled_from([None, None, threshold]))
+        neuron = FloatNeuron(threshold=threshold, reset_by=reset_by)
         populations.append(FloatPopulation(name=name, shape=target, neuron=neuron))
         projections.append(FloatProjection(source=populations[-2].name, target=name, stages=tuple(stages)))
         shape, stages = target, []
@@ -169,6 +197,119 @@ def float_networks(draw):
     populations.append(FloatPopulation(name="readout", shape=(len(weight),), neuron=FloatNeuron(threshold=None)))
     projections.append(FloatProjection(source=populations[-2].name, target="readout", stages=(Dense(weight=weight),)))
     return FloatNetwork(populations=tuple(populations), projections=tuple(projections), steps=draw(st.integers(1, 4)))
+
+
+@st.composite
+def residual_networks(draw):
+    """Draw a pre-activation residual network, one that adds spikes (SEW), or one with spiking max pooling."""
+    rng, builder = np.random.default_rng(draw(seeds)), _Builder()
+    kind = draw(st.sampled_from(["pre-activation", "sew", "max pooling"]))
+    channels, shape = draw(st.integers(1, 3)), (2, 6, 6)
+    builder.add("input", shape, Source())
+    if kind == "max pooling":
+        _pooling_layers(draw, rng, builder, channels)
+    else:
+        stem = _stage(rng, 2, channels)
+        last = builder.add("stem", (channels, 6, 6), _stream() if kind == "pre-activation" else _spiking(rng))
+        builder.join("input", last, _normalization(rng, 2), stem)
+        block = _pre_activation if kind == "pre-activation" else _sew
+        for index in range(draw(st.integers(1, 3))):
+            last = block(draw, rng, builder, last, index)
+        _head(rng, builder, last, spikes=kind == "sew")
+    return FloatNetwork(
+        populations=tuple(builder.populations), projections=tuple(builder.projections), steps=draw(st.integers(1, 4))
+    )
+
+
+class _Builder:
+    def __init__(self):
+        self.populations, self.projections, self.shapes = [], [], {}
+
+    def add(self, name, shape, neuron):
+        self.populations.append(FloatPopulation(name=name, shape=shape, neuron=neuron))
+        self.shapes[name] = shape
+        return name
+
+    def join(self, source, target, *stages):
+        self.projections.append(FloatProjection(source=source, target=target, stages=stages))
+
+
+def _stream():
+    return FloatNeuron(threshold=None, decay_potential=1.0)
+
+
+def _spiking(rng):
+    return FloatNeuron(threshold=np.array(rng.uniform(0.5, 3)), inclusive=bool(rng.integers(0, 2)))
+
+
+def _stage(rng, inputs, outputs, *, kernel=3, stride=1):
+    weight = rng.normal(size=(outputs, inputs, kernel, kernel))
+    return Convolution(weight=weight, padding=(kernel // 2, kernel // 2), stride=(stride, stride))
+
+
+def _pre_activation(draw, rng, builder, stream, index):
+    """IF hears the normalised stream, a second IF hears the first; the sum goes on, perhaps over a 1x1 shortcut."""
+    channels, height, width = builder.shapes[stream]
+    stride = 2 if height % 2 == 0 and draw(st.booleans()) else 1
+    wider = channels + draw(st.integers(0, 1))
+    shape = (wider, height // stride, width // stride)
+    first = builder.add(f"a{index}", (channels, height, width), _spiking(rng))
+    second = builder.add(f"b{index}", shape, _spiking(rng))
+    total = builder.add(f"sum{index}", shape, _stream())
+    builder.join(stream, first, _normalization(rng, channels))
+    builder.join(first, second, _stage(rng, channels, wider, stride=stride), _normalization(rng, wider))
+    builder.join(second, total, _stage(rng, wider, wider))
+    plain = shape == (channels, height, width)
+    on = draw(st.sampled_from([stream, first]))
+    builder.join(on, total, *(() if plain else (_stage(rng, channels, wider, kernel=1, stride=stride),)))
+    return total
+
+
+def _sew(draw, rng, builder, before, index):
+    """Two spiking layers, whose spikes are added to those of the input or of a spiking 1x1 shortcut."""
+    channels, height, width = builder.shapes[before]
+    stride = 2 if height % 2 == 0 and draw(st.booleans()) else 1
+    wider = channels + draw(st.integers(0, 1))
+    shape = (wider, height // stride, width // stride)
+    first, second = builder.add(f"a{index}", shape, _spiking(rng)), builder.add(f"b{index}", shape, _spiking(rng))
+    builder.join(before, first, _stage(rng, channels, wider, stride=stride), _normalization(rng, wider))
+    builder.join(first, second, _stage(rng, wider, wider), _normalization(rng, wider))
+    shortcut = before
+    if shape != (channels, height, width):
+        shortcut = builder.add(f"c{index}", shape, _spiking(rng))
+        down = _stage(rng, channels, wider, kernel=1, stride=stride)
+        builder.join(before, shortcut, down, _normalization(rng, wider))
+    total = builder.add(f"sum{index}", shape, _stream())
+    builder.join(second, total)
+    builder.join(shortcut, total)
+    return total
+
+
+def _head(rng, builder, last, *, spikes):
+    if not spikes:
+        shape = builder.shapes[last]
+        final = builder.add("final", shape, _spiking(rng))
+        builder.join(last, final, _normalization(rng, shape[0]))
+        last = final
+    shape = builder.shapes[last]
+    pooling = AveragePooling(size=shape[1:])
+    builder.add("readout", (2,), FloatNeuron(threshold=None))
+    builder.join(last, "readout", pooling, Dense(weight=rng.normal(size=(2, shape[0]))))
+
+
+def _pooling_layers(draw, rng, builder, channels):
+    first = builder.add("a", (channels, 6, 6), _spiking(rng))
+    builder.join("input", first, _stage(rng, 2, channels))
+    windows = [((2, 2), (2, 2), (0, 0)), ((3, 3), (2, 2), (1, 1)), ((2, 3), (1, 1), (0, 1))]
+    size, stride, padding = draw(st.sampled_from(windows))
+    pooling = MaxPooling(size=size, stride=stride, padding=padding)
+    shape = (channels + 1, *pooling.output_shape((channels, 6, 6))[1:])
+    second = builder.add("b", shape, _spiking(rng))
+    builder.join(first, second, pooling, _stage(rng, channels, channels + 1), _normalization(rng, channels + 1))
+    builder.add("readout", (2,), FloatNeuron(threshold=None))
+    builder.join(second, "readout", Dense(weight=rng.normal(size=(2, int(np.prod(shape))))))
+    if draw(st.booleans()):
+        builder.join(first, "readout", pooling, Dense(weight=rng.normal(size=(2, channels * shape[1] * shape[2]))))
 
 
 def _normalization(rng, channels):

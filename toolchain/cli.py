@@ -93,7 +93,7 @@ def simulate(
     network: Network,
     input: Input,
     executor: Annotated[str, typer.Option(help="reference, onnx, nir or lava.")] = "reference",
-    out: Annotated[Path | None, typer.Option(help="Keep classes and readout potentials (.npz).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Keep classes and scores (.npz).")] = None,
 ) -> None:
     """Run an integer network on images."""
     _verb("simulate", network, input, executor=executor, out=out)

@@ -17,6 +17,7 @@ from export.formats import writer
 from export.network import Array, IntegerNetwork
 from export.passes import lowered
 from export.stimulus import random_stimulus, read
+from export.trace import scores
 
 if TYPE_CHECKING:
     from toolchain.config import Recipe
@@ -73,20 +74,14 @@ def export(network: AnyPath, out: AnyPath, *, to: str) -> Outcome[Path]:
 def simulate(
     network: AnyPath, input: AnyPath, *, executor: str = "reference", out: AnyPath | None = None
 ) -> Outcome[Array]:
-    """Run an archive on images and return the class per image; ``out`` keeps classes and readout as .npz."""
+    """Run an archive on images and return the class per image; ``out`` keeps classes and scores as .npz."""
     loaded = archive.read_integer(Path(network))
     driven, labels = read(Path(input), loaded)
-    potentials = np.concatenate(
-        [
-            step.potentials[loaded.readout.name].reshape(len(step.source), -1)
-            for step in find_executor(executor)(loaded, driven)
-            if step.step == loaded.steps - 1
-        ]
-    )
-    classes = potentials.argmax(1)
+    found = scores(find_executor(executor)(loaded, driven), loaded, len(driven))
+    classes = found.argmax(1)
     if out is not None:
         with atomic(Path(out)) as draft, draft.open("wb") as file:
-            np.savez_compressed(file, classes=classes, potentials=potentials)
+            np.savez_compressed(file, classes=classes, scores=found)
     text = f"{len(classes)} images, {executor}: classes {' '.join(map(str, classes[:20]))}"
     text += " ..." if len(classes) > 20 else ""
     if labels is not None:

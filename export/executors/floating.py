@@ -35,13 +35,13 @@ def _run(network: FloatNetwork, stimulus: Stimulus, rows: slice) -> Iterator[Ste
             arriving = _arriving(network, population, past, count)
             currents[name] = currents[name] * (1 - neuron.decay_current) + arriving
             potentials[name] = potentials[name] * (1 - neuron.decay_potential) + currents[name] + neuron.bias
-            past[0][name], potentials[name] = _fire(potentials[name], neuron)
+            past[0][name], potentials[name] = fire(potentials[name], neuron)
         yield Step(
             rows=rows,
             step=step,
             source=frame,
             spikes={p.name: past[0][p.name] for p in network.spiking},
-            potentials={network.readout.name: potentials[network.readout.name]},
+            potentials={p.name: potentials[p.name] for p in network.silent},
         )
 
 
@@ -56,9 +56,16 @@ def _arriving(network: FloatNetwork, population: FloatPopulation, past: "deque[d
     return total
 
 
-def _fire(potential: Array, neuron: FloatNeuron) -> tuple[Array, Array]:
+def fire(potential: Array, neuron: FloatNeuron) -> tuple[Array, Array]:
+    """Return what the neurons put out (spikes, or their potential where they never fire), and the potential after."""
     if neuron.threshold is None:
-        return np.zeros(potential.shape, bool), potential
-    spikes = potential >= neuron.threshold if neuron.inclusive else potential > neuron.threshold
-    removed = potential if neuron.reset == "zero" else neuron.threshold
-    return spikes, potential - spikes * removed
+        return potential, potential
+    if neuron.multiple:
+        spikes: Array = np.maximum(np.floor(potential / neuron.threshold), 0)
+    else:
+        spikes = potential >= neuron.threshold if neuron.inclusive else potential > neuron.threshold
+    if neuron.reset_by is None:
+        after = np.where(spikes, neuron.reset_to, potential)
+    else:
+        after = potential - spikes * neuron.reset_by
+    return spikes, after if neuron.floor is None else np.maximum(after, neuron.floor)

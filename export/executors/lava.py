@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from export.errors import FormatError, WorkerError
+from export.fixed_point import INT8_MAX
 from export.lava import environment, job, supervisor
-from export.network import Array, Convolution, IntegerNetwork, IntegerNeuron, IntegerPopulation, IntegerProjection
+from export.network import Array, Convolution, IntegerNetwork, IntegerPopulation, IntegerProjection
 from export.progress import Progress
 from export.stimulus import Stimulus
 from export.trace import Step
 
 BATCH = 100
-INT8_MAX = 127
 
 
 def steps(
@@ -40,35 +40,20 @@ def steps(
 
 
 def check(network: IntegerNetwork) -> None:
-    """Refuse, with a `FormatError`, what stock Lava processes cannot do."""
+    """Refuse, with a `FormatError` or `NetworkError`, what Lava processes cannot do."""
     network.depths()
-    for population in network.neurons:
-        assert isinstance(population.neuron, IntegerNeuron)
-        _check_neuron(population.name, population.neuron)
     for projection in network.projections:
         _check_projection(network, projection)
 
 
-def _check_neuron(name: str, neuron: IntegerNeuron) -> None:
-    if neuron.reset_by is not None:
-        raise FormatError(f"population {name} resets by subtraction; Lava's stock neurons reset to zero")
-    if neuron.decay_u == 0 or neuron.decay_v == 4096:
-        raise FormatError(
-            f"population {name} has decay_u {neuron.decay_u} and decay_v {neuron.decay_v}; "
-            "Lava takes decay_u from 1 and decay_v up to 4095"
-        )
-
-
 def _check_projection(network: IntegerNetwork, projection: IntegerProjection) -> None:
     label = f"projection {projection.source} -> {projection.target}"
-    if projection.delay:
-        raise FormatError(f"{label} has a delay of {projection.delay}; Lava's stock projections have none")
     if not isinstance(projection.synapses, Convolution):
         return
     synapses = projection.synapses
-    largest = max(*synapses.weight.shape[2:], *synapses.stride, *synapses.padding, *synapses.dilation, synapses.groups)
+    largest = max(*synapses.weight.shape[2:], *synapses.stride, *synapses.padding, *synapses.dilation)
     if largest > INT8_MAX:
-        raise FormatError(f"{label}: Lava's Conv holds kernel, stride, padding and groups in 8 bit, found {largest}")
+        raise FormatError(f"{label}: Lava's Conv holds kernel, stride, padding and dilation in 8 bit, found {largest}")
     if len(network.population(projection.target).shape) != 3:
         raise FormatError(f"{label}: a convolution needs a target of shape (C, H, W)")
 
@@ -98,8 +83,7 @@ def _run(folder: Path, interpreter: Path, limits: supervisor.Limits) -> None:
 def _trace(network: IntegerNetwork, stimulus: Stimulus, folder: Path, batch: int) -> Iterator[Step]:
     count = len(stimulus) * network.steps
     spikes = {p.name: _rows(folder / p.name, count, np.uint8, -(-math.prod(p.shape) // 8)) for p in network.spiking}
-    readout = network.readout
-    potentials = _rows(folder / readout.name, count, np.int32, math.prod(readout.shape))
+    potentials = {p.name: _rows(folder / p.name, count, np.int32, math.prod(p.shape)) for p in network.silent}
     for rows in stimulus.batches(batch):
         for step in range(network.steps):
             chosen = np.arange(rows.start, rows.stop) * network.steps + step
@@ -108,7 +92,7 @@ def _trace(network: IntegerNetwork, stimulus: Stimulus, folder: Path, batch: int
                 step=step,
                 source=stimulus.frame(rows, step),
                 spikes={p.name: _unpacked(spikes[p.name][chosen], p) for p in network.spiking},
-                potentials={readout.name: potentials[chosen].reshape(-1, *readout.shape)},
+                potentials={p.name: potentials[p.name][chosen].reshape(-1, *p.shape) for p in network.silent},
             )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from export.executors import floating
 from export.fixed_point import ACTIVATION_SHIFT
 from export.formats import nir
-from export.network import Array, IntegerNetwork, IntegerNeuron
+from export.network import Array, IntegerNetwork
 from export.passes import lowered
 from export.stimulus import Stimulus
 from export.trace import Step
@@ -29,11 +29,9 @@ def steps(network: IntegerNetwork, stimulus: Stimulus, *, batch: int = BATCH) ->
         path = Path(folder) / "network.nir"
         nir.write(network, path)
         restored = lowered(nir.read(path))
-    readout = network.readout
-    assert isinstance(readout.neuron, IntegerNeuron)
-    unit = math.ldexp(nir.unit_of(readout.neuron), -ACTIVATION_SHIFT)
+    units = {p.name: math.ldexp(nir.unit_of(p.neuron), -ACTIVATION_SHIFT) for p in network.silent}
     for step in floating.steps(restored, stimulus, batch=batch):
-        yield replace(step, potentials={readout.name: _integers(step.potentials[readout.name] / unit)})
+        yield replace(step, potentials={name: _integers(step.potentials[name] / unit) for name, unit in units.items()})
 
 
 def _integers(potential: Array) -> Array:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import onnxruntime
 
-from export.formats.onnx import records, states, to_model
+from export.formats.onnx import records, rest, to_model
 from export.network import Array, IntegerNetwork
 from export.stimulus import Stimulus
 from export.trace import Step
@@ -29,7 +29,7 @@ def _run(
 ) -> Iterator[Step]:
     count = rows.stop - rows.start
     frames = np.stack([stimulus.frame(rows, step) for step in range(stimulus.steps)]).astype(np.uint8)
-    feed = {name: np.zeros((count, *population.shape), np.int32) for name, population in states(network)}
+    feed = rest(network, count)
     names = [name for name, _ in records(network)]
     results: list[Array] = session.run(names, {"input": frames, **feed})
     recorded = {population.name: result for (_, population), result in zip(records(network), results, strict=True)}
@@ -39,5 +39,5 @@ def _run(
             step=step,
             source=frames[step],
             spikes={p.name: recorded[p.name][step].astype(bool) for p in network.spiking},
-            potentials={network.readout.name: recorded[network.readout.name][step]},
+            potentials={p.name: recorded[p.name][step] for p in network.silent},
         )

@@ -6,10 +6,10 @@ One step of a population, all integers, populations in the order of the network:
     u = wrap24(toward_zero(u (4096 - decay_u) / 4096) + 64 a)
     v = clip(toward_zero(v (4096 - decay_v) / 4096) + u + bias, -(2^23 - 1), 2^23 - 1)
     s = v > 64 threshold
-    v = 0 where s        or        v = v - 64 reset_by where s
+    v = 64 reset_to where s        or        v = v - 64 reset_by where s
 
 ``bias = bias_mantissa << bias_exponent``; ``u = v = 0`` before the first step of a sample. Source: lava-nc 0.10.0,
-fixed-point models of LIFReset, Conv and Dense; subtractive reset is ours.
+fixed-point models of LIFReset, Conv and Dense, which reset to zero; the other two resets are ours.
 """
 
 from collections import deque
@@ -44,7 +44,7 @@ def advance(state: State, activation: Integers, neuron: IntegerNeuron) -> Array:
         return np.zeros(state.v.shape, bool)
     spikes: Array = state.v > (neuron.threshold.astype(np.int64) << ACTIVATION_SHIFT)
     if neuron.reset_by is None:
-        state.v = np.where(spikes, 0, state.v)
+        state.v = np.where(spikes, neuron.reset_to.astype(np.int64) << ACTIVATION_SHIFT, state.v)
     else:
         state.v = state.v - spikes * (neuron.reset_by.astype(np.int64) << ACTIVATION_SHIFT)
     return spikes
@@ -73,7 +73,7 @@ def _run(network: IntegerNetwork, stimulus: Stimulus, rows: slice) -> Iterator[S
             step=step,
             source=frame,
             spikes={p.name: past[0][p.name] for p in network.spiking},
-            potentials={network.readout.name: states[network.readout.name].v},
+            potentials={p.name: states[p.name].v for p in network.silent},
         )
 
 

@@ -74,17 +74,22 @@ def to_graph(network: IntegerNetwork) -> nir.NIRGraph:
     graph.chain(readout.name, "output")
     assert isinstance(source.neuron, Source)
     metadata = {VERSION_KEY: 1, "steps": network.steps, "levels": source.neuron.levels}
-    return nir.NIRGraph(graph.nodes, graph.edges, metadata=metadata, type_check=_checkable(graph))
+    return nir.NIRGraph(graph.nodes, graph.edges, metadata=metadata, type_check=_checkable(network, graph))
 
 
-def _checkable(graph: _Graph) -> bool:
-    """Return whether nir's own type check is right: it takes kernels for square and groups for one."""
+def _checkable(network: IntegerNetwork, graph: _Graph) -> bool:
+    """Return whether nir's own type check is right.
+
+    It takes kernels for square and groups for one, and has no node that folds a vector into channels.
+    """
     convolutions = [node for node in graph.nodes.values() if isinstance(node, nir.Conv2d)]
-    return all(node.weight.shape[2] == node.weight.shape[3] and node.groups == 1 for node in convolutions)
+    square = all(node.weight.shape[2] == node.weight.shape[3] and node.groups == 1 for node in convolutions)
+    dense = [p.target for p in network.projections if not isinstance(p.synapses, Convolution)]
+    return square and all(len(network.population(name).shape) == 1 for name in dense)
 
 
 def _check(population: IntegerPopulation, neuron: IntegerNeuron) -> None:
-    if neuron.decay_u != 4096 or neuron.decay_v != 0:
+    if not neuron.memoryless_current or neuron.decay_v.any():
         raise FormatError(
             f"population {population.name} rounds its decay toward zero at every step, which NIR's continuous "
             "LIF cannot say; export it to ONNX or Lava instead"
@@ -93,8 +98,9 @@ def _check(population: IntegerPopulation, neuron: IntegerNeuron) -> None:
         raise FormatError(f"population {population.name} resets by subtraction, which NIR cannot say")
 
 
-def unit_of(neuron: IntegerNeuron) -> float:
+def unit_of(neuron: IntegerNeuron | Source) -> float:
     """Return the power of two nearest above 1 / scale: what one activation unit is worth in the file."""
+    assert isinstance(neuron, IntegerNeuron)
     return float(2.0 ** -math.floor(math.log2(neuron.scale)))
 
 
@@ -103,26 +109,25 @@ def _neuron_node(population: IntegerPopulation, neuron: IntegerNeuron, unit: flo
     if neuron.threshold is None:
         return nir.I(r=rate)
     threshold = np.broadcast_to(neuron.threshold + HALF_UNIT, population.shape) * unit
-    return nir.IF(r=rate, v_threshold=threshold.astype(np.float32), v_reset=np.zeros(population.shape, np.float32))
+    reset = np.broadcast_to(neuron.reset_to * unit, population.shape)
+    return nir.IF(r=rate, v_threshold=threshold.astype(np.float32), v_reset=reset.astype(np.float32))
 
 
 def _add_projection(graph: _Graph, network: IntegerNetwork, projection: IntegerProjection, unit: float) -> None:
-    if projection.delay:
-        raise FormatError(f"projection {projection.source} -> {projection.target} has a delay; NIR export has none yet")
     shape = network.population(projection.source).shape
     weight = (projection.synapses.weight * (unit * 2.0**projection.exponent)).astype(np.float32)
-    name = network.label(projection)
+    name, chain = network.label(projection), [projection.source]
+    if projection.delay:
+        chain.append(f"{name}_delay")
+        graph.nodes[chain[-1]] = nir.Delay(np.full(shape, projection.delay, np.float32))
     if isinstance(projection.synapses, Convolution):
         graph.nodes[name] = _convolution(replace(projection.synapses, weight=weight), shape)
-        graph.chain(projection.source, name, projection.target)
-        return
-    graph.nodes[name] = nir.Linear(weight)
-    if len(shape) == 1:
-        graph.chain(projection.source, name, projection.target)
-        return
-    flatten = f"{name}_flatten"
-    graph.nodes[flatten] = nir.Flatten({"input": np.array(shape)}, start_dim=0, end_dim=-1)
-    graph.chain(projection.source, flatten, name, projection.target)
+    else:
+        graph.nodes[name] = nir.Linear(weight)
+        if len(shape) > 1:
+            chain.append(f"{name}_flatten")
+            graph.nodes[chain[-1]] = nir.Flatten({"input": np.array(shape)}, start_dim=0, end_dim=-1)
+    graph.chain(*chain, name, projection.target)
 
 
 def _convolution(synapses: Convolution, shape: tuple[int, ...], bias: Array | None = None) -> nir.Conv2d:
@@ -199,7 +204,8 @@ def _to_network(graph: nir.NIRGraph) -> FloatNetwork:
             populations.append(FloatPopulation(name=name, shape=node.r.shape, neuron=_neuron(node)))
             chains = _chains(graph, name)
             projections += [
-                FloatProjection(source=chain[0], target=name, stages=_stages(graph, chain)) for chain in chains
+                FloatProjection(source=chain[0], target=name, stages=_stages(graph, chain), delay=_delay(graph, chain))
+                for chain in chains
             ]
     return FloatNetwork(
         populations=tuple(populations), projections=tuple(projections), steps=int(graph.metadata["steps"])
@@ -209,7 +215,11 @@ def _to_network(graph: nir.NIRGraph) -> FloatNetwork:
 def _neuron(node: nir.IF | nir.I) -> FloatNeuron:
     if isinstance(node, nir.I):
         return FloatNeuron(threshold=None)
-    return FloatNeuron(threshold=node.v_threshold.astype(np.float64), inclusive=False)
+    return FloatNeuron(threshold=node.v_threshold, reset_to=node.v_reset, inclusive=False)
+
+
+def _delay(graph: nir.NIRGraph, chain: list[str]) -> int:
+    return sum(int(graph.nodes[name].delay.max()) for name in chain if isinstance(graph.nodes[name], nir.Delay))
 
 
 def _chains(graph: nir.NIRGraph, target: str) -> list[list[str]]:
@@ -243,7 +253,7 @@ def _stage(node: nir.NIRNode, source: nir.NIRNode) -> list[Stage]:
         return [synapses, Normalization(scale=np.ones(len(node.bias)), shift=node.bias.astype(np.float64))]
     if isinstance(node, nir.SumPool2d):
         return [_sum_pooling(node, int(source.output_type["output"][0]))]
-    if isinstance(node, nir.Flatten):
+    if isinstance(node, nir.Flatten | nir.Delay):
         return []
     dense = Dense(weight=node.weight.astype(np.float64))
     if isinstance(node, nir.Affine):

@@ -1,9 +1,10 @@
 """ONNX: one stateful integer model of standard operators (opset 21), exact in every runtime.
 
-Inputs: ``input`` uint8 (T, N, *shape) and the state of every population, ``v_NAME`` int32 (N, *shape) and, where the
-synaptic current has memory, ``u_NAME``; zeros start a sample. Outputs: ``spikes_NAME`` uint8 (T, N, *shape) of every
-population that fires, ``potential_NAME`` int32 (T, N, *shape) of the readout, and the states after the last step as
-``v_NAME_out`` and ``u_NAME_out``, so that a stream can be cut anywhere. T and N are dynamic.
+Inputs: ``input`` uint8 (T, N, *shape) and the state of every population, ``v_NAME`` int32 (N, *shape), where the
+synaptic current has memory ``u_NAME``, and where a projection has a delay ``past_NAME_K`` uint8, the spikes of K steps
+before; zeros start a sample. Outputs: ``spikes_NAME`` uint8 (T, N, *shape) of every population that fires,
+``potential_NAME`` int32 (T, N, *shape) of those that do not, and the states after the last step as ``v_NAME_out`` and
+so on, so that a stream can be cut anywhere. T and N are dynamic.
 
 Graded input is split into ``2 (x >> 1) + (x & 1)``: on processors without VNNI a product of 8-bit pairs saturates at
 16 bits, which halves (at most 127) cannot reach.
@@ -81,6 +82,8 @@ def to_model(network: IntegerNetwork) -> onnx.ModelProto:
     body = _Body()
     for population in network.neurons:
         _population(body, network, population)
+    for population in network.populations:
+        _remember(body, network, population)
     model = helper.make_model(
         _main_graph(network, body),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -97,9 +100,6 @@ def _check(network: IntegerNetwork) -> None:
             "the ONNX model neither wraps nor saturates, and this network is not proven to stay in its registers; "
             "quantize it again without forcing the scale"
         )
-    for projection in network.projections:
-        if projection.delay:
-            raise FormatError(f"projection {projection.source} -> {projection.target}: ONNX export has no delays yet")
     assert isinstance(network.source.neuron, Source)
     if network.source.neuron.levels > 255:
         raise FormatError(f"the source has {network.source.neuron.levels} levels; ONNX integer operators take 255")
@@ -107,7 +107,7 @@ def _check(network: IntegerNetwork) -> None:
 
 def states(network: IntegerNetwork) -> list[tuple[str, IntegerPopulation]]:
     """Return the names of the state tensors with their populations, in the order of the model's inputs."""
-    found = []
+    found = [(f"past_{p.name}_{ago}", p) for p in network.populations for ago in range(1, _reach(network, p) + 1)]
     for population in network.neurons:
         if _has_current(population):
             found.append((f"u_{population.name}", population))
@@ -115,23 +115,34 @@ def states(network: IntegerNetwork) -> list[tuple[str, IntegerPopulation]]:
     return found
 
 
+def rest(network: IntegerNetwork, samples: int) -> dict[str, Array]:
+    """Return the state before the first step of ``samples`` samples, by the names of the model's inputs."""
+    return {
+        name: np.zeros((samples, *p.shape), np.uint8 if _kind(name) == U8 else np.int32) for name, p in states(network)
+    }
+
+
 def records(network: IntegerNetwork) -> list[tuple[str, IntegerPopulation]]:
     """Return the names of what the model puts out at every step, with their populations."""
     named = [(f"spikes_{population.name}", population) for population in network.spiking]
-    return [*named, (f"potential_{network.readout.name}", network.readout)]
+    return [*named, *((f"potential_{population.name}", population) for population in network.silent)]
+
+
+def _reach(network: IntegerNetwork, population: IntegerPopulation) -> int:
+    """Return how many steps back the spikes of a population are heard."""
+    return max((projection.delay for projection in network.outgoing(population.name)), default=0)
 
 
 def _has_current(population: IntegerPopulation) -> bool:
     assert isinstance(population.neuron, IntegerNeuron)
-    return bool(population.neuron.decay_u != 2**DECAY_SHIFT)
+    return not population.neuron.memoryless_current
 
 
 def _population(body: _Body, network: IntegerNetwork, population: IntegerPopulation) -> None:
     neuron, name = population.neuron, population.name
     assert isinstance(neuron, IntegerNeuron)
-    arriving = [_synaptic_sum(body, network, projection) for projection in network.incoming(name)]
+    arriving = [_arriving(body, network, projection) for projection in network.incoming(name)]
     current = body.scaled(_sum(body, arriving), 1 << ACTIVATION_SHIFT)
-    current = body.add("Reshape", current, body.constant(f"shape_{name}", np.array((-1, *population.shape), np.int64)))
     if _has_current(population):
         decayed = _decayed(body, f"u_{name}", neuron.decay_u)
         current = body.add("Add", decayed, current, to=f"u_{name}_next")
@@ -151,37 +162,57 @@ def _fire(body: _Body, name: str, neuron: IntegerNeuron, potential: str) -> None
     fired = body.add("Greater", potential, threshold)
     body.cast(fired, U8, to=f"spikes_{name}_step")
     if neuron.reset_by is None:
-        after = body.constant("zero", np.zeros((), np.int32))
+        after = body.constant(f"reset_{name}", _batched(neuron.reset_to << ACTIVATION_SHIFT))
     else:
         step = body.constant(f"reset_{name}", _batched(neuron.reset_by << ACTIVATION_SHIFT))
         after = body.add("Sub", potential, step)
     body.add("Where", fired, after, potential, to=f"v_{name}_next")
 
 
-def _decayed(body: _Body, state: str, decay: int) -> str:
+def _decayed(body: _Body, state: str, decay: Array) -> str:
     """Multiply in 64 bit and divide; integer division truncates toward zero."""
-    if decay == 0:
+    if not decay.any():
         return state
-    kept = body.constant(f"keep_{decay}", np.array(2**DECAY_SHIFT - decay, np.int64))
+    kept = body.constant(f"keep_{state}", _batched(2**DECAY_SHIFT - decay).astype(np.int64))
     unity = body.constant("unity", np.array(2**DECAY_SHIFT, np.int64))
     wide = body.cast(state, I64)
     narrow = body.add("Div", body.add("Mul", wide, kept), unity)
     return body.cast(narrow, I32)
 
 
+def _arriving(body: _Body, network: IntegerNetwork, projection: IntegerProjection) -> str:
+    """Return the synaptic sum in the target's shape."""
+    total, target = _synaptic_sum(body, network, projection), network.population(projection.target)
+    if projection.output_shape(network.population(projection.source).shape) == target.shape:
+        return total
+    shape = body.constant(f"shape_{target.name}", np.array((-1, *target.shape), np.int64))
+    return body.add("Reshape", total, shape)
+
+
 def _synaptic_sum(body: _Body, network: IntegerNetwork, projection: IntegerProjection) -> str:
     source = network.population(projection.source)
     weight = f"weight_{network.label(projection)}"
-    if not isinstance(source.neuron, Source):
-        total = _product(body, weight, projection, f"spikes_{source.name}_step")
-    elif source.neuron.levels == 1:
-        total = _product(body, weight, projection, "frame")
+    spikes = f"past_{source.name}_{projection.delay}" if projection.delay else _spikes(source)
+    if not isinstance(source.neuron, Source) or source.neuron.levels == 1:
+        total = _product(body, weight, projection, spikes)
     else:
         one = body.constant("one", np.ones((), np.uint8))
-        halves = _product(body, weight, projection, body.add("BitShift", "frame", one, direction="RIGHT"))
-        rest = _product(body, weight, projection, body.add("BitwiseAnd", "frame", one))
+        halves = _product(body, weight, projection, body.add("BitShift", spikes, one, direction="RIGHT"))
+        rest = _product(body, weight, projection, body.add("BitwiseAnd", spikes, one))
         total = body.add("Add", body.scaled(halves, 2), rest)
     return body.scaled(total, 2**projection.exponent)
+
+
+def _spikes(population: IntegerPopulation) -> str:
+    """Return the name of what a population sends in this step."""
+    return "frame" if isinstance(population.neuron, Source) else f"spikes_{population.name}_step"
+
+
+def _remember(body: _Body, network: IntegerNetwork, population: IntegerPopulation) -> None:
+    """Move the spikes of a population one step further into the past."""
+    for ago in range(1, _reach(network, population) + 1):
+        now = _spikes(population) if ago == 1 else f"past_{population.name}_{ago - 1}"
+        body.add("Identity", now, to=f"past_{population.name}_{ago}_next")
 
 
 def _product(body: _Body, name: str, projection: IntegerProjection, spikes: str) -> str:
@@ -213,9 +244,9 @@ def _main_graph(network: IntegerNetwork, body: _Body) -> onnx.GraphProto:
     inner = helper.make_graph(
         body.nodes,
         "step",
-        [*(_info(name, I32, "N", p) for name, p in state), _info("frame", U8, "N", source)],
+        [*(_info(name, _kind(name), "N", p) for name, p in state), _info("frame", U8, "N", source)],
         [
-            *(_info(f"{name}_next", I32, "N", p) for name, p in state),
+            *(_info(f"{name}_next", _kind(name), "N", p) for name, p in state),
             *(_info(f"{name}_step", _kind(name), "N", p) for name, p in record),
         ],
     )
@@ -229,10 +260,10 @@ def _main_graph(network: IntegerNetwork, body: _Body) -> onnx.GraphProto:
     return helper.make_graph(
         [scan],
         "spiking_network",
-        [_info("input", U8, "TN", source), *(_info(name, I32, "N", p) for name, p in state)],
+        [_info("input", U8, "TN", source), *(_info(name, _kind(name), "N", p) for name, p in state)],
         [
             *(_info(name, _kind(name), "TN", p) for name, p in record),
-            *(_info(f"{name}_out", I32, "N", p) for name, p in state),
+            *(_info(f"{name}_out", _kind(name), "N", p) for name, p in state),
         ],
         [numpy_helper.from_array(value, name) for name, value in body.constants.items()],
     )
@@ -243,5 +274,5 @@ def _info(name: str, kind: int, axes: str, population: IntegerPopulation) -> onn
     return helper.make_tensor_value_info(name, kind, [*axes, *population.shape])
 
 
-def _kind(record: str) -> int:
-    return U8 if record.startswith("spikes_") else I32
+def _kind(name: str) -> int:
+    return U8 if name.startswith(("spikes_", "past_")) else I32

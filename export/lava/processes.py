@@ -1,6 +1,8 @@
-"""Recorders as Lava processes; they run in the worker's environment (Python 3.10, lava-nc 0.10.0).
+"""Lava processes of our own; they run in the worker's environment (Python 3.10, lava-nc 0.10.0).
 
-Stock sinks are read back element by element, about 20 microseconds each; these write every step to a file.
+Recorders: stock sinks are read back element by element, about 20 microseconds each; these write every step to a file.
+`ResetNeuron` is the neuron of `export.executors.reference` where Lava's stock neurons cannot say it: subtractive
+reset, reset to a value, and rest between samples while delayed spikes are still on their way. `DelayLine` delays them.
 """
 
 from pathlib import Path
@@ -8,12 +10,15 @@ from pathlib import Path
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyInPort, PyRefPort
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort, PyRefPort
 from lava.magma.core.model.py.type import LavaPyType
-from lava.magma.core.process.ports.ports import InPort, RefPort
+from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
 from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from export.fixed_point import ACTIVATION_SHIFT, decayed, saturated_potential, wrapped_current
 
 
 def c_order(values):
@@ -22,35 +27,77 @@ def c_order(values):
 
 
 class SpikeRecorder(AbstractProcess):
-    """Append one row of packed bits per step to ``path``, ``count`` steps from step ``first`` (counted from 1)."""
+    """Append one row of packed bits per recorded step to ``path``: ``steps`` of every ``period``, from ``first``."""
 
-    def __init__(self, *, shape, path, first, count):
-        super().__init__(shape=shape, path=path, first=first, count=count)
+    def __init__(self, *, shape, path, first, steps, period, samples):
+        super().__init__(shape=shape, path=path, first=first, steps=steps, period=period, samples=samples)
         self.a_in = InPort(shape=shape)
 
 
 class PotentialRecorder(AbstractProcess):
-    """Append one row of int32 potentials per step to ``path``, ``count`` steps from step ``first``."""
+    """Append one row of int32 potentials per recorded step to ``path``, as `SpikeRecorder` does."""
 
-    def __init__(self, *, shape, path, first, count):
-        super().__init__(shape=shape, path=path, first=first, count=count)
+    def __init__(self, *, shape, path, first, steps, period, samples):
+        super().__init__(shape=shape, path=path, first=first, steps=steps, period=period, samples=samples)
         self.potential = RefPort(shape=shape)
 
 
-class _Appender(PyLoihiProcessModel):
+class ResetNeuron(AbstractProcess):
+    """Leaky integrate-and-fire neurons that start a sample every ``period`` steps, from step ``first``.
+
+    They work for ``steps`` steps and rest, silent and at zero, for the others. ``threshold`` None never fires;
+    ``reset_by`` None sets the potential to ``reset_to``. Fixed point: all numbers as in `IntegerNeuron`, the bias
+    already shifted. Floating point: as in `FloatNeuron`, ``du`` and ``dv`` in [0, 1], ``v >= threshold`` fires.
+    """
+
+    def __init__(self, *, shape, first, steps, period, du, dv, bias, threshold, reset_to=0, reset_by=None, name=None):
+        settings = {
+            "du": du,
+            "dv": dv,
+            "bias": bias,
+            "threshold": threshold,
+            "reset_to": reset_to,
+            "reset_by": reset_by,
+        }
+        super().__init__(shape=shape, first=first, steps=steps, period=period, settings=settings, name=name)
+        self.a_in, self.s_out = InPort(shape=shape), OutPort(shape=shape)
+        self.u, self.v = Var(shape=shape, init=0), Var(shape=shape, init=0)
+
+
+class DelayLine(AbstractProcess):
+    """Send what arrives ``delay`` steps later."""
+
+    def __init__(self, *, shape, delay):
+        super().__init__(shape=shape, delay=delay)
+        self.a_in, self.s_out = InPort(shape=shape), OutPort(shape=shape)
+
+
+class _Timed(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
-        self.first, self.end = proc_params["first"], proc_params["first"] + proc_params["count"]
+        self.first, self.steps, self.period = (proc_params[key] for key in ("first", "steps", "period"))
+
+    def place(self):
+        """Return sample and step within it of this Lava step; both may lie outside."""
+        return divmod(self.time_step - self.first, self.period)
+
+
+class _Appender(_Timed):
+    def __init__(self, proc_params):
+        super().__init__(proc_params)
+        self.samples = proc_params["samples"]
         self.file = Path(proc_params["path"]).open("wb", buffering=0)  # noqa: SIM115 - open while the process lives
 
     def append(self, row):
-        if self.first <= self.time_step < self.end:
+        """Write a row if this step is one to be recorded."""
+        sample, step = self.place()
+        if 0 <= sample < self.samples and step < self.steps:
             self.file.write(row.tobytes())
 
 
 @implements(proc=SpikeRecorder, protocol=LoihiProtocol)
 @requires(CPU)
-@tag("fixed_pt")
+@tag("fixed_pt", "floating_pt")
 class PySpikeRecorder(_Appender):
     """Receive spikes in the step in which they are sent."""
 
@@ -76,3 +123,86 @@ class PyPotentialRecorder(_Appender):
     def run_post_mgmt(self):
         """Record the potential of this step."""
         self.append(c_order(self.potential.read()).astype("<i4").reshape(-1))
+
+
+class _Neuron(_Timed):
+    def __init__(self, proc_params):
+        super().__init__(proc_params)
+        self.settings = proc_params["settings"]
+
+    def run_spk(self):
+        """Advance by one step and send the spikes."""
+        activation = self.a_in.recv()
+        sample, step = self.place()
+        if sample < 0 or step >= self.steps:
+            self.u, self.v = np.zeros_like(self.u), np.zeros_like(self.v)
+            self.s_out.send(np.zeros(self.v.shape, np.int32))
+            return
+        if step == 0:
+            self.u, self.v = np.zeros_like(self.u), np.zeros_like(self.v)
+        self.s_out.send(self.advance(activation, **self.settings).astype(np.int32))
+
+
+@implements(proc=ResetNeuron, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyResetNeuronFixed(_Neuron):
+    """The definition's arithmetic: 24-bit current that wraps, potential that saturates."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    u: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    v: np.ndarray = LavaPyType(np.ndarray, np.int64)
+
+    def advance(self, activation, *, du, dv, bias, threshold, reset_to, reset_by):
+        """Return the spikes of one step."""
+        arriving = activation.astype(np.int64) << ACTIVATION_SHIFT
+        self.u = wrapped_current(decayed(self.u, du) + arriving)
+        self.v = saturated_potential(decayed(self.v, dv) + self.u + bias)
+        if threshold is None:
+            return np.zeros(self.v.shape, bool)
+        spikes = self.v > threshold << ACTIVATION_SHIFT
+        after = reset_to << ACTIVATION_SHIFT if reset_by is None else self.v - (reset_by << ACTIVATION_SHIFT)
+        self.v = np.where(spikes, after, self.v)
+        return spikes
+
+
+@implements(proc=ResetNeuron, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyResetNeuronFloat(_Neuron):
+    """The same neuron in real numbers."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    u: np.ndarray = LavaPyType(np.ndarray, float)
+    v: np.ndarray = LavaPyType(np.ndarray, float)
+
+    def advance(self, activation, *, du, dv, bias, threshold, reset_to, reset_by):
+        """Return the spikes of one step."""
+        self.u = self.u * (1 - du) + activation
+        self.v = self.v * (1 - dv) + self.u + bias
+        if threshold is None:
+            return np.zeros(self.v.shape, bool)
+        spikes = self.v >= threshold
+        self.v = np.where(spikes, reset_to if reset_by is None else self.v - reset_by, self.v)
+        return spikes
+
+
+@implements(proc=DelayLine, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt", "floating_pt")
+class PyDelayLine(PyLoihiProcessModel):
+    """Keep the last ``delay`` steps."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params):
+        super().__init__(proc_params)
+        self.waiting = [np.zeros(proc_params["shape"], np.int32) for _ in range(proc_params["delay"])]
+
+    def run_spk(self):
+        """Take this step's values in and send the oldest."""
+        self.waiting.append(self.a_in.recv())
+        self.s_out.send(self.waiting.pop(0))

@@ -3,8 +3,9 @@
 Usage: ``python -m export.lava.worker JOB``. The folder JOB holds ``network.safetensors``, ``stimulus.npy`` and
 ``job.json``; the trace goes to JOB/trace. Every line on standard output is a JSON object, the heartbeat.
 
-Lava delays every projection by one step. Samples follow each other without a gap; a population at depth d starts
-sample n at step nT + d + 1, where its `LIFReset` clears the state, so every sample is exact.
+Lava delays every projection by one step, so a population at depth d starts sample n at step nP + d + 1. Without delays
+in the network samples follow each other without a gap (P = T) and stock `LIFReset` neurons clear their state there.
+With delays, P = T + the longest one: our own neurons rest in the gap until no spike is on its way any more.
 """
 
 import json
@@ -23,8 +24,8 @@ from lava.proc.io.source import RingBuffer
 from lava.proc.lif.process import LIFReset
 
 from export import archive
-from export.fixed_point import NO_THRESHOLD
-from export.lava.processes import PotentialRecorder, SpikeRecorder
+from export.fixed_point import INT8_MAX, NO_THRESHOLD
+from export.lava.processes import DelayLine, PotentialRecorder, ResetNeuron, SpikeRecorder
 from export.network import Convolution, Source
 
 
@@ -44,24 +45,30 @@ def spatial(values, shape):
     return lava_order(full) if len(shape) == 3 else np.ascontiguousarray(full)
 
 
+def gap(network):
+    """Return how many steps lie between two samples: until the last delayed spike has arrived."""
+    return max(projection.delay for projection in network.projections)
+
+
 def source(network, stimulus, held):
-    """Return the input population: a ring buffer with one frame per step."""
+    """Return the input population: a ring buffer with one frame per step, silent in the gaps."""
     frames = np.repeat(stimulus[:, None], network.steps, axis=1) if held else stimulus
+    frames = np.pad(frames, [(0, 0), (0, gap(network)), *[(0, 0)] * (frames.ndim - 2)])
     frames = frames.reshape(-1, *network.source.shape).astype(np.int32)
     ordered = lava_order(frames) if frames.ndim == 4 else frames
     return RingBuffer(data=np.moveaxis(ordered, 0, -1).copy())
 
 
-def neurons(population, steps, depth):
-    """Return the population as stock neurons that start a sample at their own step."""
+def neurons(population, steps, rest, depth):
+    """Return the population as neurons that start a sample at their own step; stock ones where they can say it."""
+    if rest or not population.neuron.stock:
+        return own_neurons(population, steps, rest, depth)
     neuron = population.neuron
-    threshold = NO_THRESHOLD if neuron.threshold is None else spatial(neuron.threshold, population.shape)
-    if np.ptp(threshold) == 0:
-        threshold = int(np.max(threshold))
+    threshold = NO_THRESHOLD if neuron.threshold is None else scalar(spatial(neuron.threshold, population.shape))
     return LIFReset(
         shape=lava_shape(population.shape),
-        du=neuron.decay_u - 1,
-        dv=neuron.decay_v,
+        du=scalar(spatial(neuron.decay_u, population.shape)) - 1,
+        dv=scalar(spatial(neuron.decay_v, population.shape)),
         vth=threshold,
         bias_mant=spatial(neuron.bias_mantissa, population.shape),
         bias_exp=neuron.bias_exponent,
@@ -71,10 +78,37 @@ def neurons(population, steps, depth):
     )
 
 
-def connect(network, projection, sender, receiver):
-    """Put the synapses of ``projection`` between two processes."""
+def own_neurons(population, steps, rest, depth):
+    """Return the population as neurons of our own."""
+    neuron, shape = population.neuron, population.shape
+    wide = {name: getattr(neuron, name) for name in ("threshold", "reset_to", "reset_by")}
+    wide = {name: None if value is None else spatial(value.astype(np.int64), shape) for name, value in wide.items()}
+    return ResetNeuron(
+        shape=lava_shape(shape),
+        first=depth + 1,
+        steps=steps,
+        period=steps + rest,
+        du=spatial(neuron.decay_u, shape),
+        dv=spatial(neuron.decay_v, shape),
+        bias=spatial(neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent, shape),
+        name=population.name,
+        **wide,
+    )
+
+
+def scalar(values):
+    """Return one number where all are alike."""
+    return int(values.flat[0]) if np.ptp(values) == 0 else values
+
+
+def connect(network, projection, sender, receiver, slack):
+    """Put the synapses of ``projection`` between two processes, behind a delay line of ``slack`` steps."""
     origin = network.population(projection.source)
     bits = int(origin.neuron.levels).bit_length() if isinstance(origin.neuron, Source) else 0
+    if slack:
+        line = DelayLine(shape=lava_shape(origin.shape), delay=slack)
+        sender.s_out.connect(line.a_in)
+        sender = line
     if isinstance(projection.synapses, Convolution):
         process = convolution(projection, origin.shape, bits)
         sender.s_out.connect(process.s_in)
@@ -88,17 +122,29 @@ def connect(network, projection, sender, receiver):
 
 def convolution(projection, shape, bits):
     """Return `Conv`, which convolves where frameworks cross-correlate, so the kernel is turned."""
-    synapses = projection.synapses
+    synapses, groups = projection.synapses, projection.synapses.groups
     kernel = synapses.weight.astype(np.int32)[:, :, ::-1, ::-1] << projection.exponent
+    if groups > INT8_MAX:
+        kernel, groups = ungrouped(kernel, groups), 1
     return Conv(
         weight=kernel.transpose(0, 3, 2, 1).copy(),
         input_shape=lava_shape(shape),
         stride=synapses.stride[::-1],
         padding=synapses.padding[::-1],
         dilation=synapses.dilation[::-1],
-        groups=synapses.groups,
+        groups=groups,
         num_message_bits=bits,
     )
+
+
+def ungrouped(kernel, groups):
+    """Return the kernel (out, in, ...) of one group that does the same; Lava holds the number of groups in 8 bit."""
+    out, inside = len(kernel) // groups, kernel.shape[1]
+    full = np.zeros((len(kernel), inside * groups, *kernel.shape[2:]), kernel.dtype)
+    for group in range(groups):
+        rows = slice(group * out, (group + 1) * out)
+        full[rows, group * inside : (group + 1) * inside] = kernel[rows]
+    return full
 
 
 def dense(projection, source_shape, target_shape, bits):
@@ -115,14 +161,17 @@ def build(network, stimulus, held, trace):
     """Return one process of the network, from which all others are reached."""
     depths = network.depths()
     processes = {network.source.name: source(network, stimulus, held)}
-    count = len(stimulus) * network.steps
+    steps, rest = network.steps, gap(network)
+    timing = {"steps": steps, "period": steps + rest, "samples": len(stimulus)}
     for population in network.neurons:
-        processes[population.name] = neurons(population, network.steps, depths[population.name])
-        place = {"path": str(trace / population.name), "first": depths[population.name] + 1, "count": count}
+        depth = depths[population.name]
+        processes[population.name] = neurons(population, steps, rest, depth)
+        place = {"path": str(trace / population.name), "first": depth + 1, **timing}
         record(population, processes[population.name], place)
     for projection in network.projections:
-        connect(network, projection, processes[projection.source], processes[projection.target])
-    return processes[network.readout.name]
+        ends = processes[projection.source], processes[projection.target]
+        connect(network, projection, *ends, network.slack(projection, depths))
+    return processes[network.source.name]
 
 
 def record(population, process, place):
@@ -157,7 +206,7 @@ def main(job):
     network = archive.read_integer(job / "network.safetensors")
     stimulus = np.load(job / "stimulus.npy", allow_pickle=False)
     (job / "trace").mkdir()
-    total = len(stimulus) * network.steps + max(network.depths().values())
+    total = len(stimulus) * (network.steps + gap(network)) + max(network.depths().values())
     process = build(network, stimulus, settings["held"], job / "trace")
     say(done=0, total=total)
     chunk = settings["chunk"]

@@ -1,10 +1,18 @@
 """Passes ``FloatNetwork -> FloatNetwork``, one file each; the spikes are the same before and after."""
 
 from export.network import FloatNetwork
+from export.passes.balance_delays import balance_delays
+from export.passes.expand_max_pooling import expand_max_pooling
+from export.passes.expand_paths import expand_paths
 from export.passes.fold_normalization import fold_normalization
 from export.passes.fold_pooling import fold_pooling
+from export.passes.fold_synapses import fold_synapses
+
+PASSES = (expand_max_pooling, expand_paths, fold_normalization, fold_pooling, fold_synapses, balance_delays)
 
 
 def lowered(network: FloatNetwork) -> FloatNetwork:
-    """Return ``network`` with exactly one stage of synapses per projection, as the quantizer expects it."""
-    return fold_pooling(fold_normalization(network))
+    """Return ``network`` with one stage of synapses per projection and paths in balance, as hardware needs it."""
+    for each in PASSES:
+        network = each(network)
+    return network

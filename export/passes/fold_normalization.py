@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from export.errors import NetworkError
 from export.linear import apply
 from export.network import (
     Array,
@@ -19,6 +18,7 @@ from export.network import (
     Stage,
     Synapses,
 )
+from export.passes.fold_synapses import identity
 
 
 def fold_normalization(network: FloatNetwork) -> FloatNetwork:
@@ -28,6 +28,7 @@ def fold_normalization(network: FloatNetwork) -> FloatNetwork:
        one value per channel unless zero padding after a shift makes it a map.
     2. The scale of a normalisation before the synapses multiplies their weights per input channel.
     3. The scale of one behind the synapses multiplies their weights per output channel.
+    4. Without synapses at all, the scale becomes those of an identity.
     """
     projections = tuple(_folded(network, projection) for projection in network.projections)
     populations = tuple(_biased(network, population) for population in network.populations)
@@ -77,7 +78,7 @@ def _folded(network: FloatNetwork, projection: FloatProjection) -> FloatProjecti
             stages.append(stage)
         shape = stage.output_shape(shape)
     if before is not None:
-        raise NetworkError(f"projection {projection.source} -> {projection.target} normalises but has no synapses")
+        stages.append(_scaled_inputs(identity(shape), before, shape))
     return replace(projection, stages=tuple(stages))
 
 

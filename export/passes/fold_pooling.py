@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from export.errors import NetworkError
 from export.network import (
     Array,
     AveragePooling,
@@ -17,6 +16,7 @@ from export.network import (
     Stage,
     Synapses,
 )
+from export.passes.fold_synapses import identity
 
 
 def fold_pooling(network: FloatNetwork) -> FloatNetwork:
@@ -25,6 +25,7 @@ def fold_pooling(network: FloatNetwork) -> FloatNetwork:
     1. Pooling by (p, q), then a convolution: every kernel entry becomes p x q entries of 1 / (p q) of its value;
        stride and padding grow by the same factors (2x2, then 3x3 with padding 1: 6x6, stride 2, padding 2).
     2. Pooling by (p, q), then dense synapses: every weight is repeated for the p q neurons of its window.
+    3. Pooling at the end: as before an identity.
     """
     projections = tuple(_folded(network, projection) for projection in network.projections)
     return replace(network, projections=projections)
@@ -44,9 +45,7 @@ def _folded(network: FloatNetwork, projection: FloatProjection) -> FloatProjecti
             stages.append(stage)
         shape = stage.output_shape(shape)
     if size != (1, 1):
-        raise NetworkError(
-            f"projection {projection.source} -> {projection.target} ends in pooling; put synapses behind it"
-        )
+        stages.append(_enlarged(identity(shape), size, shape))
     return replace(projection, stages=tuple(stages))
 
 

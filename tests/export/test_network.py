@@ -54,7 +54,7 @@ def population(**changes):
         (lambda: with_projection(projection(synapses=Dense(weight=np.zeros((2, 36), np.int8)))), "gives shape"),
         (lambda: projection(synapses=Dense(weight=np.zeros((3, 36)))), "integer weights are int8, found float64"),
         (lambda: projection(exponent=16), "exponent lies in 0..15, found 16"),
-        (lambda: neuron(decay_u=4097), "decays lie in 0..4096"),
+        (lambda: neuron(decay_u=4097), "decay_u lies in 0..4096, found 4097 to 4097"),
         (lambda: Source(levels=0), "1 to 2\\*\\*24 - 1 levels, found 0"),
         (lambda: Convolution(weight=np.zeros((1, 1, 1))), "4 dimensions, found 3"),
         (lambda: Convolution(weight=np.zeros((1, 1, 1, 1)), stride=(0, 1)), "stride \\(0, 1\\)"),
@@ -79,10 +79,20 @@ def test_loop_without_delay_is_refused_and_with_delay_allowed():
     assert [p.name for p in with_projection(replace(loop, delay=1)).neurons] == ["conv1", "readout"]
 
 
-def test_paths_of_different_length_need_balancing():
+def test_depth_is_the_longest_path_and_shorter_ones_have_slack():
     skip = projection(source="input", synapses=Dense(weight=np.zeros((3, 30), np.int8)))
-    with pytest.raises(NetworkError, match="readout is reached over paths of \\[1, 2\\] projections"):
-        with_projection(skip).depths()
+    for delay in (0, 2):
+        network = with_projection(replace(skip, delay=delay))
+        depths = network.depths()
+        assert depths == {"input": 0, "conv1": 1, "readout": 2}
+        assert [network.slack(p, depths) for p in network.projections] == [0, 0, 1 + delay]
+
+
+def test_loop_faster_than_its_projections_is_refused():
+    loop = projection(source="readout", target="conv1", synapses=Dense(weight=np.zeros((36, 3), np.int8)), delay=1)
+    with pytest.raises(NetworkError, match="lies on, or behind, a loop with a shorter delay"):
+        with_projection(loop).depths()
+    assert with_projection(replace(loop, delay=2)).depths() == {"input": 0, "conv1": 1, "readout": 2}
 
 
 def test_neuron_parameter_of_the_wrong_shape_is_named():

@@ -47,13 +47,20 @@ def dense_network(weight, threshold, *, bias=0.0, levels=1, steps=4, **neuron):
     )
 
 
-@given(seeds, st.sampled_from([True, False]), st.sampled_from(["zero", "subtract"]))
+@given(seeds, st.sampled_from([True, False]), st.sampled_from(["zero", "value", "subtract", "less"]))
 def test_integer_weights_and_thresholds_keep_every_spike(seed, inclusive, reset):
     """Weights that are int8 times a scale lose nothing, ties with the threshold included."""
     rng = np.random.default_rng(seed)
     weight = rng.integers(-127, 128, (6, 9))
     weight[0, 0] = 127
-    network = dense_network(weight / 64, rng.integers(1, 300) / 64, inclusive=inclusive, reset=reset)
+    threshold = rng.integers(1, 300) / 64
+    kinds = {
+        "zero": {},
+        "value": {"reset_to": rng.integers(-99, 99) / 64},
+        "subtract": {"reset_by": threshold},
+        "less": {"reset_by": rng.integers(1, 300) / 64},
+    }
+    network = dense_network(weight / 64, threshold, inclusive=inclusive, **kinds[reset])
     driven = stimulus(rng.integers(0, 2, (8, 4, 9)), network)
     before = record(floating.steps(network, driven))
     after = record(reference.steps(quantize(network), driven))

@@ -56,12 +56,12 @@ def test_export_refuses_an_unknown_format(network, tmp_path):
         verbs.export(network, tmp_path / "network.pth", to="pth")
 
 
-def test_simulate_keeps_classes_and_potentials(network, held_out, tmp_path):
+def test_simulate_keeps_classes_and_scores(network, held_out, tmp_path):
     outcomes = {name: verbs.simulate(network, held_out, executor=name) for name in ("reference", "onnx", "nir")}
     kept = verbs.simulate(network, held_out, out=tmp_path / "classes.npz")
     with np.load(tmp_path / "classes.npz") as file:
         assert np.array_equal(file["classes"], kept.value)
-        assert np.array_equal(file["potentials"].argmax(1), kept.value)
+        assert np.array_equal(file["scores"].argmax(1), kept.value)
     assert all(np.array_equal(outcome.value, kept.value) for outcome in outcomes.values())
     assert "20 images, reference: classes" in kept.text
     assert "accuracy" in kept.text

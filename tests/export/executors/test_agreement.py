@@ -24,7 +24,7 @@ def test_onnx_equals_the_reference(data, network):
     assert_equal("onnx", network, stimulus(data.draw(inputs(network)), network))
 
 
-@given(st.data(), integer_networks(leaky=False))
+@given(st.data(), integer_networks(leaky=False, resets=("zero", "value")))
 @settings(max_examples=150)
 def test_nir_equals_the_reference(data, network):
     assert_equal("nir", network, stimulus(data.draw(inputs(network)), network))

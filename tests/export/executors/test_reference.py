@@ -21,16 +21,16 @@ from tests.strategies import neuron_steps
 
 def scalar_step(u, v, a, neuron, *, fires=lambda v, threshold: v > threshold):
     """One neuron, one step, by the text of the design, in plain Python."""
-    u = int(u * (4096 - neuron.decay_u) / 4096) + 64 * a  # products below 2**36 are exact in float64
+    u = int(u * (4096 - int(neuron.decay_u)) / 4096) + 64 * a  # products below 2**36 are exact in float64
     if u > 2**23:
         u -= 2**24
     elif u <= -(2**23):
         u += 2**24
-    v = int(v * (4096 - neuron.decay_v) / 4096) + u + int(neuron.bias_mantissa) * 2**neuron.bias_exponent
+    v = int(v * (4096 - int(neuron.decay_v)) / 4096) + u + int(neuron.bias_mantissa) * 2**neuron.bias_exponent
     v = min(max(v, 1 - 2**23), 2**23 - 1)
     spike = fires(v, 64 * int(neuron.threshold))
     if spike:
-        v = 0 if neuron.reset_by is None else v - 64 * int(neuron.reset_by)
+        v = 64 * int(neuron.reset_to) if neuron.reset_by is None else v - 64 * int(neuron.reset_by)
     return u, v, spike
 
 

@@ -29,10 +29,6 @@ def session(tmp_path_factory):
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
-def zeros(count):
-    return {name: np.zeros((count, *p.shape), np.int32) for name, p in onnx.states(NETWORK)}
-
-
 def run(session, images, steps, state):
     """Run ``steps`` steps and return what every output holds by name."""
     held = np.repeat(images[None], steps, axis=0)
@@ -42,13 +38,13 @@ def run(session, images, steps, state):
 
 @pytest.mark.parametrize("count", [1, 3, 5])
 def test_batch_is_dynamic(session, count):
-    found = run(session, IMAGES[:count], NETWORK.steps, zeros(count))
+    found = run(session, IMAGES[:count], NETWORK.steps, onnx.rest(NETWORK, count))
     assert np.array_equal(found["spikes_conv1"].swapaxes(0, 1), TRACE["conv1"][:count])
     assert np.array_equal(found["potential_readout"].swapaxes(0, 1), TRACE["readout"][:count])
 
 
 def test_number_of_steps_is_dynamic_and_state_carries_on(session):
-    state, spikes, potentials = zeros(5), [], []
+    state, spikes, potentials = onnx.rest(NETWORK, 5), [], []
     for steps in (1, 2, NETWORK.steps - 3):
         found = run(session, IMAGES, steps, state)
         state = {name: found[f"{name}_out"] for name in state}
@@ -66,14 +62,12 @@ def test_model_is_integer_throughout():
 
 
 def test_what_the_model_cannot_say_is_refused_and_nothing_written(tmp_path):
-    delayed = replace(NETWORK, projections=tuple(replace(p, delay=1) for p in NETWORK.projections))
     source = IntegerPopulation(name="input", shape=NETWORK.source.shape, neuron=Source(levels=1000))
     zero = tuple(replace(p, synapses=replace(p.synapses, weight=p.synapses.weight * 0)) for p in NETWORK.projections)
     wide = replace(NETWORK, populations=(source, *NETWORK.populations[1:]), projections=zero)
     unsafe = replace(NETWORK, projections=tuple(replace(p, exponent=15) for p in NETWORK.projections))
     assert not bounds.is_safe(unsafe)
     for network, message in (
-        (delayed, "input -> conv1: ONNX export has no delays"),
         (wide, "the source has 1000 levels"),
         (unsafe, "not proven to stay in its registers"),
     ):

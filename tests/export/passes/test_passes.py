@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.errors import NetworkError
 from export.executors import floating
+from export.linear import apply
 from export.network import (
     AveragePooling,
     Convolution,
@@ -114,14 +114,29 @@ def test_batch_norm_behind_a_convolution_gives_one_bias_per_channel():
     assert after.projections[0].stages[0].weight.ravel().tolist() == [3.0, -1.0]
 
 
+def output_shape(stages, shape):
+    for stage in stages:
+        shape = stage.output_shape(shape)
+    return shape
+
+
 @pytest.mark.parametrize(
-    ("stages", "message"),
+    "stages",
     [
-        ((AveragePooling(size=(2, 2)),), "ends in pooling"),
-        ((Normalization(scale=np.ones(1), shift=np.ones(1)),), "has no synapses"),
+        (),
+        (AveragePooling(size=(2, 2)),),
+        (Normalization(scale=np.full(1, 2.0), shift=np.ones(1)),),
+        (AveragePooling(size=(2, 1)), Normalization(scale=np.full(1, 2.0), shift=np.ones(1))),
     ],
 )
-def test_projection_without_synapses_is_refused(stages, message):
-    target = stages[0].output_shape((1, 4, 4))
-    with pytest.raises(NetworkError, match=message):
-        lowered(one_projection(*stages, shape=(1, 4, 4), target=target))
+def test_projection_without_synapses_becomes_an_identity(stages):
+    target = output_shape(stages, (1, 4, 4))
+    before = one_projection(*stages, shape=(1, 4, 4), target=target)
+    after = lowered(before)
+    (stage,) = after.projections[0].stages
+    image = np.arange(16.0).reshape(1, 1, 4, 4)
+    expected = image
+    for each in stages:
+        expected = apply(each, expected)
+    bias = after.population("a").neuron.bias
+    assert np.allclose(apply(stage, image) + bias, expected, rtol=1e-12)

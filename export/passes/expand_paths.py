@@ -1,0 +1,71 @@
+"""Expand residual paths: real-valued streams disappear, each layer hears the spikes that feed its stream."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from export.errors import NetworkError
+from export.network import (
+    FloatNetwork,
+    FloatNeuron,
+    FloatPopulation,
+    FloatProjection,
+    MaxPooling,
+    Normalization,
+    Stage,
+)
+
+
+def expand_paths(network: FloatNetwork) -> FloatNetwork:
+    """Return ``network`` without streams: populations that never fire, keep nothing, and are heard by others.
+
+    A stream is a sum of currents, so what hears it is linear in earlier spikes:
+
+    1. Every path source -> stream -> target becomes one projection with the stages of both, delays added.
+    2. A shift behind the stream (batch norm) must count once, not once per path: only the first path keeps it.
+    """
+    for population in network.neurons:
+        if is_stream(network, population):
+            network = _without(network, population)
+    return network
+
+
+def is_stream(network: FloatNetwork, population: FloatPopulation) -> bool:
+    """Return whether a population only hands on the sum of what arrives."""
+    neuron = population.neuron
+    if not isinstance(neuron, FloatNeuron) or neuron.threshold is not None or not network.outgoing(population.name):
+        return False
+    return bool(np.all(neuron.decay_potential == 1) and np.all(neuron.decay_current == 1))
+
+
+def _without(network: FloatNetwork, stream: FloatPopulation) -> FloatNetwork:
+    incoming, outgoing = network.incoming(stream.name), network.outgoing(stream.name)
+    assert isinstance(stream.neuron, FloatNeuron)
+    if stream.neuron.bias.any() or any(projection.target == stream.name for projection in outgoing):
+        raise NetworkError(f"population {stream.name}: a stream has neither a bias nor a projection to itself")
+    joined = [
+        FloatProjection(
+            source=before.source,
+            target=after.target,
+            stages=before.stages + (after.stages if index == 0 else _unshifted(after)),
+            delay=before.delay + after.delay,
+        )
+        for after in outgoing
+        for index, before in enumerate(incoming)
+    ]
+    kept = [p for p in network.projections if stream.name not in (p.source, p.target)]
+    populations = tuple(population for population in network.populations if population is not stream)
+    return replace(network, populations=populations, projections=(*kept, *joined))
+
+
+def _unshifted(projection: FloatProjection) -> tuple[Stage, ...]:
+    """Return the linear part of a projection's stages."""
+    if any(isinstance(stage, MaxPooling) for stage in projection.stages):
+        raise NetworkError(
+            f"projection {projection.source} -> {projection.target}: max pooling of a sum of paths is not linear; "
+            "use average pooling"
+        )
+    return tuple(
+        replace(stage, shift=np.zeros_like(stage.shift)) if isinstance(stage, Normalization) else stage
+        for stage in projection.stages
+    )
