@@ -8,9 +8,9 @@ from msgspec import Meta
 
 from export.errors import RecipeError
 from hardware_profiles.tables import read_table
+from toolchain.nn.architectures import Architecture, Count
 
 RECIPE_DIR = Path(__file__).parent / "recipes"
-Count = Annotated[int, Meta(ge=1)]
 Epochs = Annotated[int, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
@@ -27,14 +27,6 @@ class Data(_Table, frozen=True, kw_only=True):
     """Which images."""
 
     name: Literal["digits"] = "digits"
-
-
-class Network(_Table, frozen=True, kw_only=True):
-    """A VGG: channels of its convolutions, 'P' for average pooling, widths of its dense layers; T."""
-
-    plan: tuple[Count | Literal["P"], ...]
-    head: tuple[Count, ...]
-    steps: Count = 8
 
 
 class Training(_Table, frozen=True, kw_only=True):
@@ -105,9 +97,9 @@ class Hardware(_Table, frozen=True, kw_only=True):
 class Recipe(_Table, frozen=True, kw_only=True):
     """A whole run."""
 
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     data: Data = Data()
-    network: Network
+    network: Architecture
     pretrain: Pretrain
     prune: Prune
     convert: Convert = Convert()

@@ -32,8 +32,9 @@ def convert(
     with torch.no_grad():
         _forget_statistics(snn)
         snn.train()
-        for layer, neurons in enumerate(snn.neuron_list()):
-            neurons.threshold.fill_(max(_percentile(snn.currents(batch, layer), percentile) for batch in batches))
+        for node in snn.neuron_nodes():
+            values = [_percentile(snn.currents(batch, node.name), percentile) for batch in batches]
+            snn.neurons_of(node.name).threshold.fill_(max(values))
         for neurons in snn.neuron_list():
             neurons.threshold.mul_(threshold_scale)
             neurons.clamp_threshold()

@@ -1,4 +1,4 @@
-"""PyTorch SNN -> `export.network.FloatNetwork`, stage by stage as trained; the passes of `export` then fold it."""
+"""PyTorch SNN -> `export.network.FloatNetwork`, as trained, streams and all; the passes of `export` then fold it."""
 
 import numpy as np
 from torch import Tensor, nn
@@ -13,55 +13,60 @@ from export.network import (
     FloatPopulation,
     FloatProjection,
     Normalization,
-    Shape,
     Source,
     Stage,
 )
 from toolchain.data.dataset import PIXEL_LEVELS
-from toolchain.nn.layers import Block
+from toolchain.nn.layers import Link, Synapses
 from toolchain.nn.networks import SNN
-
-INPUT, READOUT = "input", "readout"
+from toolchain.nn.specification import INPUT, Linear, Node
 
 
 def lower(snn: SNN) -> FloatNetwork:
     """Return the network that ``snn`` is in evaluation mode, in float64, nothing folded yet."""
     specification = snn.specification
-    source = FloatPopulation(
-        name=INPUT, shape=specification.input_shape, neuron=Source(levels=PIXEL_LEVELS, unit=1 / PIXEL_LEVELS)
-    )
-    populations, projections = [source], []
-    mean, std = (_doubles(values).ravel() for values in (snn.mean, snn.std))
-    stages: list[Stage] = [Normalization(scale=1 / std, shift=-mean / std)]
-    for name, block, neuron in zip(_names(snn), snn.block_list(), _neurons(snn), strict=True):
-        stages += _stages(block)
-        shape = _shape(populations[-1].shape, stages)
-        projections.append(FloatProjection(source=populations[-1].name, target=name, stages=tuple(stages)))
-        populations.append(FloatPopulation(name=name, shape=shape, neuron=neuron))
-        stages = []
+    source = Source(levels=PIXEL_LEVELS, unit=1 / PIXEL_LEVELS)
+    populations = [FloatPopulation(name=INPUT, shape=specification.input_shape, neuron=source)]
+    projections = []
+    shapes = specification.shapes()
+    for node in specification.nodes:
+        flat = isinstance(node.edges[0].synapses, Linear)
+        shape = shapes[node.name][:1] if flat else shapes[node.name]
+        populations.append(FloatPopulation(name=node.name, shape=shape, neuron=_neuron(snn, node)))
+        for link in snn.links_into(node.name):
+            stages = (*_pixel_stages(snn, link), *_stages(link))
+            projections.append(FloatProjection(source=link.source, target=node.name, stages=stages))
     return FloatNetwork(populations=tuple(populations), projections=tuple(projections), steps=snn.steps)
 
 
-def _names(snn: SNN) -> list[str]:
-    kinds = ["conv" if block.synapses.weight.ndim == 4 else "dense" for block in snn.block_list()[:-1]]
-    return [f"{kind}{kinds[: index + 1].count(kind)}" for index, kind in enumerate(kinds)] + [READOUT]
+def _neuron(snn: SNN, node: Node) -> FloatNeuron:
+    if node.kind == "neurons":
+        return FloatNeuron(threshold=_doubles(snn.neurons_of(node.name).threshold))
+    return FloatNeuron(threshold=None, decay_potential=np.array(float(node.kind == "stream")))
 
 
-def _neurons(snn: SNN) -> list[FloatNeuron]:
-    thresholds = [neurons.threshold.detach().double().numpy() for neurons in snn.neuron_list()]
-    return [*(FloatNeuron(threshold=threshold) for threshold in thresholds), FloatNeuron(threshold=None)]
+def _pixel_stages(snn: SNN, link: Link) -> list[Stage]:
+    """Return the pixel normalisation where the link hears the image."""
+    if link.source != INPUT:
+        return []
+    mean, std = (_doubles(values).ravel() for values in (snn.mean, snn.std))
+    return [Normalization(scale=1 / std, shift=-mean / std)]
 
 
-def _stages(block: Block) -> list[Stage]:
-    stages: list[Stage] = [AveragePooling(size=(block.pooling, block.pooling))] if block.pooling > 1 else []
-    weight = (block.synapses.weight * block.synapses.mask).detach().double().numpy()
-    if weight.ndim == 4:
-        stages.append(Convolution(weight=weight, padding=(block.synapses.padding,) * 2))
-    else:
-        stages.append(Dense(weight=weight))
-    if isinstance(block.norm, nn.BatchNorm2d):
-        stages.append(_batch_norm(block.norm))
+def _stages(link: Link) -> list[Stage]:
+    stages: list[Stage] = [AveragePooling(size=(link.pooling, link.pooling))] if link.pooling > 1 else []
+    if link.synapses is not None:
+        stages.append(_synapses(link.synapses))
+    if link.norm is not None:
+        stages.append(_batch_norm(link.norm))
     return stages
+
+
+def _synapses(synapses: Synapses) -> Convolution | Dense:
+    weight = _doubles(synapses.weight * synapses.mask)
+    if weight.ndim == 2:
+        return Dense(weight=weight)
+    return Convolution(weight=weight, padding=(synapses.padding,) * 2, stride=(synapses.stride,) * 2)
 
 
 def _batch_norm(norm: nn.BatchNorm2d) -> Normalization:
@@ -77,9 +82,3 @@ def _batch_norm(norm: nn.BatchNorm2d) -> Normalization:
 
 def _doubles(tensor: Tensor) -> Array:
     return np.asarray(tensor.detach().double().numpy())
-
-
-def _shape(shape: Shape, stages: list[Stage]) -> Shape:
-    for stage in stages:
-        shape = stage.output_shape(shape)
-    return shape

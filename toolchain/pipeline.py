@@ -36,8 +36,8 @@ from toolchain.data import digits
 from toolchain.data.dataset import Dataset, levels, pixels
 from toolchain.evaluation import attacked
 from toolchain.lowering import lower
+from toolchain.nn.architectures import specify
 from toolchain.nn.networks import ANN, SNN
-from toolchain.nn.specification import vgg
 from toolchain.pruning import hydra, lwm
 from toolchain.training.loop import accuracy, train
 from toolchain.training.sparse_finetuning import keep_sparse, robust_loss
@@ -73,9 +73,8 @@ class Run:
 
 def pretrain(run: Run) -> Metrics:
     """Train the dense ANN with TRADES."""
-    specification = vgg(
-        run.recipe.network.plan,
-        run.recipe.network.head,
+    specification = specify(
+        run.recipe.network,
         classes=run.data.classes,
         input_shape=(run.data.train.images.shape[1:]),
         mean=run.data.mean,
@@ -152,8 +151,7 @@ def lower_network(run: Run) -> Metrics:
     with torch.no_grad():
         expected = snn.spikes(torch.from_numpy(images.astype(np.float64) / 255))
     found = record(floating.steps(network, stimulus(images, network)))
-    names = [population.name for population in network.spiking]
-    pairs = [(spikes.numpy().swapaxes(0, 1).astype(bool), found[n]) for spikes, n in zip(expected, names, strict=True)]
+    pairs = [(spikes.numpy().swapaxes(0, 1).astype(bool), found[n]) for n, spikes in expected.items()]
     different = [int((a.reshape(b.shape) != b).sum()) for a, b in pairs]
     return {"compared": sum(b.size for _, b in pairs), "mismatches": sum(different)}
 

@@ -3,10 +3,11 @@
 import torch
 from torch import nn
 
+from toolchain.nn.architectures import SewResNet, Vgg, WideResNet, specify
 from toolchain.nn.networks import ANN, SNN
-from toolchain.nn.specification import vgg
 
-SPECIFICATION = vgg([4, "P", 6], [8], classes=5, input_shape=(2, 8, 8), mean=(0.4, 0.5), std=(0.2, 0.3))
+IMAGES = {"classes": 5, "input_shape": (2, 8, 8), "mean": (0.4, 0.5), "std": (0.2, 0.3)}
+SPECIFICATION = specify(Vgg(plan=(4, "P", 6), head=(8,)), **IMAGES)
 
 
 def generator(seed=0):
@@ -27,10 +28,19 @@ def ann(seed=0):
     return ANN(SPECIFICATION)
 
 
-def snn(seed=0, steps=4):
+NETWORKS = {
+    "vgg": SPECIFICATION,
+    "vgg11": specify(Vgg(plan=(2, "P", 3, "P", 4, 4, "P", 5, 5), head=(6, 6)), **IMAGES),
+    "wide_resnet": specify(WideResNet(depth=10, width=2, channels=2), **IMAGES),
+    "sew_resnet": specify(SewResNet(blocks=(1, 2), channels=3), **IMAGES),
+}
+"""One of each architecture, small."""
+
+
+def snn(seed=0, steps=4, specification=SPECIFICATION):
     """An SNN with batch norm statistics, affine parameters and thresholds that are all different."""
     torch.manual_seed(seed)
-    model = SNN(SPECIFICATION, steps)
+    model = SNN(specification, steps)
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -45,6 +55,7 @@ def snn(seed=0, steps=4):
 
 RECIPE = """
 [network]
+architecture = "vgg"
 plan = [4, "P", 6]
 head = []
 steps = 4

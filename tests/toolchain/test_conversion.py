@@ -43,7 +43,8 @@ def expected_thresholds(model):
     """Return the unscaled thresholds, layer after layer with the layers below spiking at theirs."""
     steps, thresholds = SETTINGS["calibration_steps"], []
     inputs = [np.repeat(model.normalized(batch).numpy()[None], steps, axis=0) for batch in BATCHES]
-    for block in model.block_list()[:-1]:
+    for node in model.neuron_nodes():
+        (block,) = model.links_into(node.name)
         currents = [block_over(block, given) for given in inputs]
         thresholds.append(max(percentile_of(each, SETTINGS["percentile"]) for each in currents))
         inputs = [integrate_and_fire(each, thresholds[-1]) for each in currents]
@@ -60,7 +61,7 @@ def test_thresholds_follow_algorithm_1():
 
 def test_weights_masks_and_affine_parameters_are_the_anns():
     model = ann()
-    model.block_list()[0].synapses.mask[0] = 0
+    model.links_into("conv1")[0].synapses.mask[0] = 0
     snn = convert(model, BATCHES, **SETTINGS)
     theirs = snn.state_dict()
     for name, value in model.state_dict().items():
@@ -72,7 +73,7 @@ def test_weights_masks_and_affine_parameters_are_the_anns():
 def test_statistics_are_those_of_the_spiking_network():
     """Threshold-dependent batch norm: mean over batch and time of the weighted spikes."""
     snn = convert(ann(), BATCHES[:1], **SETTINGS)
-    first = snn.block_list()[0]
+    (first,) = snn.links_into("conv1")
     with torch.no_grad():
         weighted = first.synapses(snn.normalized(BATCHES[0]))
     assert isinstance(first.norm, nn.BatchNorm2d)

@@ -1,18 +1,20 @@
-"""Synaptic layers with a connectivity mask, and the block of pooling, synapses and batch norm."""
+"""Synaptic layers with a connectivity mask, and the edge of pooling, synapses and batch norm."""
+
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolchain.nn.specification import Convolution, Layer, Linear, Pooling, Specification
+from toolchain.nn.specification import Convolution, Edge, Linear, Shape, edge_shape
 
 
 class TopScores(torch.autograd.Function):
-    """Mask of the ``keep`` largest |scores|; the gradient passes straight through (HYDRA, Eq. 5 and 7)."""
+    """Mask of the ``keep`` largest of ``importance``; the gradient passes straight through (HYDRA, Eq. 5 and 7)."""
 
     @staticmethod
-    def forward(_ctx: object, scores: Tensor, keep: int) -> Tensor:
-        return top_mask(scores.abs(), keep)
+    def forward(_ctx: object, importance: Tensor, keep: int) -> Tensor:
+        return top_mask(importance, keep)
 
     @staticmethod
     def backward(_ctx: object, *gradients: Tensor) -> tuple[Tensor, None]:
@@ -31,12 +33,12 @@ class Synapses(nn.Module):
 
     mask: Tensor
 
-    def __init__(self, *shape: int, padding: int = 0) -> None:
+    def __init__(self, *shape: int, padding: int = 0, stride: int = 1) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(shape))
         nn.init.kaiming_normal_(self.weight)
         self.register_buffer("mask", torch.ones(shape))
-        self.padding = padding
+        self.padding, self.stride = padding, stride
         self.scores: nn.Parameter | None = None
         self.keep = self.weight.numel()
 
@@ -44,50 +46,40 @@ class Synapses(nn.Module):
         """Return the mask in force, differentiable with respect to the scores where there are any."""
         if self.scores is None:
             return self.mask
-        mask: Tensor = TopScores.apply(self.scores, self.keep)  # type: ignore[no-untyped-call]
+        mask: Tensor = TopScores.apply(self.scores.abs(), self.keep)  # type: ignore[no-untyped-call]
         return mask
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight * self.connectivity()
         if weight.ndim == 4:
-            return functional.conv2d(x, weight, padding=self.padding)
+            return functional.conv2d(x, weight, padding=self.padding, stride=self.stride)
         return functional.linear(x.flatten(1), weight)
 
 
-class Block(nn.Module):
-    """What stands before one neuron layer: average pooling, synapses, batch norm."""
+class Link(nn.Module):
+    """One edge of the specification: average pooling, synapses and batch norm, each if there is one."""
 
-    def __init__(self, pooling: int, synapses: Synapses, norm: nn.Module) -> None:
+    def __init__(self, edge: Edge, source: Shape) -> None:
         super().__init__()
-        self.pooling = pooling
-        self.synapses = synapses
-        self.norm = norm
+        self.source, self.shape = edge.source, edge_shape(edge, source)
+        self.pooling = edge.pooling
+        self.synapses = _synapses(edge, source)
+        self.norm = nn.BatchNorm2d(self.shape[0]) if edge.norm else None
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = functional.avg_pool2d(x, self.pooling) if self.pooling > 1 else x
-        result: Tensor = self.norm(self.synapses(pooled))
-        return result
+        if self.pooling > 1:
+            x = functional.avg_pool2d(x, self.pooling)
+        if self.synapses is not None:
+            x = self.synapses(x)
+        return x if self.norm is None else cast("Tensor", self.norm(x))
 
 
-def blocks(specification: Specification) -> nn.ModuleList:
-    """Build one block for every layer with synapses."""
-    built, shape, pooling = nn.ModuleList(), specification.input_shape, 1
-    for layer in specification.layers:
-        if isinstance(layer, Pooling):
-            pooling *= layer.size
-            continue
-        shape = (shape[0], shape[1] // pooling, shape[2] // pooling)
-        block, shape = _block(layer, shape, pooling)
-        built.append(block)
-        pooling = 1
-    return built
-
-
-def _block(layer: Layer, shape: tuple[int, int, int], pooling: int) -> tuple[Block, tuple[int, int, int]]:
-    channels, height, width = shape
-    if isinstance(layer, Convolution):
-        weights = Synapses(layer.channels, channels, layer.kernel, layer.kernel, padding=layer.kernel // 2)
-        return Block(pooling, weights, nn.BatchNorm2d(layer.channels)), (layer.channels, height, width)
-    assert isinstance(layer, Linear)
-    weights = Synapses(layer.features, channels * height * width)
-    return Block(pooling, weights, nn.Identity()), (layer.features, 1, 1)
+def _synapses(edge: Edge, source: Shape) -> Synapses | None:
+    channels, height, width = source[0], source[1] // edge.pooling, source[2] // edge.pooling
+    if isinstance(edge.synapses, Convolution):
+        kernel = edge.synapses.kernel
+        sizes = (edge.synapses.channels, channels, kernel, kernel)
+        return Synapses(*sizes, padding=kernel // 2, stride=edge.synapses.stride)
+    if isinstance(edge.synapses, Linear):
+        return Synapses(edge.synapses.features, channels * height * width)
+    return None

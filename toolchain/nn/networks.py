@@ -1,19 +1,22 @@
-"""The ANN and the SNN: the same blocks, with ReLU or with integrate-and-fire neurons between them."""
+"""The ANN and the SNN: the same graph, with ReLU or with integrate-and-fire neurons in its populations."""
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from toolchain.nn.layers import Block, Synapses, blocks
-from toolchain.nn.specification import Specification
+from toolchain.nn.layers import Link, Synapses
+from toolchain.nn.specification import INPUT, READOUT, Node, Specification
 from toolchain.nn.surrogate import piecewise_linear
 
 MINIMUM_THRESHOLD = 0.03
+Activate = Callable[[str, Tensor], Tensor]
+"""What a population does to the sum that arrives."""
 
 
 class Backbone(nn.Module):
-    """Pixel normalisation and blocks; images are float (N, C, H, W) in [0, 1]."""
+    """Pixel normalisation and the links of the graph; images are float (N, C, H, W) in [0, 1]."""
 
     mean: Tensor
     std: Tensor
@@ -23,31 +26,45 @@ class Backbone(nn.Module):
         self.specification = specification
         self.register_buffer("mean", torch.tensor(specification.mean).view(-1, 1, 1))
         self.register_buffer("std", torch.tensor(specification.std).view(-1, 1, 1))
-        self.blocks = blocks(specification)
+        shapes = specification.shapes()
+        self.links = nn.ModuleDict(
+            {
+                node.name: nn.ModuleList(Link(edge, shapes[edge.source]) for edge in node.edges)
+                for node in specification.nodes
+            }
+        )
 
     def normalized(self, images: Tensor) -> Tensor:
         """Return ``(images - mean) / std`` per channel."""
         return (images - self.mean) / self.std
 
-    def block_list(self) -> list[Block]:
-        """Return the blocks from the input to the readout."""
-        return [cast("Block", block) for block in self.blocks]
+    def links_into(self, name: str) -> list[Link]:
+        """Return the links that feed a population."""
+        return [cast("Link", link) for link in cast("nn.ModuleList", self.links[name])]
 
     def synapses(self) -> dict[str, Synapses]:
         """Return every synaptic layer by the name that its weights have in the state dictionary."""
-        return {f"blocks.{index}.synapses": block.synapses for index, block in enumerate(self.block_list())}
+        return {
+            f"links.{node.name}.{index}.synapses": link.synapses
+            for node in self.specification.nodes
+            for index, link in enumerate(self.links_into(node.name))
+            if link.synapses is not None
+        }
+
+    def neuron_nodes(self) -> list[Node]:
+        """Return the populations with neurons, from the input on."""
+        return [node for node in self.specification.nodes if node.kind == "neurons"]
 
 
 class ANN(Backbone):
     """ReLU network: logits (N, classes)."""
 
     def forward(self, images: Tensor) -> Tensor:
-        x = self.normalized(images)
-        *hidden, readout = self.block_list()
-        for block in hidden:
-            x = torch.relu(block(x))
-        logits: Tensor = readout(x)
-        return logits
+        values = {INPUT: self.normalized(images)}
+        for node in self.specification.nodes:
+            total = sum(link(values[link.source]) for link in self.links_into(node.name))
+            values[node.name] = torch.relu(total) if node.kind == "neurons" else cast("Tensor", total)
+        return values[READOUT]
 
 
 class IntegrateAndFire(nn.Module):
@@ -91,30 +108,46 @@ class SNN(Backbone):
     def __init__(self, specification: Specification, steps: int) -> None:
         super().__init__(specification)
         self.steps = steps
-        self.neurons = nn.ModuleList(IntegrateAndFire() for _ in self.block_list()[1:])
+        self.neurons = nn.ModuleDict({node.name: IntegrateAndFire() for node in self.neuron_nodes()})
 
     def neuron_list(self) -> list[IntegrateAndFire]:
-        """Return the neuron layers from the input on; the readout has none."""
-        return [cast("IntegrateAndFire", neurons) for neurons in self.neurons]
+        """Return the neurons of every population from the input on; streams and the readout have none."""
+        return [self.neurons_of(node.name) for node in self.neuron_nodes()]
 
-    def currents(self, images: Tensor, layer: int) -> Tensor:
-        """Return the pre-activations (T, N, ...) of neuron layer ``layer`` (0 is the first)."""
-        spikes = self.spikes(images, layers=layer)
-        return self._current(spikes[-1] if spikes else None, images, layer)
+    def neurons_of(self, name: str) -> IntegrateAndFire:
+        """Return the neurons of one population."""
+        return cast("IntegrateAndFire", self.neurons[name])
 
-    def spikes(self, images: Tensor, layers: int | None = None) -> list[Tensor]:
-        """Return the spikes (T, N, ...) of the first ``layers`` neuron layers, of all without ``layers``."""
-        recorded: list[Tensor] = []
-        for index, neurons in enumerate(self.neuron_list()[:layers]):
-            recorded.append(neurons(self._current(recorded[-1] if recorded else None, images, index)))
-        return recorded
+    def currents(self, images: Tensor, name: str) -> Tensor:
+        """Return the pre-activations (T, N, ...) of a population; what comes only from the image is (1, N, ...)."""
+        values = self._values(images, until=name)
+        return self._sum(values, name)
 
-    def _current(self, spikes: Tensor | None, images: Tensor, layer: int) -> Tensor:
-        block = self.block_list()[layer]
-        if spikes is None:
-            held = block(self.normalized(images))
-            return cast("Tensor", held).expand(self.steps, *held.shape)
-        return cast("Tensor", block(spikes.flatten(0, 1)).unflatten(0, spikes.shape[:2]))
+    def spikes(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the spikes (T, N, ...) of every population with neurons."""
+        values = self._values(images, until=READOUT)
+        return {node.name: values[node.name] for node in self.neuron_nodes()}
+
+    def _values(self, images: Tensor, until: str) -> dict[str, Tensor]:
+        """Return what every population before ``until`` sends, (T, N, ...); the held image has one step."""
+        values = {INPUT: self.normalized(images)[None]}
+        for node in self.specification.nodes:
+            if node.name == until:
+                break
+            total = self._sum(values, node.name)
+            if node.kind == "neurons":
+                total = self.neurons_of(node.name)(total.expand(self.steps, *total.shape[1:]))
+            values[node.name] = total
+        return values
+
+    def _sum(self, values: dict[str, Tensor], name: str) -> Tensor:
+        arriving = [_at_every_step(link, values[link.source]) for link in self.links_into(name)]
+        return cast("Tensor", sum(arriving))
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.currents(images, len(self.neurons)).mean(0)
+        return self.currents(images, READOUT).mean(0)
+
+
+def _at_every_step(link: Link, values: Tensor) -> Tensor:
+    """Apply a link to all steps at once, so that batch norm sees batch and time."""
+    return cast("Tensor", link(values.flatten(0, 1)).unflatten(0, values.shape[:2]))

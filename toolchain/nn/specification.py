@@ -1,63 +1,73 @@
-"""A network's shape as plain data: ANN, SNN and exported network are all built from it."""
+"""A network's shape as plain data: ANN, SNN and exported network are all built from it.
 
-from collections.abc import Sequence
+It is a graph like `export.network`: populations, each fed by edges of pooling, synapses and batch norm.
+"""
+
 from typing import Literal
 
 import msgspec
 
-from export.errors import RecipeError
+Shape = tuple[int, int, int]
+INPUT, READOUT = "input", "readout"
 
 
 class Convolution(msgspec.Struct, frozen=True, kw_only=True, tag="convolution"):
-    """Square 'same' convolution without bias, followed by batch norm."""
+    """Square convolution without bias, padded so that stride 1 keeps the shape."""
 
     channels: int
     kernel: int = 3
-
-
-class Pooling(msgspec.Struct, frozen=True, kw_only=True, tag="pooling"):
-    """Average pooling without overlap."""
-
-    size: int = 2
+    stride: int = 1
 
 
 class Linear(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
-    """Fully connected layer without bias; the last one of a network is its readout."""
+    """Fully connected synapses without bias."""
 
     features: int
 
 
-Layer = Convolution | Pooling | Linear
+class Edge(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``source`` sends: average pooling without overlap, then synapses, then batch norm, each if there is one."""
+
+    source: str
+    pooling: int = 1
+    synapses: Convolution | Linear | None = None
+    norm: bool = False
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """A population that adds up what its edges bring.
+
+    'neurons' put it through ReLU or integrate-and-fire neurons, a 'stream' hands the sum on (residual paths), and the
+    'readout' is the network's output.
+    """
+
+    name: str
+    edges: tuple[Edge, ...]
+    kind: Literal["neurons", "stream", "readout"] = "neurons"
 
 
 class Specification(msgspec.Struct, frozen=True, kw_only=True):
-    """Input shape (C, H, W), pixel mean and standard deviation per channel, and the layers in order."""
+    """Input shape (C, H, W), pixel mean and standard deviation per channel, and the populations in order."""
 
-    input_shape: tuple[int, int, int]
+    input_shape: Shape
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    layers: tuple[Layer, ...]
+    nodes: tuple[Node, ...]
+
+    def shapes(self) -> dict[str, Shape]:
+        """Return the shape (C, H, W) of every population; dense ones are (features, 1, 1)."""
+        shapes = {INPUT: self.input_shape}
+        for node in self.nodes:
+            shapes[node.name] = edge_shape(node.edges[0], shapes[node.edges[0].source])
+        return shapes
 
 
-def vgg(
-    plan: Sequence[int | Literal["P"]],
-    head: Sequence[int],
-    *,
-    classes: int,
-    input_shape: tuple[int, int, int],
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-) -> Specification:
-    """Build a VGG: 3x3 convolutions with ``plan`` channels, 'P' for 2x2 average pooling, then a dense ``head``.
-
-    Source: Simonyan and Zisserman, ICLR 2015; average instead of maximum pooling as spiking networks need.
-    """
-    side = min(input_shape[1:]) // 2 ** list(plan).count("P")
-    if side < 1:
-        raise RecipeError(
-            f"network.plan pools {list(plan).count('P')} times, which leaves nothing of an image of "
-            f"{input_shape[1]}x{input_shape[2]} pixels; use fewer 'P'"
-        )
-    body: list[Layer] = [Pooling() if entry == "P" else Convolution(channels=int(entry)) for entry in plan]
-    dense: list[Layer] = [Linear(features=width) for width in (*head, classes)]
-    return Specification(input_shape=input_shape, mean=mean, std=std, layers=tuple(body + dense))
+def edge_shape(edge: Edge, shape: Shape) -> Shape:
+    """Return the shape that an edge makes of its source's."""
+    channels, height, width = shape[0], shape[1] // edge.pooling, shape[2] // edge.pooling
+    if isinstance(edge.synapses, Linear):
+        return (edge.synapses.features, 1, 1)
+    if edge.synapses is None:
+        return (channels, height, width)
+    sides = ((side - 1) // edge.synapses.stride + 1 for side in (height, width))
+    return (edge.synapses.channels, *sides)  # type: ignore[return-value]

@@ -1,12 +1,14 @@
 """Neurons and surrogate gradients against the paper's equations."""
 
+import math
+
 import pytest
 import torch
 
 from export.errors import RecipeError
-from tests.toolchain.networks import SPECIFICATION, ann, images, snn
+from tests.toolchain.networks import IMAGES, SPECIFICATION, ann, images, snn
+from toolchain.nn.architectures import VGG11, VGG16, SewResNet, Vgg, WideResNet, specify
 from toolchain.nn.networks import ANN, IntegrateAndFire
-from toolchain.nn.specification import Convolution, Linear, Pooling, vgg
 from toolchain.nn.surrogate import piecewise_linear
 
 
@@ -48,35 +50,78 @@ def test_gradient_passes_through_time_and_reset():
 def test_snn_is_driven_by_the_same_image_at_every_step():
     model = snn()
     with torch.no_grad():
-        currents = model.currents(images(), 0)
-    assert currents.shape == (4, 6, 4, 8, 8)
-    assert all(torch.equal(currents[0], step) for step in currents)
+        currents = model.currents(images(), "conv1")
+    assert currents.shape == (1, 6, 4, 8, 8)
 
 
 def test_logits_are_the_mean_readout_current():
     model = snn()
     with torch.no_grad():
-        spikes = model.spikes(images())[-1]
-        readout = torch.stack([model.block_list()[-1](step) for step in spikes])
+        spikes = model.spikes(images())["dense1"]
+        assert len(spikes) == 4
+        (link,) = model.links_into("readout")
+        readout = torch.stack([link(step) for step in spikes])
         assert torch.allclose(model(images()), readout.mean(0), atol=1e-5)
 
 
 def test_masked_weights_get_no_gradient():
     model = ann()
-    synapses = model.block_list()[1].synapses
+    synapses = model.links_into("conv2")[0].synapses
     synapses.mask[:, 1] = 0
     model(images()).sum().backward()
     assert not synapses.weight.grad[:, 1].any()
     assert synapses.weight.grad[:, 0].any()
 
 
-def test_vgg_is_plain_data_and_builds():
-    kinds = [type(layer) for layer in SPECIFICATION.layers]
-    assert kinds == [Convolution, Pooling, Convolution, Linear, Linear]
+def neurons(specification):
+    """Count neurons with a threshold."""
+    shapes = specification.shapes()
+    return sum(math.prod(shapes[node.name]) for node in specification.nodes if node.kind == "neurons")
+
+
+def weights(specification):
+    with torch.device("meta"):
+        return sum(synapses.weight.numel() for synapses in ANN(specification).synapses().values())
+
+
+CIFAR = {"classes": 10, "input_shape": (3, 32, 32), "mean": (0.5,) * 3, "std": (0.25,) * 3}
+
+
+def test_vgg16_of_the_papers_energy_table():
+    """276,992 IF neurons and 15,302,848 weights."""
+    specification = specify(Vgg(plan=VGG16, head=(256, 256)), **CIFAR)
+    assert (neurons(specification), weights(specification)) == (276_992, 15_302_848)
+
+
+def test_wrn_28_4_of_the_paper():
+    """933,888 IF neurons in 25 layers and 5,864,880 weights on 100 classes."""
+    specification = specify(WideResNet(depth=28, width=4), **{**CIFAR, "classes": 100})
+    assert (neurons(specification), weights(specification)) == (933_888, 5_864_880)
+    assert sum(node.kind == "neurons" for node in specification.nodes) == 25
+
+
+def test_vgg11_and_sew_resnet18():
+    vgg = specify(Vgg(plan=VGG11, head=(256, 256)), **CIFAR)
+    assert sum(node.kind == "neurons" for node in vgg.nodes) == 10
+    sew = specify(SewResNet(), **CIFAR)
+    assert weights(sew) == 11_164_352  # torchvision's ResNet-18: 11,689,512 less batch norm, 7x7 stem and 1,000 classes
+    assert sum(node.kind == "neurons" for node in sew.nodes) == 1 + 16 + 3
+
+
+def test_layers_are_plain_data_and_build():
     shapes = [tuple(synapses.weight.shape) for synapses in ANN(SPECIFICATION).synapses().values()]
     assert shapes == [(4, 2, 3, 3), (6, 4, 3, 3), (8, 6 * 4 * 4), (5, 8)]
+    assert SPECIFICATION.shapes() == {
+        "input": (2, 8, 8),
+        "conv1": (4, 8, 8),
+        "conv2": (6, 4, 4),
+        "dense1": (8, 1, 1),
+        "readout": (5, 1, 1),
+    }
 
 
-def test_too_many_poolings_are_refused():
-    with pytest.raises(RecipeError, match="pools 4 times, which leaves nothing of an image of 8x8"):
-        vgg([4, "P", "P", "P", "P"], [], classes=2, input_shape=(1, 8, 8), mean=(0.0,), std=(1.0,))
+def test_impossible_sizes_are_refused():
+    with pytest.raises(RecipeError, match="nothing is left of an image of 8x8 pixels at 'conv1'"):
+        specify(Vgg(plan=("P", "P", "P", "P", 4), head=()), **IMAGES)
+    with pytest.raises(RecipeError, match=r"network.depth is 27; expected 6n \+ 4"):
+        specify(WideResNet(depth=27), **IMAGES)

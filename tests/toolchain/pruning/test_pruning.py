@@ -3,6 +3,7 @@
 import torch
 
 from tests.toolchain.networks import ann, images, labels
+from toolchain.nn.layers import Synapses
 from toolchain.pruning import hydra, lwm
 
 
@@ -58,13 +59,26 @@ def test_hydra_learns_scores_and_leaves_weights():
         assert synapses.scores is None
 
 
+def test_harmful_weight_is_pruned_whatever_its_sign():
+    """Two weights, of which the larger only adds to the loss: learning the scores must drop it."""
+    for sign in (1.0, -1.0):
+        synapses = Synapses(1, 2)
+        synapses.weight.data = torch.tensor([[0.5, sign]])
+        synapses.scores, synapses.keep = torch.nn.Parameter(synapses.weight.detach().clone()), 1
+        for _ in range(20):
+            loss = synapses(torch.tensor([[-2.0, sign]])).sum()
+            (gradient,) = torch.autograd.grad(loss, synapses.scores)
+            synapses.scores.data -= 0.02 * gradient
+        assert synapses.connectivity().tolist() == [[1.0, 0.0]]
+
+
 def test_score_gradient_passes_straight_through_the_mask():
-    """dL/ds = dL/dW * W at every entry, kept or not (HYDRA's estimator)."""
+    """dL/ds = dL/dW * W * sign(s) at every entry, kept or not (HYDRA's estimator: the mask follows |s|)."""
     model = ann()
     scores = hydra.start_scores(model, 0.5)
-    synapses = model.block_list()[-1].synapses
+    synapses = model.links_into("readout")[0].synapses
     torch.manual_seed(0)
     x, target = torch.randn(3, 8), torch.randn(3, 5)
     synapses(x).backward(target)
-    expected = (target.T @ x) * synapses.weight.detach()
+    expected = (target.T @ x) * synapses.weight.detach() * scores[-1].detach().sign()
     assert torch.allclose(scores[-1].grad, expected, atol=1e-6)
