@@ -14,11 +14,11 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from export import network as model
-from export.errors import ArchiveError, NetworkError
+from export.errors import ArchiveError
 from export.files import atomic
 from export.network import Array, FloatNetwork, IntegerNetwork, Network
 
@@ -61,20 +61,23 @@ def read(path: Path) -> Network:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except FileNotFoundError:
         raise ArchiveError(f"{path}: no such file") from None
-    except (SafetensorError, OSError, MemoryError, ValueError, TypeError) as error:
+    except Exception as error:  # noqa: BLE001 - damaged headers raise errors of every kind in numpy and safetensors
         raise ArchiveError(f"{path}: damaged or not a safetensors file ({error})") from None
     try:
-        description = json.loads(metadata[KEY])
-        if description["format"] != FORMAT:
-            raise ArchiveError(f"{path}: format is {description['format']!r}; expected {FORMAT!r}")
-        network = _decode(description["network"], tensors)
+        network = _described(json.loads(metadata[KEY]), tensors)
     except KeyError as error:
         raise ArchiveError(f"{path}: not a spikeport archive, or damaged: {error} is missing") from None
-    except (TypeError, ValueError, AttributeError, RecursionError, NetworkError) as error:
+    except Exception as error:  # noqa: BLE001 - a damaged description can reach any line of the network's own checks
         raise ArchiveError(f"{path}: damaged network description ({type(error).__name__}: {error})") from None
     if not isinstance(network, FloatNetwork | IntegerNetwork):
         raise ArchiveError(f"{path}: holds a {type(network).__name__}; expected a network")
     return network
+
+
+def _described(description: dict[str, Any], tensors: dict[str, Array]) -> Any:
+    if description["format"] != FORMAT:
+        raise ValueError(f"format is {description['format']!r}; expected {FORMAT!r}")
+    return _decode(description["network"], tensors)
 
 
 def read_integer(path: Path) -> IntegerNetwork:
@@ -110,6 +113,7 @@ def _encode(value: Any, name: str, tensors: dict[str, Array]) -> Any:
 
 
 def _encode_array(value: Array, name: str, tensors: dict[str, Array]) -> dict[str, Any]:
+    value = value.astype(value.dtype.newbyteorder("<"), copy=False)
     reference = {"array": name, "shape": list(value.shape), "dtype": value.dtype.str}
     flat = value.reshape(-1)
     (places,) = np.nonzero(flat)

@@ -35,6 +35,8 @@ from export.network import (
     Source,
 )
 
+FAR = 2**40
+"""Far outside every register, and small enough to be multiplied by a decay in 64 bit."""
 Heard = tuple[IntegerProjection, FloatPopulation | IntegerPopulation]
 """A projection and the population that it comes from."""
 
@@ -71,6 +73,10 @@ class _Intervals:
     v_low: Integers
     v_high: Integers
 
+    def ends(self) -> tuple[int, int, int, int]:
+        """Return the ends over all neurons."""
+        return int(self.u_low.min()), int(self.u_high.max()), int(self.v_low.min()), int(self.v_high.max())
+
 
 def population_bounds(population: IntegerPopulation, heard: Sequence[Heard], steps: int) -> Bounds:
     """Return the bounds of one population over ``steps`` steps, given its projections with their sources."""
@@ -82,18 +88,24 @@ def population_bounds(population: IntegerPopulation, heard: Sequence[Heard], ste
     ends: list[tuple[int, int, int, int]] = []
     for _ in range(steps):
         _advance(now, low, high, neuron)
-        ends.append((int(now.u_low.min()), int(now.u_high.max()), int(now.v_low.min()), int(now.v_high.max())))
+        ends.append(now.ends())
         _reset(now, neuron)
+        ends.append(now.ends())
     u_min, u_max, v_min, v_max = zip(*ends, strict=True)
     return Bounds(u_min=min(0, *u_min), u_max=max(0, *u_max), v_min=min(0, *v_min), v_max=max(0, *v_max))
 
 
 def _advance(now: _Intervals, low: Integers, high: Integers, neuron: IntegerNeuron) -> None:
     bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
-    now.u_low = decayed(now.u_low, neuron.decay_u) + (low << ACTIVATION_SHIFT)
-    now.u_high = decayed(now.u_high, neuron.decay_u) + (high << ACTIVATION_SHIFT)
-    now.v_low = decayed(now.v_low, neuron.decay_v) + now.u_low + bias
-    now.v_high = decayed(now.v_high, neuron.decay_v) + now.u_high + bias
+    now.u_low = _capped(decayed(now.u_low, neuron.decay_u) + (low << ACTIVATION_SHIFT))
+    now.u_high = _capped(decayed(now.u_high, neuron.decay_u) + (high << ACTIVATION_SHIFT))
+    now.v_low = _capped(decayed(now.v_low, neuron.decay_v) + now.u_low + bias)
+    now.v_high = _capped(decayed(now.v_high, neuron.decay_v) + now.u_high + bias)
+
+
+def _capped(value: Integers) -> Integers:
+    """Keep numbers far outside every register from leaving 64 bit; they stay far outside."""
+    return np.clip(value, -FAR, FAR)
 
 
 def _reset(now: _Intervals, neuron: IntegerNeuron) -> None:
@@ -123,4 +135,4 @@ def _activation_range(population: IntegerPopulation, heard: Sequence[Heard]) -> 
 
 def _driven(projection: IntegerProjection, part: np.ufunc, full: Array) -> Integers:
     synapses = replace(projection.synapses, weight=part(projection.synapses.weight, 0))
-    return synaptic_sum(synapses, full) << projection.exponent
+    return _capped(_capped(synaptic_sum(synapses, full)) << projection.exponent)

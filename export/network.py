@@ -5,6 +5,7 @@ networks are different types. Everything is frozen and every array is read-only;
 """
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -12,8 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from export.errors import NetworkError
+from export.fixed_point import BIAS_EXPONENT_MAX, BIAS_MANTISSA_MAX, BIAS_MANTISSA_MIN, THRESHOLD_MAX
 
 Array = npt.NDArray[Any]
+NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+"""What a population may be called: it becomes a name in files of every format."""
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
 
@@ -89,6 +93,10 @@ class AveragePooling:
     """Mean over windows of ``size`` that do not overlap; float networks only, a pass folds it away."""
 
     size: Pair
+
+    def __post_init__(self) -> None:
+        if min(self.size) < 1:
+            raise NetworkError(f"average pooling by {self.size}; both must be positive")
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape after pooling."""
@@ -188,6 +196,18 @@ class FloatNeuron:
             raise NetworkError("neurons with several spikes a step reset by subtraction; give reset_by")
 
 
+REGISTERS = {
+    "threshold": (-THRESHOLD_MAX, THRESHOLD_MAX),
+    "bias_mantissa": (BIAS_MANTISSA_MIN, BIAS_MANTISSA_MAX),
+    "bias_exponent": (0, BIAS_EXPONENT_MAX),
+    "decay_u": (0, 4096),
+    "decay_v": (0, 4096),
+    "reset_to": (-THRESHOLD_MAX, THRESHOLD_MAX),
+    "reset_by": (-THRESHOLD_MAX, THRESHOLD_MAX),
+}
+"""Smallest and largest value of the numbers of an integer neuron."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class IntegerNeuron:
     """Loihi's neuron; `export.executors.reference` defines what it does.
@@ -207,14 +227,10 @@ class IntegerNeuron:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("threshold", "bias_mantissa", "decay_u", "decay_v", "reset_to", "reset_by"):
+        for name, (least, most) in REGISTERS.items():
             value = getattr(self, name)
             if value is not None:
-                _set(self, **{name: frozen_array(value, np.int32)})
-        for name in ("decay_u", "decay_v"):
-            decay = getattr(self, name)
-            if np.min(decay) < 0 or np.max(decay) > 4096:
-                raise NetworkError(f"{name} lies in 0..4096, found {np.min(decay)} to {np.max(decay)}")
+                _set(self, **{name: _integers(name, value, least, most)})
 
     @property
     def memoryless_current(self) -> bool:
@@ -258,7 +274,10 @@ class IntegerPopulation:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FloatProjection:
-    """Linear ``stages`` from source to target, applied in order; passes fold them into one synapse stage."""
+    """Linear ``stages`` from source to target, applied in order; passes fold them into one synapse stage.
+
+    A ``delay`` waits in front of them, and what came before the first step is zero.
+    """
 
     source: str
     target: str
@@ -310,6 +329,8 @@ class _Network(Generic[Population, Projection]):
         names = [population.name for population in self.populations]
         if len(set(names)) != len(names):
             raise NetworkError(f"two populations share a name among {', '.join(names)}")
+        if len({id(projection) for projection in self.projections}) != len(self.projections):
+            raise NetworkError("a projection stands twice in the network; make a second one of the same synapses")
         if self.steps < 1:
             raise NetworkError(f"a sample takes at least one step, found {self.steps}")
         for projection in self.projections:
@@ -331,6 +352,8 @@ class _Network(Generic[Population, Projection]):
             raise NetworkError(f"{label}: gives shape {found}, the target has {expected}")
 
     def _check_population(self, population: Population) -> None:
+        if not re.fullmatch(NAME, population.name):
+            raise NetworkError(f"population {population.name!r}: a name holds letters, digits, '_', '-' and '.' only")
         if not population.shape or min(population.shape) < 1:
             raise NetworkError(f"population {population.name}: shape {population.shape} holds no neuron")
         heard = any(projection.target == population.name for projection in self.projections)
@@ -338,12 +361,10 @@ class _Network(Generic[Population, Projection]):
             state = "is a source but has" if heard else "has no"
             raise NetworkError(f"population {population.name} {state} incoming projections")
         for name, value in _arrays(population.neuron).items():
-            try:
-                np.broadcast_shapes(value.shape, population.shape)
-            except ValueError:
+            if not _fits(value.shape, population.shape):
                 raise NetworkError(
                     f"population {population.name}: {name} of shape {value.shape} does not fit {population.shape}"
-                ) from None
+                )
 
     def population(self, name: str) -> Population:
         """Return the population called ``name``."""
@@ -361,10 +382,10 @@ class _Network(Generic[Population, Projection]):
         return tuple(projection for projection in self.projections if projection.source == name)
 
     def label(self, projection: Projection) -> str:
-        """Return a name of its own for a projection: 'a_to_b', and 'a_to_b_2' for a second one."""
+        """Return a name of its own for a projection: 'a_to_b', and 'a_to_b:2' for a second one."""
         same = [p for p in self.outgoing(projection.source) if p.target == projection.target]
         number = next(index for index, p in enumerate(same, 1) if p is projection)
-        return f"{projection.source}_to_{projection.target}" + (f"_{number}" if number > 1 else "")
+        return f"{projection.source}_to_{projection.target}" + (f":{number}" if number > 1 else "")
 
     @property
     def source(self) -> Population:
@@ -464,6 +485,12 @@ class IntegerNetwork(_Network[IntegerPopulation, IntegerProjection]):
     bounds: dict[str, Bounds] = field(default_factory=dict)
     kind: ClassVar[str] = "integer"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for population in self.silent:
+            if self.outgoing(population.name):
+                raise NetworkError(f"population {population.name} never fires, so no other population can hear it")
+
 
 Network = FloatNetwork | IntegerNetwork
 
@@ -473,6 +500,16 @@ def per_neuron(value: Array, shape: Shape) -> Array:
     return np.broadcast_to(value, shape)
 
 
+def _integers(name: str, value: npt.ArrayLike, least: int, most: int) -> Any:
+    """Return whole numbers in a register's range, an int for an int, else a read-only int32 array."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf" or not np.all(array == np.rint(array)):
+        raise NetworkError(f"{name} must be whole numbers, found {array.dtype} {array}")
+    if array.size and (array.min() < least or array.max() > most):
+        raise NetworkError(f"{name} lies in {least}..{most}, found {array.min()} to {array.max()}")
+    return int(array) if name == "bias_exponent" else frozen_array(array, np.int32)
+
+
 def _set(instance: object, **values: Any) -> None:
     for name, value in values.items():
         object.__setattr__(instance, name, value)
@@ -480,6 +517,14 @@ def _set(instance: object, **values: Any) -> None:
 
 def _threshold(neuron: FloatNeuron | IntegerNeuron | Source) -> Array | None:
     return None if isinstance(neuron, Source) else neuron.threshold
+
+
+def _fits(shape: Shape, target: Shape) -> bool:
+    """Return whether a parameter of ``shape`` broadcasts to ``target`` without making it larger."""
+    try:
+        return np.broadcast_shapes(shape, target) == target
+    except ValueError:
+        return False
 
 
 def _arrays(neuron: FloatNeuron | IntegerNeuron | Source) -> dict[str, Array]:

@@ -8,7 +8,9 @@ and exponent ``e`` of a projection::
     threshold = round(k V)              otherwise; k is chosen so that k V is whole
 
 The first form is exact: ``v >= V`` equals ``64 k v > 64 (ceil(k V) - 1)`` on multiples of 64. k is the largest that
-uses all weight bits of the projection with the smallest weights, and is made smaller until the bounds hold.
+uses all weight bits of the projection with the smallest weights, and is made smaller until the bounds hold. Weights
+that are whole multiples of a common grid (already integers, ternary, ...) stay so: k is a whole number of grid steps,
+and no spike changes. With a bias or a leak, potentials meet thresholds between the multiples, and a tie may be lost.
 """
 
 import math
@@ -41,6 +43,11 @@ WEIGHT_BITS = 8
 ACTIVATION_UNIT = 1 << ACTIVATION_SHIFT
 DECAY_UNITY = 4096
 ATTEMPTS = 200
+WEIGHT_EXPONENT_MAX = 15
+SAMPLE = 1000
+"""Weights that are looked at first: mostly they show at once that there is no grid."""
+ROUNDING = 1 + 1e-9
+"""Numbers that differ by less come from rounding in float64."""
 
 
 class _Quantized(NamedTuple):
@@ -96,9 +103,11 @@ def _check(network: FloatNetwork) -> None:
 def _fitted(network: FloatNetwork, population: FloatPopulation, weight_bits: int) -> _Quantized:
     """Shrink the scale until the bounds of ``population`` hold."""
     scale = _largest_scale(network, population, weight_bits)
+    grid = _grid(network, population, weight_bits)
     for _ in range(ATTEMPTS):
-        candidate, excess = _at_scale(network, population, _whole(population, scale), weight_bits)
+        candidate, excess = _at_scale(network, population, _tidy(population, scale, grid), weight_bits)
         if candidate is not None and excess <= 1:
+            _check_kept(network, population, candidate)
             return candidate
         scale /= max(1.01, min(excess, 2.0))
     raise QuantizationError(
@@ -113,13 +122,59 @@ def _largest_scale(network: FloatNetwork, population: FloatPopulation, weight_bi
     return float((2 ** (weight_bits - 1) - 1) / smallest)
 
 
-def _whole(population: FloatPopulation, scale: float) -> float:
-    """Return the scale at or below ``scale`` at which the largest threshold is a whole number."""
+def _tidy(population: FloatPopulation, scale: float, grid: float | None) -> float:
+    """Return the scale at or below ``scale`` at which the weights, or else the largest threshold, are whole."""
     assert isinstance(population.neuron, FloatNeuron)
+    if grid is not None and scale * grid * ROUNDING >= 1:
+        return math.floor(scale * grid * ROUNDING) / grid
     if population.neuron.threshold is None:
         return scale
     threshold = float(population.neuron.threshold.max())
-    return max(1, math.floor(min(scale * threshold, THRESHOLD_MAX))) / threshold
+    return max(1, math.floor(min(scale * threshold * ROUNDING, THRESHOLD_MAX))) / threshold
+
+
+def _grid(network: FloatNetwork, population: FloatPopulation, weight_bits: int) -> float | None:
+    """Return the largest g of which all weights into a population are whole multiples, if the bits can hold them."""
+    most, heard = 2 ** (weight_bits - 1) - 1, network.incoming(population.name)
+    sample = np.abs(np.concatenate([_graded(network, p).ravel()[:SAMPLE] for p in heard]))
+    if len(np.unique(sample)) > most + 1:
+        return None
+    values = np.unique(np.concatenate([np.abs(_graded(network, p)).ravel() for p in heard]))
+    values = values[values > 0]
+    if not len(values):
+        return None
+    for parts in range(1, most + 1):
+        multiples = values * (parts / values[0])
+        if multiples[-1] > most * ROUNDING:
+            return None
+        if np.all(np.abs(multiples - np.rint(multiples)) <= (ROUNDING - 1) * multiples):
+            return float(values[0] / parts)
+    return None
+
+
+def _check_kept(network: FloatNetwork, population: FloatPopulation, found: _Quantized) -> None:
+    """Refuse to round to nothing what was something."""
+    neuron, integer = population.neuron, found.population.neuron
+    assert isinstance(neuron, FloatNeuron)
+    assert isinstance(integer, IntegerNeuron)
+    for projection, done in zip(network.incoming(population.name), found.projections, strict=True):
+        if _graded(network, projection).any() and not done.synapses.weight.any():
+            raise QuantizationError(
+                f"projection {projection.source} -> {projection.target}: all weights round to zero beside the "
+                f"biases and the other projections of {population.name}; scale them up or leave it out"
+            )
+    pairs = (
+        ("reset_by", neuron.reset_by, integer.reset_by),
+        ("decay_potential", neuron.decay_potential, integer.decay_v),
+        ("decay_current", 1 - neuron.decay_current, DECAY_UNITY - integer.decay_u),
+    )
+    for name, before, after in pairs:
+        if before is not None and after is not None and np.any((before != 0) & (np.asarray(after) == 0)):
+            raise QuantizationError(
+                f"population {population.name}: {name} is too small for Loihi's integers "
+                f"(1/{DECAY_UNITY} for decays, 1/{integer.scale:.4g} for resets) but not zero; "
+                "set it to zero or make it larger"
+            )
 
 
 def _at_scale(
@@ -130,9 +185,9 @@ def _at_scale(
     assert isinstance(neuron, FloatNeuron)
     try:
         mantissa, exponent = bias_registers(np.asarray(neuron.bias) * (ACTIVATION_UNIT * scale))
+        projections = tuple(_projection(network, p, scale, weight_bits) for p in network.incoming(population.name))
     except OverflowError:
         return None, math.inf
-    projections = tuple(_projection(network, p, scale, weight_bits) for p in network.incoming(population.name))
     integer = IntegerPopulation(
         name=population.name, shape=population.shape, neuron=_neuron(neuron, scale, mantissa, exponent)
     )
@@ -172,6 +227,8 @@ def _projection(
     weight = _graded(network, projection) * scale
     peak, most = np.abs(weight).max(), 2 ** (weight_bits - 1) - 1
     exponent = max(0, math.ceil(math.log2(peak / most) - 1e-9)) if peak > 0 else 0
+    if exponent > WEIGHT_EXPONENT_MAX:
+        raise OverflowError(exponent)
     synapses = replace(_synapses(projection), weight=weight)
     return IntegerProjection(
         source=projection.source,

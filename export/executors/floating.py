@@ -50,9 +50,11 @@ def _arriving(network: FloatNetwork, population: FloatPopulation, past: "deque[d
     for projection in network.incoming(population.name):
         if projection.delay < len(past):
             values = past[projection.delay][projection.source]
-            for stage in projection.stages:
-                values = apply(stage, values)
-            total += values.reshape(total.shape)
+        else:
+            values = np.zeros((count, *network.population(projection.source).shape))
+        for stage in projection.stages:
+            values = apply(stage, values)
+        total += values.reshape(total.shape)
     return total
 
 

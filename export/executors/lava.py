@@ -59,7 +59,7 @@ def _check_projection(network: IntegerNetwork, projection: IntegerProjection) ->
 
 
 def _run(folder: Path, interpreter: Path, limits: supervisor.Limits) -> None:
-    kept = ("PATH", "HOME", "LANG", "TMPDIR", "OMP_NUM_THREADS")
+    kept = ("PATH", "HOME", "LANG", "OMP_NUM_THREADS")
     variables = {key: os.environ[key] for key in kept if key in os.environ}
     progress, finished = Progress("Lava"), False
 
@@ -72,7 +72,7 @@ def _run(folder: Path, interpreter: Path, limits: supervisor.Limits) -> None:
     supervisor.supervise(
         [str(interpreter), "-m", "export.lava.worker", str(folder)],
         folder=folder,
-        environment={**variables, "PYTHONPATH": str(folder), "PYTHONUNBUFFERED": "1"},
+        environment={**variables, "PYTHONPATH": str(folder), "PYTHONUNBUFFERED": "1", "TMPDIR": str(folder)},
         limits=limits,
         on_line=on_line,
     )

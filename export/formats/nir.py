@@ -70,8 +70,9 @@ def to_graph(network: IntegerNetwork) -> nir.NIRGraph:
         for projection in network.incoming(population.name):
             _add_projection(graph, network, projection, unit)
         _add_bias(graph, network, population, population.neuron, unit)
-    graph.nodes["output"] = nir.Output({"output": np.array(readout.shape)})
-    graph.chain(readout.name, "output")
+    output = "output" if "output" not in graph.nodes else "output:"
+    graph.nodes[output] = nir.Output({"output": np.array(readout.shape)})
+    graph.chain(readout.name, output)
     assert isinstance(source.neuron, Source)
     metadata = {VERSION_KEY: 1, "steps": network.steps, "levels": source.neuron.levels}
     return nir.NIRGraph(graph.nodes, graph.edges, metadata=metadata, type_check=_checkable(network, graph))
@@ -118,14 +119,14 @@ def _add_projection(graph: _Graph, network: IntegerNetwork, projection: IntegerP
     weight = (projection.synapses.weight * (unit * 2.0**projection.exponent)).astype(np.float32)
     name, chain = network.label(projection), [projection.source]
     if projection.delay:
-        chain.append(f"{name}_delay")
+        chain.append(f"{name}:delay")
         graph.nodes[chain[-1]] = nir.Delay(np.full(shape, projection.delay, np.float32))
     if isinstance(projection.synapses, Convolution):
         graph.nodes[name] = _convolution(replace(projection.synapses, weight=weight), shape)
     else:
         graph.nodes[name] = nir.Linear(weight)
         if len(shape) > 1:
-            chain.append(f"{name}_flatten")
+            chain.append(f"{name}:flatten")
             graph.nodes[chain[-1]] = nir.Flatten({"input": np.array(shape)}, start_dim=0, end_dim=-1)
     graph.chain(*chain, name, projection.target)
 
@@ -167,7 +168,7 @@ def _bias_map(graph: _Graph, source: IntegerPopulation, population: IntegerPopul
     The kernel is the map turned by 180 degrees, padded so that the single one meets each entry once.
     """
     channels, height, width = source.shape
-    names = [f"{population.name}_bias_{part}" for part in ("pool", "one", "map")]
+    names = [f"{population.name}:bias_{part}" for part in ("pool", "one", "map")]
     window = np.array((height, width))
     graph.nodes[names[0]] = nir.SumPool2d(kernel_size=window, stride=window, padding=np.array((0, 0)))
     one = Convolution(weight=np.zeros((1, channels, 1, 1), np.float32))

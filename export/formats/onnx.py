@@ -1,10 +1,11 @@
 """ONNX: one stateful integer model of standard operators (opset 21), exact in every runtime.
 
 Inputs: ``input`` uint8 (T, N, *shape) and the state of every population, ``v_NAME`` int32 (N, *shape), where the
-synaptic current has memory ``u_NAME``, and where a projection has a delay ``past_NAME_K`` uint8, the spikes of K steps
+synaptic current has memory ``u_NAME``, and where a projection has a delay ``past_NAME:K`` uint8, the spikes of K steps
 before; zeros start a sample. Outputs: ``spikes_NAME`` uint8 (T, N, *shape) of every population that fires,
-``potential_NAME`` int32 (T, N, *shape) of those that do not, and the states after the last step as ``v_NAME_out`` and
-so on, so that a stream can be cut anywhere. T and N are dynamic.
+``potential_NAME`` int32 (T, N, *shape) of those that do not, and the states after the last step as ``v_NAME:out`` and
+so on, so that a stream can be cut anywhere. T and N are dynamic; the proof that nothing overflows holds for the
+network's own number of steps, which stands in the model's metadata as ``steps``.
 
 Graded input is split into ``2 (x >> 1) + (x & 1)``: on processors without VNNI a product of 8-bit pairs saturates at
 16 bits, which halves (at most 127) cannot reach.
@@ -90,6 +91,7 @@ def to_model(network: IntegerNetwork) -> onnx.ModelProto:
         ir_version=IR_VERSION,
         producer_name="spikeport",
     )
+    helper.set_model_props(model, {"steps": str(network.steps)})
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -107,7 +109,7 @@ def _check(network: IntegerNetwork) -> None:
 
 def states(network: IntegerNetwork) -> list[tuple[str, IntegerPopulation]]:
     """Return the names of the state tensors with their populations, in the order of the model's inputs."""
-    found = [(f"past_{p.name}_{ago}", p) for p in network.populations for ago in range(1, _reach(network, p) + 1)]
+    found = [(f"past_{p.name}:{ago}", p) for p in network.populations for ago in range(1, _reach(network, p) + 1)]
     for population in network.neurons:
         if _has_current(population):
             found.append((f"u_{population.name}", population))
@@ -145,7 +147,7 @@ def _population(body: _Body, network: IntegerNetwork, population: IntegerPopulat
     current = body.scaled(_sum(body, arriving), 1 << ACTIVATION_SHIFT)
     if _has_current(population):
         decayed = _decayed(body, f"u_{name}", neuron.decay_u)
-        current = body.add("Add", decayed, current, to=f"u_{name}_next")
+        current = body.add("Add", decayed, current, to=f"u_{name}:next")
     potential = body.add("Add", _decayed(body, f"v_{name}", neuron.decay_v), current)
     if neuron.bias_mantissa.any():
         bias = neuron.bias_mantissa.astype(np.int32) << neuron.bias_exponent
@@ -155,18 +157,18 @@ def _population(body: _Body, network: IntegerNetwork, population: IntegerPopulat
 
 def _fire(body: _Body, name: str, neuron: IntegerNeuron, potential: str) -> None:
     if neuron.threshold is None:
-        body.add("Identity", potential, to=f"v_{name}_next")
-        body.add("Identity", potential, to=f"potential_{name}_step")
+        body.add("Identity", potential, to=f"v_{name}:next")
+        body.add("Identity", potential, to=f"potential_{name}:step")
         return
     threshold = body.constant(f"threshold_{name}", _batched(neuron.threshold << ACTIVATION_SHIFT))
     fired = body.add("Greater", potential, threshold)
-    body.cast(fired, U8, to=f"spikes_{name}_step")
+    body.cast(fired, U8, to=f"spikes_{name}:step")
     if neuron.reset_by is None:
         after = body.constant(f"reset_{name}", _batched(neuron.reset_to << ACTIVATION_SHIFT))
     else:
         step = body.constant(f"reset_{name}", _batched(neuron.reset_by << ACTIVATION_SHIFT))
         after = body.add("Sub", potential, step)
-    body.add("Where", fired, after, potential, to=f"v_{name}_next")
+    body.add("Where", fired, after, potential, to=f"v_{name}:next")
 
 
 def _decayed(body: _Body, state: str, decay: Array) -> str:
@@ -192,7 +194,7 @@ def _arriving(body: _Body, network: IntegerNetwork, projection: IntegerProjectio
 def _synaptic_sum(body: _Body, network: IntegerNetwork, projection: IntegerProjection) -> str:
     source = network.population(projection.source)
     weight = f"weight_{network.label(projection)}"
-    spikes = f"past_{source.name}_{projection.delay}" if projection.delay else _spikes(source)
+    spikes = f"past_{source.name}:{projection.delay}" if projection.delay else _spikes(source)
     if not isinstance(source.neuron, Source) or source.neuron.levels == 1:
         total = _product(body, weight, projection, spikes)
     else:
@@ -205,14 +207,14 @@ def _synaptic_sum(body: _Body, network: IntegerNetwork, projection: IntegerProje
 
 def _spikes(population: IntegerPopulation) -> str:
     """Return the name of what a population sends in this step."""
-    return "frame" if isinstance(population.neuron, Source) else f"spikes_{population.name}_step"
+    return "frame" if isinstance(population.neuron, Source) else f"spikes_{population.name}:step"
 
 
 def _remember(body: _Body, network: IntegerNetwork, population: IntegerPopulation) -> None:
     """Move the spikes of a population one step further into the past."""
     for ago in range(1, _reach(network, population) + 1):
-        now = _spikes(population) if ago == 1 else f"past_{population.name}_{ago - 1}"
-        body.add("Identity", now, to=f"past_{population.name}_{ago}_next")
+        now = _spikes(population) if ago == 1 else f"past_{population.name}:{ago - 1}"
+        body.add("Identity", now, to=f"past_{population.name}:{ago}:next")
 
 
 def _product(body: _Body, name: str, projection: IntegerProjection, spikes: str) -> str:
@@ -246,14 +248,14 @@ def _main_graph(network: IntegerNetwork, body: _Body) -> onnx.GraphProto:
         "step",
         [*(_info(name, _kind(name), "N", p) for name, p in state), _info("frame", U8, "N", source)],
         [
-            *(_info(f"{name}_next", _kind(name), "N", p) for name, p in state),
-            *(_info(f"{name}_step", _kind(name), "N", p) for name, p in record),
+            *(_info(f"{name}:next", _kind(name), "N", p) for name, p in state),
+            *(_info(f"{name}:step", _kind(name), "N", p) for name, p in record),
         ],
     )
     scan = helper.make_node(
         "Scan",
         [*(name for name, _ in state), "input"],
-        [*(f"{name}_out" for name, _ in state), *(name for name, _ in record)],
+        [*(f"{name}:out" for name, _ in state), *(name for name, _ in record)],
         body=inner,
         num_scan_inputs=1,
     )
@@ -263,7 +265,7 @@ def _main_graph(network: IntegerNetwork, body: _Body) -> onnx.GraphProto:
         [_info("input", U8, "TN", source), *(_info(name, _kind(name), "N", p) for name, p in state)],
         [
             *(_info(name, _kind(name), "TN", p) for name, p in record),
-            *(_info(f"{name}_out", _kind(name), "N", p) for name, p in state),
+            *(_info(f"{name}:out", _kind(name), "N", p) for name, p in state),
         ],
         [numpy_helper.from_array(value, name) for name, value in body.constants.items()],
     )

@@ -21,8 +21,6 @@ WORKER_MODULES = (
     "lava/processes",
     "lava/worker",
 )
-CHUNK_STEPS = 100
-"""Steps between two heartbeats."""
 
 
 def write(network: IntegerNetwork, stimulus: Stimulus, folder: Path, *, guarded: bool = False) -> None:
@@ -34,5 +32,5 @@ def write(network: IntegerNetwork, stimulus: Stimulus, folder: Path, *, guarded:
         shutil.copyfile(package / f"{module}.py", target)
     archive.write(network, folder / "network.safetensors")
     np.save(folder / "stimulus.npy", stimulus.values, allow_pickle=False)
-    settings = {"held": stimulus.held, "chunk": CHUNK_STEPS, "guarded": guarded}
+    settings = {"held": stimulus.held, "guarded": guarded}
     (folder / "job.json").write_text(json.dumps(settings), encoding="utf-8")

@@ -80,7 +80,10 @@ def _follow(process: "subprocess.Popen[bytes]", log: Path, limits: Limits, on_li
         now = time.monotonic()
         _check_alive(process, log, limits, now - heard, now - started)
         ended = process.poll() == 0
-    code = process.wait(timeout=GRACE_SECONDS)
+    try:
+        code = process.wait(timeout=GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise WorkerError(f"the worker closed its output but did not end: {_last_error(log)}") from None
     if code:
         raise WorkerError(f"the worker {_ending(code)}: {_last_error(log)}")
 
@@ -111,7 +114,10 @@ def _check_alive(process: "subprocess.Popen[bytes]", log: Path, limits: Limits, 
 
 
 def _ending(code: int) -> str:
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"failed with exit code {code}"
+    if code >= 0:
+        return f"failed with exit code {code}"
+    names = {each.value: each.name for each in signal.Signals}
+    return f"was killed by {names.get(-code, f'signal {-code}')}"
 
 
 def _tail(log: Path) -> str:

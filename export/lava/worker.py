@@ -9,10 +9,13 @@ With delays, P = T + the longest one: our own neurons rest in the gap until no s
 """
 
 import json
+import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +30,8 @@ from export import archive
 from export.fixed_point import INT8_MAX, NO_THRESHOLD
 from export.lava.processes import DelayLine, PotentialRecorder, ResetNeuron, SpikeRecorder
 from export.network import Convolution, Source
+
+BEAT_SECONDS = 2.0
 
 
 def lava_shape(shape):
@@ -184,36 +189,73 @@ def record(population, process, place):
 
 
 def say(**fields):
-    """Write one line for the supervisor."""
-    print(json.dumps(fields), flush=True)
+    """Write one line for the supervisor, past Python's lock, which Lava's processes would inherit when they fork."""
+    os.write(1, json.dumps(fields).encode() + b"\n")
 
 
-def end_with_parent():
-    """End the whole process group when the other end of standard input closes.
+def end_with_parent(job):
+    """End the whole process group when the other end of standard input closes, and leave nothing behind.
 
     Read the descriptor itself: ``sys.stdin`` would hold a lock over the fork of Lava's processes, which close it.
+    Python's resource tracker is spared: it frees the shared memory when it is the last one left, and ends.
     """
     while os.read(0, 1):
         pass
-    os.killpg(0, signal.SIGKILL)
+    while kill_group():
+        time.sleep(0.1)
+    shutil.rmtree(job, ignore_errors=True)
+    os._exit(1)
+
+
+def kill_group():
+    """Kill the other processes of the group, but for the resource tracker; return how many there were."""
+    killed = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = os.getpgid(int(process.name)) == os.getpgid(0) and int(process.name) != os.getpid()
+            state = (process / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            if ours and state != "Z" and b"resource_tracker" not in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
+                killed += 1
+        except OSError:
+            continue
+    return killed
+
+
+def beat(row, path, total):
+    """Tell how far the trace has grown, while it grows; end at once when one of Lava's processes has died."""
+    shown, children = 0, set()
+    while True:
+        time.sleep(BEAT_SECONDS)
+        done = path.stat().st_size // row if path.is_file() else 0
+        if done > shown:
+            shown = done
+            say(done=done, total=total)
+        children |= set(multiprocessing.active_children())
+        failed = [child for child in children if child.exitcode not in (None, 0)]
+        if failed:
+            sys.stderr.write(f"\nRuntimeError: a process of Lava ended with exit code {failed[0].exitcode}\n")
+            sys.stderr.flush()
+            os._exit(1)
 
 
 def main(job):
     """Run the job in folder ``job``."""
     settings = json.loads((job / "job.json").read_text(encoding="utf-8"))
     if settings["guarded"]:
-        threading.Thread(target=end_with_parent, daemon=True).start()
+        threading.Thread(target=end_with_parent, args=(job,), daemon=True).start()
     network = archive.read_integer(job / "network.safetensors")
     stimulus = np.load(job / "stimulus.npy", allow_pickle=False)
     (job / "trace").mkdir()
     total = len(stimulus) * (network.steps + gap(network)) + max(network.depths().values())
     process = build(network, stimulus, settings["held"], job / "trace")
-    say(done=0, total=total)
-    chunk = settings["chunk"]
-    for start in range(0, total, chunk):
-        steps = min(chunk, total - start)
-        process.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
-        say(done=start + steps, total=total)
+    say(done=0, total=len(stimulus) * network.steps)
+    first = network.neurons[0]
+    size = int(np.prod(first.shape))
+    row = 4 * size if first.neuron.threshold is None else -(-size // 8)
+    watched = (row, job / "trace" / first.name, len(stimulus) * network.steps)
+    threading.Thread(target=beat, args=watched, daemon=True).start()
+    process.run(condition=RunSteps(num_steps=total), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
     process.stop()
     say(finished=True)
 

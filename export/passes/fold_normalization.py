@@ -1,5 +1,6 @@
 """Fold batch norm and pixel mean/std into weights and biases."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -28,11 +29,38 @@ def fold_normalization(network: FloatNetwork) -> FloatNetwork:
        one value per channel unless zero padding after a shift makes it a map.
     2. The scale of a normalisation before the synapses multiplies their weights per input channel.
     3. The scale of one behind the synapses multiplies their weights per output channel.
-    4. Without synapses at all, the scale becomes those of an identity.
+    4. Where the target's synaptic current has memory, a constant is no bias: one more neuron fires at every step
+       and carries it.
+    5. Without synapses at all, the scale becomes those of an identity.
     """
     projections = tuple(_folded(network, projection) for projection in network.projections)
-    populations = tuple(_biased(network, population) for population in network.populations)
-    return replace(network, populations=populations, projections=projections)
+    populations, added = [], []
+    for population in network.populations:
+        if isinstance(population.neuron, FloatNeuron) and np.any(population.neuron.decay_current < 1):
+            populations.append(population)
+            added += [pair for p in network.incoming(population.name) for pair in _constant(network, p)]
+        else:
+            populations.append(_biased(network, population))
+    return replace(
+        network,
+        populations=(*populations, *(population for population, _ in added)),
+        projections=(*projections, *(projection for _, pair in added for projection in pair)),
+    )
+
+
+def _constant(
+    network: FloatNetwork, projection: FloatProjection
+) -> list[tuple[FloatPopulation, tuple[FloatProjection, FloatProjection]]]:
+    """Return one neuron that fires at every step, and the projections that carry the offset."""
+    offset = _offset(network, projection)
+    if offset is None or not offset.any():
+        return []
+    name = f"{network.label(projection)}-offset".replace(":", "-")
+    neuron = FloatPopulation(name=name, shape=(1,), neuron=FloatNeuron(threshold=np.array(0.5), bias=np.array(1.0)))
+    size = math.prod(network.source.shape)
+    silent = FloatProjection(source=network.source.name, target=name, stages=(Dense(weight=np.zeros((1, size))),))
+    weight = Dense(weight=offset.reshape(-1, 1))
+    return [(neuron, (silent, FloatProjection(source=name, target=projection.target, stages=(weight,))))]
 
 
 def _biased(network: FloatNetwork, population: FloatPopulation) -> FloatPopulation:

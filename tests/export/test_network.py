@@ -55,6 +55,14 @@ def population(**changes):
         (lambda: projection(synapses=Dense(weight=np.zeros((3, 36)))), "integer weights are int8, found float64"),
         (lambda: projection(exponent=16), "exponent lies in 0..15, found 16"),
         (lambda: neuron(decay_u=4097), "decay_u lies in 0..4096, found 4097 to 4097"),
+        (lambda: neuron(bias_mantissa=5000), "bias_mantissa lies in -4096..4095, found 5000"),
+        (lambda: neuron(bias_exponent=-1), "bias_exponent lies in 0..7, found -1"),
+        (lambda: neuron(threshold=2**32 + 5), "threshold lies in"),
+        (lambda: neuron(threshold=7.9), "threshold must be whole numbers, found float64 7.9"),
+        (lambda: neuron(reset_by=2**26), "reset_by lies in"),
+        (lambda: neuron(threshold=np.nan), "threshold must be whole numbers"),
+        (lambda: with_projection(NETWORK.projections[0]), "a projection stands twice"),
+        (lambda: replace(NETWORK, populations=(*NETWORK.populations, population(name="../a"))), "'../a': a name holds"),
         (lambda: Source(levels=0), "1 to 2\\*\\*24 - 1 levels, found 0"),
         (lambda: Convolution(weight=np.zeros((1, 1, 1))), "4 dimensions, found 3"),
         (lambda: Convolution(weight=np.zeros((1, 1, 1, 1)), stride=(0, 1)), "stride \\(0, 1\\)"),
@@ -72,11 +80,18 @@ def with_projection(extra):
     return replace(NETWORK, projections=(*NETWORK.projections, extra))
 
 
+def loop(delay):
+    """Return the small network with a readout that fires and is heard by the layer before it."""
+    readout = replace(NETWORK.populations[2], neuron=neuron())
+    back = projection(source="readout", target="conv1", synapses=Dense(weight=np.zeros((36, 3), np.int8)), delay=delay)
+    populations = (*NETWORK.populations[:2], readout)
+    return replace(NETWORK, populations=populations, projections=(*NETWORK.projections, back))
+
+
 def test_loop_without_delay_is_refused_and_with_delay_allowed():
-    loop = projection(source="readout", target="conv1", synapses=Dense(weight=np.zeros((36, 3), np.int8)))
     with pytest.raises(NetworkError, match="conv1, readout form a loop without delay"):
-        with_projection(loop)
-    assert [p.name for p in with_projection(replace(loop, delay=1)).neurons] == ["conv1", "readout"]
+        loop(0)
+    assert [p.name for p in loop(1).neurons] == ["conv1", "readout"]
 
 
 def test_depth_is_the_longest_path_and_shorter_ones_have_slack():
@@ -89,13 +104,30 @@ def test_depth_is_the_longest_path_and_shorter_ones_have_slack():
 
 
 def test_loop_faster_than_its_projections_is_refused():
-    loop = projection(source="readout", target="conv1", synapses=Dense(weight=np.zeros((36, 3), np.int8)), delay=1)
     with pytest.raises(NetworkError, match="lies on, or behind, a loop with a shorter delay"):
-        with_projection(loop).depths()
-    assert with_projection(replace(loop, delay=2)).depths() == {"input": 0, "conv1": 1, "readout": 2}
+        loop(1).depths()
+    assert loop(2).depths() == {"input": 0, "conv1": 1, "readout": 2}
+
+
+def test_labels_are_unique():
+    populations = (*NETWORK.populations, population(name="conv1_2"), population(name="end"))
+    ends = (("conv1", "end"), ("conv1", "end"), ("conv1", "conv1_2"), ("conv1_2", "end"))
+    dense = [Dense(weight=np.zeros((3, 3 if source == "conv1_2" else 36), np.int8)) for source, _ in ends]
+    added = [projection(source=s, target=t, synapses=w) for (s, t), w in zip(ends, dense, strict=True)]
+    network = replace(NETWORK, populations=populations, projections=(*NETWORK.projections, *added))
+    labels = [network.label(p) for p in network.projections]
+    assert len(set(labels)) == len(labels)
+
+
+def test_what_never_fires_cannot_be_heard():
+    after = population(name="after")
+    heard = projection(source="readout", target="after", synapses=Dense(weight=np.zeros((3, 3), np.int8)))
+    with pytest.raises(NetworkError, match="readout never fires, so no other population can hear it"):
+        replace(NETWORK, populations=(*NETWORK.populations, after), projections=(*NETWORK.projections, heard))
 
 
 def test_neuron_parameter_of_the_wrong_shape_is_named():
-    wrong = replace(NETWORK.populations[2], neuron=neuron(threshold=None, bias_mantissa=np.zeros(4)))
-    with pytest.raises(NetworkError, match="readout: bias_mantissa of shape \\(4,\\) does not fit \\(3,\\)"):
-        replace(NETWORK, populations=(*NETWORK.populations[:2], wrong))
+    for shape in ((4,), (3, 1), (2, 3)):
+        wrong = replace(NETWORK.populations[2], neuron=neuron(threshold=None, bias_mantissa=np.zeros(shape)))
+        with pytest.raises(NetworkError, match=r"readout: bias_mantissa of shape \(.*\) does not fit \(3,\)"):
+            replace(NETWORK, populations=(*NETWORK.populations[:2], wrong))

@@ -49,22 +49,60 @@ def dense_network(weight, threshold, *, bias=0.0, levels=1, steps=4, **neuron):
 
 @given(seeds, st.sampled_from([True, False]), st.sampled_from(["zero", "value", "subtract", "less"]))
 def test_integer_weights_and_thresholds_keep_every_spike(seed, inclusive, reset):
-    """Weights that are int8 times a scale lose nothing, ties with the threshold included."""
+    """Weights that are integers times any scale lose nothing, ties with the threshold included."""
     rng = np.random.default_rng(seed)
-    weight = rng.integers(-127, 128, (6, 9))
-    weight[0, 0] = 127
-    threshold = rng.integers(1, 300) / 64
+    peak = rng.choice([1, 2, 3, 5, 10, 50, 127])
+    weight, unit = rng.integers(-peak, peak + 1, (6, 9)), rng.choice([1.0, 1 / 64, 1 / 255, 0.1, 1 / 3])
+    threshold = rng.integers(1, 3 * peak + 1) * unit
     kinds = {
         "zero": {},
-        "value": {"reset_to": rng.integers(-99, 99) / 64},
+        "value": {"reset_to": rng.integers(-peak, peak) * unit},
         "subtract": {"reset_by": threshold},
-        "less": {"reset_by": rng.integers(1, 300) / 64},
+        "less": {"reset_by": rng.integers(1, 2 * peak + 1) * unit},
     }
-    network = dense_network(weight / 64, threshold, inclusive=inclusive, **kinds[reset])
+    # the float network runs on the integers themselves: with another unit it would tie by chance of rounding
+    exact = dense_network(
+        weight,
+        rng_free(threshold, unit),
+        inclusive=inclusive,
+        **{key: rng_free(value, unit) for key, value in kinds[reset].items()},
+    )
+    network = dense_network(weight * unit, threshold, inclusive=inclusive, **kinds[reset])
     driven = stimulus(rng.integers(0, 2, (8, 4, 9)), network)
-    before = record(floating.steps(network, driven))
+    before = record(floating.steps(exact, driven))
     after = record(reference.steps(quantize(network), driven))
     assert np.array_equal(before["a"], after["a"])
+
+
+def rng_free(value, unit):
+    """Return the whole number that ``value`` is in units."""
+    return np.rint(np.asarray(value) / unit)
+
+
+@pytest.mark.parametrize(
+    ("weight", "threshold", "options", "message"),
+    [
+        ([[1e-5, 2e-5]], 2.0, {"bias": 1.0}, "input -> a: all weights round to zero"),
+        ([[1.0, 0.4], [0.3, 0.2]], [0.001, 1.0], {"reset_by": [0.001, 1.0]}, "a: reset_by is too small"),
+        ([[1.0]], 1.0, {"decay_potential": 1e-4}, "a: decay_potential is too small"),
+        ([[1.0]], 1.0, {"decay_current": 0.99999}, "a: decay_current is too small"),
+    ],
+)
+def test_what_would_round_to_nothing_is_refused(weight, threshold, options, message):
+    with pytest.raises(QuantizationError, match=message):
+        quantize(dense_network(weight, threshold, **options))
+
+
+@pytest.mark.parametrize(
+    ("neuron", "message"),
+    [
+        ({"multiple": True, "reset_by": 1.0}, "fires several spikes a step; Loihi's neurons fire one"),
+        ({"floor": -1.0}, "clamps its potential from below"),
+    ],
+)
+def test_neurons_that_loihi_lacks_are_refused_with_a_way_out(neuron, message):
+    with pytest.raises(QuantizationError, match=message + ".*or stay with the float executor"):
+        quantize(dense_network([[1.0]], 1.0, **neuron))
 
 
 @pytest.mark.parametrize(("inclusive", "threshold"), [(True, 255), (False, 256)])

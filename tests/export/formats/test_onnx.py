@@ -47,7 +47,7 @@ def test_number_of_steps_is_dynamic_and_state_carries_on(session):
     state, spikes, potentials = onnx.rest(NETWORK, 5), [], []
     for steps in (1, 2, NETWORK.steps - 3):
         found = run(session, IMAGES, steps, state)
-        state = {name: found[f"{name}_out"] for name in state}
+        state = {name: found[f"{name}:out"] for name in state}
         spikes.append(found["spikes_conv1"])
         potentials.append(found["potential_readout"])
     assert np.array_equal(np.concatenate(spikes).swapaxes(0, 1), TRACE["conv1"])

@@ -109,3 +109,14 @@ supervise([sys.executable, '-c', "import time; print('{{}}', flush=True); time.s
     parent.send_signal(signal.SIGINT)
     parent.communicate(timeout=20)
     assert living(tmp_path) == []
+
+
+def test_worker_that_closes_its_output_and_stays_is_ended(tmp_path):
+    with pytest.raises(WorkerError, match="closed its output but did not end"):
+        run(tmp_path, "import os, time; os.close(1); os.close(2); time.sleep(60)")
+    assert living(tmp_path) == []
+
+
+def test_signal_without_a_name_is_a_number(tmp_path):
+    with pytest.raises(WorkerError, match="was killed by signal 35"):
+        run(tmp_path, "import os; os.kill(os.getpid(), 35)")

@@ -1,5 +1,7 @@
 """Passes: the same spikes before and after in float64, and the structure that is expected."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -140,3 +142,24 @@ def test_projection_without_synapses_becomes_an_identity(stages):
         expected = apply(each, expected)
     bias = after.population("a").neuron.bias
     assert np.allclose(apply(stage, image) + bias, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("delay", [0, 2])
+@pytest.mark.parametrize("decay", [1.0, 0.5, 0.0])
+def test_shift_into_a_current_with_memory_or_over_a_delay_keeps_the_spikes(decay, delay):
+    """A constant into a synaptic current that remembers it is no bias: it builds up."""
+    rng = np.random.default_rng(0)
+    before = one_projection(
+        Dense(weight=rng.normal(size=(20, 4))),
+        Normalization(scale=rng.uniform(1, 2, 20), shift=rng.normal(size=20)),
+        shape=(4,),
+        target=(20,),
+    )
+    neuron = FloatNeuron(threshold=np.array(1.7), decay_current=np.array(decay))
+    populations = (before.populations[0], FloatPopulation(name="a", shape=(20,), neuron=neuron))
+    projections = tuple(replace(p, delay=delay) for p in before.projections)
+    before = replace(before, populations=populations, projections=projections, steps=8)
+    driven = stimulus(rng.integers(0, 256, (6, 4)), before)
+    expected, found = (record(floating.steps(network, driven))["a"] for network in (before, lowered(before)))
+    assert np.array_equal(expected, found)
+    assert expected.any()

@@ -1,0 +1,111 @@
+"""The real worker: what dies is noticed at once, and nothing is left when its parent is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export.errors import WorkerError
+from export.executors import lava
+from export.lava import job
+from export.lava.doctor import small_network
+from export.stimulus import random_stimulus
+
+pytestmark = pytest.mark.lava
+NETWORK = small_network()
+LONG = """
+import os, sys
+from export.executors import lava
+from export.lava.doctor import small_network
+from export.stimulus import random_stimulus
+network = small_network()
+list(lava.steps(network, random_stimulus(network, 100_000, 0)))
+"""
+
+
+def shared_memory():
+    return {path.name for path in Path("/dev/shm").glob("psm_*")}
+
+
+def workers():
+    """Return the process ids of running Lava workers and their children."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"export.lava.worker" in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(condition, seconds=40):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return condition()
+
+
+@pytest.fixture
+def folder():
+    """A short path: Lava's processes talk over sockets in it, whose names are limited."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def running(folder):
+    """A process of its own that runs many samples in Lava, once Lava's processes are up."""
+    before, memory = set(workers()), shared_memory()
+    process = subprocess.Popen([sys.executable, "-c", LONG], env={**os.environ, "TMPDIR": str(folder)})
+    assert wait_for(lambda: len(set(workers()) - before) > 3)
+    yield process, lambda: set(workers()) - before, lambda: shared_memory() - memory
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_killed_parent_leaves_no_process_no_memory_and_no_folder(running, folder, number):
+    process, workers_left, memory_left = running
+    process.send_signal(number)
+    process.wait()
+    assert wait_for(lambda: not workers_left() and not memory_left(), seconds=20)
+    assert wait_for(lambda: not list(folder.iterdir()), seconds=5)
+
+
+def test_death_of_a_lava_process_is_noticed_at_once(monkeypatch):
+    network, before = small_network(), set(workers())
+    started = time.monotonic()
+
+    def kill_one(line, *, seen=[]):  # noqa: B006 - remembers that it has killed
+        if line.get("done") and not seen:
+            seen.append(True)
+            os.kill(max(set(workers()) - before), signal.SIGKILL)
+
+    supervise = lava.supervisor.supervise
+
+    def watched(*args, on_line, **options):
+        return supervise(*args, **options, on_line=lambda line: (kill_one(line), on_line(line)))
+
+    monkeypatch.setattr(lava.supervisor, "supervise", watched)
+    with pytest.raises(WorkerError, match="a process of Lava ended with exit code -9"):
+        list(lava.steps(network, random_stimulus(network, 50_000, 0)))
+    assert time.monotonic() - started < 60
+    assert wait_for(lambda: not set(workers()) - before)
+
+
+def test_worker_modules_are_enough_for_python_3_10(tmp_path):
+    """The job folder holds every module of ours that the worker imports."""
+    driven = random_stimulus(NETWORK, 2, 0)
+    job.write(NETWORK, driven, tmp_path)
+    interpreter = lava.environment.python()
+    command = [str(interpreter), "-m", "export.lava.worker", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert np.fromfile(tmp_path / "trace" / "readout", "<i4").size == 2 * NETWORK.steps * 3

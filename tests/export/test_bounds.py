@@ -1,0 +1,93 @@
+"""The proof against runs in wide arithmetic, where nothing wraps and nothing saturates."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from export import bounds
+from export.executors import reference
+from export.fixed_point import POTENTIAL_LIMIT
+from export.lava.doctor import small_network
+from export.network import Dense, IntegerNetwork, IntegerNeuron, IntegerPopulation, IntegerProjection, Source
+from export.stimulus import stimulus
+from tests.strategies import inputs, integer_networks
+
+
+@given(data=st.data(), network=integer_networks())
+@settings(max_examples=150)
+def test_no_register_leaves_its_bounds(data, network):
+    """Before and after the reset, on inputs at both ends of the range among others."""
+    driven, seen = stimulus(data.draw(inputs(network)), network), {}
+    owners = {id(p.neuron): p.name for p in network.neurons}
+    original = reference.advance
+
+    def observed(state, activation, neuron):
+        name = owners[id(neuron)]
+        spikes = original(state, activation, neuron)
+        seen.setdefault(name, []).append((state.u.copy(), state.v.copy()))
+        return spikes
+
+    def saturated(value):
+        before.append(value)
+        return value
+
+    before = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference, "wrapped_current", lambda value: value)
+        patch.setattr(reference, "saturated_potential", saturated)
+        patch.setattr(reference, "advance", observed)
+        for _ in reference.steps(network, driven):
+            pass
+    for name, states in seen.items():
+        bound = network.bounds[name]
+        for u, v in states:
+            assert bound.u_min <= u.min() <= u.max() <= bound.u_max
+            assert bound.v_min <= v.min() <= v.max() <= bound.v_max
+    overall = list(network.bounds.values())
+    assert min(value.min() for value in before) >= min(bound.v_min for bound in overall)
+    assert max(value.max() for value in before) <= max(bound.v_max for bound in overall)
+
+
+def one_neuron(*weights, levels=255, exponent=0, steps=4, **neuron):
+    weight = np.array([weights])
+    return IntegerNetwork(
+        populations=(
+            IntegerPopulation(name="input", shape=(weight.shape[1],), neuron=Source(levels=levels)),
+            IntegerPopulation(name="a", shape=(1,), neuron=IntegerNeuron(bias_mantissa=0, **neuron)),
+        ),
+        projections=(
+            IntegerProjection(
+                source="input", target="a", synapses=Dense(weight=weight.astype(np.int8)), exponent=exponent
+            ),
+        ),
+        steps=steps,
+    )
+
+
+def test_end_of_the_register_is_safe_and_one_beyond_is_not():
+    limit = POTENTIAL_LIMIT // 64
+    assert bounds.is_safe(one_neuron(1, levels=limit, steps=1, threshold=5))
+    assert not bounds.is_safe(one_neuron(1, levels=limit + 1, steps=1, threshold=5))
+    assert not bounds.is_safe(one_neuron(1, levels=limit, steps=2, threshold=limit))
+
+
+def test_large_subtraction_is_seen_after_the_reset():
+    """A reset far below zero saturates although the potential before it never does."""
+    assert bounds.is_safe(one_neuron(1, -1, levels=1, steps=1, threshold=0, reset_by=131071))
+    unsafe = one_neuron(1, -1, levels=1, steps=4, threshold=0, reset_by=131071)
+    assert bounds.prove(unsafe)["a"].v_min < -POTENTIAL_LIMIT
+    assert not bounds.is_safe(unsafe)
+
+
+def test_sums_beyond_64_bit_are_not_taken_for_zero():
+    wide = one_neuron(*[64] * 2**14, levels=2**23, exponent=15, threshold=5)
+    assert not bounds.is_safe(wide)
+
+
+def test_proof_is_computed_anew():
+    network = small_network()
+    assert bounds.is_safe(network)
+    assert not bounds.is_safe(replace(network, projections=tuple(replace(p, exponent=15) for p in network.projections)))
