@@ -9,6 +9,10 @@ class RecipeError(SpikeportError):
     """A recipe has an unknown key, a wrong type or an impossible value."""
 
 
+class TrainingError(SpikeportError):
+    """Training diverged."""
+
+
 class NetworkError(SpikeportError):
     """Populations and projections do not fit together."""
 

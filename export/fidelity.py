@@ -92,7 +92,7 @@ def check(network: IntegerNetwork, stimulus: Stimulus, executors: list[str]) -> 
 
     Returns the verdict per executor, and the classes (executors + reference, N) that each predicts.
     """
-    names = [name for name in executors if name != REFERENCE]
+    names = [name for name in dict.fromkeys(executors) if name != REFERENCE]
     if not names:
         others = ", ".join(name for name in executor_names() if name != REFERENCE)
         raise ExecutorError(f"nothing to compare with the reference; name one or more of {others}")

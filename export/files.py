@@ -15,7 +15,10 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         draft = folder / path.name
         yield draft
-        draft.replace(path)
+        try:
+            draft.replace(path)
+        except OSError as error:
+            raise type(error)(error.errno, error.strerror, str(path)) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -77,6 +77,8 @@ def read(path: Path, network: Network) -> tuple[Stimulus, Array | None]:
 
 def random_stimulus(network: Network, samples: int, seed: int) -> Stimulus:
     """Return uniform random levels for ``samples`` samples."""
+    if samples < 1 or seed < 0:
+        raise StimulusError(f"{samples} random samples with seed {seed}; expected at least 1, and a seed from 0")
     neuron = network.source.neuron
     assert isinstance(neuron, Source)
     shape = (samples, *network.source.shape)
@@ -93,8 +95,8 @@ def _members(loaded: Mapping[str, Array]) -> tuple[Array, Array | None]:
 
 
 def _one_per_image(labels: Array | None, count: int) -> Array | None:
-    if labels is not None and labels.shape != (count,):
-        raise StimulusError(f"'labels' has shape {labels.shape}; expected ({count},)")
+    if labels is not None and (labels.shape != (count,) or labels.dtype.kind not in "iu"):
+        raise StimulusError(f"'labels' is {labels.dtype} of shape {labels.shape}; expected {count} integers")
     return labels
 
 

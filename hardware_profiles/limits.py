@@ -36,7 +36,7 @@ def neurons(profile: HardwareProfile, use: CoreUse) -> Utilisation:
 
 
 def synaptic_memory(profile: HardwareProfile, use: CoreUse) -> Utilisation:
-    """The synapse lists of a core's neurons fit its synaptic memory; prune more, or use fewer weight bits."""
+    """The synapse lists of a core's neurons fit its synaptic memory; prune more."""
     return _use("synaptic_memory", use.synaptic_memory, profile.limits.synaptic_memory)
 
 

@@ -66,8 +66,16 @@ def place(network: IntegerNetwork, profile: HardwareProfile) -> Placement:
         profile=profile,
         cores=tuple(cores),
         bound_by_neurons=-(-sum(c.use.neurons for c in cores) // int(profile.limits.neurons.value)),
-        bound_by_memory=-(-sum(c.use.synaptic_memory for c in cores) // int(profile.limits.synaptic_memory.value)),
+        bound_by_memory=math.ceil(_least_bytes(profile, cores) / profile.limits.synaptic_memory.value),
     )
+
+
+def _least_bytes(profile: HardwareProfile, cores: list[Core]) -> float:
+    """Return the synaptic memory of all synapses in full blocks, without rounding to words: no cut takes less."""
+    encoding = profile.encoding
+    entry = encoding.weight.value + encoding.index.value
+    header = encoding.list_header.value / encoding.list_block.value
+    return sum(core.use.synapses for core in cores) * (entry + header) / 8
 
 
 def _placed(

@@ -19,7 +19,7 @@ Evidence = Literal["published", "fitted", "scaled", "assumed"]
 class Constant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One number with its unit and where it comes from."""
 
-    value: Annotated[float, msgspec.Meta(ge=0)]
+    value: Annotated[float, msgspec.Meta(ge=0, lt=1e30)]
     unit: str
     evidence: Evidence
     source: str
@@ -111,8 +111,14 @@ def constants(profile: HardwareProfile) -> dict[str, Constant]:
     }
 
 
+POSITIVE = ("cores_per_chip", "neurons", "synaptic_memory", "word", "list_block", "weight")
+"""What one divides by, or cannot do without."""
+
+
 def _check_units(profile: HardwareProfile, path: Path) -> None:
     for key, constant in constants(profile).items():
+        if key.split(".")[1] in POSITIVE and constant.value < 1:
+            raise ProfileError(f"{path}: [{key}] is {constant.value:g}; expected at least 1")
         expected = UNITS[key.split(".")[1]]
         if constant.unit != expected:
             raise ProfileError(f"{path}: [{key}] has unit {constant.unit!r}; expected {expected!r}")

@@ -1,5 +1,6 @@
 """The command ``spikeport``: verbs only, each calls one function of `toolchain.verbs`."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,7 @@ Input = Annotated[Path, typer.Option("--input", help="Images: .npz with 'images'
 
 def main() -> None:
     """Run the command; bad input ends in one sentence and exit code 2."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         app()
     except SpikeportError as error:
@@ -33,16 +35,17 @@ def main() -> None:
     except OSError as error:
         print(f"spikeport: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("spikeport: interrupted", file=sys.stderr)
-        sys.exit(130)
 
 
 def _verb(name: str, *args: Any, **options: Any) -> None:
     """Call a verb, print its text, and leave with 1 where its verdict is bad; the import waits until now."""
     from toolchain import verbs  # noqa: PLC0415 - --help starts without numpy
 
-    outcome = getattr(verbs, name)(*args, **options)
+    try:
+        outcome = getattr(verbs, name)(*args, **options)
+    except KeyboardInterrupt:
+        print("\nspikeport: interrupted; files of finished stages are whole and stay", file=sys.stderr)
+        raise typer.Exit(130) from None
     print(outcome.text)
     if outcome.failed:
         raise typer.Exit(1)
@@ -106,10 +109,12 @@ def check(
     random: Annotated[int, typer.Option(help="Number of random samples where no input is given.")] = 20,
     executors: Annotated[str, typer.Option(help="Comma-separated.")] = "lava,onnx,nir",
     max_mismatches: Annotated[int, typer.Option(help="Differing neuron steps that still pass.")] = 0,
+    unproven: Annotated[bool, typer.Option(help="Pass a network whose registers could overflow.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the random samples.")] = 0,
 ) -> None:
     """Compare executors with the reference, every neuron and every step; exit code 0 or 1."""
-    _verb("check", network, input=input, random=random, executors=executors, max_mismatches=max_mismatches, seed=seed)
+    chosen = {"input": input, "random": random, "executors": executors, "seed": seed}
+    _verb("check", network, **chosen, max_mismatches=max_mismatches, unproven=unproven)
 
 
 @app.command()

@@ -39,10 +39,21 @@ def convert(
             neurons.threshold.mul_(threshold_scale)
             neurons.clamp_threshold()
         snn.steps = steps
-        _forget_statistics(snn)
-        for batch in batches:
-            snn(batch)
+        _estimate_statistics(snn, batches)
     return snn
+
+
+def _estimate_statistics(snn: SNN, batches: list[Tensor]) -> None:
+    """Set the running statistics of batch norm to the mean over the calibration batches."""
+    norms = [module for module in snn.modules() if isinstance(module, nn.BatchNorm2d)]
+    kept = [norm.momentum for norm in norms]
+    _forget_statistics(snn)
+    for norm in norms:
+        norm.momentum = None
+    for batch in batches:
+        snn(batch)
+    for norm, momentum in zip(norms, kept, strict=True):
+        norm.momentum = momentum
 
 
 def _forget_statistics(snn: SNN) -> None:

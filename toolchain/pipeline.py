@@ -133,11 +133,16 @@ def finetune(run: Run) -> Metrics:
     loss = robust_loss(snn, epsilon=settings.epsilon * LEVEL, beta=settings.beta, generator=run.generator)
     _train(run, settings, list(snn.parameters()), loss, after_update, "finetune SNN")
     checkpoint.write(snn, run.path("snn.safetensors"))
-    _write_adversarial(run, snn)
+    images, labels = run.held_out_tensors()
+    attacked = levels(_attack(run, snn))
+    with atomic(run.path("adversarial.npz")) as draft:
+        np.savez_compressed(draft, images=attacked, labels=labels.numpy())
     return {
-        **_robustness(run, snn),
+        "clean": accuracy(snn, images, labels),
+        "robust": accuracy(snn, pixels(attacked), labels),
         "sparsity_before": before,
         "sparsity": sparsity(snn),
+        "weights": sum(synapses.weight.numel() for synapses in snn.synapses().values()),
         "thresholds": _thresholds(snn),
     }
 
@@ -186,7 +191,7 @@ def check(run: Run) -> Metrics:
     classes = predicted(network, adversarial, reference.steps)
     return {
         "fidelity": {name: fidelity.summary(found) for name, found in fidelities.items()},
-        "accuracy": dict(zip([*names, "integer"], clean, strict=True)),
+        "accuracy": dict(zip([*fidelities, "integer"], clean, strict=True)),
         "robust": float((classes == labels).mean()),
     }
 
@@ -225,11 +230,12 @@ def execute(recipe: Recipe, folder: Path, *, first: str | None = None, last: str
     if not chosen:
         raise RecipeError(f"stage {first!r} comes after stage {last!r}")
     _look_ahead(recipe, chosen)
-    folder.mkdir(parents=True, exist_ok=True)
     run = Run(recipe, folder, DATASETS[recipe.data.name](), torch.Generator())
+    _check_unchanged(run, names[: names.index(chosen[0])])
+    folder.mkdir(parents=True, exist_ok=True)
     _write_surroundings(run)
     for name in chosen:
-        seed = recipe.seed + 1000 * names.index(name)
+        seed = (recipe.seed + 1000 * names.index(name)) % 2**63
         torch.manual_seed(seed)
         run.generator.manual_seed(seed)
         _keep_metrics(run, name, STAGES[name](run))
@@ -243,9 +249,35 @@ def sparsity(model: ANN | SNN) -> float:
     return zeros / sum(weight.numel() for weight in weights)
 
 
+def _settings(recipe: Recipe, stage: str) -> Metrics:
+    """Return the parts of a recipe that a stage depends on beyond the stages before it."""
+    names = {"pretrain": ("seed", "data", "network", "pretrain"), "check": (), "report": ("hardware",)}
+    own = names.get(stage, (stage,) if hasattr(recipe, stage) else ())
+    whole: Metrics = msgspec.json.decode(msgspec.json.encode(recipe))
+    used = {name: whole[name] for name in own}
+    return used | {"evaluate": {key: whole["evaluate"][key] for key in ("epsilon", "attack_steps", "images")}}
+
+
+def _check_unchanged(run: Run, earlier: list[str]) -> None:
+    """Refuse to go on from stages that ran with another recipe."""
+    records = _records(run)
+    for stage in earlier:
+        if stage not in records:
+            continue
+        now, then = _settings(run.recipe, stage), records[stage].recipe
+        changed = [name for name in now if now[name] != then.get(name)]
+        if changed:
+            raise RecipeError(
+                f"[{changed[0]}] of the recipe has changed since stage {stage!r} ran in {run.folder}; "
+                f"run it again: --from {stage}"
+            )
+
+
 def _look_ahead(recipe: Recipe, chosen: list[str]) -> None:
     """Raise at once what a late stage would raise after minutes of training."""
     if "check" in chosen:
+        if not set(recipe.evaluate.executors) - {fidelity.REFERENCE}:
+            raise RecipeError("evaluate.executors names nothing to compare with the reference")
         for name in recipe.evaluate.executors:
             executor(name)
         if "lava" in recipe.evaluate.executors:
@@ -314,12 +346,6 @@ def _robustness(run: Run, model: ANN | SNN) -> Metrics:
     return {"clean": accuracy(model, images, labels), "robust": accuracy(model, _attack(run, model), labels)}
 
 
-def _write_adversarial(run: Run, snn: SNN) -> None:
-    images = levels(_attack(run, snn))
-    with atomic(run.path("adversarial.npz")) as draft:
-        np.savez_compressed(draft, images=images, labels=run.held_out()[1])
-
-
 def _thresholds(snn: SNN) -> list[float]:
     return [neurons.threshold.item() for neurons in snn.neuron_list()]
 
@@ -335,27 +361,45 @@ def _write_surroundings(run: Run) -> None:
     write_text(run.path("run.json"), json.dumps(surroundings, indent=1) + "\n")
 
 
-def _metrics(run: Run) -> Metrics:
+class Record(msgspec.Struct):
+    """What a stage measured, and the parts of the recipe that it depended on."""
+
+    recipe: Metrics
+    results: Metrics
+
+
+def _records(run: Run) -> dict[str, Record]:
     path = run.path("metrics.json")
     if not path.is_file():
         return {}
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Record])
     except msgspec.MsgspecError as error:
         raise ArchiveError(f"{path}: damaged ({error}); delete it and run the stages again") from None
 
 
-def _keep_metrics(run: Run, stage: str, metrics: Metrics) -> None:
-    write_text(run.path("metrics.json"), json.dumps(_metrics(run) | {stage: metrics}, indent=1) + "\n")
+def _keep_metrics(run: Run, stage: str, results: Metrics) -> None:
+    """Keep what ``stage`` measured, and forget the stages behind it: they saw older files."""
+    names = list(STAGES)
+    kept = {name: record for name, record in _records(run).items() if name in names[: names.index(stage)]}
+    kept[stage] = Record(_settings(run.recipe, stage), results)
+    write_text(run.path("metrics.json"), json.dumps(msgspec.to_builtins(kept), indent=1, allow_nan=False) + "\n")
 
 
 def _results(run: Run, network: IntegerNetwork) -> Metrics:
     """Return what the earlier stages measured, under the keys of the report."""
-    metrics = _metrics(run)
-    missing = [stage for stage in list(STAGES)[:-1] if stage not in metrics]
+    records, path = _records(run), run.path("metrics.json")
+    missing = [stage for stage in list(STAGES)[:-1] if stage not in records]
     if missing:
-        raise ArchiveError(f"{run.path('metrics.json')}: stage {missing[0]!r} has not run; run it first")
-    checked, used = metrics["check"], metrics["prune"][run.recipe.prune.use]
+        raise ArchiveError(f"{path}: stage {missing[0]!r} has not run; run it first")
+    try:
+        return _under_keys(run.recipe, {name: record.results for name, record in records.items()}, network)
+    except (KeyError, TypeError) as error:
+        raise ArchiveError(f"{path}: damaged ({error} is missing or wrong); run the stages again") from None
+
+
+def _under_keys(recipe: Recipe, metrics: dict[str, Metrics], network: IntegerNetwork) -> Metrics:
+    checked, used = metrics["check"], metrics["prune"][recipe.prune.use]
     evaluated = {f"{name}_clean": value for name, value in checked["accuracy"].items() if name != "integer"}
     return {
         "accuracy": {
@@ -372,13 +416,17 @@ def _results(run: Run, network: IntegerNetwork) -> Metrics:
             "snn_integer_robust": checked["robust"],
             **evaluated,
         },
-        "attack": {"name": "PGD", **msgspec.to_builtins(run.recipe.evaluate)},
+        "attack": {"name": "PGD", **msgspec.to_builtins(recipe.evaluate)},
         "fidelity": {"lowering": metrics["lower"], **checked["fidelity"]},
-        "sparsity": {"global": metrics["finetune"]["sparsity"], **_integer_sparsity(network)},
+        "sparsity": {
+            "global": metrics["finetune"]["sparsity"],
+            "weights": metrics["finetune"]["weights"],
+            "integer": _integer_sparsity(network),
+        },
     }
 
 
-def _integer_sparsity(network: IntegerNetwork) -> Metrics:
+def _integer_sparsity(network: IntegerNetwork) -> float:
+    """Return the share of integer weights that are zero, pooling folded into the kernels."""
     weights = [projection.synapses.weight for projection in network.projections]
-    nonzero, total = sum(int(np.count_nonzero(w)) for w in weights), sum(w.size for w in weights)
-    return {"integer": 1 - nonzero / total, "weights": total, "nonzero": nonzero}
+    return 1 - sum(int(np.count_nonzero(w)) for w in weights) / sum(w.size for w in weights)

@@ -1,5 +1,7 @@
 """Does the Lava environment work? Every finding as (what, good, what was found)."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from export import fidelity
@@ -23,18 +25,28 @@ Finding = tuple[str, bool, str]
 
 def examine() -> list[Finding]:
     """Return all findings; each later one needs the earlier ones to be good."""
-    findings: list[Finding] = []
-    for what, look in (
-        ("Python 3.10", environment.find_base_python),
+    looks: tuple[tuple[str, Callable[[], str]], ...] = (
         ("environment", lambda: str(environment.python())),
         ("a small network", _try_network),
-    ):
+    )
+    findings: list[Finding] = []
+    for what, look in looks:
         try:
             findings.append((what, True, look()))
         except SpikeportError as error:
             findings.append((what, False, str(error)))
             break
+    if len(findings) == 1:
+        findings.append(_base_python())
     return findings
+
+
+def _base_python() -> Finding:
+    """Say whether the environment could be made."""
+    try:
+        return "Python 3.10 to make one with", True, environment.find_base_python()
+    except SpikeportError as error:
+        return "Python 3.10 to make one with", False, str(error)
 
 
 def _try_network() -> str:

@@ -90,14 +90,32 @@ def find_base_python() -> str:
 def install(*, netx: bool = False, force: bool = False) -> Path:
     """Make the environment where it is missing and return its folder; ``netx`` adds lava-dl (5.6 GB)."""
     home, packages = folder(), [*PACKAGES, *(NETX_PACKAGES if netx else ())]
-    if not force and _installed(home) >= set(packages):
+    if not force and _installed(home) >= set(packages) and _works(home):
         return home
+    if home.exists() and not _ours(home):
+        raise LavaError(f"{home} is not empty and no environment of ours; choose another folder in SPIKEPORT_LAVA_ENV")
     base = find_base_python()
     (home / MARKER).unlink(missing_ok=True)
     _call([base, "-m", "venv", "--clear", str(home)], "making the environment")
     _call([str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", *packages], "installing Lava")
     write_text(home / MARKER, json.dumps({"packages": packages, "base": base}, indent=1) + "\n")
     return home
+
+
+def _works(home: Path) -> bool:
+    """Return whether the interpreter starts and finds Lava."""
+    try:
+        done = subprocess.run(
+            [home / "bin" / "python", "-c", "import lava.proc.lif.process"], capture_output=True, check=False
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def _ours(home: Path) -> bool:
+    """Return whether a folder may be cleared: empty, or a Python environment."""
+    return home.is_dir() and (not any(home.iterdir()) or (home / "pyvenv.cfg").is_file())
 
 
 def _installed(home: Path) -> set[str]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from export import archive
+from export.bounds import is_safe, prove
+from export.errors import ProfileError
 from export.executors import reference
 from export.files import write_text
 from export.network import IntegerNetwork, IntegerNeuron
@@ -33,6 +35,9 @@ Document = dict[str, Any]
 def costs(network: IntegerNetwork, stimulus: Stimulus, profiles: list[str]) -> Document:
     """Run ``network`` on ``stimulus`` and return operations, energy and placement for every profile."""
     loaded = [load_profile(name) for name in profiles]
+    names = [profile.name for profile in loaded]
+    if len(set(names)) != len(names):
+        raise ProfileError(f"two of the profiles {', '.join(profiles)} are called {max(names, key=names.count)!r}")
     counts = count(network, reference.steps(network, stimulus))
     neurons = sum(math.prod(population.shape) for population in network.neurons)
     return {
@@ -55,8 +60,10 @@ def write(document: Document, folder: Path) -> None:
 
 
 def _network(network: IntegerNetwork, neurons: int) -> Document:
+    proof = prove(network)
     return {
         "digest": archive.digest(network),
+        "proven": is_safe(network),
         "steps": network.steps,
         "neurons": neurons,
         "populations": [
@@ -64,7 +71,7 @@ def _network(network: IntegerNetwork, neurons: int) -> Document:
                 "name": population.name,
                 "shape": list(population.shape),
                 "scale": population.neuron.scale if isinstance(population.neuron, IntegerNeuron) else None,
-                "bounds": asdict(network.bounds[population.name]) if population.name in network.bounds else None,
+                "bounds": asdict(proof[population.name]),
             }
             for population in network.neurons
         ],

@@ -44,12 +44,12 @@ def snn(seed=0, steps=4, specification=SPECIFICATION):
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.running_mean.normal_()
-                module.running_var.uniform_(0.5, 2)
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.02, 0.1)
                 module.weight.uniform_(0.5, 2)
                 module.bias.normal_()
         for index, neurons in enumerate(model.neuron_list()):
-            neurons.threshold.fill_(0.7 + 0.3 * index)
+            neurons.threshold.fill_(0.2 + 0.1 * (index % 4))
     return model.eval()
 
 

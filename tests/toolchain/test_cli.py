@@ -89,6 +89,10 @@ FAULTS = {
     "missing archive": ("report {tmp}/no --input {images} --out {tmp}/out", "no: no such file"),
     "unknown recipe key": ("run {recipe} --out {tmp}/out", "[network] has no key 'plann'"),
     "unknown executor": ("check {network} --executors gpu", "no executor 'gpu'"),
+    "no samples": ("check {network} --random -3", "-3 random samples with seed 0; expected at least 1"),
+    "negative seed": ("check {network} --seed -1", "20 random samples with seed -1"),
+    "nothing to compare": ("check {network} --executors reference,reference", "nothing to compare"),
+    "profile twice": ("report {network} --input {images} --profile loihi1 --profile loihi1", "are called 'loihi1'"),
     "unknown format": ("export {network} --to pth --out {tmp}/out", "no format 'pth'"),
     "unknown profile": ("profiles show loihi7", "no profile 'loihi7'"),
     "no Lava": ("simulate {network} --input {images} --executor lava", "run 'spikeport lava install'"),
@@ -108,7 +112,7 @@ def test_fault_is_one_sentence_and_exit_code_2(monkeypatch, capsys, tiny_run, tm
     monkeypatch.setenv("SPIKEPORT_LAVA_PYTHON", sys.executable)
     network = tiny_run / "network.safetensors"
     (tmp_path / "cut.safetensors").write_bytes(network.read_bytes()[:-100])
-    (tmp_path / "recipe.toml").write_text("[network]\nplann = [4]\n")
+    (tmp_path / "recipe.toml").write_text('[network]\narchitecture = "vgg"\nplann = [4]\n')
     names = {"network": network, "run": tiny_run, "images": tiny_run / "held_out.npz", "tmp": tmp_path}
     names |= {"cut": tmp_path / "cut.safetensors", "recipe": tmp_path / "recipe.toml"}
     arguments, sentence = (text.format_map(names) for text in FAULTS[fault])

@@ -22,7 +22,7 @@ def test_embedded_recipes_are_valid(name):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("steps = 4", "stpes = 4", r"\[network\] has no key 'stpes'; it takes plan, head, steps"),
+        ("steps = 4", "stpes = 4", r"\[network\] has no key 'stpes'; it takes steps, plan, head"),
         ("[convert]", "[convrt]", r"has no key 'convrt'; it takes seed, data, network"),
         ("steps = 4", 'steps = "4"', r"\[network.steps\] expected `int`, got `str`"),
         ("steps = 4", "steps = 0", r"\[network.steps\] expected `int` >= 1"),

@@ -72,12 +72,13 @@ def test_weights_masks_and_affine_parameters_are_the_anns():
 
 def test_statistics_are_those_of_the_spiking_network():
     """Threshold-dependent batch norm: mean over batch and time of the weighted spikes."""
-    snn = convert(ann(), BATCHES[:1], **SETTINGS)
+    snn = convert(ann(), BATCHES, **SETTINGS)
     (first,) = snn.links_into("conv1")
     with torch.no_grad():
-        weighted = first.synapses(snn.normalized(BATCHES[0]))
+        weighted = torch.stack([first.synapses(snn.normalized(batch)).mean((0, 2, 3)) for batch in BATCHES])
     assert isinstance(first.norm, nn.BatchNorm2d)
-    assert torch.allclose(first.norm.running_mean, 0.1 * weighted.mean((0, 2, 3)), atol=1e-6)
+    assert torch.allclose(first.norm.running_mean, weighted.mean(0), atol=1e-6)
+    assert first.norm.momentum == 0.1
 
 
 def test_thresholds_train_and_stay_positive():

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from export import archive
-from export.errors import ArchiveError, ExecutorError, LavaError, ProfileError, RecipeError
+from export.errors import ArchiveError, ExecutorError, LavaError, ProfileError, RecipeError, TrainingError
 from tests.toolchain.networks import RECIPE
 from toolchain import checkpoint, pipeline, verbs
 from toolchain.config import read_recipe
@@ -55,7 +55,8 @@ def test_accuracy_in_the_report_is_that_of_the_artefacts(tiny_run):
 
 def test_sparsity_is_the_recipes_in_every_layer_and_does_not_change(tiny_run):
     report, metrics = report_of(tiny_run), json.loads((tiny_run / "metrics.json").read_text())
-    assert metrics["finetune"]["sparsity"] == metrics["finetune"]["sparsity_before"] == report["sparsity"]["global"]
+    measured = metrics["finetune"]["results"]
+    assert measured["sparsity"] == measured["sparsity_before"] == report["sparsity"]["global"]
     before = checkpoint.read_snn(tiny_run / "snn_converted.safetensors").synapses()
     for name, synapses in checkpoint.read_snn(tiny_run / "snn.safetensors").synapses().items():
         zeros = int((synapses.weight == 0).sum())
@@ -63,7 +64,8 @@ def test_sparsity_is_the_recipes_in_every_layer_and_does_not_change(tiny_run):
         assert torch.equal(synapses.weight == 0, before[name].weight == 0)
         assert not torch.equal(synapses.weight, before[name].weight)
     network = archive.read_integer(tiny_run / "network.safetensors")
-    assert report["sparsity"]["nonzero"] == sum(np.count_nonzero(p.synapses.weight) for p in network.projections)
+    nonzero, total = (sum(f(p.synapses.weight) for p in network.projections) for f in (np.count_nonzero, np.size))
+    assert report["sparsity"]["integer"] == 1 - nonzero / total
     assert report["sparsity"]["integer"] >= report["sparsity"]["global"]
 
 
@@ -165,6 +167,55 @@ def test_interrupted_stage_leaves_whole_files_only(monkeypatch, recipe, tmp_path
 def test_verdict_of_the_run_fails_where_a_comparison_failed(recipe, tiny_run, tmp_path):
     shutil.copytree(tiny_run, tmp_path / "run")
     metrics = json.loads((tiny_run / "metrics.json").read_text())
-    metrics["check"]["fidelity"]["onnx"]["mismatches"] = 1
+    metrics["check"]["results"]["fidelity"]["onnx"]["mismatches"] = 1
     (tmp_path / "run" / "metrics.json").write_text(json.dumps(metrics))
     assert verbs.run(recipe, tmp_path / "run", from_="report").failed
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "stage", "section"),
+    [
+        ("steps = 4", "steps = 3", "pretrain", "network"),
+        ("sparsity = 0.8", "sparsity = 0.7", "prune", "prune"),
+        ("images = 20", "images = 30", "pretrain", "evaluate"),
+        ("[finetune]\nepochs = 1", "[finetune]\nepochs = 2", "finetune", "finetune"),
+    ],
+)
+def test_changed_recipe_must_run_from_the_stage_it_changes(tiny_run, tmp_path, old, new, stage, section):
+    path = tmp_path / "changed.toml"
+    assert old in RECIPE
+    path.write_text(RECIPE.replace(old, new, 1))
+    before = (tiny_run / "run.json").read_bytes()
+    with pytest.raises(RecipeError, match=rf"\[{section}\] of the recipe has changed since stage '{stage}' ran in .*"):
+        verbs.run(path, tiny_run, from_="check")
+    assert (tiny_run / "run.json").read_bytes() == before
+
+
+def test_stage_that_runs_again_outdates_the_ones_behind_it(recipe, tiny_run, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    verbs.run(recipe, tmp_path / "run", from_="quantize", to="quantize")
+    with pytest.raises(ArchiveError, match="stage 'export' has not run; run it first"):
+        verbs.run(recipe, tmp_path / "run", from_="report")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"pretrain": 5}', '{"pretrain": {"recipe": {}}}'])
+def test_damaged_metrics_are_named(recipe, tmp_path, content):
+    (tmp_path / "metrics.json").write_text(content)
+    with pytest.raises(ArchiveError, match=r"metrics\.json: damaged"):
+        verbs.run(recipe, tmp_path, from_="report")
+
+
+def test_robust_accuracy_of_float_and_integers_is_of_the_same_images(tiny_run):
+    snn = checkpoint.read_snn(tiny_run / "snn.safetensors").eval()
+    with np.load(tiny_run / "adversarial.npz") as attacked, torch.no_grad():
+        chosen = snn(torch.from_numpy(attacked["images"] / np.float32(255))).argmax(1).numpy()
+        assert report_of(tiny_run)["accuracy"]["snn_robust"] == np.mean(chosen == attacked["labels"])
+        outcome = verbs.simulate(tiny_run / "network.safetensors", tiny_run / "adversarial.npz")
+        assert report_of(tiny_run)["accuracy"]["snn_integer_robust"] == np.mean(outcome.value == attacked["labels"])
+
+
+def test_diverged_training_is_called_that(tmp_path):
+    path = tmp_path / "wild.toml"
+    path.write_text(RECIPE.replace("learning_rate = 0.1", "learning_rate = 1e30", 1))
+    with pytest.raises(TrainingError, match=r"pretrain: the loss is .*; use a smaller learning_rate"):
+        verbs.run(path, tmp_path / "out")

@@ -113,6 +113,8 @@ def test_check_says_where_no_proof_holds(monkeypatch, network, tmp_path):
     archive.write(replace(loaded, projections=huge), tmp_path / "unsafe.safetensors")
     outcome = verbs.check(tmp_path / "unsafe.safetensors", random=2, executors="onnx")
     assert "no proof: a register could overflow" in outcome.text
+    assert outcome.failed
+    assert not verbs.check(tmp_path / "unsafe.safetensors", random=2, executors="onnx", unproven=True).failed
 
 
 def test_report_counts_and_places(network, held_out, tmp_path):
@@ -146,7 +148,7 @@ IMAGES = np.zeros((2, 1, 8, 8), np.uint8)
         ({"images": IMAGES[:, 0]}, r"shape \(2, 8, 8\); expected \(N, 1, 8, 8\)"),
         ({"images": IMAGES / 255}, r"type float64; expected integers 0..255"),
         ({"pictures": IMAGES}, r"it holds pictures; expected an array 'images'"),
-        ({"images": IMAGES, "labels": np.zeros(3)}, r"'labels' has shape \(3,\); expected \(2,\)"),
+        ({"images": IMAGES, "labels": np.zeros(3)}, r"'labels' is float64 of shape \(3,\); expected 2 integers"),
         ({"images": IMAGES.astype(object)}, r"damaged \(Object arrays cannot be loaded"),
     ],
 )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from export.errors import TrainingError
 from export.progress import Progress
 
 Batch = tuple[Tensor, Tensor]
@@ -55,6 +56,8 @@ def train(
     for _ in progress.track(range(epochs)):
         for images, labels in batches(*data, batch_size, generator):
             loss = step(shifted(images, shift, generator), labels)
+            if not torch.isfinite(loss):
+                raise TrainingError(f"{progress.title}: the loss is {loss.item()}; use a smaller learning_rate")
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

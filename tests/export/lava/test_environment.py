@@ -50,6 +50,7 @@ def test_failed_installation_leaves_no_marker(monkeypatch, tmp_path):
     home = tmp_path / "env"
     home.mkdir()
     (home / environment.MARKER).write_text('{"packages": []}')
+    (home / "pyvenv.cfg").write_text("")
     broken = tmp_path / "python3.10"
     broken.write_text('#!/bin/sh\n[ "$1" = -c ] && echo 3.10 && exit 0\necho "no venv here" >&2; exit 1\n')
     broken.chmod(0o755)
@@ -62,13 +63,24 @@ def test_failed_installation_leaves_no_marker(monkeypatch, tmp_path):
 
 def test_doctor_stops_at_the_first_fault(monkeypatch, tmp_path):
     monkeypatch.setenv("SPIKEPORT_LAVA_PYTHON", str(tmp_path / "nowhere"))
-    ((what, good, found),) = doctor.examine()
-    assert (what, good) == ("Python 3.10", False)
-    assert "nowhere (does not start)" in found
+    monkeypatch.setenv("SPIKEPORT_LAVA_ENV", str(tmp_path / "none"))
+    (what, good, found), (base, startable, tried) = doctor.examine()
+    assert (what, good, base, startable) == ("environment", False, "Python 3.10 to make one with", False)
+    assert "no Lava environment" in found
+    assert "nowhere (does not start)" in tried
+
+
+def test_folder_with_something_else_in_it_is_never_cleared(monkeypatch, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    monkeypatch.setenv("SPIKEPORT_LAVA_ENV", str(tmp_path))
+    for force in (False, True):
+        with pytest.raises(LavaError, match="is not empty and no environment of ours; choose another folder"):
+            environment.install(force=force)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
 @pytest.mark.lava
 def test_doctor_runs_a_network_where_all_is_well():
     findings = doctor.examine()
-    assert [good for _, good, _ in findings] == [True, True, True]
+    assert [good for _, good, _ in findings] == [True, True]
     assert findings[-1][2] == "468 neuron steps equal to the reference"

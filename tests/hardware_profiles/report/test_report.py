@@ -19,7 +19,7 @@ FULL = {
         **dict.fromkeys(("ann_robust", "ann_sparse_robust", "snn_robust", "snn_integer_robust"), 0.8),
     },
     "attack": {"name": "PGD", "attack_steps": 10, "epsilon": 8.0},
-    "sparsity": {"global": 0.9, "integer": 0.91, "weights": 1000, "nonzero": 90},
+    "sparsity": {"global": 0.9, "integer": 0.91, "weights": 1000},
     "fidelity": {"lava": {"compared": 1234567, "mismatches": 0, "populations": []}},
 }
 
