@@ -18,7 +18,7 @@ def atomic(path: Path) -> Iterator[Path]:
         try:
             draft.replace(path)
         except OSError as error:
-            raise type(error)(error.errno, error.strerror, str(path)) from None
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -154,18 +154,25 @@ class Source:
             raise NetworkError(f"a source has 1 to 2**24 - 1 levels, found {self.levels}")
 
 
+FLOAT_PARAMETERS = (
+    *("threshold", "bias", "decay_current", "decay_potential"),
+    *("reset_to", "reset_by", "gain", "start", "floor"),
+)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FloatNeuron:
     """Leaky integrate-and-fire neuron in real numbers.
 
     Per step (Schmolli et al., CPAL 2025, Eq. 1 to 3, with a synaptic current)::
 
-        u = u (1 - decay_current) + sum of W s;   v = v (1 - decay_potential) + u + bias
-        s = v >= threshold                        (v > threshold where not inclusive)
-        v = reset_to where s                      (v - reset_by where s, with a ``reset_by``)
+        u = u (1 - decay_current) + gain sum of W s;   v = v (1 - decay_potential) + u + bias
+        s = v >= threshold                             (v > threshold where not inclusive)
+        v = reset_to where s                           (v - s reset_by, with a ``reset_by``)
 
-    with ``multiple``, several spikes a step: ``s = max(0, floor(v / threshold))``, ``v = v - s reset_by``. With a
-    ``floor``, ``v = max(v, floor)`` after the reset. Parameters broadcast to the population's shape.
+    from ``v = start``. What other frameworks have and Loihi does not: up to ``most`` spikes a step, as many as
+    thresholds fit (None: any number); a ``floor`` below which the potential never falls after the reset; ``refractory``
+    steps after a spike in which it stays at ``reset_to``. Parameters broadcast to the population's shape.
     ``threshold=None`` never fires; what its projections carry is then its potential.
     """
 
@@ -176,11 +183,14 @@ class FloatNeuron:
     inclusive: bool = True
     reset_to: Array = field(default_factory=lambda: np.zeros(()))
     reset_by: Array | None = None
-    multiple: bool = False
+    gain: Array = field(default_factory=lambda: np.ones(()))
+    start: Array = field(default_factory=lambda: np.zeros(()))
+    most: int | None = 1
     floor: Array | None = None
+    refractory: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("threshold", "bias", "decay_current", "decay_potential", "reset_to", "reset_by", "floor"):
+        for name in FLOAT_PARAMETERS:
             value = getattr(self, name)
             if value is not None:
                 _set(self, **{name: frozen_array(value, np.float64)})
@@ -192,8 +202,8 @@ class FloatNeuron:
             decay = getattr(self, name)
             if np.min(decay) < 0 or np.max(decay) > 1:
                 raise NetworkError(f"{name} lies in [0, 1], found {np.min(decay)} to {np.max(decay)}")
-        if self.multiple and self.reset_by is None:
-            raise NetworkError("neurons with several spikes a step reset by subtraction; give reset_by")
+        if (self.most is not None and self.most < 1) or self.refractory < 0:
+            raise NetworkError(f"most is {self.most} and refractory {self.refractory}; expected from 1 and from 0")
 
 
 REGISTERS = {

@@ -83,10 +83,19 @@ def _check(network: FloatNetwork) -> None:
     for population in network.neurons:
         neuron = population.neuron
         assert isinstance(neuron, FloatNeuron)
-        if neuron.multiple:
+        if neuron.most != 1:
             raise QuantizationError(
                 f"population {population.name} fires several spikes a step; Loihi's neurons fire one: "
-                "train or import it with one spike a step, or stay with the float executor"
+                "train or import it with one spike a step (most=1), or stay with the float executor"
+            )
+        if neuron.refractory:
+            raise QuantizationError(
+                f"population {population.name} rests for {neuron.refractory} steps after a spike; our Loihi neurons do "
+                "not: train or import it without (reset='hard'), or stay with the float executor"
+            )
+        if np.any(neuron.gain != 1) or np.any(neuron.start != 0):
+            raise QuantizationError(
+                f"population {population.name} has a gain or a start of its own: run export.passes.lowered first"
             )
         if neuron.floor is not None:
             raise QuantizationError(

@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from export.errors import StimulusError
-from export.network import Array, Network, Source, frozen_array
+from export.network import Array, FloatNetwork, Network, Source, frozen_array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +40,8 @@ class Stimulus:
 def stimulus(values: Array, network: Network) -> Stimulus:
     """Check ``values`` against the network's source and return them as a stimulus.
 
-    Integers in ``0..levels``, shape (N, *shape) to be held over the steps, or (N, steps, *shape).
+    Integers in ``0..levels``, shape (N, *shape) to be held over the steps, or (N, steps, *shape). A float network also
+    takes real numbers, as they are.
     """
     shape, neuron = network.source.shape, network.source.neuron
     assert isinstance(neuron, Source)
@@ -50,6 +51,8 @@ def stimulus(values: Array, network: Network) -> Stimulus:
         raise StimulusError(
             f"the input has shape {values.shape}; expected (N, {_join(shape)}), or (N, {_join(timed)}) step by step"
         )
+    if isinstance(network, FloatNetwork) and values.dtype.kind == "f":
+        return Stimulus(values=frozen_array(values), steps=network.steps, held=values.shape[1:] == shape)
     if values.dtype.kind not in "biu":
         raise StimulusError(
             f"the input has type {values.dtype}; expected integers 0..{neuron.levels} "

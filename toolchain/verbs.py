@@ -51,14 +51,39 @@ def run(
     return _run(read_recipe(Path(recipe)), Path(out), from_, to)
 
 
-def quantize(network: AnyPath, out: AnyPath, *, weight_bits: int = 8) -> Outcome[IntegerNetwork]:
-    """Turn the float network of an archive into Loihi integers with their proof, and write the archive ``out``."""
+def quantize(
+    network: AnyPath,
+    out: AnyPath,
+    *,
+    weight_bits: int = 8,
+    dialect: str = "auto",
+    dt: float | None = None,
+    reset: str | None = None,
+    most: int | None = None,
+    steps: int | None = None,
+    levels: int | None = None,
+) -> Outcome[IntegerNetwork]:
+    """Turn a float network into Loihi integers with their proof, and write the archive ``out``.
+
+    ``network`` is an archive, or a NIR file of any framework. The other arguments are for NIR, which does not say
+    them: the ``dialect`` ('auto' guesses it), its ``dt``, ``reset`` and ``most`` spikes a step; the ``steps`` of a
+    sample; the ``levels`` of the input (1: spikes, 255: pixels).
+    """
     from export.quantize import quantize as quantized
 
-    out = Path(out)
-    integer = quantized(lowered(archive.read_float(Path(network))), weight_bits=weight_bits)
+    network, out = Path(network), Path(out)
+    lines = []
+    if network.suffix == ".nir":
+        from export.nir_import.graph import read as read_nir
+
+        options = {"dt": dt, "reset": reset, "most": most}
+        loaded, spoken = read_nir(network, dialect=dialect, steps=steps, levels=levels, **options)
+        lines.append(f"read {network} as {spoken}")
+    else:
+        loaded = archive.read_float(network)
+    integer = quantized(lowered(loaded), weight_bits=weight_bits)
     archive.write(integer, out)
-    lines = [f"wrote {out} ({out.stat().st_size:,} bytes); no register can wrap or saturate:"]
+    lines += [f"wrote {out} ({out.stat().st_size:,} bytes); no register can wrap or saturate:"]
     for name, bound in integer.bounds.items():
         lines.append(f"  {name}: u in {bound.u_min:,}..{bound.u_max:,}, v in {bound.v_min:,}..{bound.v_max:,}")
     return Outcome(value=integer, text="\n".join(lines))

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +14,43 @@ from export.trace import Step
 BATCH = 100
 
 
+@dataclass
+class State:
+    """Synaptic current, potential and steps to rest of one population, (N, *shape)."""
+
+    u: Array
+    v: Array
+    rest: Array
+
+    @classmethod
+    def at_rest(cls, population: FloatPopulation, count: int) -> "State":
+        """Return the state before the first step."""
+        assert isinstance(population.neuron, FloatNeuron)
+        zeros = np.zeros((count, *population.shape))
+        return cls(u=zeros, v=zeros + population.neuron.start, rest=zeros)
+
+
+def advance(state: State, arriving: Array, neuron: FloatNeuron) -> Array:
+    """Advance ``state`` by one step and return what the neurons put out: spikes, or their potential."""
+    state.u = state.u * (1 - neuron.decay_current) + neuron.gain * arriving
+    state.v = state.v * (1 - neuron.decay_potential) + state.u + neuron.bias
+    if neuron.threshold is None:
+        return state.v
+    if neuron.refractory:
+        state.v = np.where(state.rest > 0, neuron.reset_to, state.v)
+    spikes = _count(state.v, neuron)
+    fired = spikes > 0
+    if neuron.reset_by is None:
+        state.v = np.where(fired, neuron.reset_to, state.v)
+    else:
+        state.v = state.v - spikes * neuron.reset_by
+    if neuron.floor is not None:
+        state.v = np.maximum(state.v, neuron.floor)
+    if neuron.refractory:
+        state.rest = np.where(fired, neuron.refractory, np.maximum(state.rest - 1, 0))
+    return spikes
+
+
 def steps(network: FloatNetwork, stimulus: Stimulus, *, batch: int = BATCH) -> Iterator[Step]:
     """Run ``network`` and yield every step of every batch of at most ``batch`` samples."""
     for rows in stimulus.batches(batch):
@@ -21,27 +59,23 @@ def steps(network: FloatNetwork, stimulus: Stimulus, *, batch: int = BATCH) -> I
 
 def _run(network: FloatNetwork, stimulus: Stimulus, rows: slice) -> Iterator[Step]:
     count = rows.stop - rows.start
-    currents = {p.name: np.zeros((count, *p.shape)) for p in network.neurons}
-    potentials = {p.name: np.zeros((count, *p.shape)) for p in network.neurons}
+    states = {p.name: State.at_rest(p, count) for p in network.neurons}
     past: deque[dict[str, Array]] = deque(maxlen=1 + max(p.delay for p in network.projections))
     source = network.source.neuron
     assert isinstance(source, Source)
     for step in range(stimulus.steps):
         frame = stimulus.frame(rows, step)
-        past.appendleft({network.source.name: frame * source.unit})
+        past.appendleft({network.source.name: frame if frame.dtype.kind == "f" else frame * source.unit})
         for population in network.neurons:
-            neuron, name = population.neuron, population.name
-            assert isinstance(neuron, FloatNeuron)
+            assert isinstance(population.neuron, FloatNeuron)
             arriving = _arriving(network, population, past, count)
-            currents[name] = currents[name] * (1 - neuron.decay_current) + arriving
-            potentials[name] = potentials[name] * (1 - neuron.decay_potential) + currents[name] + neuron.bias
-            past[0][name], potentials[name] = fire(potentials[name], neuron)
+            past[0][population.name] = advance(states[population.name], arriving, population.neuron)
         yield Step(
             rows=rows,
             step=step,
             source=frame,
             spikes={p.name: past[0][p.name] for p in network.spiking},
-            potentials={p.name: potentials[p.name] for p in network.silent},
+            potentials={p.name: states[p.name].v for p in network.silent},
         )
 
 
@@ -58,16 +92,11 @@ def _arriving(network: FloatNetwork, population: FloatPopulation, past: "deque[d
     return total
 
 
-def fire(potential: Array, neuron: FloatNeuron) -> tuple[Array, Array]:
-    """Return what the neurons put out (spikes, or their potential where they never fire), and the potential after."""
-    if neuron.threshold is None:
-        return potential, potential
-    if neuron.multiple:
-        spikes: Array = np.maximum(np.floor(potential / neuron.threshold), 0)
-    else:
-        spikes = potential >= neuron.threshold if neuron.inclusive else potential > neuron.threshold
-    if neuron.reset_by is None:
-        after = np.where(spikes, neuron.reset_to, potential)
-    else:
-        after = potential - spikes * neuron.reset_by
-    return spikes, after if neuron.floor is None else np.maximum(after, neuron.floor)
+def _count(potential: Array, neuron: FloatNeuron) -> Array:
+    """Return the spikes of a step: one, or as many as thresholds fit."""
+    if neuron.most == 1:
+        fired: Array = potential >= neuron.threshold if neuron.inclusive else potential > neuron.threshold
+        return fired
+    fitting = potential / neuron.threshold
+    whole = np.floor(fitting) if neuron.inclusive else np.ceil(fitting) - 1
+    return np.clip(whole, 0, np.inf if neuron.most is None else neuron.most)

@@ -16,7 +16,8 @@ from export.executors import floating
 from export.fixed_point import ACTIVATION_SHIFT
 from export.formats import nir
 from export.network import Array, IntegerNetwork
-from export.passes import lowered
+from export.nir_import.graph import read
+from export.passes.fold_normalization import fold_normalization
 from export.stimulus import Stimulus
 from export.trace import Step
 
@@ -28,7 +29,7 @@ def steps(network: IntegerNetwork, stimulus: Stimulus, *, batch: int = BATCH) ->
     with tempfile.TemporaryDirectory(prefix="spikeport-nir-") as folder:
         path = Path(folder) / "network.nir"
         nir.write(network, path)
-        restored = lowered(nir.read(path))
+        restored = fold_normalization(read(path)[0])
     units = {p.name: math.ldexp(nir.unit_of(p.neuron), -ACTIVATION_SHIFT) for p in network.silent}
     for step in floating.steps(restored, stimulus, batch=batch):
         yield replace(step, potentials={name: _integers(step.potentials[name] / unit) for name, unit in units.items()})

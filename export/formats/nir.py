@@ -23,18 +23,11 @@ from export.fixed_point import ACTIVATION_SHIFT
 from export.network import (
     Array,
     Convolution,
-    Dense,
-    FloatNetwork,
-    FloatNeuron,
-    FloatPopulation,
-    FloatProjection,
     IntegerNetwork,
     IntegerNeuron,
     IntegerPopulation,
     IntegerProjection,
-    Normalization,
     Source,
-    Stage,
 )
 
 VERSION_KEY = "spikeport"
@@ -176,97 +169,3 @@ def _bias_map(graph: _Graph, source: IntegerPopulation, population: IntegerPopul
     plane = Convolution(weight=bias[:, None, ::-1, ::-1], padding=(bias.shape[1] - 1, bias.shape[2] - 1))
     graph.nodes[names[2]] = _convolution(plane, (1, 1, 1))
     graph.chain(source.name, *names, population.name)
-
-
-def read(path: Path) -> FloatNetwork:
-    """Read a NIR file that spikeport wrote, with `nir.read`, as a float network in the file's numbers.
-
-    `FloatNetwork` infers and checks all shapes itself; nir's check refuses grouped and non-square kernels.
-    """
-    try:
-        graph = nir.read(path, type_check=False)
-    except Exception as error:  # noqa: BLE001 - the reader lets errors of every kind through
-        raise FormatError(f"{path}: not a NIR file that nir {nir.version} can read ({error})") from None
-    if VERSION_KEY not in graph.metadata:
-        raise FormatError(f"{path}: written by another tool; expected a NIR file from spikeport")
-    return _to_network(graph)
-
-
-def _to_network(graph: nir.NIRGraph) -> FloatNetwork:
-    kinds = (nir.IF, nir.I)
-    (source,) = (name for name, node in graph.nodes.items() if isinstance(node, nir.Input))
-    shape = tuple(int(side) for side in graph.nodes[source].input_type["input"])
-    populations = [
-        FloatPopulation(name=source, shape=shape, neuron=Source(levels=int(graph.metadata["levels"]), unit=1.0))
-    ]
-    projections = []
-    for name, node in graph.nodes.items():
-        if isinstance(node, kinds):
-            populations.append(FloatPopulation(name=name, shape=node.r.shape, neuron=_neuron(node)))
-            chains = _chains(graph, name)
-            projections += [
-                FloatProjection(source=chain[0], target=name, stages=_stages(graph, chain), delay=_delay(graph, chain))
-                for chain in chains
-            ]
-    return FloatNetwork(
-        populations=tuple(populations), projections=tuple(projections), steps=int(graph.metadata["steps"])
-    )
-
-
-def _neuron(node: nir.IF | nir.I) -> FloatNeuron:
-    if isinstance(node, nir.I):
-        return FloatNeuron(threshold=None)
-    return FloatNeuron(threshold=node.v_threshold, reset_to=node.v_reset, inclusive=False)
-
-
-def _delay(graph: nir.NIRGraph, chain: list[str]) -> int:
-    return sum(int(graph.nodes[name].delay.max()) for name in chain if isinstance(graph.nodes[name], nir.Delay))
-
-
-def _chains(graph: nir.NIRGraph, target: str) -> list[list[str]]:
-    """Return the node names from each population that feeds ``target`` up to it, without ``target``."""
-    chains = []
-    for start, end in graph.edges:
-        if end == target:
-            chain = [start]
-            while not isinstance(graph.nodes[chain[0]], nir.Input | nir.IF | nir.I):
-                chain.insert(0, next(edge[0] for edge in graph.edges if edge[1] == chain[0]))
-            chains.append(chain)
-    return chains
-
-
-def _stages(graph: nir.NIRGraph, chain: list[str]) -> tuple[Stage, ...]:
-    stages: list[Stage] = []
-    for name in chain[1:]:
-        stages += _stage(graph.nodes[name], graph.nodes[chain[0]])
-    return tuple(stages)
-
-
-def _stage(node: nir.NIRNode, source: nir.NIRNode) -> list[Stage]:
-    if isinstance(node, nir.Conv2d):
-        synapses = Convolution(
-            weight=node.weight.astype(np.float64),
-            stride=_pair(node.stride),
-            padding=_pair(node.padding),
-            dilation=_pair(node.dilation),
-            groups=int(node.groups),
-        )
-        return [synapses, Normalization(scale=np.ones(len(node.bias)), shift=node.bias.astype(np.float64))]
-    if isinstance(node, nir.SumPool2d):
-        return [_sum_pooling(node, int(source.output_type["output"][0]))]
-    if isinstance(node, nir.Flatten | nir.Delay):
-        return []
-    dense = Dense(weight=node.weight.astype(np.float64))
-    if isinstance(node, nir.Affine):
-        return [dense, Normalization(scale=np.ones(len(node.bias)), shift=node.bias.astype(np.float64))]
-    return [dense]
-
-
-def _sum_pooling(node: nir.SumPool2d, channels: int) -> Convolution:
-    window = _pair(node.kernel_size)
-    return Convolution(weight=np.ones((channels, 1, *window)), stride=window, groups=channels)
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    first, second = np.broadcast_to(np.asarray(value), 2)
-    return int(first), int(second)

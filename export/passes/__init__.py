@@ -7,8 +7,12 @@ from export.passes.expand_paths import expand_paths
 from export.passes.fold_normalization import fold_normalization
 from export.passes.fold_pooling import fold_pooling
 from export.passes.fold_synapses import fold_synapses
+from export.passes.normalize_neurons import normalize_neurons
 
-PASSES = (expand_max_pooling, expand_paths, fold_normalization, fold_pooling, fold_synapses, balance_delays)
+PASSES = (
+    *(expand_max_pooling, expand_paths, normalize_neurons),
+    *(fold_normalization, fold_pooling, fold_synapses, balance_delays),
+)
 
 
 def lowered(network: FloatNetwork) -> FloatNetwork:

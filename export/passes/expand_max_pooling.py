@@ -50,7 +50,7 @@ def _pooled(
     network: FloatNetwork, projection: FloatProjection, stage: MaxPooling, name: str
 ) -> tuple[FloatPopulation, FloatProjection]:
     source = network.population(projection.source)
-    if not isinstance(source.neuron, FloatNeuron) or source.neuron.threshold is None or source.neuron.multiple:
+    if not isinstance(source.neuron, FloatNeuron) or source.neuron.threshold is None or source.neuron.most != 1:
         raise NetworkError(f"{_label(projection)}: max pooling of what is not one spike a step; use average pooling")
     channels = source.shape[0]
     window = Convolution(

@@ -35,7 +35,7 @@ def is_stream(network: FloatNetwork, population: FloatPopulation) -> bool:
     neuron = population.neuron
     if not isinstance(neuron, FloatNeuron) or neuron.threshold is not None or not network.outgoing(population.name):
         return False
-    return bool(np.all(neuron.decay_potential == 1) and np.all(neuron.decay_current == 1))
+    return bool(np.all(neuron.decay_potential == 1) and np.all(neuron.decay_current == 1) and np.all(neuron.gain == 1))
 
 
 def _without(network: FloatNetwork, stream: FloatPopulation) -> FloatNetwork:
@@ -47,7 +47,7 @@ def _without(network: FloatNetwork, stream: FloatPopulation) -> FloatNetwork:
         FloatProjection(
             source=before.source,
             target=after.target,
-            stages=before.stages + (after.stages if index == 0 else _unshifted(after)),
+            stages=before.stages + (after.stages if index == 0 else unshifted(after)),
             delay=before.delay + after.delay,
         )
         for after in outgoing
@@ -58,7 +58,7 @@ def _without(network: FloatNetwork, stream: FloatPopulation) -> FloatNetwork:
     return replace(network, populations=populations, projections=(*kept, *joined))
 
 
-def _unshifted(projection: FloatProjection) -> tuple[Stage, ...]:
+def unshifted(projection: FloatProjection) -> tuple[Stage, ...]:
     """Return the linear part of a projection's stages."""
     if any(isinstance(stage, MaxPooling) for stage in projection.stages):
         raise NetworkError(

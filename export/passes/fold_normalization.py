@@ -31,7 +31,8 @@ def fold_normalization(network: FloatNetwork) -> FloatNetwork:
     3. The scale of one behind the synapses multiplies their weights per output channel.
     4. Where the target's synaptic current has memory, a constant is no bias: one more neuron fires at every step
        and carries it.
-    5. Without synapses at all, the scale becomes those of an identity.
+    5. What is left of a projection with zero weights only, an offset's carrier, is dropped.
+    6. Without synapses at all, the scale becomes those of an identity.
     """
     projections = tuple(_folded(network, projection) for projection in network.projections)
     populations, added = [], []
@@ -44,8 +45,23 @@ def fold_normalization(network: FloatNetwork) -> FloatNetwork:
     return replace(
         network,
         populations=(*populations, *(population for population, _ in added)),
-        projections=(*projections, *(projection for _, pair in added for projection in pair)),
+        projections=(*_carrying(projections), *(projection for _, pair in added for projection in pair)),
     )
+
+
+def _carrying(projections: tuple[FloatProjection, ...]) -> list[FloatProjection]:
+    """Leave out projections whose weights are all zero, as long as each target keeps one."""
+    kept = [p for p in projections if not any(_is_zero(stage) for stage in p.stages)]
+    heard = {projection.target for projection in kept}
+    for projection in projections:
+        if projection.target not in heard:
+            kept.append(projection)
+            heard.add(projection.target)
+    return [projection for projection in projections if any(projection is each for each in kept)]
+
+
+def _is_zero(stage: Stage) -> bool:
+    return isinstance(stage, Convolution | Dense) and not stage.weight.any()
 
 
 def _constant(

@@ -96,7 +96,8 @@ def test_what_would_round_to_nothing_is_refused(weight, threshold, options, mess
 @pytest.mark.parametrize(
     ("neuron", "message"),
     [
-        ({"multiple": True, "reset_by": 1.0}, "fires several spikes a step; Loihi's neurons fire one"),
+        ({"most": None, "reset_by": 1.0}, "fires several spikes a step; Loihi's neurons fire one"),
+        ({"refractory": 1}, "rests for 1 steps after a spike"),
         ({"floor": -1.0}, "clamps its potential from below"),
     ],
 )

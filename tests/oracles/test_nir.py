@@ -1,0 +1,72 @@
+"""Other frameworks' NIR files give their own spikes; see `tests.oracles.nir_matrix`."""
+
+import json
+
+import numpy as np
+import pytest
+
+from export import archive, fidelity
+from export.errors import FormatError, QuantizationError
+from export.nir_import import hdf5
+from export.nir_import.dialect import dialect_of
+from export.nir_import.graph import read
+from export.passes import lowered
+from export.quantize import quantize
+from export.stimulus import random_stimulus
+from tests.oracles.nir_matrix import UNSAID, compare, names, told, unpacked
+from toolchain import verbs
+
+pytestmark = pytest.mark.oracle
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name not in UNSAID])
+def test_spikes_are_the_exporters_own(name):
+    outcome = compare(name)
+    assert outcome.error == ""
+    assert outcome.compared >= 2520
+    assert outcome.different == 0
+
+
+def test_at_least_the_goal():
+    assert len(names()) - len(UNSAID) >= 30
+
+
+@pytest.mark.parametrize("name", names())
+def test_framework_is_guessed_from_the_file(name, tmp_path):
+    path, recorded = unpacked(name, tmp_path)
+    framework, _ = told(json.loads(str(np.load(recorded)["meta"])))
+    assert dialect_of(hdf5.read(path)).name == framework
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name.startswith(("spiking", "norse", "snn"))][::3])
+def test_files_go_all_the_way_to_exact_integers(name, tmp_path):
+    """Quantized, the reference and ONNX agree; what Loihi cannot hold is refused with a way out."""
+    path, recorded = unpacked(name, tmp_path)
+    dialect, changes = told(json.loads(str(np.load(recorded)["meta"])))
+    network, _ = read(path, dialect=dialect, steps=10, levels=1, **changes)
+    try:
+        integer = quantize(lowered(network))
+    except QuantizationError as error:
+        assert "stay with the float executor" in str(error)
+        return
+    found, _ = fidelity.check(integer, random_stimulus(integer, 5, 0), ["onnx"])
+    assert found["onnx"].mismatches == 0
+
+
+def test_several_spikes_a_step_are_refused_for_loihi_with_the_alternative(tmp_path):
+    path, _ = unpacked("sinabs_mlp_iaf_grid", tmp_path)
+    with pytest.raises(QuantizationError, match=r"fires several spikes a step; Loihi's neurons fire one: .*most=1"):
+        verbs.quantize(path, tmp_path / "out.safetensors", steps=8)
+    outcome = verbs.quantize(path, tmp_path / "out.safetensors", steps=8, most=1)
+    assert "name='sinabs'" in outcome.text
+    assert archive.read_integer(tmp_path / "out.safetensors").steps == 8
+
+
+def test_steps_and_dialect_must_be_known(tmp_path):
+    path, _ = unpacked("norse_mlp_iaf_grid", tmp_path)
+    with pytest.raises(FormatError, match="NIR does not say how many steps a sample takes"):
+        verbs.quantize(path, tmp_path / "out.safetensors")
+    with pytest.raises(FormatError, match="no dialect 'brian'; there are auto, nir, spikeport, snntorch"):
+        verbs.quantize(path, tmp_path / "out.safetensors", steps=8, dialect="brian")
+    with pytest.raises(FormatError, match="reset is 'soft'; expected one of hard, subtract"):
+        verbs.quantize(path, tmp_path / "out.safetensors", steps=8, reset="soft")
