@@ -91,8 +91,8 @@ def quantize(
 @app.command()
 def export(
     network: Network,
-    to: Annotated[str, typer.Option(help="nir or onnx.")],
-    out: Annotated[Path, typer.Option(help="File to write.")],
+    to: Annotated[str, typer.Option(help="nir, onnx or lava-job.")],
+    out: Annotated[Path, typer.Option(help="File or folder to write.")],
 ) -> None:
     """Write an integer network in another format."""
     _verb("export", network, out, to=to)
@@ -117,10 +117,12 @@ def check(
     executors: Annotated[str, typer.Option(help="Comma-separated.")] = "lava,onnx,nir",
     max_mismatches: Annotated[int, typer.Option(help="Differing neuron steps that still pass.")] = 0,
     unproven: Annotated[bool, typer.Option(help="Pass a network whose registers could overflow.")] = False,
+    junit: Annotated[Path | None, typer.Option(help="Write the verdict as JUnit XML.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the verdict as JSON.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random samples.")] = 0,
 ) -> None:
     """Compare executors with the reference, every neuron and every step; exit code 0 or 1."""
-    chosen = {"input": input, "random": random, "executors": executors, "seed": seed}
+    chosen = {"input": input, "random": random, "executors": executors, "seed": seed, "junit": junit, "json": json}
     _verb("check", network, **chosen, max_mismatches=max_mismatches, unproven=unproven)
 
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from export import archive, bounds, fidelity
 from export.executors import executor as find_executor
-from export.files import atomic
+from export.files import atomic, write_text
 from export.formats import writer
+from export.junit import to_xml
 from export.network import Array, IntegerNetwork
 from export.passes import lowered
 from export.stimulus import random_stimulus, read
@@ -76,8 +77,7 @@ def quantize(
     if network.suffix == ".nir":
         from export.nir_import.graph import read as read_nir
 
-        options = {"dt": dt, "reset": reset, "most": most}
-        loaded, spoken = read_nir(network, dialect=dialect, steps=steps, levels=levels, **options)
+        loaded, spoken = read_nir(network, dialect=dialect, steps=steps, levels=levels, dt=dt, reset=reset, most=most)
         lines.append(f"read {network} as {spoken}")
     else:
         loaded = archive.read_float(network)
@@ -90,10 +90,11 @@ def quantize(
 
 
 def export(network: AnyPath, out: AnyPath, *, to: str) -> Outcome[Path]:
-    """Write the integer network of an archive in another format: ``nir`` or ``onnx``."""
+    """Write the integer network of an archive as ``nir``, ``onnx``, or ``lava-job``, a folder to run elsewhere."""
     out, write = Path(out), writer(to)
     write(archive.read_integer(Path(network)), out)
-    return Outcome(value=out, text=f"wrote {out} ({out.stat().st_size:,} bytes)")
+    size = sum(path.stat().st_size for path in (out.rglob("*") if out.is_dir() else [out]))
+    return Outcome(value=out, text=f"wrote {out} ({size:,} bytes)")
 
 
 def simulate(
@@ -123,11 +124,16 @@ def check(
     max_mismatches: int = 0,
     seed: int = 0,
     unproven: bool = False,
+    junit: AnyPath | None = None,
+    json: AnyPath | None = None,
 ) -> Outcome[dict[str, Any]]:
     """Compare executors with the reference, every neuron and step, on ``input`` or on ``random`` samples.
 
     Fails where more than ``max_mismatches`` neuron steps differ, or where a register could overflow (not ``unproven``).
+    ``junit`` and ``json`` are files for the verdict.
     """
+    from json import dumps
+
     loaded = archive.read_integer(Path(network))
     driven = read(Path(input), loaded)[0] if input is not None else random_stimulus(loaded, random, seed)
     names = [name.strip() for name in executors.split(",") if name.strip()]
@@ -137,8 +143,13 @@ def check(
     summaries = {name: fidelity.summary(each) for name, each in found.items()}
     proven = bounds.is_safe(loaded)
     wrong = sum(each.mismatches for each in found.values())
+    value = {"network": archive.digest(loaded), "proven": proven, "mismatches": wrong, "fidelity": summaries}
+    if junit is not None:
+        write_text(Path(junit), to_xml(found, network=Path(network).name, proven=proven))
+    if json is not None:
+        write_text(Path(json), dumps(value, indent=1) + "\n")
     text = "\n\n".join([*map(_verdict, found.values()), _conclusion(wrong, max_mismatches, proven=proven)])
-    return Outcome(value=summaries, text=text, failed=wrong > max_mismatches or not (proven or unproven))
+    return Outcome(value=value, text=text, failed=wrong > max_mismatches or not (proven or unproven))
 
 
 def report(

@@ -29,7 +29,7 @@ def steps(network: IntegerNetwork, stimulus: Stimulus, *, batch: int = BATCH) ->
     with tempfile.TemporaryDirectory(prefix="spikeport-nir-") as folder:
         path = Path(folder) / "network.nir"
         nir.write(network, path)
-        restored = fold_normalization(read(path)[0])
+        restored = fold_normalization(read(path, trusted=True)[0])
     units = {p.name: math.ldexp(nir.unit_of(p.neuron), -ACTIVATION_SHIFT) for p in network.silent}
     for step in floating.steps(restored, stimulus, batch=batch):
         yield replace(step, potentials={name: _integers(step.potentials[name] / unit) for name, unit in units.items()})

@@ -13,12 +13,12 @@ Writer = Callable[[IntegerNetwork, Path], None]
 
 def format_names() -> list[str]:
     """Return the formats that integer networks can be written in: the files of this folder."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
 
 
 def writer(name: str) -> Writer:
     """Return the ``write`` function of a format."""
     if name not in format_names():
         raise FormatError(f"no format {name!r}; there are {', '.join(format_names())}")
-    write: Writer = importlib.import_module(f"{__name__}.{name}").write
+    write: Writer = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").write
     return write

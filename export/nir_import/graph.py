@@ -38,15 +38,22 @@ PASS_ON = ("Input", "Output", "NIRGraph", "Flatten", "Delay")
 
 
 def read(
-    path: Path, *, dialect: str = "auto", steps: int | None = None, levels: int | None = None, **changes: object
+    path: Path,
+    *,
+    dialect: str = "auto",
+    steps: int | None = None,
+    levels: int | None = None,
+    trusted: bool = False,
+    **changes: object,
 ) -> tuple[FloatNetwork, Dialect]:
     """Read a NIR file as a float network, and say in which dialect.
 
     ``dialect``: 'auto' or a name of `DIALECTS`; ``changes`` override its fields (``dt``, ``reset``, ``most``, ...).
     ``steps``: T, which NIR does not hold. ``levels``: the input is 0..levels, where one level counts 1 / levels
-    (1: spikes). Raises `FormatError` with the file and the node.
+    (1: spikes). A ``trusted`` file is one that this program has just written. Raises `FormatError` with the file and
+    the node.
     """
-    graph = hdf5.read(path)
+    graph = hdf5.read(path, trusted=trusted)
     try:
         spoken = dialect_of(graph, dialect, **changes)
         own = graph.metadata if spoken.name == "spikeport" else {}

@@ -2,16 +2,25 @@
 
 HDF5 can point at other files, at raw storage and at itself, and unpack kilobytes to gigabytes. Here only hard links
 count, each object once, arrays lie in the file itself, plain or packed with gzip, and sizes are added up before
-anything is read.
+anything is read. A damaged file can still send the HDF5 library into an endless loop or crash it, so it is read by a
+process of its own, with limits of time and memory, which hands over safetensors.
 """
 
+import json
 import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from export.errors import FormatError
 from export.network import Array
@@ -20,6 +29,10 @@ LARGEST_BYTES = 2**31
 """Bytes of all arrays of a file together."""
 DEEPEST = 8
 """Graphs within graphs."""
+SECONDS = 120
+"""Time for reading a file."""
+REFUSED = 3
+"""Exit code of the reading process where the file is at fault."""
 PICKLE, ZIP = b"\x80", b"PK"
 
 
@@ -51,16 +64,96 @@ class Graph:
     version: str = ""
 
 
-def read(path: Path) -> Graph:
-    """Read a NIR file; `FormatError` names the file, the place in it, and what is wrong."""
+def read(path: Path, *, trusted: bool = False) -> Graph:
+    """Read a NIR file; `FormatError` names the file, the place in it, and what is wrong.
+
+    A ``trusted`` file, one that we have just written, is read without a process of its own.
+    """
     _check_kind(path)
+    try:
+        return _parsed(path) if trusted else _isolated(path)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
+
+
+def _parsed(path: Path) -> Graph:
     try:
         with h5py.File(path, "r") as file:
             return _Reader().graph(file)
-    except FormatError as error:
-        raise FormatError(f"{path}: {error}") from None
+    except FormatError:
+        raise
     except Exception as error:  # noqa: BLE001 - h5py raises errors of every kind on damaged files
-        raise FormatError(f"{path}: damaged ({type(error).__name__}: {error})") from None
+        raise FormatError(f"damaged ({type(error).__name__}: {error})") from None
+
+
+def _isolated(path: Path) -> Graph:
+    """Let a process of its own read the file."""
+    with tempfile.TemporaryDirectory(prefix="spikeport-nir-") as folder:
+        out = Path(folder) / "graph.safetensors"
+        package = str(Path(__file__).parents[2])
+        found = os.environ.get("PYTHONPATH")
+        environment = {**os.environ, "PYTHONPATH": f"{package}{os.pathsep}{found}" if found else package}
+        command = [sys.executable, "-m", "export.nir_import.hdf5", str(path.absolute()), str(out)]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False, env=environment
+            )
+        except subprocess.TimeoutExpired:
+            raise FormatError(f"damaged (reading it did not end within {SECONDS} s)") from None
+        if done.returncode == REFUSED:
+            raise FormatError(done.stderr.strip())
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ["no message"]
+            raise FormatError(f"damaged (reading it ended with code {done.returncode}: {lines[-1]})")
+        return _unpacked(out)
+
+
+def _pack(graph: Graph, path: Path) -> None:
+    """Write a graph as safetensors: arrays by number, everything else as JSON."""
+    arrays: list[Array] = []
+
+    def number(value: Array | str) -> int | str:
+        if isinstance(value, str):
+            return value
+        arrays.append(np.array(value, value.dtype.newbyteorder("<"), order="C"))
+        return len(arrays) - 1
+
+    nodes = {
+        name: [node.kind, {key: number(value) for key, value in node.values.items()}]
+        for name, node in graph.nodes.items()
+    }
+    metadata = {key: number(value) for key, value in graph.metadata.items()}
+    text = json.dumps({"nodes": nodes, "edges": graph.edges, "metadata": metadata, "version": graph.version})
+    save_file({str(index): array for index, array in enumerate(arrays)}, path, {"graph": text})
+
+
+def _unpacked(path: Path) -> Graph:
+    with safe_open(path, framework="numpy") as file:
+        plain = json.loads(file.metadata()["graph"])
+
+        def value(number: int | str) -> Any:
+            return number if isinstance(number, str) else file.get_tensor(str(number))
+
+        nodes = {
+            name: Node(kind, {key: value(number) for key, number in values.items()})
+            for name, (kind, values) in plain["nodes"].items()
+        }
+        metadata = {key: value(number) for key, number in plain["metadata"].items()}
+    edges = [(start, end) for start, end in plain["edges"]]
+    return Graph(nodes=nodes, edges=edges, metadata=metadata, version=plain["version"])
+
+
+def main(path: Path, out: Path) -> int:
+    """Read ``path`` under limits and write the graph to ``out``."""
+    memory = 2 * LARGEST_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        _pack(_parsed(path), out)
+    except FormatError as error:
+        sys.stderr.write(f"{error}\n")
+        return REFUSED
+    return 0
 
 
 def _check_kind(path: Path) -> None:
@@ -176,3 +269,7 @@ class _Reader:
 
 def _text(value: Any) -> str:
     return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

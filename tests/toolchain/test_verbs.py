@@ -44,15 +44,21 @@ def test_quantize_refuses_integers(network, tmp_path):
         verbs.quantize(network, tmp_path / "n.safetensors")
 
 
-@pytest.mark.parametrize("form", format_names())
+@pytest.mark.parametrize("form", ["nir", "onnx"])
 def test_export_writes_what_the_run_wrote(tiny_run, network, tmp_path, form):
     out = tmp_path / f"network.{form}"
     assert verbs.export(network, out, to=form).value == out
     assert out.stat().st_size == (tiny_run / f"network.{form}").stat().st_size
 
 
+def test_export_writes_a_folder_for_lava(network, tmp_path):
+    assert set(format_names()) == {"lava-job", "nir", "onnx"}
+    verbs.export(network, tmp_path / "job", to="lava-job")
+    assert (tmp_path / "job" / "network.safetensors").read_bytes() == network.read_bytes()
+
+
 def test_export_refuses_an_unknown_format(network, tmp_path):
-    with pytest.raises(FormatError, match="no format 'pth'; there are nir, onnx"):
+    with pytest.raises(FormatError, match="no format 'pth'; there are lava-job, nir, onnx"):
         verbs.export(network, tmp_path / "network.pth", to="pth")
 
 
@@ -79,7 +85,7 @@ def test_check_passes_on_images_and_on_random_samples(network, held_out):
         verbs.check(network, random=3, executors="onnx"),
     ):
         assert not outcome.failed
-        assert all(found["mismatches"] == 0 < found["compared"] for found in outcome.value.values())
+        assert all(found["mismatches"] == 0 < found["compared"] for found in outcome.value["fidelity"].values())
         assert "exact; proof recomputed: no register can wrap or saturate" in outcome.text
 
 
@@ -168,3 +174,10 @@ def test_truncated_input_file_is_named(network, tmp_path, cut):
 def test_missing_input_file_is_named(network, tmp_path):
     with pytest.raises(StimulusError, match=r"none\.npz: no such file"):
         verbs.check(network, input=tmp_path / "none.npz")
+
+
+def test_check_writes_its_verdict_as_xml_and_json(network, tmp_path):
+    outcome = verbs.check(network, random=2, executors="onnx", junit=tmp_path / "v.xml", json=tmp_path / "v.json")
+    assert json.loads((tmp_path / "v.json").read_text()) == outcome.value
+    assert outcome.value["proven"]
+    assert 'failures="0"' in (tmp_path / "v.xml").read_text()

@@ -1,13 +1,15 @@
 """Files that nobody has to trust: links, references, bombs, nesting, cut and foreign files."""
 
 import pickle
+import sys
+import time
 import zipfile
 
 import h5py
 import nir
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.errors import FormatError, SpikeportError
@@ -214,9 +216,63 @@ def mutated(good, data):
         assert str(path) in str(error)
 
 
+@pytest.fixture
+def patience(monkeypatch):
+    """Damage can keep the HDF5 library busy for ever; a test waits less long than a user."""
+    monkeypatch.setattr(hdf5, "SECONDS", 10)
+
+
+@pytest.mark.usefixtures("patience")
 def test_random_damage_gives_an_error_or_a_network(good):
     @given(st.data())
+    @settings(max_examples=20)
     def check(data):
         mutated(good, data)
 
     check()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("patience")
+def test_ten_minutes_of_random_damage(good):
+    """Mutated valid files, counted in time: an error of ours or a network, never a crash, a hang, a traceback."""
+    rng, end, count = np.random.default_rng(0), time.monotonic() + 600, 0
+    original = good.read_bytes()
+    path = good.with_name("mutated.nir")
+    while time.monotonic() < end:
+        content = np.frombuffer(original, np.uint8).copy()
+        places = rng.integers(0, len(content), rng.integers(1, 30))
+        content[places] = rng.integers(0, 256, len(places))
+        path.write_bytes(content.tobytes()[: rng.integers(0, len(content)) if rng.random() < 0.1 else None])
+        try:
+            read(path, steps=4, dialect="nir")
+        except SpikeportError as error:
+            assert str(path) in str(error)
+        count += 1
+    assert count > 100
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import time; time.sleep(60)", "did not end within 1 s"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended with code -11"),
+        ("x = bytearray(2**34)", "MemoryError"),
+    ],
+)
+def test_hang_crash_and_hunger_of_the_reading_process_are_errors(good, monkeypatch, code, message):
+    run = hdf5.subprocess.run
+    limits = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({2**32}, {2**32}));"
+    monkeypatch.setattr(hdf5, "SECONDS", 1)
+    monkeypatch.setattr(hdf5.subprocess, "run", lambda _, **o: run([sys.executable, "-c", limits + code], **o))
+    with pytest.raises(FormatError, match=rf"good\.nir: damaged \(.*{message}"):
+        read(good, steps=4)
+
+
+def test_both_ways_of_reading_give_the_same(good):
+    alone, here = hdf5.read(good), hdf5.read(good, trusted=True)
+    assert (alone.edges, alone.version, alone.nodes.keys()) == (here.edges, here.version, here.nodes.keys())
+    for name, node in alone.nodes.items():
+        assert node.kind == here.nodes[name].kind
+        for key, value in node.values.items():
+            assert np.array_equal(value, here.nodes[name].values[key])

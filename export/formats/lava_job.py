@@ -1,0 +1,53 @@
+"""A folder that runs the network in Lava on another machine: worker, network, one sample, and how to use it."""
+
+from pathlib import Path
+
+from export.executors.lava import check
+from export.files import atomic
+from export.lava import job
+from export.lava.environment import PACKAGES, PYTHON_VERSION
+from export.network import IntegerNetwork, Source
+from export.stimulus import random_stimulus
+
+README = """# A network for Lava
+
+Made by spikeport. This folder needs nothing but Python {python} and Lava:
+
+    python{python} -m venv env
+    env/bin/pip install {packages}
+    env/bin/python -m export.lava.worker .
+
+It runs the samples in `stimulus.npy` (now one random sample): integers of shape (N, {shape}), 0 to {levels},
+each held for {steps} steps, or (N, {steps}, {shape}) with `"held": false` in `job.json`. Every line it prints is JSON;
+the last one says `finished`. Remove the folder `trace` before the next run.
+
+`trace` then holds one file per population, samples one after another, {steps} rows each:
+
+{populations}
+
+`network.safetensors` is a spikeport archive: `spikeport simulate` runs the same integers without Lava.
+"""
+
+
+def write(network: IntegerNetwork, path: Path) -> None:
+    """Write the folder ``path``; `FormatError` names what Lava cannot run."""
+    check(network)
+    source = network.source
+    assert isinstance(source.neuron, Source)
+    with atomic(path) as draft:
+        draft.mkdir()
+        job.write(network, random_stimulus(network, 1, 0), draft)
+        text = README.format(
+            python=PYTHON_VERSION,
+            packages=" ".join(f"'{package}'" for package in PACKAGES),
+            shape=", ".join(map(str, source.shape)),
+            levels=source.neuron.levels,
+            steps=network.steps,
+            populations="\n".join(_described(network)),
+        )
+        (draft / "README.md").write_text(text, encoding="utf-8")
+
+
+def _described(network: IntegerNetwork) -> list[str]:
+    rows = [f"- `{p.name}`: spikes of shape {p.shape}, packed bits (`numpy.packbits`)" for p in network.spiking]
+    return rows + [f"- `{p.name}`: potentials of shape {p.shape}, int32 little-endian" for p in network.silent]

@@ -1,0 +1,43 @@
+"""The verdict of a fidelity check as JUnit XML, which every CI service shows."""
+
+from collections.abc import Mapping
+from xml.etree import ElementTree as ET
+
+from export.fidelity import Comparison, Fidelity
+
+
+def to_xml(found: Mapping[str, Fidelity], *, network: str, proven: bool) -> str:
+    """Return one test suite per executor and one case per population, and a case for the proof of the registers."""
+    root = ET.Element("testsuites", name="spikeport")
+    for fidelity in found.values():
+        suite = _suite(root, f"{fidelity.executor} against reference", len(fidelity.comparisons))
+        for comparison in fidelity.comparisons.values():
+            case = ET.SubElement(suite, "testcase", classname=f"{network}.{fidelity.executor}")
+            case.set("name", f"{comparison.population} {comparison.quantity}, {comparison.compared} neuron steps")
+            if comparison.different:
+                _fail(suite, case, describe(comparison))
+    suite = _suite(root, "proof", 1)
+    case = ET.SubElement(suite, "testcase", classname=network, name="no register can wrap or saturate")
+    if not proven:
+        _fail(suite, case, "for some input a register wraps or saturates; quantize the network again")
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def describe(comparison: Comparison) -> str:
+    """Return how much of a population differs, and where first."""
+    first = comparison.first
+    assert first is not None
+    return (
+        f"{comparison.different} of {comparison.compared} differ; first at sample {first.sample}, step {first.step}, "
+        f"neuron {list(first.neuron)}: expected {first.expected:g}, found {first.found:g}"
+    )
+
+
+def _suite(root: ET.Element, name: str, tests: int) -> ET.Element:
+    return ET.SubElement(root, "testsuite", name=name, tests=str(tests), failures="0", errors="0")
+
+
+def _fail(suite: ET.Element, case: ET.Element, message: str) -> None:
+    ET.SubElement(case, "failure", message=message)
+    suite.set("failures", str(int(suite.get("failures", "0")) + 1))

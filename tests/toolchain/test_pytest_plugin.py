@@ -1,0 +1,90 @@
+"""The plugin in suites of others, and the example folder whose CI uses it."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from export import archive
+from export.lava.doctor import small_network
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """The example repository with a network in it."""
+    folder = tmp_path / "repository"
+    shutil.copytree(ROOT / "examples" / "ci", folder)
+    archive.write(small_network(), folder / "network.safetensors")
+    return folder
+
+
+def run_pytest(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_example_repository_passes(repository):
+    done = run_pytest(repository, "--spikeport-network", "network.safetensors", "-v")
+    assert done.returncode == 0, done.stdout
+    assert "test_every_executor_gives_the_same_spikes[network.safetensors] PASSED" in done.stdout
+
+
+def test_without_a_network_the_test_is_skipped(repository):
+    done = run_pytest(repository)
+    assert "1 skipped" in done.stdout
+
+
+def test_difference_fails_with_its_place(repository):
+    """A fidelity that finds a difference makes the suite fail: here onnx is made to see another network."""
+    (repository / "conftest.py").write_text(
+        "import export.executors.onnx as onnx, dataclasses\n"
+        "original = onnx.steps\n"
+        "def steps(network, stimulus, **options):\n"
+        "    for step in original(network, stimulus, **options):\n"
+        "        yield dataclasses.replace(step, spikes={n: ~s for n, s in step.spikes.items()})\n"
+        "onnx.steps = steps\n"
+    )
+    done = run_pytest(repository, "--spikeport-network", "network.safetensors")
+    assert done.returncode == 1
+    assert "onnx" in done.stdout
+
+
+def test_unsafe_network_is_refused_with_its_reason(repository):
+    network = small_network()
+    unsafe = replace(network, projections=tuple(replace(p, exponent=15) for p in network.projections))
+    archive.write(unsafe, repository / "network.safetensors")
+    done = run_pytest(repository, "--spikeport-network", "network.safetensors")
+    assert done.returncode == 1
+    assert "not proven to stay in its registers" in done.stdout
+
+
+def test_action_runs_what_it_says(repository, tmp_path):
+    """The composite action's own script, with its inputs as the service would set them."""
+    action = yaml.safe_load((ROOT / ".github" / "actions" / "check" / "action.yml").read_text())
+    defaults = {name: entry.get("default", "") for name, entry in action["inputs"].items()}
+    step = action["runs"]["steps"][1]
+    inputs = {**defaults, "network": "network.safetensors", "junit": str(tmp_path / "verdict.xml")}
+    variables = {
+        key: inputs[value.removeprefix("${{ inputs.").removesuffix(" }}")] for key, value in step["env"].items()
+    }
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", step["run"]], cwd=repository, env={"PATH": path, **variables},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "<testsuites" in (tmp_path / "verdict.xml").read_text()
+    workflow = yaml.safe_load((repository / ".github" / "workflows" / "fidelity.yml").read_text())
+    used = [each["uses"] for each in workflow["jobs"]["check"]["steps"] if "uses" in each]
+    assert any(".github/actions/check" in each for each in used)
+    steps = workflow["jobs"]["check"]["steps"]
+    given = next(each["with"] for each in steps if "actions/check@" in each.get("uses", ""))
+    assert set(given) <= set(action["inputs"])

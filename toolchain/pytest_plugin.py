@@ -1,0 +1,57 @@
+"""A pytest plugin: export fidelity as a test of your own suite.
+
+    def test_my_network_is_exact(spikeport_fidelity):
+        for executor, found in spikeport_fidelity().items():
+            assert found["mismatches"] == 0, (executor, found)
+
+``pytest --spikeport-network network.safetensors`` runs it, once per network given.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Verdict = dict[str, Any]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("spikeport")
+    group.addoption("--spikeport-network", action="append", default=[], metavar="FILE", help="integer archive to check")
+    group.addoption("--spikeport-input", metavar="FILE", help="images (.npz or .npy); random samples without")
+    group.addoption("--spikeport-executors", default="onnx,nir", help="comma-separated; default: onnx,nir")
+    group.addoption("--spikeport-samples", type=int, default=20, help="random samples where no input is given")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that asks for a network once per network."""
+    if "spikeport_network" in metafunc.fixturenames:
+        paths = metafunc.config.getoption("--spikeport-network")
+        metafunc.parametrize("spikeport_network", paths, indirect=True)
+
+
+@pytest.fixture
+def spikeport_network(request: pytest.FixtureRequest) -> Path:
+    """Return the network of this run; without ``--spikeport-network`` the test is skipped."""
+    return Path(request.param)
+
+
+@pytest.fixture
+def spikeport_fidelity(spikeport_network: Path, request: pytest.FixtureRequest) -> Callable[..., Verdict]:
+    """Return a function that compares executors with the reference: verdict per executor, as plain data.
+
+    Arguments are those of `toolchain.verbs.check`; the command line's options are their defaults.
+    """
+    option = request.config.getoption
+
+    def check(**changes: Any) -> Verdict:
+        from toolchain import verbs  # noqa: PLC0415 - a suite that does not use the plugin does not pay for it
+
+        given = {"input": option("--spikeport-input"), "executors": option("--spikeport-executors")}
+        outcome = verbs.check(spikeport_network, **{**given, "random": option("--spikeport-samples"), **changes})
+        found: Verdict = outcome.value["fidelity"]
+        return found
+
+    return check
