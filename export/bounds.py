@@ -109,9 +109,9 @@ def _capped(value: Integers) -> Integers:
 
 
 def _reset(now: _Intervals, neuron: IntegerNeuron) -> None:
-    if neuron.threshold is None:
+    threshold = neuron.level
+    if threshold is None:
         return
-    threshold = neuron.threshold.astype(np.int64) << ACTIVATION_SHIFT
     if neuron.reset_by is None:
         lowest = highest = neuron.reset_to.astype(np.int64) << ACTIVATION_SHIFT
     else:

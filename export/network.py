@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.errors import NetworkError
-from export.fixed_point import BIAS_EXPONENT_MAX, BIAS_MANTISSA_MAX, BIAS_MANTISSA_MIN, THRESHOLD_MAX
+from export.fixed_point import ACTIVATION_SHIFT, BIAS_EXPONENT_MAX, BIAS_MANTISSA_MAX, BIAS_MANTISSA_MIN, THRESHOLD_MAX
 
 Array = npt.NDArray[Any]
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
@@ -222,7 +222,8 @@ REGISTERS = {
 class IntegerNeuron:
     """Loihi's neuron; `export.executors.reference` defines what it does.
 
-    ``threshold`` is compared as ``v > 64 threshold`` (None: never fires); a spike sets ``v = 64 reset_to`` or, with a
+    ``threshold`` is compared as ``v > 64 threshold``, ``v >= 64 threshold`` where ``inclusive`` (None: never fires); a
+    spike sets ``v = 64 reset_to`` or, with a
     ``reset_by``, ``v = v - 64 reset_by``; the bias is ``bias_mantissa << bias_exponent``; decays are in 1/4096
     (4096: no memory, 0: no leak). ``scale`` is the number of activation units per unit of the float network.
     """
@@ -234,6 +235,7 @@ class IntegerNeuron:
     decay_v: Array = field(default_factory=lambda: np.zeros((), np.int32))
     reset_to: Array = field(default_factory=lambda: np.zeros((), np.int32))
     reset_by: Array | None = None
+    inclusive: bool = False
     scale: float = 1.0
 
     def __post_init__(self) -> None:
@@ -249,9 +251,16 @@ class IntegerNeuron:
 
     @property
     def stock(self) -> bool:
-        """Whether Lava's own neurons can say it: reset to zero, decay_u from 1 on, decay_v up to 4095."""
+        """Whether Lava's own neurons can say it: '>', reset to zero, decay_u from 1 on, decay_v up to 4095."""
         decays = bool(self.decay_u.all() and np.all(self.decay_v < 4096))
-        return decays and self.reset_by is None and not self.reset_to.any()
+        return decays and self.reset_by is None and not self.reset_to.any() and not self.inclusive
+
+    @property
+    def level(self) -> Array | None:
+        """The potential above which the neuron fires."""
+        if self.threshold is None:
+            return None
+        return (self.threshold.astype(np.int64) << ACTIVATION_SHIFT) - int(self.inclusive)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from export.executors import executor as find_executor
 from export.files import atomic, write_text
 from export.formats import writer
 from export.junit import to_xml
-from export.network import Array, IntegerNetwork
+from export.network import Array, FloatNetwork, IntegerNetwork
 from export.passes import lowered
 from export.stimulus import random_stimulus, read
 from export.trace import scores
@@ -66,22 +66,29 @@ def quantize(
 ) -> Outcome[IntegerNetwork]:
     """Turn a float network into Loihi integers with their proof, and write the archive ``out``.
 
-    ``network`` is an archive, or a NIR file of any framework. The other arguments are for NIR, which does not say
-    them: the ``dialect`` ('auto' guesses it), its ``dt``, ``reset`` and ``most`` spikes a step; the ``steps`` of a
-    sample; the ``levels`` of the input (1: spikes, 255: pixels).
+    ``network`` is an archive, a NIR file of any framework, or a .net file of lava-dl, which holds integers already. The
+    other arguments are what those files do not say: the ``dialect`` ('auto' guesses it; 'slayer' for .net files whose
+    neurons fire at v == threshold), its ``dt``, ``reset`` and ``most`` spikes a step; the ``steps`` of a sample; the
+    ``levels`` of the input (1: spikes, 255: pixels).
     """
     from export.quantize import quantize as quantized
 
     network, out = Path(network), Path(out)
     lines = []
+    loaded: FloatNetwork | IntegerNetwork
     if network.suffix == ".nir":
         from export.nir_import.graph import read as read_nir
 
         loaded, spoken = read_nir(network, dialect=dialect, steps=steps, levels=levels, dt=dt, reset=reset, most=most)
         lines.append(f"read {network} as {spoken}")
+    elif network.suffix == ".net":
+        from export.formats.netx import read as read_netx
+
+        loaded = read_netx(network, steps=steps, inclusive=dialect == "slayer", levels=levels)
+        lines.append(f"read {network}: fires at v {'>=' if dialect == 'slayer' else '>'} threshold")
     else:
         loaded = archive.read_float(network)
-    integer = quantized(lowered(loaded), weight_bits=weight_bits)
+    integer = quantized(lowered(loaded), weight_bits=weight_bits) if isinstance(loaded, FloatNetwork) else loaded
     archive.write(integer, out)
     lines += [f"wrote {out} ({out.stat().st_size:,} bytes); no register can wrap or saturate:"]
     for name, bound in integer.bounds.items():
@@ -90,7 +97,7 @@ def quantize(
 
 
 def export(network: AnyPath, out: AnyPath, *, to: str) -> Outcome[Path]:
-    """Write the integer network of an archive as ``nir``, ``onnx``, or ``lava-job``, a folder to run elsewhere."""
+    """Write the integer network of an archive as nir, onnx, netx (lava-dl), or lava-job, a folder to run elsewhere."""
     out, write = Path(out), writer(to)
     write(archive.read_integer(Path(network)), out)
     size = sum(path.stat().st_size for path in (out.rglob("*") if out.is_dir() else [out]))

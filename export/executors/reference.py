@@ -5,7 +5,7 @@ One step of a population, all integers, populations in the order of the network:
     a = sum over projections of (W << exponent) s             s of this step, or of ``delay`` steps before
     u = wrap24(toward_zero(u (4096 - decay_u) / 4096) + 64 a)
     v = clip(toward_zero(v (4096 - decay_v) / 4096) + u + bias, -(2^23 - 1), 2^23 - 1)
-    s = v > 64 threshold
+    s = v > 64 threshold                   (v >= 64 threshold where the neuron is inclusive)
     v = 64 reset_to where s        or        v = v - 64 reset_by where s
 
 ``bias = bias_mantissa << bias_exponent``; ``u = v = 0`` before the first step of a sample. Source: lava-nc 0.10.0,
@@ -40,9 +40,9 @@ def advance(state: State, activation: Integers, neuron: IntegerNeuron) -> Array:
     state.u = wrapped_current(decayed(state.u, neuron.decay_u) + (activation << ACTIVATION_SHIFT))
     bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
     state.v = saturated_potential(decayed(state.v, neuron.decay_v) + state.u + bias)
-    if neuron.threshold is None:
+    if neuron.level is None:
         return np.zeros(state.v.shape, bool)
-    spikes: Array = state.v > (neuron.threshold.astype(np.int64) << ACTIVATION_SHIFT)
+    spikes: Array = state.v > neuron.level
     if neuron.reset_by is None:
         state.v = np.where(spikes, neuron.reset_to.astype(np.int64) << ACTIVATION_SHIFT, state.v)
     else:

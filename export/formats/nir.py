@@ -102,7 +102,8 @@ def _neuron_node(population: IntegerPopulation, neuron: IntegerNeuron, unit: flo
     rate = np.ones(population.shape, np.float32)
     if neuron.threshold is None:
         return nir.I(r=rate)
-    threshold = np.broadcast_to(neuron.threshold + HALF_UNIT, population.shape) * unit
+    half = -HALF_UNIT if neuron.inclusive else HALF_UNIT
+    threshold = np.broadcast_to(neuron.threshold + half, population.shape) * unit
     reset = np.broadcast_to(neuron.reset_to * unit, population.shape)
     return nir.IF(r=rate, v_threshold=threshold.astype(np.float32), v_reset=reset.astype(np.float32))
 

@@ -160,7 +160,8 @@ def _fire(body: _Body, name: str, neuron: IntegerNeuron, potential: str) -> None
         body.add("Identity", potential, to=f"v_{name}:next")
         body.add("Identity", potential, to=f"potential_{name}:step")
         return
-    threshold = body.constant(f"threshold_{name}", _batched(neuron.threshold << ACTIVATION_SHIFT))
+    assert neuron.level is not None
+    threshold = body.constant(f"threshold_{name}", _batched(neuron.level))
     fired = body.add("Greater", potential, threshold)
     body.cast(fired, U8, to=f"spikes_{name}:step")
     if neuron.reset_by is None:

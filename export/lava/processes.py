@@ -47,7 +47,8 @@ class ResetNeuron(AbstractProcess):
 
     They work for ``steps`` steps and rest, silent and at zero, for the others. ``threshold`` None never fires;
     ``reset_by`` None sets the potential to ``reset_to``. Fixed point: all numbers as in `IntegerNeuron`, the bias
-    already shifted. Floating point: as in `FloatNeuron`, ``du`` and ``dv`` in [0, 1], ``v >= threshold`` fires.
+    already shifted, and ``threshold`` the potential above which they fire. Floating point: as in `FloatNeuron`, ``du``
+    and ``dv`` in [0, 1], ``v >= threshold`` fires.
     """
 
     def __init__(self, *, shape, first, steps, period, du, dv, bias, threshold, reset_to=0, reset_by=None, name=None):
@@ -161,7 +162,7 @@ class PyResetNeuronFixed(_Neuron):
         self.v = saturated_potential(decayed(self.v, dv) + self.u + bias)
         if threshold is None:
             return np.zeros(self.v.shape, bool)
-        spikes = self.v > threshold << ACTIVATION_SHIFT
+        spikes = self.v > threshold
         after = reset_to << ACTIVATION_SHIFT if reset_by is None else self.v - (reset_by << ACTIVATION_SHIFT)
         self.v = np.where(spikes, after, self.v)
         return spikes

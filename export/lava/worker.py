@@ -86,7 +86,7 @@ def neurons(population, steps, rest, depth):
 def own_neurons(population, steps, rest, depth):
     """Return the population as neurons of our own."""
     neuron, shape = population.neuron, population.shape
-    wide = {name: getattr(neuron, name) for name in ("threshold", "reset_to", "reset_by")}
+    wide = {"threshold": neuron.level, "reset_to": neuron.reset_to, "reset_by": neuron.reset_by}
     wide = {name: None if value is None else spatial(value.astype(np.int64), shape) for name, value in wide.items()}
     return ResetNeuron(
         shape=lava_shape(shape),

@@ -12,7 +12,7 @@ import numpy as np
 
 from export.errors import FormatError
 from export.network import Array
-from export.nir_import.hdf5 import Graph, Node
+from export.nir_import.nodes import Graph, Node
 
 NEURONS = ("IF", "LIF", "CubaLIF")
 RESETS = ("hard", "subtract", "late", "pause", "none")

@@ -28,10 +28,10 @@ from export.network import (
     Source,
     Stage,
 )
-from export.nir_import import hdf5
+from export.nir_import import nodes
 from export.nir_import.dialect import Dialect, dialect_of
-from export.nir_import.hdf5 import Graph, Node
 from export.nir_import.neurons import STATEFUL, neuron
+from export.nir_import.nodes import Graph, Node
 from export.passes.expand_paths import expand_paths, unshifted
 
 PASS_ON = ("Input", "Output", "NIRGraph", "Flatten", "Delay")
@@ -53,7 +53,7 @@ def read(
     (1: spikes). A ``trusted`` file is one that this program has just written. Raises `FormatError` with the file and
     the node.
     """
-    graph = hdf5.read(path, trusted=trusted)
+    graph = nodes.read(path, trusted=trusted)
     try:
         spoken = dialect_of(graph, dialect, **changes)
         own = graph.metadata if spoken.name == "spikeport" else {}

@@ -16,7 +16,7 @@ import numpy as np
 from export.errors import FormatError
 from export.network import Array, FloatNeuron
 from export.nir_import.dialect import Dialect
-from export.nir_import.hdf5 import Node
+from export.nir_import.nodes import Node
 
 STATEFUL = ("IF", "LIF", "CubaLIF", "I", "LI", "CubaLI", "Threshold")
 SNAP, SNAP_WITHIN = 4096, 4e-7

@@ -115,7 +115,11 @@ def test_comparison_becomes_strictly_greater(inclusive, threshold):
 
 @given(st.data(), float_networks(), st.sampled_from([8, 6, 4, 2]))
 def test_no_register_leaves_its_bounds_for_any_input(data, network, bits):
-    integer = quantize(lowered(network), weight_bits=bits)
+    try:
+        integer = quantize(lowered(network), weight_bits=bits)
+    except QuantizationError as error:
+        assert "round to zero" in str(error) or "too small for Loihi's integers" in str(error)
+        return
     assert bounds.is_safe(integer)
     assert integer.bounds == bounds.prove(integer)
     for projection in integer.projections:

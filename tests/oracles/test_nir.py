@@ -7,7 +7,7 @@ import pytest
 
 from export import archive, fidelity
 from export.errors import FormatError, QuantizationError
-from export.nir_import import hdf5
+from export.nir_import import nodes
 from export.nir_import.dialect import dialect_of
 from export.nir_import.graph import read
 from export.passes import lowered
@@ -35,7 +35,7 @@ def test_at_least_the_goal():
 def test_framework_is_guessed_from_the_file(name, tmp_path):
     path, recorded = unpacked(name, tmp_path)
     framework, _ = told(json.loads(str(np.load(recorded)["meta"])))
-    assert dialect_of(hdf5.read(path)).name == framework
+    assert dialect_of(nodes.read(path)).name == framework
 
 
 @pytest.mark.parametrize("name", [name for name in names() if name.startswith(("spiking", "norse", "snn"))][::3])

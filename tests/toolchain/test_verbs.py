@@ -9,8 +9,9 @@ import pytest
 from export import archive, fidelity
 from export.errors import ArchiveError, ExecutorError, FormatError, QuantizationError, StimulusError
 from export.executors import reference
-from export.formats import format_names
+from export.formats import format_names, netx
 from export.stimulus import stimulus
+from tests.export.formats.test_netx import chain
 from toolchain import verbs
 
 
@@ -52,13 +53,13 @@ def test_export_writes_what_the_run_wrote(tiny_run, network, tmp_path, form):
 
 
 def test_export_writes_a_folder_for_lava(network, tmp_path):
-    assert set(format_names()) == {"lava-job", "nir", "onnx"}
+    assert set(format_names()) == {"lava-job", "netx", "nir", "onnx"}
     verbs.export(network, tmp_path / "job", to="lava-job")
     assert (tmp_path / "job" / "network.safetensors").read_bytes() == network.read_bytes()
 
 
 def test_export_refuses_an_unknown_format(network, tmp_path):
-    with pytest.raises(FormatError, match="no format 'pth'; there are lava-job, nir, onnx"):
+    with pytest.raises(FormatError, match="no format 'pth'; there are lava-job, netx, nir, onnx"):
         verbs.export(network, tmp_path / "network.pth", to="pth")
 
 
@@ -181,3 +182,16 @@ def test_check_writes_its_verdict_as_xml_and_json(network, tmp_path):
     assert json.loads((tmp_path / "v.json").read_text()) == outcome.value
     assert outcome.value["proven"]
     assert 'failures="0"' in (tmp_path / "v.xml").read_text()
+
+
+def test_lava_dl_files_become_archives(tmp_path):
+    small = chain(1)
+    netx.write(small, tmp_path / "small.net")
+    for dialect, inclusive in (("auto", False), ("slayer", True)):
+        outcome = verbs.quantize(
+            tmp_path / "small.net", tmp_path / "small.safetensors", steps=6, levels=255, dialect=dialect
+        )
+        assert {p.neuron.inclusive for p in outcome.value.neurons} == {inclusive}
+        assert not verbs.check(tmp_path / "small.safetensors", random=3, executors="onnx").failed
+    with pytest.raises(FormatError, match="netx does not say how many steps"):
+        verbs.quantize(tmp_path / "small.net", tmp_path / "none.safetensors")

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from export import hdf5
 from export.errors import FormatError, SpikeportError
-from export.nir_import import hdf5
+from export.nir_import import nodes
 from export.nir_import.graph import read
 
 
@@ -31,7 +32,7 @@ def good(tmp_path):
 
 
 def test_good_file_is_read_as_it_is(good):
-    graph = hdf5.read(good)
+    graph = nodes.read(good)
     assert {name: node.kind for name, node in graph.nodes.items()} == {
         "input": "Input",
         "w": "Affine",
@@ -133,7 +134,7 @@ FAULTS = {
     "virtual array": (virtual, "lies in another file"),
     "bomb": (bomb, "the arrays take more than 2,147,483,648 bytes"),
     "other filter": (other_filter, "is packed with lzf; only gzip is read"),
-    "deep nesting": (nested, "nested more than 8 deep"),
+    "deep nesting": (nested, "nested more than"),
     "no node": (drop("node"), "expected a group 'node'"),
     "no nodes": (drop("node/nodes"), "has no 'nodes'; it may be half-written"),
     "no edges": (drop("node/edges"), "has no 'edges'; it may be half-written"),
@@ -145,10 +146,10 @@ FAULTS = {
     "type as number": (put("node/nodes/w/type", 5), "node 'w' has no type"),
     "complex weight": (put("node/nodes/w/weight", np.ones((2, 3), complex)), "holds complex128; expected real"),
     "text as weight": (put("node/nodes/w/weight", "heavy"), "parameter 'weight' is the text 'heavy'"),
-    "group as weight": (group_as_weight, "'weight' is a group; expected an array"),
-    "array as node": (put("node/nodes/w", np.ones(3)), "'w' is an array; expected a group"),
-    "edges of three": (put("node/edges", np.array([[b"a", b"b", b"c"]])), "'edges' has shape"),
-    "edges as numbers": (put("node/edges", np.array([[1, 2]])), "there is no node"),
+    "group as weight": (group_as_weight, "parameter 'weight' is a group; expected numbers"),
+    "array as node": (put("node/nodes/w", np.ones(3)), "'w' is an array of numbers; expected a group"),
+    "edges of three": (put("node/edges", np.array([[b"a", b"b", b"c"]])), "'edges' holds something else"),
+    "edges as numbers": (put("node/edges", np.array([[1, 2]])), "'edges' holds something else"),
     "empty edges": (put("node/edges", np.zeros((0, 2))), "is reached by no edge"),
     "zero-size weight": (put("node/nodes/w/weight", np.ones((0, 3))), "'w'|fit|holds"),
     "two inputs": (lambda file, _: file.copy("node/nodes/input", "node/nodes/input2"), "the graph has 2 inputs"),
@@ -270,7 +271,7 @@ def test_hang_crash_and_hunger_of_the_reading_process_are_errors(good, monkeypat
 
 
 def test_both_ways_of_reading_give_the_same(good):
-    alone, here = hdf5.read(good), hdf5.read(good, trusted=True)
+    alone, here = nodes.read(good), nodes.read(good, trusted=True)
     assert (alone.edges, alone.version, alone.nodes.keys()) == (here.edges, here.version, here.nodes.keys())
     for name, node in alone.nodes.items():
         assert node.kind == here.nodes[name].kind

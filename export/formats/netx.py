@@ -1,0 +1,221 @@
+"""lava-dl's HDF5 exchange format, which `lava.lib.dl.netx.hdf5.Network` loads (lava-dl 0.6.0).
+
+One chain of 'conv' and 'dense' layers of 'CUBA' neurons with hard reset; a layer has one threshold. Weights stand as
+``w << exponent``; dense ones must lie in -256..254. A bias counts 64 potential units, that is one activation unit.
+Shapes are (C, H, W); only netx turns them into Lava's order. The input layer holds the shape alone.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from export import hdf5
+from export.bounds import prove
+from export.errors import FormatError, NetworkError
+from export.files import atomic
+from export.fixed_point import ACTIVATION_SHIFT, NO_THRESHOLD
+from export.hdf5 import Tree
+from export.network import (
+    Array,
+    Convolution,
+    Dense,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Shape,
+    Source,
+)
+
+DENSE_MIN, DENSE_MAX = -256, 254
+UNIT = 1 << ACTIVATION_SHIFT
+
+
+def write(network: IntegerNetwork, path: Path) -> None:
+    """Write ``network`` as a .net file; `FormatError` names what netx cannot say and the way out."""
+    layers = [{"type": np.array(["input"], "S10"), "shape": np.array(network.source.shape)}]
+    before = network.source
+    for population in network.neurons:
+        projection = _only(network, population, before)
+        if isinstance(projection.synapses, Dense) and len(before.shape) == 3:
+            layers.append({"type": np.array(["flatten"], "S10"), "shape": np.array([math.prod(before.shape)])})
+        layers.append(_layer(projection, before, population))
+        before = population
+    with atomic(path) as draft, h5py.File(draft, "w") as file:
+        for index, layer in enumerate(layers):
+            for key, value in layer.items():
+                file[f"layer/{index}/{key}"] = value
+
+
+def read(path: Path, *, steps: int | None, inclusive: bool = False, levels: int | None = None) -> IntegerNetwork:
+    """Read a .net file as integers for samples of ``steps`` steps, with the proof computed from them.
+
+    Lava fires where ``v > threshold``; slayer, which trains such networks and makes most recordings, fires where
+    ``v >= threshold``: ``inclusive``. Neurons of the input layer are left out: their spikes are the input (``levels``
+    1).
+    """
+    tree = hdf5.read(path, kind="netx")
+    try:
+        return _network(tree, steps, inclusive, 1 if levels is None else levels)
+    except (FormatError, NetworkError) as error:
+        raise FormatError(f"{path}: {error}") from None
+
+
+def _only(network: IntegerNetwork, population: IntegerPopulation, before: IntegerPopulation) -> IntegerProjection:
+    incoming = network.incoming(population.name)
+    if len(incoming) != 1 or incoming[0].source != before.name or incoming[0].delay:
+        raise FormatError(
+            f"population {population.name} hears {', '.join(p.source for p in incoming)}; netx holds one chain of "
+            "layers without delays: export residual and recurrent networks to NIR, ONNX or a Lava job"
+        )
+    return incoming[0]
+
+
+def _layer(projection: IntegerProjection, before: IntegerPopulation, population: IntegerPopulation) -> dict[str, Any]:
+    neuron = population.neuron
+    assert isinstance(neuron, IntegerNeuron)
+    weight = projection.synapses.weight.astype(np.int32) << projection.exponent
+    shared = {"shape": np.array(population.shape), **_neuron(population.name, neuron)}
+    bias = _bias(population, neuron)
+    if bias is not None:
+        shared["bias"] = bias
+    if isinstance(projection.synapses, Dense):
+        if weight.min() < DENSE_MIN or weight.max() > DENSE_MAX:
+            raise FormatError(
+                f"projection {projection.source} -> {projection.target} has weights {weight.min()}..{weight.max()}; "
+                f"netx holds {DENSE_MIN}..{DENSE_MAX} in dense layers: quantize with fewer weight bits"
+            )
+        sizes = {"inFeatures": math.prod(before.shape), "outFeatures": len(weight)}
+        return {"type": np.array(["dense"], "S10"), "weight": weight, **sizes, **shared}
+    synapses = projection.synapses
+    return {
+        "type": np.array(["conv"], "S10"),
+        "weight": weight[..., None],
+        "inChannels": before.shape[0],
+        "outChannels": len(weight),
+        "kernelSize": np.array(weight.shape[2:]),
+        "stride": np.array(synapses.stride),
+        "padding": np.array(synapses.padding),
+        "dilation": np.array(synapses.dilation),
+        "groups": synapses.groups,
+        **shared,
+    }
+
+
+def _neuron(name: str, neuron: IntegerNeuron) -> dict[str, Any]:
+    if not neuron.stock:
+        raise FormatError(f"population {name} does not reset to zero, or fires at v == threshold; netx cannot say it")
+    thresholds = np.unique(NO_THRESHOLD if neuron.threshold is None else neuron.threshold)
+    decays = [np.unique(neuron.decay_u), np.unique(neuron.decay_v)]
+    if max(map(len, (thresholds, *decays))) > 1:
+        raise FormatError(f"population {name} has thresholds or decays of its own per neuron; netx holds one a layer")
+    values = {"iDecay": decays[0][0], "vDecay": decays[1][0], "vThMant": thresholds[0], "refDelay": 1}
+    numbers = {f"neuron/{key}": int(value) for key, value in values.items()}
+    return {"neuron/type": "CUBA", "neuron/gradedSpike": False, **numbers}
+
+
+def _bias(population: IntegerPopulation, neuron: IntegerNeuron) -> Array | None:
+    """Return the bias in activation units: per channel, or per neuron in netx's (W, H, C)."""
+    bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
+    if not bias.any():
+        return None
+    if np.any(bias % UNIT):
+        raise FormatError(
+            f"population {population.name} has a bias that is no multiple of {UNIT}; netx holds whole activation "
+            "units: export to NIR, ONNX or a Lava job"
+        )
+    full = np.broadcast_to(bias // UNIT, population.shape)
+    if len(population.shape) == 1:
+        return full.astype(np.int32)
+    return np.ascontiguousarray(full[:, 0, 0] if np.all(full == full[:, :1, :1]) else full.T).astype(np.int32)
+
+
+def _network(tree: Tree, steps: int | None, inclusive: bool, levels: int) -> IntegerNetwork:  # noqa: FBT001 - as in read
+    if steps is None:
+        raise FormatError("netx does not say how many steps a sample takes; give the number of steps")
+    layers = tree.numbered("layer")
+    shape, rest = _input(layers)
+    source = Source(levels=levels, unit=1 / levels)
+    populations = [IntegerPopulation(name="input", shape=shape, neuron=source)]
+    projections: list[IntegerProjection] = []
+    for number, layer in rest:
+        kind = layer.text("type")
+        if kind == "flatten":
+            continue
+        if kind not in ("conv", "dense"):
+            raise FormatError(f"layer {number} is a {kind!r}; expected conv, dense, flatten, or input at the start")
+        synapses, exponent = _synapses(layer, kind)
+        target: Shape = synapses.output_shape(populations[-1].shape)
+        name = f"{kind}{1 + sum(p.name.startswith(kind) for p in populations)}"
+        neuron = _cuba(layer, number, target, inclusive=inclusive)
+        projections.append(
+            IntegerProjection(source=populations[-1].name, target=name, synapses=synapses, exponent=exponent)
+        )
+        populations.append(IntegerPopulation(name=name, shape=target, neuron=neuron))
+    network = IntegerNetwork(populations=tuple(populations), projections=tuple(projections), steps=steps)
+    return IntegerNetwork(
+        populations=network.populations, projections=network.projections, steps=steps, bounds=prove(network)
+    )
+
+
+def _input(layers: list[Tree]) -> tuple[Shape, list[tuple[int, Tree]]]:
+    numbered = list(enumerate(layers))
+    if not numbered:
+        raise FormatError("holds no layers")
+    first = layers[0]
+    if first.text("type") == "input":
+        return tuple(int(side) for side in first.array("shape")), numbered[1:]
+    if first.text("type") != "dense":
+        raise FormatError("the first layer is neither input nor dense, so the input's shape is unknown")
+    return (int(first.array("inFeatures")),), numbered
+
+
+def _synapses(layer: Tree, kind: str) -> tuple[Convolution | Dense, int]:
+    weight, exponent = _mantissa(layer.array("weight"))
+    if kind == "dense":
+        return Dense(weight=weight.reshape(int(layer.array("outFeatures")), -1)), exponent
+    first = weight.reshape(weight.shape[:4])
+    pairs = {key: _pair(layer, key) for key in ("stride", "padding", "dilation")}
+    return Convolution(weight=first, groups=int(layer.array("groups")), **pairs), exponent
+
+
+def _pair(layer: Tree, key: str) -> tuple[int, int]:
+    first, second = (int(value) for value in np.broadcast_to(layer.array(key), 2))
+    return first, second
+
+
+def _mantissa(weight: Array) -> tuple[Array, int]:
+    """Return int8 weights and the smallest exponent that holds them."""
+    if not np.all(np.isfinite(weight)) or np.any(weight != np.rint(weight)):
+        raise FormatError("weights are no whole numbers; export the network quantized")
+    whole = weight.astype(np.int64)
+    for exponent in range(8):
+        mantissa = whole >> exponent
+        if np.array_equal(mantissa << exponent, whole) and mantissa.min() >= -128 and mantissa.max() <= 127:
+            return mantissa.astype(np.int8), exponent
+    raise FormatError(f"weights span {whole.min()}..{whole.max()}; no 8-bit weights with an exponent give them")
+
+
+def _cuba(layer: Tree, number: int, shape: Shape, *, inclusive: bool) -> IntegerNeuron:
+    neuron = layer.tree("neuron")
+    kind = neuron.text("type")
+    if kind not in ("CUBA", "LOIHI"):
+        raise FormatError(f"layer {number} has {kind} neurons; expected CUBA or LOIHI")
+    bias = np.zeros(())
+    if "bias" in layer.values:
+        bias = layer.array("bias")
+        if bias.size == math.prod(shape) and len(shape) == 3 and bias.ndim == 3:
+            bias = bias.T
+        elif bias.size == shape[0]:
+            bias = bias.reshape(-1, *(1,) * (len(shape) - 1))
+    return IntegerNeuron(
+        threshold=neuron.array("vThMant"),
+        bias_mantissa=bias,
+        bias_exponent=ACTIVATION_SHIFT,
+        decay_u=neuron.array("iDecay"),
+        decay_v=neuron.array("vDecay"),
+        inclusive=inclusive,
+    )

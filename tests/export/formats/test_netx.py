@@ -1,0 +1,243 @@
+"""lava-dl's format: written and read back equal, recorded outputs come out, and netx itself runs it in Lava."""
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export.errors import FormatError
+from export.executors import reference
+from export.formats import netx
+from export.lava import environment
+from export.network import (
+    Convolution,
+    Dense,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+)
+from export.stimulus import stimulus
+from export.trace import record
+from tests.strategies import inputs, integer_networks
+
+SHARED = Path(os.environ.get("SPIKEPORT_NETX_DATA", Path(__file__).parents[4] / "shared" / "data" / "netx"))
+needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason=f"lava-dl's recordings are not in {SHARED}")
+
+
+def chain(seed=0, *, levels=255, steps=6, spiking=True):
+    """Conv, strided conv with bias, dense; thresholds and decays one a layer."""
+    rng = np.random.default_rng(seed)
+    shapes = [(2, 8, 7), (3, 8, 7), (4, 4, 4)]
+    kernels = [(3, 2, 3, 3), (4, 3, 3, 3)]
+    populations = [IntegerPopulation(name="input", shape=shapes[0], neuron=Source(levels=levels, unit=1 / levels))]
+    projections = []
+    for index, (shape, kernel) in enumerate(zip(shapes[1:], kernels, strict=True)):
+        neuron = IntegerNeuron(
+            threshold=int(rng.integers(20, 60)) * (levels if index == 0 else 1),
+            bias_mantissa=64 * rng.integers(-5, 6, (shape[0], 1, 1) if index else shape), bias_exponent=0,
+            decay_u=4096 if index else 3000, decay_v=0 if index else 500,
+        )  # fmt: skip
+        populations.append(IntegerPopulation(name=f"conv{index + 1}", shape=shape, neuron=neuron))
+        synapses = Convolution(
+            weight=rng.integers(-20, 21, kernel).astype(np.int8), padding=(1, 1), stride=(1 + index,) * 2
+        )
+        projections.append(
+            IntegerProjection(source=populations[-2].name, target=f"conv{index + 1}", synapses=synapses, exponent=index)
+        )
+    neuron = IntegerNeuron(threshold=40 if spiking else None, bias_mantissa=64 * rng.integers(-5, 6, 5))
+    populations.append(IntegerPopulation(name="dense1", shape=(5,), neuron=neuron))
+    weight = rng.integers(-127, 128, (5, 64)).astype(np.int8)
+    projections.append(IntegerProjection(source="conv2", target="dense1", synapses=Dense(weight=weight)))
+    return IntegerNetwork(populations=tuple(populations), projections=tuple(projections), steps=steps)
+
+
+@given(seed=st.integers(0, 1000))
+def test_round_trip_keeps_every_spike(tmp_path_factory, seed):
+    network = chain(seed)
+    path = tmp_path_factory.mktemp("netx") / "network.net"
+    netx.write(network, path)
+    restored = netx.read(path, steps=network.steps, levels=255)
+    images = np.random.default_rng(seed).integers(0, 256, (3, *network.source.shape))
+    before, after = (record(reference.steps(n, stimulus(images, n))) for n in (network, restored))
+    for old, new in zip(network.neurons, restored.neurons, strict=True):
+        assert np.array_equal(before[old.name], after[new.name])
+        assert before[old.name].any()
+
+
+@given(data=st.data(), network=integer_networks())
+def test_what_is_written_is_the_network_and_the_rest_is_refused(tmp_path_factory, data, network):
+    path = tmp_path_factory.mktemp("netx") / "network.net"
+    try:
+        netx.write(network, path)
+    except FormatError as error:
+        assert "netx" in str(error)
+        assert not path.exists()
+        return
+    restored = netx.read(path, steps=network.steps, levels=network.source.neuron.levels)
+    driven = data.draw(inputs(network))
+    before, after = (record(reference.steps(n, stimulus(driven, n))) for n in (network, restored))
+    for old, new in zip(network.spiking, restored.spiking, strict=False):
+        assert np.array_equal(before[old.name], after[new.name])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"reset_by": 3}, "conv1 does not reset to zero, or fires at v == threshold; netx cannot say it"),
+        ({"inclusive": True}, "conv1 does not reset to zero, or fires at v == threshold"),
+        ({"threshold": np.arange(168).reshape(3, 8, 7)}, "conv1 has thresholds or decays of its own per neuron"),
+        ({"bias_mantissa": 65}, "conv1 has a bias that is no multiple of 64"),
+    ],
+)
+def test_what_netx_cannot_say_is_refused_with_the_way_out(tmp_path, change, message):
+    network = chain()
+    first = network.populations[1]
+    changed = replace(first, neuron=replace(first.neuron, **change))
+    populations = (network.populations[0], changed, *network.populations[2:])
+    with pytest.raises(FormatError, match=message):
+        netx.write(replace(network, populations=populations), tmp_path / "network.net")
+    assert list(tmp_path.iterdir()) == []
+
+
+def events(array, *, steps, neurons, column=2):
+    """Return events (neuron, _, time) as spikes (steps, neurons)."""
+    spikes = np.zeros((steps, neurons), np.uint8)
+    spikes[np.rint(array[:, column]).astype(int), array[:, 0].astype(int)] = 1
+    return spikes
+
+
+@needs_data
+def test_oxford_network_gives_its_recorded_output():
+    """slayer's recording of the trained network, two steps later as it delays each layer by one."""
+    steps = 1900
+    network = netx.read(SHARED / "oxford.net", steps=steps, inclusive=True)
+    driven = events(np.load(SHARED / "oxford_input.npy"), steps=steps, neurons=200)
+    found = record(reference.steps(network, stimulus(driven[None], network)))["dense2"][0]
+    recorded = events(np.load(SHARED / "oxford_ground_truth.npy"), steps=steps, neurons=200).astype(bool)
+    assert recorded.sum() == 10178
+    assert np.array_equal(found[:-2], recorded[2:])
+
+
+@needs_data
+def test_small_convolutional_network_gives_its_recorded_layers():
+    """Recorded frame 0 lies before the first step."""
+    network = netx.read(SHARED / "tiny.net", steps=15)
+    frames = np.load(SHARED / "tinynet_input.npy").astype(np.uint8)
+    driven = np.moveaxis(frames, -1, 1)[:, 1:]
+    trace = record(reference.steps(network, stimulus(driven, network)))
+    for name, recording in (("conv1", "tinynet_layer1"), ("conv2", "tinynet_output")):
+        recorded = np.moveaxis(np.load(SHARED / f"{recording}.npy"), -1, 1)[:, 1:].astype(bool)
+        assert np.array_equal(trace[name], recorded)
+        assert recorded.any()
+
+
+@needs_data
+def test_mnist_network_is_read_with_its_sizes():
+    network = netx.read(SHARED / "mnist.net", steps=16)
+    assert [p.shape for p in network.populations] == [(784,), (128,), (64,), (10,)]
+    assert {int(p.neuron.decay_v) for p in network.neurons} == {410}
+    with h5py.File(SHARED / "mnist.net") as file:
+        for index, projection in enumerate(network.projections):
+            weight = projection.synapses.weight.astype(int) << projection.exponent
+            assert np.array_equal(weight, file[f"layer/{index}/weight"][()])
+
+
+def break_file(path, change):
+    with h5py.File(path, "a") as file:
+        change(file)
+
+
+def set_to(key, value):
+    def change(file):
+        del file[key]
+        file[key] = value
+
+    return change
+
+
+FAULTS = {
+    "no layers": (lambda f: f.pop("layer"), "'layer' is missing; expected a group"),
+    "layer missing": (lambda f: f["layer"].pop("2"), "'layer' holds .*; expected groups 0, 1, 2"),
+    "unknown layer": (set_to("layer/2/type", np.array([b"pool"])), "layer 2 is a 'pool'; expected conv, dense"),
+    "no neuron": (lambda f: f["layer/1"].pop("neuron"), "'neuron' is missing; expected a group"),
+    "sigma-delta": (set_to("layer/1/neuron/type", "SDNN"), "layer 1 has SDNN neurons; expected CUBA or LOIHI"),
+    "fraction": (set_to("layer/1/weight", np.full((3, 2, 3, 3, 1), 0.5)), "weights are no whole numbers"),
+    "too wide": (set_to("layer/1/weight", np.array([1, 99999] * 27).reshape(3, 2, 3, 3, 1)), "weights span 1..99999"),
+    "NaN weight": (set_to("layer/1/weight", np.full((3, 2, 3, 3, 1), np.nan)), "weights are no whole numbers"),
+    "threshold": (set_to("layer/1/neuron/vThMant", 2**20), "threshold lies in"),
+    "decay": (set_to("layer/1/neuron/vDecay", 5000), "decay_v lies in 0..4096"),
+    "text as number": (set_to("layer/1/neuron/iDecay", "slow"), "parameter 'iDecay' is the text 'slow'"),
+    "bias": (set_to("layer/2/bias", np.full(4, 9999)), "bias_mantissa lies in"),
+    "input shape": (set_to("layer/0/shape", np.array([2, 8])), "over 2 channels cannot read|shape"),
+    "stride": (set_to("layer/1/stride", np.array([0, 1])), "stride \\(0, 1\\)"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_damaged_file_is_named_with_its_place(tmp_path, fault):
+    change, message = FAULTS[fault]
+    path = tmp_path / "broken.net"
+    netx.write(chain(), path)
+    break_file(path, change)
+    with pytest.raises(FormatError, match=rf"broken\.net: .*({message})"):
+        netx.read(path, steps=4, levels=255)
+
+
+IN_LAVA = """
+import json, sys
+import numpy as np
+from lava.lib.dl.netx.hdf5 import Network
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer
+
+path, images, steps, out = sys.argv[1], np.load(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+network = Network(net_config=path, input_message_bits=8, reset_interval=steps, reset_offset=1)
+depth, total = len(network), len(images) * steps + len(network)
+frames = np.repeat(images, steps, axis=0).transpose(3, 2, 1, 0)
+source = RingBuffer(data=frames.astype(np.int32))
+sink = Sink(shape=network.out.shape, buffer=total)
+source.s_out.connect(network.inp)
+network.out.connect(sink.a_in)
+network.run(condition=RunSteps(num_steps=total), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+np.save(out, sink.data.get())
+network.stop()
+"""
+
+
+def has_netx():
+    try:
+        marker = json.loads((environment.folder() / environment.MARKER).read_text())
+    except OSError:
+        return False
+    return set(environment.NETX_PACKAGES) <= set(marker["packages"])
+
+
+@pytest.mark.oracle
+@pytest.mark.skipif(not has_netx(), reason="lava-dl is not installed; spikeport lava install --netx (5.6 GB)")
+def test_netx_loads_and_runs_it_with_the_references_spikes(tmp_path):
+    """Two samples back to back; lava-dl's own loader turns the shapes into Lava's order."""
+    network = chain(3)
+    netx.write(network, tmp_path / "network.net")
+    images = np.random.default_rng(0).integers(0, 256, (2, *network.source.shape))
+    np.save(tmp_path / "images.npy", images)
+    script = tmp_path / "run.py"
+    script.write_text(IN_LAVA)
+    arguments = [tmp_path / "network.net", tmp_path / "images.npy", str(network.steps), tmp_path / "out.npy"]
+    subprocess.run(
+        [environment.python(), script, *arguments], check=True, timeout=300, env={"PATH": "/usr/bin"}, cwd=tmp_path
+    )
+    expected = record(reference.steps(network, stimulus(images, network)))["dense1"]
+    found = np.load(tmp_path / "out.npy")[:, 3 : 3 + len(images) * network.steps].T.reshape(expected.shape)
+    assert expected.any()
+    assert np.array_equal(found.astype(bool), expected)
