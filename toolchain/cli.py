@@ -73,21 +73,15 @@ def run(
 
 @app.command()
 def quantize(
-    network: Annotated[
-        Path, typer.Argument(help="Float archive (.safetensors), NIR of any framework (.nir), or lava-dl (.net).")
-    ],
+    network: Annotated[Path, typer.Argument(help="Float archive (.safetensors), NIR (.nir) or lava-dl (.net).")],
     out: Annotated[Path, typer.Option(help="Archive to write.")],
     weight_bits: Annotated[int, typer.Option(help="2 to 8, with the sign.")] = 8,
-    dialect: Annotated[
-        str, typer.Option(help="auto, snntorch, norse, spikingjelly, sinabs or nir; slayer for .net.")
-    ] = "auto",
+    dialect: Annotated[str, typer.Option(help="auto, snntorch, norse, spikingjelly, sinabs, nir; slayer.")] = "auto",
     dt: Annotated[float | None, typer.Option(help="NIR: length of a step, in the file's unit of time.")] = None,
     reset: Annotated[str | None, typer.Option(help="NIR: hard, subtract, late, pause or none.")] = None,
     most: Annotated[int | None, typer.Option(help="NIR: most spikes a step.")] = None,
     steps: Annotated[int | None, typer.Option(help="NIR, .net: steps of a sample.")] = None,
-    levels: Annotated[
-        int | None, typer.Option(help="NIR, .net: levels of the input, 1 (spikes) or 255 (pixels).")
-    ] = None,
+    levels: Annotated[int | None, typer.Option(help="NIR, .net: input levels, 1 (spikes) or 255.")] = None,
 ) -> None:
     """Turn a float network into Loihi integers with a proof that no register overflows."""
     options = {"dialect": dialect, "dt": dt, "reset": reset, "most": most, "steps": steps, "levels": levels}

@@ -185,12 +185,10 @@ def test_check_writes_its_verdict_as_xml_and_json(network, tmp_path):
 
 
 def test_lava_dl_files_become_archives(tmp_path):
-    small = chain(1)
+    small = chain(1, levels=1)
     netx.write(small, tmp_path / "small.net")
     for dialect, inclusive in (("auto", False), ("slayer", True)):
-        outcome = verbs.quantize(
-            tmp_path / "small.net", tmp_path / "small.safetensors", steps=6, levels=255, dialect=dialect
-        )
+        outcome = verbs.quantize(tmp_path / "small.net", tmp_path / "small.safetensors", steps=6, dialect=dialect)
         assert {p.neuron.inclusive for p in outcome.value.neurons} == {inclusive}
         assert not verbs.check(tmp_path / "small.safetensors", random=3, executors="onnx").failed
     with pytest.raises(FormatError, match="netx does not say how many steps"):
