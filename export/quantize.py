@@ -14,6 +14,7 @@ and no spike changes. With a bias or a leak, potentials meet thresholds between 
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -44,29 +45,37 @@ ACTIVATION_UNIT = 1 << ACTIVATION_SHIFT
 DECAY_UNITY = 4096
 ATTEMPTS = 200
 WEIGHT_EXPONENT_MAX = 15
+THRESHOLD_UNITS, MOST_DOUBLINGS = 64, 8
+"""A threshold of fewer units is rounded too coarsely; weights of few bits get an exponent instead."""
 SAMPLE = 1000
 """Weights that are looked at first: mostly they show at once that there is no grid."""
 ROUNDING = 1 + 1e-9
 """Numbers that differ by less come from rounding in float64."""
 
 
-class _Quantized(NamedTuple):
+class Quantized(NamedTuple):
+    """A population in integers, its incoming projections, and the bounds that prove it."""
+
     population: IntegerPopulation
     projections: tuple[IntegerProjection, ...]
     bounds: Bounds
 
 
-def quantize(network: FloatNetwork, *, weight_bits: int = WEIGHT_BITS) -> IntegerNetwork:
+def quantize(
+    network: FloatNetwork, *, weight_bits: int = WEIGHT_BITS, clips: Mapping[str, float] | None = None
+) -> IntegerNetwork:
     """Return ``network`` in integers; it must have one stage of synapses per projection (`export.passes.lowered`).
 
-    ``weight_bits`` (2..8) includes the sign. Raises `QuantizationError` where no scale keeps the registers in range.
+    ``weight_bits`` (2..8) includes the sign; two are ternary weights. ``clips`` holds, for populations that have one,
+    the share of the largest weight at which weights are cut (`export.scale_search` finds them). Raises
+    `QuantizationError` where no scale keeps the registers in range.
     """
     if not 2 <= weight_bits <= WEIGHT_BITS:
         raise QuantizationError(f"weight_bits is {weight_bits}; Loihi stores 2 to {WEIGHT_BITS} bits")
     source = network.source
     assert isinstance(source.neuron, Source)
     _check(network)
-    done = [_fitted(network, population, weight_bits) for population in network.neurons]
+    done = [fitted(network, p, weight_bits, (clips or {}).get(p.name, 1.0)) for p in network.neurons]
     return IntegerNetwork(
         populations=(
             IntegerPopulation(name=source.name, shape=source.shape, neuron=source.neuron),
@@ -109,12 +118,17 @@ def _check(network: FloatNetwork) -> None:
             )
 
 
-def _fitted(network: FloatNetwork, population: FloatPopulation, weight_bits: int) -> _Quantized:
-    """Shrink the scale until the bounds of ``population`` hold."""
-    scale = _largest_scale(network, population, weight_bits)
-    grid = _grid(network, population, weight_bits)
+def fitted(network: FloatNetwork, population: FloatPopulation, weight_bits: int, clip: float = 1.0) -> Quantized:
+    """Return a population in integers, its weights cut at ``clip`` times the largest."""
+    if not 0 < clip <= 1:
+        raise QuantizationError(f"population {population.name}: clip is {clip}; expected above 0, up to 1")
+    scale = _largest_scale(network, population, weight_bits) / clip
+    grid = _grid(network, population, weight_bits) if clip == 1 else None
+    if grid is None:
+        scale *= _finer(population, scale)
     for _ in range(ATTEMPTS):
-        candidate, excess = _at_scale(network, population, _tidy(population, scale, grid), weight_bits)
+        tidy = _tidy(population, scale, grid)
+        candidate, excess = _at_scale(network, population, tidy, weight_bits, clip)
         if candidate is not None and excess <= 1:
             _check_kept(network, population, candidate)
             return candidate
@@ -123,6 +137,15 @@ def _fitted(network: FloatNetwork, population: FloatPopulation, weight_bits: int
         f"population {population.name}: no scale keeps its registers in range over {network.steps} steps; "
         "use fewer steps, sparser weights or smaller biases"
     )
+
+
+def _finer(population: FloatPopulation, scale: float) -> float:
+    """Return a power of two, carried by the weights' exponent, that makes thresholds of coarse weights fine enough."""
+    assert isinstance(population.neuron, FloatNeuron)
+    if population.neuron.threshold is None:
+        return 1.0
+    missing = THRESHOLD_UNITS / (scale * float(population.neuron.threshold.max()))
+    return float(2.0 ** min(max(math.ceil(math.log2(missing)), 0), MOST_DOUBLINGS))
 
 
 def _largest_scale(network: FloatNetwork, population: FloatPopulation, weight_bits: int) -> float:
@@ -161,7 +184,7 @@ def _grid(network: FloatNetwork, population: FloatPopulation, weight_bits: int) 
     return None
 
 
-def _check_kept(network: FloatNetwork, population: FloatPopulation, found: _Quantized) -> None:
+def _check_kept(network: FloatNetwork, population: FloatPopulation, found: Quantized) -> None:
     """Refuse to round to nothing what was something."""
     neuron, integer = population.neuron, found.population.neuron
     assert isinstance(neuron, FloatNeuron)
@@ -187,23 +210,24 @@ def _check_kept(network: FloatNetwork, population: FloatPopulation, found: _Quan
 
 
 def _at_scale(
-    network: FloatNetwork, population: FloatPopulation, scale: float, weight_bits: int
-) -> tuple[_Quantized | None, float]:
+    network: FloatNetwork, population: FloatPopulation, scale: float, weight_bits: int, clip: float
+) -> tuple[Quantized | None, float]:
     """Return the population at ``scale`` and its largest register use (infinite where a bias does not fit)."""
     neuron = population.neuron
     assert isinstance(neuron, FloatNeuron)
     try:
         mantissa, exponent = bias_registers(np.asarray(neuron.bias) * (ACTIVATION_UNIT * scale))
-        projections = tuple(_projection(network, p, scale, weight_bits) for p in network.incoming(population.name))
+        heard = network.incoming(population.name)
+        projections = tuple(_projection(network, p, scale, weight_bits, clip) for p in heard)
     except OverflowError:
         return None, math.inf
     integer = IntegerPopulation(
         name=population.name, shape=population.shape, neuron=_neuron(neuron, scale, mantissa, exponent)
     )
-    heard = [(projection, network.population(projection.source)) for projection in projections]
-    bounds = population_bounds(integer, heard, network.steps)
+    sources = [(projection, network.population(projection.source)) for projection in projections]
+    bounds = population_bounds(integer, sources, network.steps)
     assert isinstance(integer.neuron, IntegerNeuron)
-    return _Quantized(integer, projections, bounds), violation(integer.neuron, bounds)
+    return Quantized(integer, projections, bounds), violation(integer.neuron, bounds)
 
 
 def _neuron(neuron: FloatNeuron, scale: float, mantissa: Array, exponent: int) -> IntegerNeuron:
@@ -231,10 +255,10 @@ def _threshold(scaled: Array, inclusive: bool, on_grid: bool) -> Array:  # noqa:
 
 
 def _projection(
-    network: FloatNetwork, projection: FloatProjection, scale: float, weight_bits: int
+    network: FloatNetwork, projection: FloatProjection, scale: float, weight_bits: int, clip: float
 ) -> IntegerProjection:
     weight = _graded(network, projection) * scale
-    peak, most = np.abs(weight).max(), 2 ** (weight_bits - 1) - 1
+    peak, most = np.abs(weight).max() * clip, 2 ** (weight_bits - 1) - 1
     exponent = max(0, math.ceil(math.log2(peak / most) - 1e-9)) if peak > 0 else 0
     if exponent > WEIGHT_EXPONENT_MAX:
         raise OverflowError(exponent)
@@ -242,14 +266,15 @@ def _projection(
     return IntegerProjection(
         source=projection.source,
         target=projection.target,
-        synapses=_rounded(synapses, 2.0**-exponent),
+        synapses=_rounded(synapses, 2.0**-exponent, most),
         exponent=exponent,
         delay=projection.delay,
     )
 
 
-def _rounded(synapses: Synapses, factor: float) -> Synapses:
-    return replace(synapses, weight=np.rint(synapses.weight * factor).astype(np.int8))
+def _rounded(synapses: Synapses, factor: float, most: int) -> Synapses:
+    whole = np.clip(np.rint(synapses.weight * factor), -most, most)
+    return replace(synapses, weight=whole.astype(np.int8))
 
 
 def _graded(network: FloatNetwork, projection: FloatProjection) -> Array:

@@ -76,6 +76,7 @@ def quantize(
     network: Annotated[Path, typer.Argument(help="Float archive (.safetensors), NIR (.nir) or lava-dl (.net).")],
     out: Annotated[Path, typer.Option(help="Archive to write.")],
     weight_bits: Annotated[int, typer.Option(help="2 to 8, with the sign.")] = 8,
+    calibration: Annotated[Path | None, typer.Option(help="Images (.npz, .npy) that choose the scales.")] = None,
     dialect: Annotated[str, typer.Option(help="auto, snntorch, norse, spikingjelly, sinabs, nir; slayer.")] = "auto",
     dt: Annotated[float | None, typer.Option(help="NIR: length of a step, in the file's unit of time.")] = None,
     reset: Annotated[str | None, typer.Option(help="NIR: hard, subtract, late, pause or none.")] = None,
@@ -85,7 +86,7 @@ def quantize(
 ) -> None:
     """Turn a float network into Loihi integers with a proof that no register overflows."""
     options = {"dialect": dialect, "dt": dt, "reset": reset, "most": most, "steps": steps, "levels": levels}
-    _verb("quantize", network, out, weight_bits=weight_bits, **options)
+    _verb("quantize", network, out, weight_bits=weight_bits, calibration=calibration, **options)
 
 
 @app.command()

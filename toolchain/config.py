@@ -73,6 +73,10 @@ class Finetune(Training, frozen=True, kw_only=True):
     beta: NotNegative = 2.0
 
 
+class TuneIntegers(Finetune, frozen=True, kw_only=True):
+    """Quantization-aware finetuning: Eq. 8 with weights rounded to quantize.weight_bits in every forward pass."""
+
+
 class Evaluate(_Table, frozen=True, kw_only=True):
     """PGD on held-out images, all of them without ``images``."""
 
@@ -83,9 +87,10 @@ class Evaluate(_Table, frozen=True, kw_only=True):
 
 
 class Quantize(_Table, frozen=True, kw_only=True):
-    """Integer weights."""
+    """Integer weights; scales chosen on training images (`export.scale_search`), by the largest weight without."""
 
     weight_bits: Annotated[int, Meta(ge=2, le=8)] = 8
+    calibration_images: Annotated[int, Meta(ge=0)] = 0
 
 
 class Hardware(_Table, frozen=True, kw_only=True):
@@ -104,6 +109,7 @@ class Recipe(_Table, frozen=True, kw_only=True):
     prune: Prune
     convert: Convert = Convert()
     finetune: Finetune
+    tune_integers: TuneIntegers | None = None
     evaluate: Evaluate = Evaluate()
     quantize: Quantize = Quantize()
     hardware: Hardware = Hardware()

@@ -25,12 +25,13 @@ from export.network import IntegerNetwork
 from export.passes import lowered
 from export.progress import Progress
 from export.quantize import quantize
+from export.scale_search import search
 from export.stimulus import read, stimulus
 from export.trace import predicted, record
 from hardware_profiles.profile import load_profile
 from hardware_profiles.report import build
 from toolchain import checkpoint
-from toolchain.config import Pretrain, Recipe, Training
+from toolchain.config import Finetune, Pretrain, Recipe, Training
 from toolchain.conversion import convert
 from toolchain.data import digits
 from toolchain.data.dataset import Dataset, levels, pixels
@@ -124,6 +125,25 @@ def finetune(run: Run) -> Metrics:
     settings = run.recipe.finetune
     snn = checkpoint.read_snn(run.path("snn_converted.safetensors"))
     before = sparsity(snn)
+    finetune_snn(run, snn, settings, "finetune SNN")
+    checkpoint.write(snn, run.path("snn.safetensors"))
+    return {"sparsity_before": before, **_measured(run, snn)}
+
+
+def tune_integers(run: Run) -> Metrics:
+    """Finetune the SNN with its weights rounded as the quantizer will, where the recipe asks for it."""
+    settings = run.recipe.tune_integers
+    if settings is None:
+        return {}
+    snn = checkpoint.read_snn(run.path("snn.safetensors"))
+    snn.round_weights(run.recipe.quantize.weight_bits)
+    finetune_snn(run, snn, settings, "tune integers")
+    checkpoint.write(snn, run.path("snn_tuned.safetensors"))
+    return _measured(run, snn)
+
+
+def finetune_snn(run: Run, snn: SNN, settings: Finetune, title: str) -> None:
+    """Finetune by Eq. 8 under the masks of Eq. 9."""
 
     def after_update() -> None:
         keep_sparse(snn)
@@ -131,8 +151,17 @@ def finetune(run: Run) -> Metrics:
             neurons.clamp_threshold()
 
     loss = robust_loss(snn, epsilon=settings.epsilon * LEVEL, beta=settings.beta, generator=run.generator)
-    _train(run, settings, list(snn.parameters()), loss, after_update, "finetune SNN")
-    checkpoint.write(snn, run.path("snn.safetensors"))
+    _train(run, settings, list(snn.parameters()), loss, after_update, title)
+
+
+def _last_snn(run: Run) -> SNN:
+    """Return the SNN that goes to hardware."""
+    name = "snn" if run.recipe.tune_integers is None else "snn_tuned"
+    return checkpoint.read_snn(run.path(f"{name}.safetensors"))
+
+
+def _measured(run: Run, snn: SNN) -> Metrics:
+    """Attack the SNN, keep the attacked images for the integers, and return what the report needs of it."""
     images, labels = run.held_out_tensors()
     attacked = levels(_attack(run, snn))
     with atomic(run.path("adversarial.npz")) as draft:
@@ -140,7 +169,6 @@ def finetune(run: Run) -> Metrics:
     return {
         "clean": accuracy(snn, images, labels),
         "robust": accuracy(snn, pixels(attacked), labels),
-        "sparsity_before": before,
         "sparsity": sparsity(snn),
         "weights": sum(synapses.weight.numel() for synapses in snn.synapses().values()),
         "thresholds": _thresholds(snn),
@@ -149,7 +177,7 @@ def finetune(run: Run) -> Metrics:
 
 def lower_network(run: Run) -> Metrics:
     """Fold the SNN into a float network and compare its spikes with PyTorch's, both in float64."""
-    snn = checkpoint.read_snn(run.path("snn.safetensors")).double().eval()
+    snn = _last_snn(run).double().eval()
     network = lowered(lower(snn))
     archive.write(network, run.path("network_float.safetensors"))
     images, _ = run.held_out()
@@ -164,9 +192,14 @@ def lower_network(run: Run) -> Metrics:
 def quantize_network(run: Run) -> Metrics:
     """Turn the float network into integers with their proof and write the archive."""
     network = archive.read_float(run.path("network_float.safetensors"))
-    integer = quantize(network, weight_bits=run.recipe.quantize.weight_bits)
+    settings = run.recipe.quantize
+    if settings.calibration_images:
+        images = stimulus(run.data.train.images[: settings.calibration_images], network)
+        integer, clips = search(network, images, weight_bits=settings.weight_bits)
+    else:
+        integer, clips = quantize(network, weight_bits=settings.weight_bits), {}
     archive.write(integer, run.path("network.safetensors"))
-    return {"digest": archive.digest(integer)}
+    return {"digest": archive.digest(integer), "clips": clips}
 
 
 def export_network(run: Run) -> Metrics:
@@ -211,6 +244,7 @@ STAGES: dict[str, Callable[[Run], Metrics]] = {
     "prune": prune,
     "convert": convert_network,
     "finetune": finetune,
+    "tune_integers": tune_integers,
     "lower": lower_network,
     "quantize": quantize_network,
     "export": export_network,
@@ -400,6 +434,7 @@ def _results(run: Run, network: IntegerNetwork) -> Metrics:
 
 def _under_keys(recipe: Recipe, metrics: dict[str, Metrics], network: IntegerNetwork) -> Metrics:
     checked, used = metrics["check"], metrics["prune"][recipe.prune.use]
+    snn = metrics["finetune"] if recipe.tune_integers is None else metrics["tune_integers"]
     evaluated = {f"{name}_clean": value for name, value in checked["accuracy"].items() if name != "integer"}
     return {
         "accuracy": {
@@ -410,8 +445,8 @@ def _under_keys(recipe: Recipe, metrics: dict[str, Metrics], network: IntegerNet
             **{f"ann_{name}_clean": found["clean"] for name, found in metrics["prune"].items()},
             **{f"ann_{name}_robust": found["robust"] for name, found in metrics["prune"].items()},
             "snn_converted_clean": metrics["convert"]["clean"],
-            "snn_float_clean": metrics["finetune"]["clean"],
-            "snn_robust": metrics["finetune"]["robust"],
+            "snn_float_clean": snn["clean"],
+            "snn_robust": snn["robust"],
             "snn_integer_clean": checked["accuracy"]["integer"],
             "snn_integer_robust": checked["robust"],
             **evaluated,
@@ -419,8 +454,8 @@ def _under_keys(recipe: Recipe, metrics: dict[str, Metrics], network: IntegerNet
         "attack": {"name": "PGD", **msgspec.to_builtins(recipe.evaluate)},
         "fidelity": {"lowering": metrics["lower"], **checked["fidelity"]},
         "sparsity": {
-            "global": metrics["finetune"]["sparsity"],
-            "weights": metrics["finetune"]["weights"],
+            "global": snn["sparsity"],
+            "weights": snn["weights"],
             "integer": _integer_sparsity(network),
         },
     }

@@ -57,6 +57,7 @@ def quantize(
     out: AnyPath,
     *,
     weight_bits: int = 8,
+    calibration: AnyPath | None = None,
     dialect: str = "auto",
     dt: float | None = None,
     reset: str | None = None,
@@ -66,6 +67,7 @@ def quantize(
 ) -> Outcome[IntegerNetwork]:
     """Turn a float network into Loihi integers with their proof, and write the archive ``out``.
 
+    ``calibration`` images choose the scales (`export.scale_search`); without, the largest weight does.
     ``network`` is an archive, a NIR file of any framework, or a .net file of lava-dl, which holds integers already. The
     other arguments are what those files do not say: the ``dialect`` ('auto' guesses it; 'slayer' for .net files whose
     neurons fire at v == threshold), its ``dt``, ``reset`` and ``most`` spikes a step; the ``steps`` of a sample; the
@@ -88,7 +90,16 @@ def quantize(
         lines.append(f"read {network}: fires at v {'>=' if dialect == 'slayer' else '>'} threshold")
     else:
         loaded = archive.read_float(network)
-    integer = quantized(lowered(loaded), weight_bits=weight_bits) if isinstance(loaded, FloatNetwork) else loaded
+    if isinstance(loaded, IntegerNetwork):
+        integer = loaded
+    elif calibration is not None:
+        from export.scale_search import search
+
+        loaded = lowered(loaded)
+        integer, clips = search(loaded, read(Path(calibration), loaded)[0], weight_bits=weight_bits)
+        lines.append(f"weights cut at {', '.join(f'{name} {clip:g}' for name, clip in clips.items())} of the largest")
+    else:
+        integer = quantized(lowered(loaded), weight_bits=weight_bits)
     archive.write(integer, out)
     lines += [f"wrote {out} ({out.stat().st_size:,} bytes); no register can wrap or saturate:"]
     for name, bound in integer.bounds.items():

@@ -13,7 +13,7 @@ from tests.toolchain.networks import RECIPE
 from toolchain import checkpoint, pipeline, verbs
 from toolchain.config import read_recipe
 
-STAGES = ["pretrain", "prune", "convert", "finetune", "lower", "quantize", "export", "check", "report"]
+STAGES = ["pretrain", "prune", "convert", "finetune", "tune_integers", "lower", "quantize", "export", "check", "report"]
 
 
 def report_of(folder):
@@ -219,3 +219,22 @@ def test_diverged_training_is_called_that(tmp_path):
     path.write_text(RECIPE.replace("learning_rate = 0.1", "learning_rate = 1e30", 1))
     with pytest.raises(TrainingError, match=r"pretrain: the loss is .*; use a smaller learning_rate"):
         verbs.run(path, tmp_path / "out")
+
+
+def test_integer_aware_finetuning_and_searched_scales_are_stages_of_a_run(tiny_run, tmp_path):
+    path = tmp_path / "tuned.toml"
+    more = "[tune_integers]\nepochs = 1\nlearning_rate = 0.02\nepsilon = 8\n[quantize]\nweight_bits = 3\n"
+    path.write_text(RECIPE + more + "calibration_images = 30\n")
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run, folder)
+    verbs.run(path, folder, from_="tune_integers")
+    network = archive.read_integer(folder / "network.safetensors")
+    assert max(np.abs(p.synapses.weight).max() for p in network.projections) == 3
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(metrics["quantize"]["results"]["clips"]) == {p.name for p in network.neurons}
+    assert report_of(folder)["accuracy"]["snn_float_clean"] == metrics["tune_integers"]["results"]["clean"]
+    assert report_of(folder)["fidelity"]["onnx"]["mismatches"] == 0
+    tuned, before = (checkpoint.read_snn(folder / f"{name}.safetensors") for name in ("snn_tuned", "snn"))
+    masks = [synapses.weight == 0 for synapses in tuned.synapses().values()]
+    expected = [synapses.weight == 0 for synapses in before.synapses().values()]
+    assert all(map(torch.equal, masks, expected))

@@ -1,7 +1,5 @@
 """Synaptic layers with a connectivity mask, and the edge of pooling, synapses and batch norm."""
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -49,11 +47,28 @@ class Synapses(nn.Module):
         mask: Tensor = TopScores.apply(self.scores.abs(), self.keep)  # type: ignore[no-untyped-call]
         return mask
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, factors: Tensor | None = None, bits: int | None = None) -> Tensor:
         weight = self.weight * self.connectivity()
+        if bits is not None:
+            weight = rounded(weight, factors, bits)
         if weight.ndim == 4:
             return functional.conv2d(x, weight, padding=self.padding, stride=self.stride)
         return functional.linear(x.flatten(1), weight)
+
+
+def rounded(weight: Tensor, factors: Tensor | None, bits: int) -> Tensor:
+    """Return ``weight`` as the quantizer will round it; the gradient passes straight through.
+
+    ``factors`` are the positive or negative numbers per output that batch norm will fold into the weights:
+    ``round(w f / q) q / f`` with ``q = max |w f| / (2^(bits - 1) - 1)`` (Jacob et al., CVPR 2018, one scale a layer).
+    """
+    scale = torch.ones(len(weight)) if factors is None else factors
+    scale = scale.to(weight).view(-1, *(1,) * (weight.ndim - 1))
+    folded = weight.detach() * scale
+    step = folded.abs().max() / (2 ** (bits - 1) - 1)
+    whole = torch.round(folded / step) * step / scale
+    result: Tensor = weight + (whole - weight.detach())
+    return result
 
 
 class Link(nn.Module):
@@ -65,13 +80,23 @@ class Link(nn.Module):
         self.pooling = edge.pooling
         self.synapses = _synapses(edge, source)
         self.norm = nn.BatchNorm2d(self.shape[0]) if edge.norm else None
+        self.bits: int | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if self.pooling > 1:
             x = functional.avg_pool2d(x, self.pooling)
         if self.synapses is not None:
-            x = self.synapses(x)
-        return x if self.norm is None else cast("Tensor", self.norm(x))
+            x = self.synapses(x, self.factors(), self.bits)
+        normalized: Tensor = x if self.norm is None else self.norm(x)
+        return normalized
+
+    def factors(self) -> Tensor | None:
+        """Return what batch norm multiplies each output by, with its running variance."""
+        if self.norm is None:
+            return None
+        assert self.norm.running_var is not None
+        factors: Tensor = self.norm.weight.detach() / torch.sqrt(self.norm.running_var + self.norm.eps)
+        return factors
 
 
 def _synapses(edge: Edge, source: Shape) -> Synapses | None:

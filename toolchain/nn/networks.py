@@ -1,7 +1,7 @@
 """The ANN and the SNN: the same graph, with ReLU or with integrate-and-fire neurons in its populations."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ class Backbone(nn.Module):
 
     def __init__(self, specification: Specification) -> None:
         super().__init__()
+        self.rounding = False
         self.specification = specification
         self.register_buffer("mean", torch.tensor(specification.mean).view(-1, 1, 1))
         self.register_buffer("std", torch.tensor(specification.std).view(-1, 1, 1))
@@ -41,6 +42,22 @@ class Backbone(nn.Module):
     def links_into(self, name: str) -> list[Link]:
         """Return the links that feed a population."""
         return [cast("Link", link) for link in cast("nn.ModuleList", self.links[name])]
+
+    def round_weights(self, bits: int | None) -> None:
+        """Let every forward pass round the weights to ``bits`` and keep batch norm's statistics as they are."""
+        for node in self.specification.nodes:
+            for link in self.links_into(node.name):
+                link.bits = bits
+        self.rounding = bits is not None
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
+        """Switch to training; while weights are rounded, batch norm stays in evaluation mode."""
+        super().train(mode)
+        if self.rounding:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
 
     def synapses(self) -> dict[str, Synapses]:
         """Return every synaptic layer by the name that its weights have in the state dictionary."""

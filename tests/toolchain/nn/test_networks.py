@@ -2,12 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from export.errors import RecipeError
+from export.passes import lowered
+from export.quantize import quantize
 from tests.toolchain.networks import IMAGES, SPECIFICATION, ann, images, snn
+from toolchain.lowering import lower
 from toolchain.nn.architectures import VGG11, VGG16, SewResNet, Vgg, WideResNet, specify
+from toolchain.nn.layers import rounded
 from toolchain.nn.networks import ANN, IntegrateAndFire
 from toolchain.nn.surrogate import piecewise_linear
 
@@ -125,3 +130,38 @@ def test_impossible_sizes_are_refused():
         specify(Vgg(plan=("P", "P", "P", "P", 4), head=()), **IMAGES)
     with pytest.raises(RecipeError, match=r"network.depth is 27; expected 6n \+ 4"):
         specify(WideResNet(depth=27), **IMAGES)
+
+
+@pytest.mark.parametrize("bits", [8, 4, 2])
+@pytest.mark.parametrize("name", ["conv2", "dense1"])
+def test_rounded_weights_are_those_of_the_quantizer(bits, name):
+    """With thresholds that are whole on the grid, max-abs scales give the integers that training rounded to.
+
+    Average pooling spreads each weight over 2 x 2 entries.
+    """
+    model = snn().double().eval()
+    (link,) = model.links_into(name)
+    factors = torch.ones(8, dtype=torch.float64) if link.norm is None else link.factors()
+    folded = link.synapses.weight.detach() * factors.view(-1, *(1,) * (link.synapses.weight.ndim - 1))
+    step = folded.abs().max() / (2 ** (bits - 1) - 1)
+    model.neurons_of(name).threshold.data.fill_(float(100 * step / link.pooling**2))
+    (projection,) = quantize(lowered(lower(model)), weight_bits=bits).incoming(name)
+    found = projection.synapses.weight
+    found = found[:, :, :: link.pooling, :: link.pooling] if name == "conv2" else found
+    weight = rounded(link.synapses.weight, link.factors(), bits).detach() * folded / link.synapses.weight.detach()
+    assert np.array_equal(found.ravel(), torch.round(weight / step).numpy().ravel())
+
+
+def test_rounding_keeps_gradient_and_statistics():
+    model = snn()
+    model.round_weights(3)
+    model.train()
+    before = model.links_into("conv1")[0].norm.running_mean.clone()
+    model(images()).square().sum().backward()
+    synapses = model.links_into("conv2")[0].synapses
+    assert synapses.weight.grad.abs().sum() > 0
+    assert torch.equal(model.links_into("conv1")[0].norm.running_mean, before)
+    coarse = model(images())
+    model.round_weights(None)
+    model.eval()
+    assert not torch.equal(coarse, model(images()))
