@@ -6,6 +6,7 @@ Random weights, 90 % of them pruned at random, T = 8, 32x32 RGB. Each network in
 memory is its own; seconds are single runs.
 """
 
+import itertools
 import multiprocessing
 import os
 import resource
@@ -69,7 +70,7 @@ def measure(name: str) -> None:
         times.append(time.perf_counter())
         neurons = sum(int(np.prod(population.shape)) for population in integer.spiking)
         relays = sum(int(np.prod(p.shape)) for p in integer.spiking if "_relay" in p.name)
-        seconds = " | ".join(f"{end - start:.1f}" for start, end in zip(times, times[1:], strict=False))
+        seconds = " | ".join(f"{end - start:.1f}" for start, end in itertools.pairwise(times))
         size = path.stat().st_size / 2**20
     print(f"| {name} | {neurons - relays:,} | {relays:,} | {seconds} | {peak:.1f} | {size:.1f} |", flush=True)
 

@@ -28,3 +28,24 @@ def _lava_environment(request):
         if os.environ.get("CI"):
             raise
         pytest.skip(str(error))
+
+
+COMPARED = pytest.StashKey[dict]()
+
+
+@pytest.fixture
+def compared(pytestconfig):
+    """Return a function that adds neuron steps to the line at the end of the run, by executor."""
+    counts = pytestconfig.stash.setdefault(COMPARED, {})
+
+    def add(found):
+        for name, fidelity in found.items():
+            total, different = counts.get(name, (0, 0))
+            counts[name] = (total + fidelity.compared, different + fidelity.mismatches)
+
+    return add
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for name, (total, different) in sorted(config.stash.get(COMPARED, {}).items()):
+        terminalreporter.write_line(f"{name} against reference: {total:,} neuron steps compared, {different} different")

@@ -1,0 +1,86 @@
+"""The papers' networks, small, all the way: PyTorch, integers, archive, and every executor on every neuron and step."""
+
+import math
+
+import pytest
+
+from export import archive, bounds, fidelity
+from export.executors import reference
+from export.passes import lowered
+from export.quantize import quantize
+from export.stimulus import random_stimulus
+from export.trace import record
+from tests.toolchain.networks import IMAGES, snn
+from toolchain.lowering import lower
+from toolchain.nn.architectures import VGG11, VGG16, SewResNet, Vgg, WideResNet, specify
+
+THIN = {**IMAGES, "input_shape": (2, 16, 16)}
+
+
+def thin(plan, divisor=32):
+    """Return the same plan with a few channels."""
+    return tuple(entry if entry == "P" else max(2, entry // divisor) for entry in plan)
+
+
+NETWORKS = {
+    "vgg11": Vgg(plan=thin(VGG11[:-3]), head=(8, 8)),
+    "vgg16": Vgg(plan=thin(VGG16), head=(8, 8)),
+    "wrn28": WideResNet(depth=28, width=2, channels=2),
+    "sew18": SewResNet(channels=3),
+}
+"""The topology of VGG-11 (its last pooling would leave nothing of 16 pixels), VGG-16, WRN-28 and SEW-ResNet-18."""
+
+
+def integers(name):
+    model = snn(specification=specify(NETWORKS[name], **THIN), steps=8)
+    return quantize(lowered(lower(model)))
+
+
+def samples(network, steps):
+    """Return how many samples give about ``steps`` neuron steps."""
+    neurons = sum(math.prod(population.shape) for population in network.neurons)
+    return max(1, -(-steps // (neurons * network.steps)))
+
+
+def agree(network, executors, steps, compared):
+    found, _ = fidelity.check(network, random_stimulus(network, samples(network, steps), 0), executors)
+    compared(found)
+    assert {name: each.mismatches for name, each in found.items()} == dict.fromkeys(executors, 0)
+    assert min(each.compared for each in found.values()) >= steps
+    return found
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_archive_onnx_and_nir_are_exact(name, tmp_path, compared):
+    """Ten million neuron steps over the four networks."""
+    network = integers(name)
+    archive.write(network, tmp_path / "network.safetensors")
+    restored = archive.read_integer(tmp_path / "network.safetensors")
+    assert archive.digest(restored) == archive.digest(network)
+    assert bounds.is_safe(restored)
+    agree(restored, ["onnx", "nir"], 1_300_000, compared)
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("name", NETWORKS)
+def test_lava_is_exact(name, compared):
+    agree(integers(name), ["lava"], 30_000, compared)
+
+
+@pytest.mark.slow
+@pytest.mark.lava
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_hundred_million_neuron_steps_are_exact(name, compared):
+    network = integers(name)
+    agree(network, ["onnx", "nir"], 12_500_000, compared)
+    agree(network, ["lava"], 500_000, compared)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_spikes_reach_every_layer(name):
+    """A silent layer would make the comparison worth nothing."""
+    network = integers(name)
+
+    trace = record(reference.steps(network, random_stimulus(network, 8, 0)))
+    silent = [population.name for population in network.spiking if not trace[population.name].any()]
+    assert len(silent) <= len(network.spiking) // 10, silent
