@@ -92,7 +92,7 @@ def quantize(
 @app.command()
 def export(
     network: Network,
-    to: Annotated[str, typer.Option(help="nir, onnx, netx or lava-job.")],
+    to: Annotated[str, typer.Option(help="nir, nir-portable, onnx, netx or lava-job.")],
     out: Annotated[Path, typer.Option(help="File or folder to write.")],
 ) -> None:
     """Write an integer network in another format."""

@@ -108,7 +108,11 @@ def quantize(
 
 
 def export(network: AnyPath, out: AnyPath, *, to: str) -> Outcome[Path]:
-    """Write the integer network of an archive as nir, onnx, netx (lava-dl), or lava-job, a folder to run elsewhere."""
+    """Write the integer network of an archive in another format.
+
+    ``nir``: its integers exactly; ``nir-portable``: for snnTorch, Norse and SpikingJelly; ``onnx``: one stateful
+    integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere.
+    """
     out, write = Path(out), writer(to)
     write(archive.read_integer(Path(network)), out)
     size = sum(path.stat().st_size for path in (out.rglob("*") if out.is_dir() else [out]))

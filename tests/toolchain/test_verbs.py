@@ -53,13 +53,13 @@ def test_export_writes_what_the_run_wrote(tiny_run, network, tmp_path, form):
 
 
 def test_export_writes_a_folder_for_lava(network, tmp_path):
-    assert set(format_names()) == {"lava-job", "netx", "nir", "onnx"}
+    assert set(format_names()) == {"lava-job", "netx", "nir", "nir-portable", "onnx"}
     verbs.export(network, tmp_path / "job", to="lava-job")
     assert (tmp_path / "job" / "network.safetensors").read_bytes() == network.read_bytes()
 
 
 def test_export_refuses_an_unknown_format(network, tmp_path):
-    with pytest.raises(FormatError, match="no format 'pth'; there are lava-job, netx, nir, onnx"):
+    with pytest.raises(FormatError, match="no format 'pth'; there are lava-job, netx, nir, nir-portable, onnx"):
         verbs.export(network, tmp_path / "network.pth", to="pth")
 
 

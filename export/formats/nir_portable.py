@@ -1,0 +1,137 @@
+"""NIR that snnTorch, Norse and SpikingJelly import with the integers' own spikes (step of 1e-4, as two of them assume).
+
+No framework imports a hard-reset IF in NIR's own sense, but all three import this: a `LIF` whose leak is too small to
+matter in float32, with weights and biases multiplied accordingly::
+
+    tau = 2^60 dt,  r = 1,  v_leak = 0:   v + dt / tau (w 2^60 s - v) = v + w s
+
+Norse wants ``from_nir(graph, dt=1e-4)``. The readout, which no framework imports alike, is left out: the output are its
+synapses, to be summed over the steps. sinabs resets by subtraction only and cannot be served.
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+
+from export.errors import FormatError
+from export.files import atomic
+from export.formats.nir import to_graph
+from export.network import Convolution, Dense, IntegerNetwork, IntegerNeuron, IntegerPopulation, Shape
+
+DT = 1e-4
+FACTOR = 2.0**60
+
+
+def write(network: IntegerNetwork, path: Path) -> None:
+    """Write ``network``; `FormatError` names what the frameworks' importers cannot take."""
+    graph = _portable(network)
+    with atomic(path) as draft:
+        nir.write(draft, graph)
+
+
+def _portable(network: IntegerNetwork) -> nir.NIRGraph:
+    _check(network)
+    graph = to_graph(_spatial(network))
+    dropped = {population.name for population in network.silent}
+    names = _names([name for name in graph.nodes if name not in dropped], network.source.name)
+    edges = _bridged(graph.edges, dropped)
+    outputs = next(name for name, node in graph.nodes.items() if isinstance(node, nir.Output))
+    nodes = {names[name]: _node(node) for name, node in graph.nodes.items() if name in names}
+    before = next(start for start, end in edges if end == outputs)
+    nodes[names[outputs]] = nir.Output({"output": np.asarray(nodes[names[before]].output_type["output"])})
+    links = [(names[start], names[end]) for start, end in edges]
+    return nir.NIRGraph(nodes, links, type_check=False)
+
+
+def _check(network: IntegerNetwork) -> None:
+    for projection in network.projections:
+        if projection.delay or len(network.incoming(projection.target)) > 1:
+            raise FormatError(
+                f"projection {projection.source} -> {projection.target} has a delay or company; the frameworks' "
+                "importers take chains only: export to plain nir, or to ONNX"
+            )
+    for population in network.spiking:
+        neuron = population.neuron
+        assert isinstance(neuron, IntegerNeuron)
+        assert neuron.threshold is not None
+        if np.ptp(neuron.threshold):
+            raise FormatError(
+                f"population {population.name} has thresholds of its own per neuron; snnTorch and SpikingJelly hold "
+                "one a layer: export to plain nir, or to ONNX"
+            )
+        bias = neuron.bias_mantissa
+        if bias.ndim == 3 and bias.shape[1:] != (1, 1) and np.any(bias != bias[:, :1, :1]):
+            raise FormatError(
+                f"population {population.name} has a bias of its own per neuron, which the frameworks' layers do not "
+                "hold: export to plain nir, or to ONNX"
+            )
+        if np.any(neuron.reset_to):
+            raise FormatError(f"population {population.name} resets to a value; snnTorch resets to zero only")
+
+
+def _spatial(network: IntegerNetwork) -> IntegerNetwork:
+    """Return the network of an image with convolutions as wide as their source for dense layers.
+
+    The importers disagree on whether `Flatten` counts the batch; so nothing is flattened.
+    """
+    if len(network.source.shape) != 3:
+        return network
+    populations = {p.name: _widened(p) for p in network.populations}
+    projections = [
+        replace(p, synapses=_convolution(p.synapses, populations[p.source].shape)) for p in network.projections
+    ]
+    return IntegerNetwork(populations=tuple(populations.values()), projections=tuple(projections), steps=network.steps)
+
+
+def _widened(population: IntegerPopulation) -> IntegerPopulation:
+    """Return a vector of neurons as an image of one pixel."""
+    if len(population.shape) == 3:
+        return population
+    neuron = population.neuron
+    assert isinstance(neuron, IntegerNeuron)
+    arrays = {name: value for name, value in vars(neuron).items() if isinstance(value, np.ndarray) and value.ndim}
+    changed: dict[str, Any] = {name: value.reshape(-1, 1, 1) for name, value in arrays.items()}
+    return replace(population, shape=(*population.shape, 1, 1), neuron=replace(neuron, **changed))
+
+
+def _convolution(synapses: Convolution | Dense, source: Shape) -> Convolution:
+    if isinstance(synapses, Convolution):
+        return synapses
+    return Convolution(weight=synapses.weight.reshape(-1, *source))
+
+
+def _node(node: nir.NIRNode) -> nir.NIRNode:
+    """Return a node in the form that all three import."""
+    if isinstance(node, nir.IF):
+        ones = np.ones(node.v_threshold.shape, np.float32)
+        return nir.LIF(
+            tau=(ones * np.float32(DT)) * np.float32(FACTOR), r=ones, v_leak=0 * ones, v_threshold=node.v_threshold,
+            v_reset=0 * ones,
+        )  # fmt: skip
+    if isinstance(node, nir.Linear):
+        return nir.Affine(node.weight * np.float32(FACTOR), np.zeros(len(node.weight), np.float32))
+    if isinstance(node, nir.Affine | nir.Conv2d):
+        node.weight, node.bias = (value * np.float32(FACTOR) for value in (node.weight, node.bias))
+    return node
+
+
+def _bridged(edges: list[tuple[str, str]], dropped: set[str]) -> list[tuple[str, str]]:
+    """Return the edges with the dropped nodes left out."""
+    ahead = {start: end for start, end in edges if start in dropped}
+    return [(start, ahead.get(end, end)) for start, end in edges if start not in dropped]
+
+
+def _names(names: list[str], source: str) -> dict[str, str]:
+    """Return names that are Python identifiers, as the importers need; the input is called 'input'."""
+    found: dict[str, str] = {}
+    for name in names:
+        plain = "input" if name == source else re.sub(r"\W", "_", name)
+        plain = plain if plain[:1].isalpha() else f"n{plain}"
+        while plain in found.values():
+            plain += "_"
+        found[name] = plain
+    return found
