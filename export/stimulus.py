@@ -40,8 +40,9 @@ class Stimulus:
 def stimulus(values: Array, network: Network) -> Stimulus:
     """Check ``values`` against the network's source and return them as a stimulus.
 
-    Integers in ``0..levels``, shape (N, *shape) to be held over the steps, or (N, steps, *shape). A float network also
-    takes real numbers, as they are.
+    Shape (N, *shape) to be held over the steps, or (N, steps, *shape). Integers are spikes or levels ``0..levels``;
+    real numbers are encoded as the source says, to the nearest of its levels of ``unit`` each (pixels in [0, 1]). A
+    float network takes real numbers as they are.
     """
     shape, neuron = network.source.shape, network.source.neuron
     assert isinstance(neuron, Source)
@@ -53,6 +54,8 @@ def stimulus(values: Array, network: Network) -> Stimulus:
         )
     if isinstance(network, FloatNetwork) and values.dtype.kind == "f":
         return Stimulus(values=frozen_array(values), steps=network.steps, held=values.shape[1:] == shape)
+    if values.dtype.kind == "f":
+        values = _encoded(values, neuron)
     if values.dtype.kind not in "biu":
         raise StimulusError(
             f"the input has type {values.dtype}; expected integers 0..{neuron.levels} "
@@ -60,7 +63,23 @@ def stimulus(values: Array, network: Network) -> Stimulus:
         )
     if values.min() < 0 or values.max() > neuron.levels:
         raise StimulusError(f"the input spans {values.min()}..{values.max()}; expected 0..{neuron.levels}")
-    return Stimulus(values=frozen_array(values), steps=network.steps, held=values.shape[1:] == shape)
+    levels = frozen_array(values, np.min_scalar_type(neuron.levels))
+    return Stimulus(values=levels, steps=network.steps, held=values.shape[1:] == shape)
+
+
+def _encoded(values: Array, source: Source) -> Array:
+    """Return the levels of real numbers; spikes cannot be rounded into being."""
+    if not np.all(np.isfinite(values)):
+        raise StimulusError("the input holds numbers that are not finite")
+    levels = np.rint(values / source.unit)
+    if levels.min() < 0 or levels.max() > source.levels:
+        raise StimulusError(
+            f"the input spans {values.min():g}..{values.max():g}; expected 0..{source.levels * source.unit:g}, which "
+            f"the network's encoding maps to levels 0..{source.levels}"
+        )
+    if source.levels == 1 and np.any(levels * source.unit != values):
+        raise StimulusError("the network's input are spikes; expected only zeros and ones")
+    return levels.astype(np.int64)
 
 
 def read(path: Path, network: Network) -> tuple[Stimulus, Array | None]:

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from export.errors import StimulusError
 from export.lava.doctor import small_network
+from export.network import Source
 from export.stimulus import random_stimulus, read, stimulus
 
 NETWORK = small_network()
@@ -23,7 +26,13 @@ def test_held_and_timed_inputs_give_the_same_frames():
     [
         (np.zeros((2, 6, 5), np.uint8), "shape \\(2, 6, 5\\); expected \\(N, 1, 6, 5\\), or \\(N, 4, 1, 6, 5\\)"),
         (np.zeros((0, 1, 6, 5), np.uint8), "shape \\(0, 1, 6, 5\\)"),
-        (np.zeros((1, 1, 6, 5)), "type float64; expected integers 0..255"),
+        (
+            np.full((1, 1, 6, 5), 1.5),
+            "spans 1.5..1.5; expected 0..1, which the network's encoding maps",
+        ),
+        (np.full((1, 1, 6, 5), -0.1), "spans -0.1..-0.1; expected 0..1"),
+        (np.full((1, 1, 6, 5), np.nan), "not finite"),
+        (np.zeros((1, 1, 6, 5), complex), "type complex128; expected integers 0..255"),
         (np.full((1, 1, 6, 5), 256), "spans 256..256; expected 0..255"),
         (np.full((1, 1, 6, 5), -1), "spans -1..-1"),
     ],
@@ -49,3 +58,19 @@ def test_both_file_forms_are_read(tmp_path):
         driven, found = read(tmp_path / name, NETWORK)
         assert np.array_equal(driven.values, images)
         assert (None if found is None else found.tolist()) == expected
+
+
+def test_real_images_are_encoded_as_the_source_says():
+    levels = np.arange(60, dtype=np.uint8).reshape(2, 1, 6, 5) * 4
+    for kind in (np.float32, np.float64):
+        assert np.array_equal(stimulus((levels / 255).astype(kind), NETWORK).values, levels)
+    between = stimulus(np.full((1, 1, 6, 5), 100.4 / 255), NETWORK).values
+    assert np.all(between == 100)
+
+
+def test_spikes_are_never_rounded_into_being():
+    source = replace(NETWORK.source, neuron=Source(levels=1, unit=1.0))
+    spiking = replace(NETWORK, populations=(source, *NETWORK.populations[1:]))
+    assert stimulus(np.ones((1, 1, 6, 5)), spiking).values.dtype == np.uint8
+    with pytest.raises(StimulusError, match="the network's input are spikes; expected only zeros and ones"):
+        stimulus(np.full((1, 1, 6, 5), 0.7), spiking)

@@ -45,6 +45,11 @@ def workers():
     return found
 
 
+def started_at(process):
+    """Return when a process was started, in ticks since boot; the last ones run Lava's process models."""
+    return int(Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[19])
+
+
 def wait_for(condition, seconds=40):
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
@@ -86,7 +91,7 @@ def test_death_of_a_lava_process_is_noticed_at_once(monkeypatch):
     def kill_one(line, *, seen=[]):  # noqa: B006 - remembers that it has killed
         if line.get("done") and not seen:
             seen.append(True)
-            os.kill(max(set(workers()) - before), signal.SIGKILL)
+            os.kill(max(set(workers()) - before, key=started_at), signal.SIGKILL)
 
     supervise = lava.supervisor.supervise
 
@@ -109,3 +114,31 @@ def test_worker_modules_are_enough_for_python_3_10(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert np.fromfile(tmp_path / "trace" / "readout", "<i4").size == 2 * NETWORK.steps * 3
+
+
+FULL = """
+import resource
+from export.errors import WorkerError
+from export.executors import lava
+from export.lava.doctor import small_network
+from export.stimulus import random_stimulus
+network = small_network()
+resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, 80_000))
+try:
+    list(lava.steps(network, random_stimulus(network, 2_000, 0)))
+except WorkerError as error:
+    print("WorkerError:", error)
+"""
+
+
+def test_disk_that_is_full_for_the_trace_is_said_and_nothing_stays(folder):
+    """A limit on the size of files stands in for the end of the disk: the recorder's write fails within Lava."""
+    before, memory = set(workers()), shared_memory()
+    done = subprocess.run(
+        [sys.executable, "-c", FULL], env={**os.environ, "TMPDIR": str(folder)}, capture_output=True, text=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+    assert "WorkerError: " in done.stdout, done.stderr
+    assert "File too large" in done.stdout
+    assert wait_for(lambda: not set(workers()) - before and not shared_memory() - memory, seconds=20)
+    assert list(folder.iterdir()) == []
