@@ -5,6 +5,7 @@ Recorders: stock sinks are read back element by element, about 20 microseconds e
 reset, reset to a value, and rest between samples while delayed spikes are still on their way. `DelayLine` delays them.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,11 @@ class _Appender(_Timed):
         """Write a row if this step is one to be recorded."""
         sample, step = self.place()
         if 0 <= sample < self.samples and step < self.steps:
-            self.file.write(row.tobytes())
+            try:
+                self.file.write(row.tobytes())
+            except OSError as error:  # Lava passes on that a process failed, not why
+                os.write(2, f"\nOSError: the trace cannot be written: {error.strerror}\n".encode())
+                raise
 
 
 @implements(proc=SpikeRecorder, protocol=LoihiProtocol)

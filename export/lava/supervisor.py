@@ -128,7 +128,8 @@ def _tail(log: Path) -> str:
 def _last_error(log: Path) -> str:
     """Return the last line that names an exception, else the last line."""
     lines = [line.strip() for line in _tail(log).splitlines() if line.strip() and "See output above" not in line]
-    named = [line for line in lines if "Error" in line.split(":")[0] or "Exception" in line.split(":")[0]]
+    heads = {line: line.split(":")[0] for line in lines if not line.startswith("raise ")}
+    named = [line for line, head in heads.items() if "Error" in head or "Exception" in head]
     return (named or lines or ["it wrote no message"])[-1]
 
 

@@ -33,12 +33,13 @@ def shared_memory():
     return {path.name for path in Path("/dev/shm").glob("psm_*")}
 
 
-def workers():
-    """Return the process ids of running Lava workers and their children."""
+def workers(folder):
+    """Return the process ids of the Lava worker, and of its children, whose job lies in ``folder``."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if b"export.lava.worker" in (process / "cmdline").read_bytes():
+            command = (process / "cmdline").read_bytes()
+            if b"export.lava.worker" in command and str(folder).encode() in command:
                 found.append(int(process.name))
         except OSError:
             continue
@@ -67,10 +68,10 @@ def folder():
 @pytest.fixture
 def running(folder):
     """A process of its own that runs many samples in Lava, once Lava's processes are up."""
-    before, memory = set(workers()), shared_memory()
+    memory = shared_memory()
     process = subprocess.Popen([sys.executable, "-c", LONG], env={**os.environ, "TMPDIR": str(folder)})
-    assert wait_for(lambda: len(set(workers()) - before) > 3)
-    yield process, lambda: set(workers()) - before, lambda: shared_memory() - memory
+    assert wait_for(lambda: len(workers(folder)) > 3)
+    yield process, lambda: workers(folder), lambda: shared_memory() - memory
     process.kill()
     process.wait()
 
@@ -84,14 +85,14 @@ def test_killed_parent_leaves_no_process_no_memory_and_no_folder(running, folder
     assert wait_for(lambda: not list(folder.iterdir()), seconds=5)
 
 
-def test_death_of_a_lava_process_is_noticed_at_once(monkeypatch):
-    network, before = small_network(), set(workers())
-    started = time.monotonic()
+def test_death_of_a_lava_process_is_noticed_at_once(monkeypatch, folder):
+    network, started = small_network(), time.monotonic()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
 
     def kill_one(line, *, seen=[]):  # noqa: B006 - remembers that it has killed
         if line.get("done") and not seen:
             seen.append(True)
-            os.kill(max(set(workers()) - before, key=started_at), signal.SIGKILL)
+            os.kill(max(workers(folder), key=started_at), signal.SIGKILL)
 
     supervise = lava.supervisor.supervise
 
@@ -102,7 +103,7 @@ def test_death_of_a_lava_process_is_noticed_at_once(monkeypatch):
     with pytest.raises(WorkerError, match="a process of Lava ended with exit code -9"):
         list(lava.steps(network, random_stimulus(network, 50_000, 0)))
     assert time.monotonic() - started < 60
-    assert wait_for(lambda: not set(workers()) - before)
+    assert wait_for(lambda: not workers(folder))
 
 
 def test_worker_modules_are_enough_for_python_3_10(tmp_path):
@@ -133,12 +134,12 @@ except WorkerError as error:
 
 def test_disk_that_is_full_for_the_trace_is_said_and_nothing_stays(folder):
     """A limit on the size of files stands in for the end of the disk: the recorder's write fails within Lava."""
-    before, memory = set(workers()), shared_memory()
+    memory = shared_memory()
     done = subprocess.run(
         [sys.executable, "-c", FULL], env={**os.environ, "TMPDIR": str(folder)}, capture_output=True, text=True,
         timeout=120, check=False,
     )  # fmt: skip
     assert "WorkerError: " in done.stdout, done.stderr
     assert "File too large" in done.stdout
-    assert wait_for(lambda: not set(workers()) - before and not shared_memory() - memory, seconds=20)
+    assert wait_for(lambda: not workers(folder) and not shared_memory() - memory, seconds=20)
     assert list(folder.iterdir()) == []
