@@ -21,7 +21,7 @@ def normalize_neurons(network: FloatNetwork) -> FloatNetwork:
     1. A gain g > 0 divides everything that the potential is compared with or set to: ``v / g`` is the new potential.
     2. The gain of a population that never fires, whose potential is an output, multiplies the synapses instead.
     3. A start v0 moves the potential, ``v - v0``: threshold, reset and floor move along, and a leak toward zero becomes
-       a bias of ``-decay v0``.
+       a bias of ``-decay v0``. Neurons of several spikes a step keep theirs: how many thresholds fit would change.
     """
     populations = tuple(_normalized(population) for population in network.populations)
     projections = tuple(_scaled(network.population(p.target), p) for p in network.projections)
@@ -38,7 +38,7 @@ def _normalized(population: FloatPopulation) -> FloatPopulation:
         raise NetworkError(f"population {population.name}: gain {np.min(neuron.gain):g}; expected positive gains")
     if np.any(neuron.gain != 1):
         neuron = _divided(neuron)
-    if np.any(neuron.start != 0):
+    if np.any(neuron.start != 0) and neuron.most == 1:
         neuron = _moved(population.name, neuron)
     return replace(population, neuron=neuron)
 
