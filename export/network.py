@@ -514,11 +514,6 @@ class IntegerNetwork(_Network[IntegerPopulation, IntegerProjection]):
 Network = FloatNetwork | IntegerNetwork
 
 
-def per_neuron(value: Array, shape: Shape) -> Array:
-    """Broadcast a neuron parameter to the population's shape."""
-    return np.broadcast_to(value, shape)
-
-
 def _integers(name: str, value: npt.ArrayLike, least: int, most: int) -> Any:
     """Return whole numbers in a register's range, an int for an int, else a read-only int32 array."""
     array = np.asarray(value)

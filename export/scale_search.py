@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from export.executors import floating, reference
-from export.network import Array, FloatNetwork, FloatPopulation, IntegerNetwork, IntegerNeuron, IntegerPopulation
+from export.network import Array, FloatNetwork, IntegerNetwork, IntegerNeuron, IntegerPopulation
 from export.progress import Progress
 from export.quantize import WEIGHT_BITS, Quantized, fitted, quantize
 from export.stimulus import Stimulus
@@ -28,39 +28,25 @@ def search(
     ``calibration`` are images for both networks. Raises as `quantize`.
     """
     wanted = record(floating.steps(network, calibration))
+    done: list[Quantized] = []
     chosen: dict[str, float] = {}
-    progress = Progress("scale search")
-    for population in progress.track(network.neurons):
-        errors = {clip: _error(network, population, calibration, wanted, chosen, clip, weight_bits) for clip in clips}
-        chosen[population.name] = min(errors, key=lambda clip: errors[clip])
+    for population in Progress("scale search").track(network.neurons):
+        tried = {clip: fitted(network, population, weight_bits, clip) for clip in clips}
+        errors = {clip: _error(network, [*done, each], calibration, wanted) for clip, each in tried.items()}
+        best = min(errors, key=lambda clip: errors[clip])
+        chosen[population.name] = best
+        done.append(tried[best])
     return quantize(network, weight_bits=weight_bits, clips=chosen), chosen
 
 
-def _error(
-    network: FloatNetwork,
-    population: FloatPopulation,
-    calibration: Stimulus,
-    wanted: dict[str, Array],
-    chosen: dict[str, float],
-    clip: float,
-    weight_bits: int,
-) -> float:
-    """Return how far a population is from the float network's with ``clip``, those before it as chosen."""
-    done = [fitted(network, p, weight_bits, chosen.get(p.name, 1.0)) for p in _upto(network, population.name)]
-    done[-1] = fitted(network, population, weight_bits, clip)
-    part = _part(network, done)
-    found = record(reference.steps(part, calibration))[population.name]
-    if population.neuron.threshold is not None:  # type: ignore[union-attr]
-        return float(np.count_nonzero(found != wanted[population.name]))
-    neuron = done[-1].population.neuron
-    assert isinstance(neuron, IntegerNeuron)
-    return float(np.abs(found / (64 * neuron.scale) - wanted[population.name]).mean())
-
-
-def _upto(network: FloatNetwork, name: str) -> list[FloatPopulation]:
-    """Return the populations with neurons up to ``name``, in the order of the network."""
-    names = [population.name for population in network.neurons]
-    return list(network.neurons[: names.index(name) + 1])
+def _error(network: FloatNetwork, done: list[Quantized], calibration: Stimulus, wanted: dict[str, Array]) -> float:
+    """Return how far the last of the populations in integers is from the float network's."""
+    last = done[-1].population
+    found = record(reference.steps(_part(network, done), calibration))[last.name]
+    assert isinstance(last.neuron, IntegerNeuron)
+    if last.neuron.threshold is not None:
+        return float(np.count_nonzero(found != wanted[last.name]))
+    return float(np.abs(found / (64 * last.neuron.scale) - wanted[last.name]).mean())
 
 
 def _part(network: FloatNetwork, done: list[Quantized]) -> IntegerNetwork:

@@ -1,6 +1,5 @@
 """The ANN and the SNN: the same graph, with ReLU or with integrate-and-fire neurons in its populations."""
 
-from collections.abc import Callable
 from typing import Self, cast
 
 import torch
@@ -11,8 +10,6 @@ from toolchain.nn.specification import INPUT, READOUT, Node, Specification
 from toolchain.nn.surrogate import piecewise_linear
 
 MINIMUM_THRESHOLD = 0.03
-Activate = Callable[[str, Tensor], Tensor]
-"""What a population does to the sum that arrives."""
 
 
 class Backbone(nn.Module):

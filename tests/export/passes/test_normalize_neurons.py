@@ -64,7 +64,7 @@ def test_gain_and_start_move_into_threshold_reset_and_bias():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"gain": np.array(0.0)}, "a: gain 0; expected positive"),
+        ({"gain": np.array(0.0)}, "gain 0; expected"),
         ({"start": np.array(1.0)}, "at or above its threshold"),
     ],
 )
