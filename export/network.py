@@ -172,7 +172,8 @@ class FloatNeuron:
 
     from ``v = start``. What other frameworks have and Loihi does not: up to ``most`` spikes a step, as many as
     thresholds fit (None: any number); a ``floor`` below which the potential never falls after the reset; ``refractory``
-    steps after a spike in which it stays at ``reset_to``. Parameters broadcast to the population's shape.
+    steps after a spike in which it stays at ``reset_to``; with ``overhang``, a potential that its reset left above the
+    threshold is compared at ``v - reset_by`` in the next step. Parameters broadcast to the population's shape.
     ``threshold=None`` never fires; what its projections carry is then its potential.
     """
 
@@ -188,6 +189,7 @@ class FloatNeuron:
     most: int | None = 1
     floor: Array | None = None
     refractory: int = 0
+    overhang: bool = False
 
     def __post_init__(self) -> None:
         for name in FLOAT_PARAMETERS:

@@ -102,6 +102,17 @@ def _check(network: FloatNetwork) -> None:
                 f"population {population.name} rests for {neuron.refractory} steps after a spike; our Loihi neurons do "
                 "not: train or import it without (reset='hard'), or stay with the float executor"
             )
+        if neuron.overhang:
+            raise QuantizationError(
+                f"population {population.name} compares what its reset left above the threshold by a rule of its own "
+                "(snnTorch's reset_delay=False); Loihi's neurons do not: train or import it with reset='subtract', "
+                "or stay with the float executor"
+            )
+        if neuron.threshold is None and np.any(neuron.start != 0):
+            raise QuantizationError(
+                f"population {population.name} never fires and starts at {neuron.start.max():g}; Loihi's potentials "
+                "start at zero: set start to zero and add it to the scores, or stay with the float executor"
+            )
         if np.any(neuron.gain != 1) or np.any(neuron.start != 0):
             raise QuantizationError(
                 f"population {population.name} has a gain or a start of its own: run export.passes.lowered first"

@@ -71,18 +71,42 @@ def run(
     _verb("run", recipe, out, from_=from_, to=to)
 
 
+Dialect = Annotated[str, typer.Option(help="auto, snntorch, norse, spikingjelly, sinabs, nir; slayer.")]
+Dt = Annotated[float | None, typer.Option(help="NIR: length of a step, in the file's unit of time.")]
+Reset = Annotated[str | None, typer.Option(help="NIR: hard, subtract, late, settle, pause or none.")]
+Most = Annotated[int | None, typer.Option(help="NIR: most spikes a step.")]
+Steps = Annotated[int | None, typer.Option(help="NIR, .net: steps of a sample.")]
+Levels = Annotated[int | None, typer.Option(help="NIR, .net: input levels, 1 (spikes) or 255.")]
+
+
+@app.command("import")
+def import_network(
+    network: Annotated[Path, typer.Argument(help="NIR (.nir) or lava-dl (.net).")],
+    out: Annotated[Path, typer.Option(help="Archive to write.")],
+    dialect: Dialect = "auto",
+    dt: Dt = None,
+    reset: Reset = None,
+    most: Most = None,
+    steps: Steps = None,
+    levels: Levels = None,
+) -> None:
+    """Read another framework's network, say how it was understood, and keep it as it is."""
+    options = {"dialect": dialect, "dt": dt, "reset": reset, "most": most, "steps": steps, "levels": levels}
+    _verb("import_network", network, out, **options)
+
+
 @app.command()
 def quantize(
     network: Annotated[Path, typer.Argument(help="Float archive (.safetensors), NIR (.nir) or lava-dl (.net).")],
     out: Annotated[Path, typer.Option(help="Archive to write.")],
     weight_bits: Annotated[int, typer.Option(help="2 to 8, with the sign.")] = 8,
     calibration: Annotated[Path | None, typer.Option(help="Images (.npz, .npy) that choose the scales.")] = None,
-    dialect: Annotated[str, typer.Option(help="auto, snntorch, norse, spikingjelly, sinabs, nir; slayer.")] = "auto",
-    dt: Annotated[float | None, typer.Option(help="NIR: length of a step, in the file's unit of time.")] = None,
-    reset: Annotated[str | None, typer.Option(help="NIR: hard, subtract, late, pause or none.")] = None,
-    most: Annotated[int | None, typer.Option(help="NIR: most spikes a step.")] = None,
-    steps: Annotated[int | None, typer.Option(help="NIR, .net: steps of a sample.")] = None,
-    levels: Annotated[int | None, typer.Option(help="NIR, .net: input levels, 1 (spikes) or 255.")] = None,
+    dialect: Dialect = "auto",
+    dt: Dt = None,
+    reset: Reset = None,
+    most: Most = None,
+    steps: Steps = None,
+    levels: Levels = None,
 ) -> None:
     """Turn a float network into Loihi integers with a proof that no register overflows."""
     options = {"dialect": dialect, "dt": dt, "reset": reset, "most": most, "steps": steps, "levels": levels}
@@ -92,10 +116,10 @@ def quantize(
 @app.command()
 def export(
     network: Network,
-    to: Annotated[str, typer.Option(help="nir, nir-portable, onnx, netx or lava-job.")],
+    to: Annotated[str, typer.Option(help="nir, nir-portable, onnx, netx, lava-job; onnx-float.")],
     out: Annotated[Path, typer.Option(help="File or folder to write.")],
 ) -> None:
-    """Write an integer network in another format."""
+    """Write a network in another format."""
     _verb("export", network, out, to=to)
 
 
@@ -103,10 +127,10 @@ def export(
 def simulate(
     network: Network,
     input: Input,
-    executor: Annotated[str, typer.Option(help="reference, onnx, nir or lava.")] = "reference",
+    executor: Annotated[str | None, typer.Option(help="reference, onnx, nir or lava; float: floating, onnx.")] = None,
     out: Annotated[Path | None, typer.Option(help="Keep classes and scores (.npz).")] = None,
 ) -> None:
-    """Run an integer network on images."""
+    """Run a network on images."""
     _verb("simulate", network, input, executor=executor, out=out)
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from export import archive, bounds, fidelity
 from export.executors import executor as find_executor
 from export.files import atomic, write_text
-from export.formats import writer
+from export.formats import FLOAT_FORMATS, writer
 from export.junit import to_xml
-from export.network import Array, FloatNetwork, IntegerNetwork
+from export.network import Array, FloatNetwork, IntegerNetwork, Network
 from export.passes import lowered
 from export.stimulus import random_stimulus, read
 from export.trace import scores
@@ -52,6 +52,29 @@ def run(
     return _run(read_recipe(Path(recipe)), Path(out), from_, to)
 
 
+def import_network(
+    network: AnyPath,
+    out: AnyPath,
+    *,
+    dialect: str = "auto",
+    dt: float | None = None,
+    reset: str | None = None,
+    most: int | None = None,
+    steps: int | None = None,
+    levels: int | None = None,
+) -> Outcome[Network]:
+    """Read a NIR file of any framework, or a .net file of lava-dl, and write it as the archive ``out``.
+
+    The arguments are what those files do not say, see `quantize`. The archive of a NIR file is a float network with the
+    file's own spikes: `simulate` runs it, `export` writes it as float ONNX, `quantize` turns it into integers.
+    """
+    options = {"dialect": dialect, "dt": dt, "reset": reset, "most": most, "steps": steps, "levels": levels}
+    loaded, lines = _loaded(Path(network), options)
+    archive.write(loaded, Path(out))
+    lines.append(f"wrote {out} ({Path(out).stat().st_size:,} bytes), {loaded.kind}, {loaded.steps} steps a sample")
+    return Outcome(value=loaded, text="\n".join(lines))
+
+
 def quantize(
     network: AnyPath,
     out: AnyPath,
@@ -75,21 +98,8 @@ def quantize(
     """
     from export.quantize import quantize as quantized
 
-    network, out = Path(network), Path(out)
-    lines = []
-    loaded: FloatNetwork | IntegerNetwork
-    if network.suffix == ".nir":
-        from export.nir_import.graph import read as read_nir
-
-        loaded, spoken = read_nir(network, dialect=dialect, steps=steps, levels=levels, dt=dt, reset=reset, most=most)
-        lines.append(f"read {network} as {spoken}")
-    elif network.suffix == ".net":
-        from export.formats.netx import read as read_netx
-
-        loaded = read_netx(network, steps=steps, inclusive=dialect == "slayer", levels=levels)
-        lines.append(f"read {network}: fires at v {'>=' if dialect == 'slayer' else '>'} threshold")
-    else:
-        loaded = archive.read_float(network)
+    options = {"dialect": dialect, "dt": dt, "reset": reset, "most": most, "steps": steps, "levels": levels}
+    out, (loaded, lines) = Path(out), _loaded(Path(network), options)
     if isinstance(loaded, IntegerNetwork):
         integer = loaded
     elif calibration is not None:
@@ -108,29 +118,36 @@ def quantize(
 
 
 def export(network: AnyPath, out: AnyPath, *, to: str) -> Outcome[Path]:
-    """Write the integer network of an archive in another format.
+    """Write the network of an archive in another format.
 
     ``nir``: its integers exactly; ``nir-portable``: for snnTorch, Norse and SpikingJelly; ``onnx``: one stateful
-    integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere.
+    integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere. ``onnx-float``
+    takes the archive of a float network.
     """
     out, write = Path(out), writer(to)
-    write(archive.read_integer(Path(network)), out)
+    write((archive.read_float if to in FLOAT_FORMATS else archive.read_integer)(Path(network)), out)
     size = sum(path.stat().st_size for path in (out.rglob("*") if out.is_dir() else [out]))
     return Outcome(value=out, text=f"wrote {out} ({size:,} bytes)")
 
 
 def simulate(
-    network: AnyPath, input: AnyPath, *, executor: str = "reference", out: AnyPath | None = None
+    network: AnyPath, input: AnyPath, *, executor: str | None = None, out: AnyPath | None = None
 ) -> Outcome[Array]:
-    """Run an archive on images and return the class per image; ``out`` keeps classes and scores as .npz."""
-    loaded = archive.read_integer(Path(network))
+    """Run an archive on images and return the class per image; ``out`` keeps classes and scores as .npz.
+
+    Integer networks run in the reference unless ``executor`` says otherwise, float ones in the float executor.
+    """
+    loaded = archive.read(Path(network))
+    real = isinstance(loaded, FloatNetwork)
+    name = executor or ("floating" if real else "reference")
+    execute = find_executor(name, real=real)
     driven, labels = read(Path(input), loaded)
-    found = scores(find_executor(executor)(loaded, driven), loaded, len(driven))
+    found = scores(execute(loaded, driven), loaded, len(driven))
     classes = found.argmax(1)
     if out is not None:
         with atomic(Path(out)) as draft, draft.open("wb") as file:
             np.savez_compressed(file, classes=classes, scores=found)
-    text = f"{len(classes)} images, {executor}: classes {' '.join(map(str, classes[:20]))}"
+    text = f"{len(classes)} images, {name}: classes {' '.join(map(str, classes[:20]))}"
     text += " ..." if len(classes) > 20 else ""
     if labels is not None:
         text += f"\naccuracy {100 * float((classes == labels).mean()):.1f} %"
@@ -221,6 +238,22 @@ def lava_doctor() -> Outcome[dict[str, str]]:
     text = "\n".join(f"{'ok ' if ok else 'BAD'}  {what}: {found}" for what, ok, found in findings)
     values = {what: found for what, _, found in findings}
     return Outcome(value=values, text=text, failed=not all(ok for _, ok, _ in findings))
+
+
+def _loaded(path: Path, options: dict[str, Any]) -> tuple[Network, list[str]]:
+    """Return the network of an archive, a NIR file or a .net file, and what was taken for granted."""
+    dialect, steps, levels = (options[name] for name in ("dialect", "steps", "levels"))
+    if path.suffix == ".nir":
+        from export.nir_import.graph import read as read_nir
+
+        loaded, spoken = read_nir(path, **options)
+        return loaded, [f"read {path} as {spoken}"]
+    if path.suffix == ".net":
+        from export.formats.netx import read as read_netx
+
+        integer = read_netx(path, steps=steps, inclusive=dialect == "slayer", levels=levels)
+        return integer, [f"read {path}: fires at v {'>=' if dialect == 'slayer' else '>'} threshold"]
+    return archive.read_float(path), []
 
 
 def _run(recipe: "Recipe", out: Path, first: str | None, last: str | None) -> Outcome[dict[str, Any]]:

@@ -32,13 +32,14 @@ class State:
 
 def advance(state: State, arriving: Array, neuron: FloatNeuron) -> Array:
     """Advance ``state`` by one step and return what the neurons put out: spikes, or their potential."""
+    before = state.v
     state.u = state.u * (1 - neuron.decay_current) + neuron.gain * arriving
     state.v = state.v * (1 - neuron.decay_potential) + state.u + neuron.bias
     if neuron.threshold is None:
         return state.v
     if neuron.refractory:
         state.v = np.where(state.rest > 0, neuron.reset_to, state.v)
-    spikes = _count(state.v, neuron)
+    spikes = _count(_compared(state.v, before, neuron), neuron)
     fired = spikes > 0
     if neuron.reset_by is None:
         state.v = np.where(fired, neuron.reset_to, state.v)
@@ -90,6 +91,14 @@ def _arriving(network: FloatNetwork, population: FloatPopulation, past: "deque[d
             values = apply(stage, values)
         total += values.reshape(total.shape)
     return total
+
+
+def _compared(potential: Array, before: Array, neuron: FloatNeuron) -> Array:
+    """Return what is held against the threshold, lowered where the last reset left it above."""
+    if not neuron.overhang or neuron.reset_by is None or neuron.threshold is None:
+        return potential
+    lowered: Array = potential - neuron.reset_by * (before > neuron.threshold)
+    return lowered
 
 
 def _count(potential: Array, neuron: FloatNeuron) -> Array:

@@ -5,39 +5,49 @@ from collections.abc import Iterator
 import numpy as np
 import onnxruntime
 
-from export.formats.onnx import records, rest, to_model
-from export.network import Array, IntegerNetwork
+from export.formats import onnx, onnx_float
+from export.network import Array, FloatNetwork, Network, Source
+from export.onnx_graph import records
 from export.stimulus import Stimulus
 from export.trace import Step
 
 BATCH = 100
 
 
-def steps(network: IntegerNetwork, stimulus: Stimulus, *, batch: int = BATCH) -> Iterator[Step]:
+def steps(network: Network, stimulus: Stimulus, *, batch: int = BATCH) -> Iterator[Step]:
     """Export ``network``, run the model and yield every step of every batch of at most ``batch`` samples."""
+    model = onnx_float.to_model(network) if isinstance(network, FloatNetwork) else onnx.to_model(network)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        to_model(network).SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     for rows in stimulus.batches(batch):
         yield from _run(network, stimulus, rows, session)
 
 
-def _run(
-    network: IntegerNetwork, stimulus: Stimulus, rows: slice, session: onnxruntime.InferenceSession
-) -> Iterator[Step]:
-    count = rows.stop - rows.start
-    frames = np.stack([stimulus.frame(rows, step) for step in range(stimulus.steps)]).astype(np.uint8)
-    feed = rest(network, count)
+def _run(network: Network, stimulus: Stimulus, rows: slice, session: onnxruntime.InferenceSession) -> Iterator[Step]:
+    frames = np.stack([stimulus.frame(rows, step) for step in range(stimulus.steps)])
     names = [name for name, _ in records(network)]
-    results: list[Array] = session.run(names, {"input": frames, **feed})
+    results: list[Array] = session.run(names, _feed(network, frames))
     recorded = {population.name: result for (_, population), result in zip(records(network), results, strict=True)}
     for step in range(stimulus.steps):
         yield Step(
             rows=rows,
             step=step,
             source=frames[step],
-            spikes={p.name: recorded[p.name][step].astype(bool) for p in network.spiking},
+            spikes={p.name: _spikes(recorded[p.name][step]) for p in network.spiking},
             potentials={p.name: recorded[p.name][step] for p in network.silent},
         )
+
+
+def _feed(network: Network, frames: Array) -> dict[str, Array]:
+    samples, source = frames.shape[1], network.source.neuron
+    assert isinstance(source, Source)
+    if not isinstance(network, FloatNetwork):
+        return {"input": frames.astype(np.uint8), **onnx.rest(network, samples)}
+    values = frames if frames.dtype.kind == "f" else frames * source.unit
+    return {"input": values.astype(np.float32), **onnx_float.rest(network, samples)}
+
+
+def _spikes(recorded: Array) -> Array:
+    """Return bits where no neuron fired twice, else numbers."""
+    return recorded.astype(bool) if recorded.max(initial=0) <= 1 else recorded

@@ -4,15 +4,17 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from export.errors import FormatError
-from export.network import IntegerNetwork
 
-Writer = Callable[[IntegerNetwork, Path], None]
+Writer = Callable[[Any, Path], None]
+FLOAT_FORMATS = ("onnx-float",)
+"""Formats that float networks are written in."""
 
 
 def format_names() -> list[str]:
-    """Return the formats that integer networks can be written in: the files of this folder."""
+    """Return the formats that networks can be written in: the files of this folder."""
     return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
 
 

@@ -15,7 +15,7 @@ from export.network import Array
 from export.nir_import.nodes import Graph, Node
 
 NEURONS = ("IF", "LIF", "CubaLIF")
-RESETS = ("hard", "subtract", "late", "pause", "none")
+RESETS = ("hard", "subtract", "late", "settle", "pause", "none")
 SNNTORCH_DT, NORSE_DT = 1e-4, 1e-3
 
 
@@ -25,9 +25,10 @@ class Dialect:
 
     ``exponential``: decays are exp(-1 / tau) with tau in steps, else 1 - dt / tau. ``inclusive``: ``v == threshold``
     fires. ``reset``: 'hard' to v_reset; 'subtract' the threshold at once; 'late' in the next step, before the
-    comparison; 'pause': zero for the whole next step, whose input is lost; 'none'. ``most`` spikes a step (None: as
-    many as thresholds fit). ``floor``: the potential never falls below. ``start``: 'zero', 'v_reset' or 'v_leak'.
-    ``unit_gain``: r of an `IF` is ignored. ``jump``: the input of a `CubaLIF` reaches its current with weight one.
+    comparison; 'settle': at once, but what is left above the threshold counts as late; 'pause': zero for the whole next
+    step, whose input is lost; 'none'. ``most`` spikes a step (None: as many as thresholds fit). ``floor``: the
+    potential never falls below. ``start``: 'zero', 'v_reset' or 'v_leak'. ``unit_gain``: r of an `IF` is ignored.
+    ``jump``: the input of a `CubaLIF` reaches its current with weight one.
     ``normalized``: the input of a `LIF` counts 1 - decay. ``v_reset`` replaces the file's. ``tau_syn`` in steps: a
     synaptic current, ``i = exp(-1 / tau_syn) (i + x)``, before a `LIF` that has none in the file.
     """

@@ -8,7 +8,8 @@ Per step, with x the sum that arrives (parameters as in the file; a = dt / tau, 
     CubaLIF  i = i + a_syn (w_in x - i);   v = v + a_mem (v_leak - v + r i)
 
 Linear gains gather in ``gain``. A reset that subtracts in the next step, ``v' = k v + x - theta``, is one that
-subtracts ``theta / k`` at once.
+subtracts ``theta / k`` at once. SnnTorch with reset_delay=False ('settle') subtracts at once, yet still lowers the
+comparison of the next step where the potential was left above the threshold.
 """
 
 import numpy as np
@@ -51,6 +52,7 @@ def neuron(node: Node, dialect: Dialect, *, looped: bool) -> FloatNeuron:
         floor=None if dialect.floor is None else np.array(dialect.floor),
         start=starts[dialect.start],
         refractory=int(reset == "pause"),
+        overhang=reset == "settle",
     )
 
 
@@ -107,7 +109,7 @@ def _subtracted(reset: str, threshold: Array, decay: Array) -> Array | None:
         return None
     if reset == "none":
         return np.zeros(())
-    if reset == "subtract":
+    if reset in ("subtract", "settle"):
         return threshold
     if np.any(decay == 1):
         raise FormatError("a neuron that keeps nothing cannot subtract in the next step; use reset 'subtract'")

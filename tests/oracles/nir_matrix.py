@@ -23,7 +23,6 @@ from export.stimulus import stimulus
 from export.trace import record
 
 RECORDINGS = Path(__file__).parent / "nir" / "recordings.zip"
-UNSAID = {"snntorch_mlp_leaky_nodelay_sub_grid": "snnTorch's reset_delay=False has a rule of its own, not supported"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,8 @@ def told(meta):
     changes = dict(meta.get("told", {}))
     changes["normalized"] = bool(changes.pop("norm_input", False)) or None
     if meta["framework"] == "snntorch":
-        changes["reset"] = {"zero": "hard", "subtract": "late", "none": "none"}[meta["reset"]]
+        late = "late" if meta["reset_delay"] else "settle"
+        changes["reset"] = {"zero": "hard", "subtract": late, "none": "none"}[meta["reset"]]
     if meta["framework"] == "norse":
         changes["dt"] = meta["cell_dt"] * meta["dt"]
         changes["v_reset"] = meta["v_reset"] or None

@@ -137,7 +137,7 @@ def test_stages_are_the_documented_ones():
 @pytest.mark.parametrize(
     ("old", "new", "error", "message"),
     [
-        ('"onnx", "nir"', '"onnx", "tpu"', ExecutorError, "no executor 'tpu'; there are"),
+        ('"onnx", "nir"', '"onnx", "tpu"', ExecutorError, "no executor 'tpu' for integer networks; there are"),
         ("[evaluate]", '[hardware]\nprofiles = ["loihi9"]\n[evaluate]', ProfileError, "no profile 'loihi9'"),
         ('"onnx", "nir"', '"lava"', LavaError, "no Lava environment in"),
     ],

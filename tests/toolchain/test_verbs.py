@@ -53,7 +53,7 @@ def test_export_writes_what_the_run_wrote(tiny_run, network, tmp_path, form):
 
 
 def test_export_writes_a_folder_for_lava(network, tmp_path):
-    assert set(format_names()) == {"lava-job", "netx", "nir", "nir-portable", "onnx"}
+    assert set(format_names()) == {"lava-job", "netx", "nir", "nir-portable", "onnx", "onnx-float"}
     verbs.export(network, tmp_path / "job", to="lava-job")
     assert (tmp_path / "job" / "network.safetensors").read_bytes() == network.read_bytes()
 
@@ -61,6 +61,28 @@ def test_export_writes_a_folder_for_lava(network, tmp_path):
 def test_export_refuses_an_unknown_format(network, tmp_path):
     with pytest.raises(FormatError, match="no format 'pth'; there are lava-job, netx, nir, nir-portable, onnx"):
         verbs.export(network, tmp_path / "network.pth", to="pth")
+
+
+def test_float_network_runs_and_becomes_onnx(tiny_run, held_out, tmp_path):
+    network = tiny_run / "network_float.safetensors"
+    found = verbs.simulate(network, held_out)
+    assert "20 images, floating: classes" in found.text
+    in_float32 = verbs.simulate(network, held_out, executor="onnx")
+    assert np.mean(in_float32.value == found.value) >= 0.9
+    with pytest.raises(ExecutorError, match="no executor 'lava' for float networks; there are floating, onnx"):
+        verbs.simulate(network, held_out, executor="lava")
+    assert verbs.export(network, tmp_path / "network.onnx", to="onnx-float").value.stat().st_size > 0
+    with pytest.raises(ArchiveError, match="holds an integer network; expected a float one"):
+        verbs.export(tiny_run / "network.safetensors", tmp_path / "no.onnx", to="onnx-float")
+    assert not (tmp_path / "no.onnx").exists()
+
+
+def test_import_keeps_a_file_of_another_framework_as_it_is(tiny_run, network, held_out, tmp_path):
+    path = tmp_path / "imported.safetensors"
+    outcome = verbs.import_network(tiny_run / "network.nir", path)
+    assert "name='spikeport'" in outcome.text
+    assert "float, " in outcome.text
+    assert np.array_equal(verbs.simulate(path, held_out).value, verbs.simulate(network, held_out).value)
 
 
 def test_simulate_keeps_classes_and_scores(network, held_out, tmp_path):

@@ -13,6 +13,7 @@ from export.executors import reference
 from export.formats import onnx
 from export.lava.doctor import small_network
 from export.network import IntegerPopulation, Source
+from export.onnx_graph import OPSET
 from export.stimulus import stimulus
 from export.trace import record
 
@@ -58,7 +59,7 @@ def test_model_is_integer_throughout():
     model = onnx.to_model(NETWORK)
     used = {tensor.data_type for tensor in model.graph.initializer}
     assert onnx_package.TensorProto.FLOAT not in used
-    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", onnx.OPSET)]
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
 
 
 def test_what_the_model_cannot_say_is_refused_and_nothing_written(tmp_path):

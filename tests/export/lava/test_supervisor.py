@@ -95,7 +95,8 @@ def test_failed_grandchild_is_reported_before_the_long_silence(tmp_path, monkeyp
 
 def test_interrupted_parent_leaves_no_orphan(tmp_path):
     program = f"""
-import os, pathlib, sys
+import os, pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from export.lava.supervisor import Limits, supervise
 supervise([sys.executable, '-c', "import time; print('{{}}', flush=True); time.sleep(600)"],
           folder=pathlib.Path({str(tmp_path)!r}), environment=dict(os.environ), limits=Limits(),

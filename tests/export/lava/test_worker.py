@@ -20,7 +20,8 @@ from export.stimulus import random_stimulus
 pytestmark = pytest.mark.lava
 NETWORK = small_network()
 LONG = """
-import os, sys
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from export.executors import lava
 from export.lava.doctor import small_network
 from export.stimulus import random_stimulus

@@ -2,7 +2,6 @@
 
 import pickle
 import sys
-import time
 import zipfile
 
 import h5py
@@ -231,26 +230,6 @@ def test_random_damage_gives_an_error_or_a_network(good):
         mutated(good, data)
 
     check()
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("patience")
-def test_ten_minutes_of_random_damage(good):
-    """Mutated valid files, counted in time: an error of ours or a network, never a crash, a hang, a traceback."""
-    rng, end, count = np.random.default_rng(0), time.monotonic() + 600, 0
-    original = good.read_bytes()
-    path = good.with_name("mutated.nir")
-    while time.monotonic() < end:
-        content = np.frombuffer(original, np.uint8).copy()
-        places = rng.integers(0, len(content), rng.integers(1, 30))
-        content[places] = rng.integers(0, 256, len(places))
-        path.write_bytes(content.tobytes()[: rng.integers(0, len(content)) if rng.random() < 0.1 else None])
-        try:
-            read(path, steps=4, dialect="nir")
-        except SpikeportError as error:
-            assert str(path) in str(error)
-        count += 1
-    assert count > 100
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def run(case, arriving, folder):
     source = RingBuffer(data=arriving.T.copy())
     neurons = LIFReset(shape=(NEURONS,), reset_interval=RESET, reset_offset=1, **case)
     source.s_out.connect(neurons.a_in)
-    place = {"shape": (NEURONS,), "first": 1, "count": STEPS}
+    place = {"shape": (NEURONS,), "first": 1, "steps": STEPS, "period": STEPS, "samples": 1}
     PotentialRecorder(path=str(folder / "u"), **place).potential.connect_var(neurons.u)
     PotentialRecorder(path=str(folder / "v"), **place).potential.connect_var(neurons.v)
     neurons.s_out.connect(SpikeRecorder(path=str(folder / "s"), **place).a_in)
