@@ -93,7 +93,8 @@ def read(path: Path, network: Network) -> tuple[Stimulus, Array | None]:
     except FileNotFoundError:
         raise StimulusError(f"{path}: no such file") from None
     except Exception as error:  # noqa: BLE001 - a damaged header raises errors of zipfile, tokenize, ast and numpy
-        raise StimulusError(f"{path}: not a .npy or .npz file without pickles ({' '.join(str(error).split())})") from None
+        found = " ".join(str(error).split())
+        raise StimulusError(f"{path}: not a .npy or .npz file without pickles ({found})") from None
 
 
 def random_stimulus(network: Network, samples: int, seed: int) -> Stimulus:

@@ -47,7 +47,7 @@ class Synapses(nn.Module):
         mask: Tensor = TopScores.apply(self.scores.abs(), self.keep)  # type: ignore[no-untyped-call]
         return mask
 
-    def forward(self, x: Tensor, factors: Tensor | None = None, bits: int | None = None) -> Tensor:
+    def forward(self, x: Tensor, factors: Tensor, bits: int | None = None) -> Tensor:
         weight = self.weight * self.connectivity()
         if bits is not None:
             weight = rounded(weight, factors, bits)
@@ -56,31 +56,35 @@ class Synapses(nn.Module):
         return functional.linear(x.flatten(1), weight)
 
 
-def rounded(weight: Tensor, factors: Tensor | None, bits: int) -> Tensor:
+def rounded(weight: Tensor, factors: Tensor, bits: int) -> Tensor:
     """Return ``weight`` as the quantizer will round it; the gradient passes straight through.
 
-    ``factors`` are the positive or negative numbers per output that batch norm will fold into the weights:
+    ``factors``, which broadcast to the weight, are what the passes will fold into it:
     ``round(w f / q) q / f`` with ``q = max |w f| / (2^(bits - 1) - 1)`` (Jacob et al., CVPR 2018, one scale a layer).
     """
-    scale = torch.ones(len(weight)) if factors is None else factors
-    scale = scale.to(weight).view(-1, *(1,) * (weight.ndim - 1))
-    folded = weight.detach() * scale
+    folded = weight.detach() * factors
     step = folded.abs().max() / (2 ** (bits - 1) - 1)
-    whole = torch.round(folded / step) * step / scale
+    whole = torch.round(folded / step) * step / factors
     result: Tensor = weight + (whole - weight.detach())
     return result
 
 
 class Link(nn.Module):
-    """One edge of the specification: average pooling, synapses and batch norm, each if there is one."""
+    """One edge of the specification: average pooling, synapses and batch norm, each if there is one.
 
-    def __init__(self, edge: Edge, source: Shape) -> None:
+    ``gains`` are what the values that arrive were multiplied by, per channel: 1 / std of the pixels.
+    """
+
+    gains: Tensor
+
+    def __init__(self, edge: Edge, source: Shape, gains: Tensor) -> None:
         super().__init__()
         self.source, self.shape = edge.source, edge_shape(edge, source)
         self.pooling = edge.pooling
         self.synapses = _synapses(edge, source)
         self.norm = nn.BatchNorm2d(self.shape[0]) if edge.norm else None
         self.bits: int | None = None
+        self.register_buffer("gains", gains, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.pooling > 1:
@@ -90,13 +94,16 @@ class Link(nn.Module):
         normalized: Tensor = x if self.norm is None else self.norm(x)
         return normalized
 
-    def factors(self) -> Tensor | None:
-        """Return what batch norm multiplies each output by, with its running variance."""
+    def factors(self) -> Tensor:
+        """Return what the passes multiply each weight by: ``gains``, and batch norm with its running variance."""
+        assert self.synapses is not None
+        axes = (1,) * (self.synapses.weight.ndim - 2)
+        factors = self.gains.repeat_interleave(self.synapses.weight.shape[1] // len(self.gains)).view(1, -1, *axes)
         if self.norm is None:
-            return None
+            return factors
         assert self.norm.running_var is not None
-        factors: Tensor = self.norm.weight.detach() / torch.sqrt(self.norm.running_var + self.norm.eps)
-        return factors
+        slope: Tensor = self.norm.weight.detach() / torch.sqrt(self.norm.running_var + self.norm.eps)
+        return factors * slope.view(-1, 1, *axes)
 
 
 def _synapses(edge: Edge, source: Shape) -> Synapses | None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from toolchain.nn.layers import Link, Synapses
-from toolchain.nn.specification import INPUT, READOUT, Node, Specification
+from toolchain.nn.specification import INPUT, READOUT, Edge, Node, Shape, Specification
 from toolchain.nn.surrogate import piecewise_linear
 
 MINIMUM_THRESHOLD = 0.03
@@ -27,10 +27,16 @@ class Backbone(nn.Module):
         shapes = specification.shapes()
         self.links = nn.ModuleDict(
             {
-                node.name: nn.ModuleList(Link(edge, shapes[edge.source]) for edge in node.edges)
+                node.name: nn.ModuleList(
+                    Link(edge, shapes[edge.source], self._gains(edge, shapes)) for edge in node.edges
+                )
                 for node in specification.nodes
             }
         )
+
+    def _gains(self, edge: Edge, shapes: dict[str, Shape]) -> Tensor:
+        """Return what `normalized` multiplied the channels of the edge's source by."""
+        return 1 / self.std.flatten() if edge.source == INPUT else torch.ones(shapes[edge.source][0])
 
     def normalized(self, images: Tensor) -> Tensor:
         """Return ``(images - mean) / std`` per channel."""
