@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from export import network as model
-from export.errors import ArchiveError
+from export.errors import ArchiveError, one_line
 from export.files import atomic
 from export.network import Array, FloatNetwork, IntegerNetwork, Network
 
@@ -62,13 +62,13 @@ def read(path: Path) -> Network:
     except FileNotFoundError:
         raise ArchiveError(f"{path}: no such file") from None
     except Exception as error:  # noqa: BLE001 - damaged headers raise errors of every kind in numpy and safetensors
-        raise ArchiveError(f"{path}: damaged or not a safetensors file ({error})") from None
+        raise ArchiveError(f"{path}: damaged or not a safetensors file ({one_line(error)})") from None
     try:
         network = _described(json.loads(metadata[KEY]), tensors)
     except KeyError as error:
         raise ArchiveError(f"{path}: not a spikeport archive, or damaged: {error} is missing") from None
     except Exception as error:  # noqa: BLE001 - a damaged description can reach any line of the network's own checks
-        raise ArchiveError(f"{path}: damaged network description ({type(error).__name__}: {error})") from None
+        raise ArchiveError(f"{path}: damaged network description ({type(error).__name__}: {one_line(error)})") from None
     if not isinstance(network, FloatNetwork | IntegerNetwork):
         raise ArchiveError(f"{path}: holds a {type(network).__name__}; expected a network")
     return network

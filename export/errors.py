@@ -1,6 +1,11 @@
 """Every error a caller can act on; each message says what was found, what was expected and what to do."""
 
 
+def one_line(error: BaseException) -> str:
+    """Return another library's message on one line, for a sentence of ours."""
+    return " ".join(str(error).split())
+
+
 class SpikeportError(Exception):
     """Base of all errors that spikeport raises on purpose."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.errors import StimulusError
+from export.errors import StimulusError, one_line
 from export.network import Array, FloatNetwork, Network, Source, frozen_array
 
 
@@ -93,8 +93,7 @@ def read(path: Path, network: Network) -> tuple[Stimulus, Array | None]:
     except FileNotFoundError:
         raise StimulusError(f"{path}: no such file") from None
     except Exception as error:  # noqa: BLE001 - a damaged header raises errors of zipfile, tokenize, ast and numpy
-        found = " ".join(str(error).split())
-        raise StimulusError(f"{path}: not a .npy or .npz file without pickles ({found})") from None
+        raise StimulusError(f"{path}: not a .npy or .npz file without pickles ({one_line(error)})") from None
 
 
 def random_stimulus(network: Network, samples: int, seed: int) -> Stimulus:
@@ -113,7 +112,7 @@ def _members(loaded: Mapping[str, Array]) -> tuple[Array, Array | None]:
     try:
         return loaded["images"], loaded.get("labels")
     except Exception as error:  # noqa: BLE001 - a damaged member raises errors of zipfile, zlib and numpy
-        raise StimulusError(f"damaged ({error})") from None
+        raise StimulusError(f"damaged ({one_line(error)})") from None
 
 
 def _one_per_image(labels: Array | None, count: int) -> Array | None:

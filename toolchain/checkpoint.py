@@ -7,7 +7,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from export.errors import ArchiveError
+from export.errors import ArchiveError, one_line
 from export.files import atomic
 from toolchain.nn.networks import ANN, SNN
 from toolchain.nn.specification import Specification
@@ -52,13 +52,13 @@ def _read(path: Path) -> ANN | SNN:
     except FileNotFoundError:
         raise ArchiveError(f"{path}: no such file; run the stage that writes it first") from None
     except (SafetensorError, OSError) as error:
-        raise ArchiveError(f"{path}: damaged or not a safetensors file ({error})") from None
+        raise ArchiveError(f"{path}: damaged or not a safetensors file ({one_line(error)})") from None
     if metadata.get("format") != FORMAT:
         raise ArchiveError(f"{path}: format is {metadata.get('format')!r}; expected {FORMAT!r}")
     try:
         return _model(metadata, tensors)
     except (KeyError, ValueError, RuntimeError, msgspec.MsgspecError) as error:
-        raise ArchiveError(f"{path}: damaged checkpoint ({error})") from None
+        raise ArchiveError(f"{path}: damaged checkpoint ({one_line(error)})") from None
 
 
 def _model(metadata: dict[str, str], tensors: dict[str, torch.Tensor]) -> ANN | SNN:
