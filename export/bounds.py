@@ -9,7 +9,7 @@ taken over the steps of one sample; a neuron that may fire ends the step at or b
 reset leaves. Every operation is monotone, so the ends of the intervals are reached or over-estimated, never missed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,7 +61,11 @@ def violation(neuron: IntegerNeuron, bounds: Bounds) -> float:
 
 def is_safe(network: IntegerNetwork) -> bool:
     """Return whether the bounds, computed anew, keep every register of ``network`` in range."""
-    bounds = prove(network)
+    return are_kept(network, prove(network))
+
+
+def are_kept(network: IntegerNetwork, bounds: Mapping[str, Bounds]) -> bool:
+    """Return whether ``bounds`` keep every register of ``network`` in range."""
     neurons = {p.name: p.neuron for p in network.neurons}
     return all(violation(n, bounds[name]) <= 1 for name, n in neurons.items() if isinstance(n, IntegerNeuron))
 

@@ -1,7 +1,7 @@
 """What an executor yields, and what folds over it without ever holding a whole trace."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +11,24 @@ from export.stimulus import Stimulus
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Count:
+    """What a batch did.
+
+    ``active`` are spikes (non-zero inputs) per neuron over samples and steps, by population; ``operations`` the
+    non-zero synapses that they crossed, per projection in the network's order.
+    """
+
+    active: Mapping[str, Array]
+    operations: Sequence[int]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Step:
     """One step of the samples ``rows``.
 
     ``spikes`` holds bool (N, *shape) for every population that can fire (numbers of spikes where a float neuron may
     fire several times), ``potentials`` the membrane potential (N, *shape) after the step of those that cannot;
-    ``source`` is the input (N, *shape).
+    ``source`` is the input (N, *shape); the last step of a batch may carry a ``count`` of the whole batch.
     """
 
     rows: slice
@@ -24,6 +36,7 @@ class Step:
     source: Array
     spikes: Mapping[str, Array]
     potentials: Mapping[str, Array]
+    count: Count | None = None
 
 
 Executor = Callable[..., Iterator[Step]]

@@ -1,0 +1,278 @@
+"""Compiled loops of the fast executor (numba, cached on disk); they free Python's lock, so threads run in parallel.
+
+Spikes lie in *planes order* (channels, height, steps, width, samples) or in *events order* (samples, steps, positions,
+channels). Three kernels add weights to synaptic sums; which is cheapest depends on the density of weights and spikes:
+
+- `add_planes`: one non-zero weight at a time, over all positions, steps and samples at once (weight-stationary, as in
+  Park et al., ICLR 2017). Costs non-zero weights, whether neurons fire or not.
+- `add_rows`: one spike at a time, over the weights to all channels of a target position. Costs spikes, zeros included.
+- `add_lists`: one spike and one non-zero weight at a time. Costs accumulates, each dearer than in the other two.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+
+from export.fixed_point import ACTIVATION_SHIFT, DECAY_SHIFT, POTENTIAL_LIMIT, STATE_LIMIT
+
+TILE = 8192
+"""Lanes that `add_planes` keeps in the first cache."""
+Loop = TypeVar("Loop", bound=Callable[..., Any])
+
+
+def _compiled(loop: Loop) -> Loop:
+    """Compile a function when it is first called."""
+    compiled: Any = numba.njit(nogil=True, cache=True, error_model="numpy")
+    return cast("Loop", compiled(loop))
+
+
+@_compiled
+def pad_planes(
+    buffer: Any, spikes: Any, samples: int, delay: int, stride: Any, least: Any, first: int, last: int
+) -> None:
+    """Copy channels ``first`` to ``last`` of ``spikes`` into ``buffer``, with zeros around them.
+
+    ``spikes`` is (channels, height, steps, width samples), ``buffer`` (channels, phases, rows, steps, columns samples).
+    A strided kernel reads every stride-th row and column, so those of one remainder lie together in a phase: row r of
+    phase f is source row ``stride (r + least) + f``. Step t is step ``t - delay`` of the source (step 0 of one that is
+    held), zero before the first.
+    """
+    height, length = spikes.shape[1:3]
+    rows, steps = buffer.shape[2:4]
+    for channel in range(first, last):
+        for phase in range(stride[0] * stride[1]):
+            down, right = divmod(phase, stride[1])
+            for row in range(rows):
+                y = stride[0] * (row + least[0]) + down
+                for step in range(steps):
+                    line, now = buffer[channel, phase, row, step], step - delay
+                    if y < 0 or y >= height or now < 0:
+                        for lane in range(len(line)):
+                            line[lane] = 0
+                    elif stride[1] == 1:
+                        _shift(line, spikes[channel, y, now if length > 1 else 0], least[1] * samples)
+                    else:
+                        _pick(line, spikes[channel, y, now if length > 1 else 0], samples, stride[1], least[1], right)
+
+
+@_compiled
+def _shift(line: Any, source: Any, shift: int) -> None:
+    """Let ``line[i]`` be ``source[i + shift]``, zero where there is none."""
+    begin, end = max(0, -shift), min(len(line), len(source) - shift)
+    for lane in range(begin):
+        line[lane] = 0
+    for lane in range(begin, end):
+        line[lane] = source[lane + shift]
+    for lane in range(end, len(line)):
+        line[lane] = 0
+
+
+@_compiled
+def _pick(line: Any, source: Any, samples: int, stride: int, least: int, right: int) -> None:
+    """Copy every stride-th column, from ``stride least + right`` on, zero where there is none."""
+    for column in range(len(line) // samples):
+        x = stride * (column + least) + right
+        inside = 0 <= x < len(source) // samples
+        for sample in range(samples):
+            line[column * samples + sample] = source[x * samples + sample] if inside else 0
+
+
+@_compiled
+def sum_windows(smaller: Any, spikes: Any, samples: int, window: Any) -> None:
+    """Sum spikes (channels, height, steps, width samples) over windows (rows, columns) that do not overlap."""
+    channels, height, steps, wide = smaller.shape
+    tall = np.empty(spikes.shape[3], smaller.dtype)
+    for channel in range(channels):
+        for y in range(height):
+            for step in range(steps):
+                for lane in range(len(tall)):
+                    tall[lane] = 0
+                for down in range(window[0]):
+                    source = spikes[channel, y * window[0] + down, step]
+                    for lane in range(len(tall)):
+                        tall[lane] += source[lane]
+                line = smaller[channel, y, step]
+                for x in range(wide // samples):
+                    for sample in range(samples):
+                        total = 0
+                        for across in range(window[1]):
+                            total += tall[(x * window[1] + across) * samples + sample]
+                        line[x * samples + sample] = total
+
+
+@_compiled
+def add_planes(sums: Any, buffer: Any, rows: Any, offsets: Any, weights: Any, first: int) -> None:
+    """Add to ``sums`` (targets, lanes): target ``first + i`` hears ``weights[e] buffer[offsets[e] + lane]``.
+
+    The entries e of a target are ``rows[target]`` to ``rows[target + 1]``; four are added at a time.
+    """
+    lanes = sums.shape[1]
+    for target in range(len(sums)):
+        for start in range(0, lanes, TILE):
+            size = min(TILE, lanes - start)
+            total = sums[target, start : start + size]
+            entry, last = rows[first + target], rows[first + target + 1]
+            while entry + 4 <= last:
+                i, j = offsets[entry] + start, offsets[entry + 1] + start
+                k, m = offsets[entry + 2] + start, offsets[entry + 3] + start
+                a, b, c, d = buffer[i : i + size], buffer[j : j + size], buffer[k : k + size], buffer[m : m + size]
+                p, q, r, s = weights[entry], weights[entry + 1], weights[entry + 2], weights[entry + 3]
+                for lane in range(size):
+                    total[lane] += a[lane] * p + b[lane] * q + c[lane] * r + d[lane] * s
+                entry += 4
+            while entry < last:
+                i, p = offsets[entry] + start, weights[entry]
+                a = buffer[i : i + size]
+                for lane in range(size):
+                    total[lane] += a[lane] * p
+                entry += 1
+
+
+@_compiled
+def list_events(spikes: Any, channels: Any, starts: Any, lanes: Any) -> None:
+    """List what is not zero, position by position, in ``lanes`` of ``spikes`` (lanes, positions, channels).
+
+    The channels of position p in a lane are ``channels[lane, starts[lane, p] : starts[lane, p + 1]]``.
+    """
+    _, positions, size = spikes.shape
+    for lane in lanes:
+        count = 0
+        for position in range(positions):
+            starts[lane, position] = count
+            for channel in range(size):
+                channels[lane, count] = channel
+                count += spikes[lane, position, channel] != 0
+        starts[lane, positions] = count
+
+
+@_compiled
+def add_lists(
+    sums: Any, lanes: Any, channels: Any, starts: Any, spikes: Any, pairs: Any, positions: Any, targets: Any,
+    rows: Any, index: Any, weights: Any,
+) -> None:  # fmt: skip
+    """Add the weights of every event one by one: ``sums[lane, target + index] += weight spikes``.
+
+    ``lanes`` are pairs (lane of sums, lane of events). Synapses are grouped by tap, a displacement between positions:
+    tap k joins the pairs ``pairs[k]`` to ``pairs[k + 1]``, source position ``positions`` with the offset ``targets`` in
+    a lane of ``sums``; the synapses of channel c are row ``k C + c``.
+    """
+    size = spikes.shape[2]
+    for tap in range(len(pairs) - 1):
+        for number in range(len(lanes)):
+            total, lane = sums[lanes[number, 0]], lanes[number, 1]
+            for pair in range(pairs[tap], pairs[tap + 1]):
+                position, target = positions[pair], targets[pair]
+                for event in range(starts[lane, position], starts[lane, position + 1]):
+                    channel = channels[lane, event]
+                    row, level = tap * size + channel, spikes[lane, position, channel]
+                    for entry in range(rows[row], rows[row + 1]):
+                        total[target + index[entry]] += weights[entry] * level
+
+
+@_compiled
+def add_rows(
+    sums: Any, lanes: Any, channels: Any, starts: Any, pairs: Any, positions: Any, targets: Any, weights: Any
+) -> None:
+    """Add the whole row of weights of every spike, four at a time: ``sums[lane, target :] += weights[row]``."""
+    taps, _, reach = weights.shape
+    for tap in range(taps):
+        table = weights[tap]
+        for number in range(len(lanes)):
+            into, lane = lanes[number]
+            for pair in range(pairs[tap], pairs[tap + 1]):
+                position, target = positions[pair], targets[pair]
+                total = sums[into, target : target + reach]
+                event, end = starts[lane, position], starts[lane, position + 1]
+                while event + 4 <= end:
+                    a, b = table[channels[lane, event]], table[channels[lane, event + 1]]
+                    c, d = table[channels[lane, event + 2]], table[channels[lane, event + 3]]
+                    for j in range(reach):
+                        total[j] += a[j] + b[j] + c[j] + d[j]
+                    event += 4
+                while event < end:
+                    a = table[channels[lane, event]]
+                    for j in range(reach):
+                        total[j] += a[j]
+                    event += 1
+
+
+@_compiled
+def integrate_and_fire(
+    sums: Any, v: Any, spikes: Any, level: Any, bias: Any, after: Any, subtracts: bool, active: Any
+) -> None:
+    """Advance neurons without leak and without memory of their current, whose registers are proven wide enough.
+
+    ``sums`` is (groups, steps or 1, lanes and more), ``v`` (groups, lanes), ``spikes`` (groups, steps, lanes).
+    Parameters are (groups or 1, lanes or 1) in units of the potential; ``active`` (groups, lanes) counts spikes.
+    """
+    groups, lanes = v.shape
+    levels, biases, afters = np.empty(lanes, np.int32), np.empty(lanes, np.int32), np.empty(lanes, np.int32)
+    for group in range(groups):
+        _expand(levels, level, group)
+        _expand(biases, bias, group)
+        _expand(afters, after, group)
+        potential = v[group]
+        for step in range(spikes.shape[1]):
+            arriving, fired = sums[group, step if sums.shape[1] > 1 else 0], spikes[group, step]
+            for lane in range(lanes):
+                value = np.int32(potential[lane] + (np.int32(arriving[lane]) << ACTIVATION_SHIFT) + biases[lane])
+                fires = value > levels[lane]
+                rest = np.int32(value - afters[lane]) if subtracts else afters[lane]
+                fired[lane] = fires
+                potential[lane] = rest if fires else value
+            if active is not None:
+                for lane in range(lanes):
+                    active[group, lane] += fired[lane]
+
+
+@_compiled
+def leak_and_fire(
+    sums: Any, u: Any, v: Any, values: Any, level: Any, bias: Any, after: Any, decay_u: Any, decay_v: Any,
+    subtracts: bool, silent: bool, active: Any,
+) -> None:  # fmt: skip
+    """Advance any neuron by the definition in `export.executors.reference`, wrap and saturation included.
+
+    As `integrate_and_fire`, in 64 bits; ``values`` takes the spikes or, of ``silent`` neurons, the potentials.
+    """
+    groups, lanes = v.shape
+    unity = 1 << DECAY_SHIFT
+    for group in range(groups):
+        for step in range(values.shape[1]):
+            arriving = sums[group, step if sums.shape[1] > 1 else 0]
+            for lane in range(lanes):
+                current = _toward_zero(u[group, lane] * (unity - _at(decay_u, group, lane)))
+                current += np.int64(arriving[lane]) << ACTIVATION_SHIFT
+                if current > STATE_LIMIT:
+                    current -= 2 * STATE_LIMIT
+                if current <= -STATE_LIMIT:
+                    current += 2 * STATE_LIMIT
+                u[group, lane] = current
+                value = _toward_zero(v[group, lane] * (unity - _at(decay_v, group, lane)))
+                value = min(max(value + current + _at(bias, group, lane), -POTENTIAL_LIMIT), POTENTIAL_LIMIT)
+                fires = not silent and value > _at(level, group, lane)
+                if fires:
+                    v[group, lane] = value - _at(after, group, lane) if subtracts else _at(after, group, lane)
+                else:
+                    v[group, lane] = value
+                values[group, step, lane] = value if silent else fires
+                if active is not None:
+                    active[group, lane] += fires
+
+
+@_compiled
+def _toward_zero(product: Any) -> Any:
+    return product >> DECAY_SHIFT if product >= 0 else -(-product >> DECAY_SHIFT)
+
+
+@_compiled
+def _at(parameter: Any, group: int, lane: int) -> Any:
+    return parameter[group if parameter.shape[0] > 1 else 0, lane if parameter.shape[1] > 1 else 0]
+
+
+@_compiled
+def _expand(row: Any, parameter: Any, group: int) -> None:
+    """Fill ``row`` with the parameters of a group."""
+    for lane in range(len(row)):
+        row[lane] = _at(parameter, group, lane)

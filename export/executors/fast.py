@@ -1,0 +1,107 @@
+"""The reference's spikes and potentials, bit for bit, at a cost that follows the accumulates a network really does.
+
+Samples run in blocks, one block per thread through the whole network, all steps of a population at once (step by step
+where the network has a loop). Per population the cheapest kernels at its densities and rates are chosen
+(`export.engine.plan`); `export.engine.kernels` are the compiled loops. Sums are 16 or 32 bits wide where the proof of the
+registers shows that they hold every partial sum, else 64.
+"""
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+
+from export.engine.plan import Plan, prepared
+from export.engine.work import Block, Runner
+from export.network import Array, IntegerNetwork
+from export.stimulus import Stimulus
+from export.trace import Count, Step
+
+BATCH = 100
+BLOCK = 8
+"""Samples that a thread takes through the network at a time."""
+
+
+def steps(
+    network: IntegerNetwork,
+    stimulus: Stimulus,
+    *,
+    batch: int = BATCH,
+    keep: Collection[str] | None = None,
+    count: bool = False,
+    threads: int | None = None,
+    force: str | None = None,
+) -> Iterator[Step]:
+    """Run ``network`` and yield every step of every batch of at most ``batch`` samples.
+
+    ``keep``: the populations whose spikes or potentials a step holds (all, if None). ``count``: the last step of a
+    batch carries the batch's `Count`. ``threads``: one per core, if None. ``force``: one of `KERNELS`, where possible.
+    """
+    threads = threads or len(os.sched_getaffinity(0))
+    size = max(1, min(BLOCK, batch // threads, len(stimulus) // threads))
+    plan = prepared(network, lanes=size * network.steps, force=force)
+    if not plan.rates and force is None and len(stimulus) > 1:
+        first = Runner(plan, (), count=True).run(stimulus, slice(0, 1))
+        plan.choose({name: float(active.mean()) / network.steps for name, active in first.active.items()})
+    with ThreadPoolExecutor(threads) as pool:
+        runner = Runner(plan, keep, count=count)
+        for rows in stimulus.batches(batch):
+            parts = [slice(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size)]
+            if len(parts) == 1:
+                blocks = [runner.run(stimulus, rows, pool, threads)]
+            else:
+                blocks = list(pool.map(lambda part: runner.run(stimulus, part), parts))
+            yield from _steps(plan, stimulus, rows, blocks)
+
+
+class _Values(Mapping[str, Array]):
+    """Spikes or potentials of one step; a population's are gathered from the blocks when they are looked at."""
+
+    def __init__(self, plan: Plan, names: list[str], blocks: list[Block], step: int, kind: npt.DTypeLike) -> None:
+        self.plan, self.names, self.blocks, self.step, self.kind = plan, names, blocks, step, kind
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self.names:
+            raise KeyError(name)
+        shape = self.plan.network.population(name).shape
+        return np.concatenate([self._part(block.values[name], name).reshape(-1, *shape) for block in self.blocks])
+
+    def _part(self, values: Array, name: str) -> Array:
+        if self.plan.in_planes[name]:
+            values = values[:, :, self.step].transpose(3, 0, 1, 2)
+        else:
+            values = values[:, self.step].transpose(0, 3, 1, 2)
+        return np.asarray(values, self.kind)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def _steps(plan: Plan, stimulus: Stimulus, rows: slice, blocks: list[Block]) -> Iterator[Step]:
+    network = plan.network
+    kept = blocks[0].values.keys()
+    spiking = [p.name for p in network.spiking if p.name in kept]
+    silent = [p.name for p in network.silent if p.name in kept]
+    for step in range(network.steps):
+        yield Step(
+            rows=rows,
+            step=step,
+            source=stimulus.frame(rows, step),
+            spikes=_Values(plan, spiking, blocks, step, bool),
+            potentials=_Values(plan, silent, blocks, step, np.int64),
+            count=_count(plan, blocks) if blocks[0].active and step == network.steps - 1 else None,
+        )
+
+
+def _count(plan: Plan, blocks: list[Block]) -> Count:
+    """Return spikes per neuron, and per projection the synapses that they crossed."""
+    names = blocks[0].active
+    active = {name: np.sum([block.active[name] for block in blocks], axis=0) for name in names}
+    crossed = [int((plan.connections[id(p)].degrees * active[p.source]).sum()) for p in plan.network.projections]
+    shapes = {p.name: p.shape for p in plan.network.populations}
+    return Count(active={name: value.reshape(shapes[name]) for name, value in active.items()}, operations=crossed)
