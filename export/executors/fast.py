@@ -2,8 +2,8 @@
 
 Samples run in blocks, one block per thread through the whole network, all steps of a population at once (step by step
 where the network has a loop). Per population the cheapest kernels at its densities and rates are chosen
-(`export.engine.plan`); `export.engine.kernels` are the compiled loops. Sums are 16 or 32 bits wide where the proof of the
-registers shows that they hold every partial sum, else 64.
+(`export.engine.plan`); `export.engine.kernels` are the compiled loops. Sums are 16 or 32 bits wide where the proof of
+the registers shows that they hold every partial sum, else 64.
 """
 
 import os
