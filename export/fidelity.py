@@ -1,4 +1,4 @@
-"""Do executors agree? Every neuron and every step is compared with the reference, as integers."""
+"""Do executors agree? Every neuron and every step is compared with the fast executor, as integers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,7 +13,8 @@ from export.progress import tracked
 from export.stimulus import Stimulus
 from export.trace import Step, add_scores, no_scores
 
-REFERENCE = "reference"
+BASE = "fast"
+"""What the others are compared with: equal to the reference, which may be one of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class Difference:
 
 @dataclass
 class Comparison:
-    """One population of one executor against the reference; spikes, or potentials where it never fires."""
+    """One population of one executor against the base; spikes, or potentials where it never fires."""
 
     population: str
     quantity: str
@@ -88,20 +89,20 @@ class Fidelity:
 
 
 def check(network: IntegerNetwork, stimulus: Stimulus, executors: list[str]) -> tuple[dict[str, Fidelity], Array]:
-    """Run ``executors`` and the reference on ``stimulus`` and compare them.
+    """Run ``executors`` and the fast one on ``stimulus`` and compare them.
 
-    Returns the verdict per executor, and the classes (executors + reference, N) that each predicts.
+    Returns the verdict per executor, and the classes (executors + the fast one, N) that each predicts.
     """
-    names = [name for name in dict.fromkeys(executors) if name != REFERENCE]
+    names = [name for name in dict.fromkeys(executors) if name != BASE]
     if not names:
-        others = ", ".join(name for name in executor_names() if name != REFERENCE)
-        raise ExecutorError(f"nothing to compare with the reference; name one or more of {others}")
+        others = ", ".join(name for name in executor_names() if name != BASE)
+        raise ExecutorError(f"nothing to compare with {BASE}; name one or more of {others}")
     fidelities = {name: Fidelity(name) for name in names}
-    found = [no_scores(network, len(stimulus)) for _ in (*names, REFERENCE)]
-    runs = {name: executor(name)(network, stimulus) for name in (*names, REFERENCE)}
+    found = [no_scores(network, len(stimulus)) for _ in (*names, BASE)]
+    runs = {name: executor(name)(network, stimulus) for name in (*names, BASE)}
     for step in _lockstep(network, stimulus, runs):
         for name in names:
-            fidelities[name].add(step[REFERENCE], step[name])
+            fidelities[name].add(step[BASE], step[name])
         for scores, each in zip(found, step.values(), strict=True):
             add_scores(scores, each, network)
     return fidelities, np.stack([scores.argmax(1) for scores in found])

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
-from export.fidelity import Comparison, Fidelity
+from export.fidelity import BASE, Comparison, Fidelity
 
 
 def to_xml(found: Mapping[str, Fidelity], *, network: str, proven: bool) -> str:
     """Return one test suite per executor and one case per population, and a case for the proof of the registers."""
     root = ET.Element("testsuites", name="spikeport")
     for fidelity in found.values():
-        suite = _suite(root, f"{fidelity.executor} against reference", len(fidelity.comparisons))
+        suite = _suite(root, f"{fidelity.executor} against {BASE}", len(fidelity.comparisons))
         for comparison in fidelity.comparisons.values():
             case = ET.SubElement(suite, "testcase", classname=f"{network}.{fidelity.executor}")
             case.set("name", f"{comparison.population} {comparison.quantity}, {comparison.compared} neuron steps")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from export.linear import synaptic_sum
 from export.network import Array, Convolution, IntegerNetwork, IntegerProjection, Shape, Source, Synapses
-from export.trace import Step
+from export.trace import Count, Step
 
 Counts = npt.NDArray[np.int64]
 
@@ -111,6 +111,21 @@ def count(network: IntegerNetwork, steps: Iterable[Step]) -> OperationCounts:
             active[name] += np.count_nonzero(spikes, axis=0)
         for index, projection in enumerate(network.projections):
             simulated[index] += events(projection, fired[projection.source])
+    return _counts(network, simulated, active, images)
+
+
+def gathered(network: IntegerNetwork, counts: Iterable[Count], images: int) -> OperationCounts:
+    """Return the same from what the fast executor counted while it ran on ``images`` samples."""
+    simulated = [0] * len(network.projections)
+    active = {p.name: np.zeros(p.shape, np.int64) for p in network.populations}
+    for found in counts:
+        simulated = [before + more for before, more in zip(simulated, found.operations, strict=True)]
+        for name, spikes in found.active.items():
+            active[name] += spikes
+    return _counts(network, simulated, active, images)
+
+
+def _counts(network: IntegerNetwork, simulated: list[int], active: dict[str, Counts], images: int) -> OperationCounts:
     layers = tuple(
         _layer(network, projection, total, active[projection.source])
         for projection, total in zip(network.projections, simulated, strict=True)

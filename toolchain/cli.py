@@ -127,7 +127,7 @@ def export(
 def simulate(
     network: Network,
     input: Input,
-    executor: Annotated[str | None, typer.Option(help="reference, onnx, nir or lava; float: floating, onnx.")] = None,
+    executor: Annotated[str | None, typer.Option(help="fast, reference, onnx, nir, lava; float: floating, onnx.")] = None,
     out: Annotated[Path | None, typer.Option(help="Keep classes and scores (.npz).")] = None,
 ) -> None:
     """Run a network on images."""
@@ -146,7 +146,7 @@ def check(
     json: Annotated[Path | None, typer.Option(help="Write the verdict as JSON.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random samples.")] = 0,
 ) -> None:
-    """Compare executors with the reference, every neuron and every step; exit code 0 or 1."""
+    """Compare executors with the fast one, every neuron and every step; exit code 0 or 1."""
     chosen = {"input": input, "random": random, "executors": executors, "seed": seed, "junit": junit, "json": json}
     _verb("check", network, **chosen, max_mismatches=max_mismatches, unproven=unproven)
 

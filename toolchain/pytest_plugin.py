@@ -40,7 +40,7 @@ def spikeport_network(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def spikeport_fidelity(spikeport_network: Path, request: pytest.FixtureRequest) -> Callable[..., Verdict]:
-    """Return a function that compares executors with the reference: verdict per executor, as plain data.
+    """Return a function that compares executors with the fast one: verdict per executor, as plain data.
 
     Arguments are those of `toolchain.verbs.check`; the command line's options are their defaults.
     """

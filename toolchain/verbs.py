@@ -135,11 +135,11 @@ def simulate(
 ) -> Outcome[Array]:
     """Run an archive on images and return the class per image; ``out`` keeps classes and scores as .npz.
 
-    Integer networks run in the reference unless ``executor`` says otherwise, float ones in the float executor.
+    Integer networks run in the fast executor unless ``executor`` says otherwise, float ones in the float executor.
     """
     loaded = archive.read(Path(network))
     real = isinstance(loaded, FloatNetwork)
-    name = executor or ("floating" if real else "reference")
+    name = executor or ("floating" if real else "fast")
     execute = find_executor(name, real=real)
     driven, labels = read(Path(input), loaded)
     found = scores(execute(loaded, driven), loaded, len(driven))
@@ -166,7 +166,7 @@ def check(
     junit: AnyPath | None = None,
     json: AnyPath | None = None,
 ) -> Outcome[dict[str, Any]]:
-    """Compare executors with the reference, every neuron and step, on ``input`` or on ``random`` samples.
+    """Compare executors with the fast one, every neuron and step, on ``input`` or on ``random`` samples.
 
     Fails where more than ``max_mismatches`` neuron steps differ, or where a register could overflow (not ``unproven``).
     ``junit`` and ``json`` are files for the verdict.
@@ -283,7 +283,7 @@ def _verdict(found: fidelity.Fidelity) -> str:
         (c.population, c.quantity, f"{c.compared:,}", f"{c.different:,}", _place(c.first))
         for c in found.comparisons.values()
     ]
-    header = (f"{found.executor} against reference", "quantity", "compared", "different", "first difference")
+    header = (f"{found.executor} against {fidelity.BASE}", "quantity", "compared", "different", "first difference")
     return table(header, rows)
 
 

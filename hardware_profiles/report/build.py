@@ -11,11 +11,11 @@ from typing import Any
 from export import archive
 from export.bounds import is_safe, prove
 from export.errors import ProfileError
-from export.executors import reference
+from export.executors import fast
 from export.files import write_text
 from export.network import IntegerNetwork, IntegerNeuron
 from export.stimulus import Stimulus
-from hardware_profiles.counting import LayerCount, OperationCounts, count
+from hardware_profiles.counting import LayerCount, OperationCounts, gathered
 from hardware_profiles.energy import energy
 from hardware_profiles.limits import RULES
 from hardware_profiles.placement import Core, Placement, place
@@ -38,7 +38,8 @@ def costs(network: IntegerNetwork, stimulus: Stimulus, profiles: list[str]) -> D
     names = [profile.name for profile in loaded]
     if len(set(names)) != len(names):
         raise ProfileError(f"two of the profiles {', '.join(profiles)} are called {max(names, key=names.count)!r}")
-    counts = count(network, reference.steps(network, stimulus))
+    steps = fast.steps(network, stimulus, keep=(), count=True)
+    counts = gathered(network, (step.count for step in steps if step.count), len(stimulus))
     neurons = sum(math.prod(population.shape) for population in network.neurons)
     return {
         "schema": SCHEMA,

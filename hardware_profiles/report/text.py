@@ -34,9 +34,9 @@ def render(document: dict[str, Any]) -> str:
 
 
 def fidelity(found: dict[str, Any]) -> str:
-    """Return the comparison with the reference as text."""
+    """Return the comparison of executors as text."""
     rows = [(name, f"{values['compared']:,}", f"{values['mismatches']:,}") for name, values in found.items()]
-    return table(("executor against reference", "neuron steps compared", "different"), rows)
+    return table(("executor against fast", "neuron steps compared", "different"), rows)
 
 
 def _accuracy(accuracy: dict[str, float], attack: dict[str, Any]) -> str:

@@ -73,7 +73,7 @@ def test_good_verdict_exits_with_0(monkeypatch, capsys, tiny_run):
         monkeypatch, capsys, "check", tiny_run / "network.safetensors", "--random", 3, "--executors", "onnx"
     )
     assert (code, err) == (0, "")
-    assert "onnx against reference" in out
+    assert "onnx against fast" in out
 
 
 def test_bad_verdict_exits_with_1(monkeypatch, capsys, tiny_run):
@@ -81,7 +81,7 @@ def test_bad_verdict_exits_with_1(monkeypatch, capsys, tiny_run):
     arguments = ("--random", 2, "--executors", "onnx", "--max-mismatches", -1)
     code, out, _ = invoke(monkeypatch, capsys, "check", tiny_run / "network.safetensors", *arguments)
     assert code == 1
-    assert "onnx against reference" in out
+    assert "onnx against fast" in out
 
 
 FAULTS = {
@@ -91,7 +91,7 @@ FAULTS = {
     "unknown executor": ("check {network} --executors gpu", "no executor 'gpu'"),
     "no samples": ("check {network} --random -3", "-3 random samples with seed 0; expected at least 1"),
     "negative seed": ("check {network} --seed -1", "20 random samples with seed -1"),
-    "nothing to compare": ("check {network} --executors reference,reference", "nothing to compare"),
+    "nothing to compare": ("check {network} --executors fast,fast", "nothing to compare"),
     "profile twice": ("report {network} --input {images} --profile loihi1 --profile loihi1", "are called 'loihi1'"),
     "unknown format": ("export {network} --to pth --out {tmp}/out", "no format 'pth'"),
     "unknown profile": ("profiles show loihi7", "no profile 'loihi7'"),

@@ -92,7 +92,7 @@ def test_simulate_keeps_classes_and_scores(network, held_out, tmp_path):
         assert np.array_equal(file["classes"], kept.value)
         assert np.array_equal(file["scores"].argmax(1), kept.value)
     assert all(np.array_equal(outcome.value, kept.value) for outcome in outcomes.values())
-    assert "20 images, reference: classes" in kept.text
+    assert "20 images, fast: classes" in kept.text
     assert "accuracy" in kept.text
 
 
@@ -122,16 +122,16 @@ def test_check_fails_where_an_executor_differs(monkeypatch, network, held_out):
                 step = replace(step, spikes=spikes)
             yield step
 
-    monkeypatch.setattr(fidelity, "executor", lambda name: reference.steps if name == "reference" else wrong)
+    monkeypatch.setattr(fidelity, "executor", lambda name: reference.steps if name == "fast" else wrong)
     outcome = verbs.check(network, input=held_out, executors="onnx")
     assert outcome.failed
     assert "sample 0, step 2, neuron (1, 2, 3)" in outcome.text
     assert not verbs.check(network, input=held_out, executors="onnx", max_mismatches=1).failed
 
 
-@pytest.mark.parametrize("executors", ["reference", "", ","])
+@pytest.mark.parametrize("executors", ["fast", "", ","])
 def test_check_that_compares_nothing_is_refused(network, executors):
-    with pytest.raises(ExecutorError, match="nothing to compare with the reference; name one or more of lava, nir"):
+    with pytest.raises(ExecutorError, match="nothing to compare with fast; name one or more of lava, nir"):
         verbs.check(network, executors=executors)
 
 
