@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import tempfile
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -51,6 +52,14 @@ def write(network: Network, path: Path) -> None:
 def digest(network: Network) -> str:
     """Return the SHA-256 of the archive, as hexadecimal."""
     return hashlib.sha256(to_bytes(network)).hexdigest()
+
+
+def from_bytes(data: bytes) -> Network:
+    """Return the network of `to_bytes`."""
+    with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
+        file.write(data)
+        file.flush()
+        return read(Path(file.name))
 
 
 def read(path: Path) -> Network:

@@ -7,6 +7,7 @@ networks are different types. Everything is frozen and every array is read-only;
 import math
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -408,7 +409,7 @@ class _Network(Generic[Population, Projection]):
         number = next(index for index, p in enumerate(same, 1) if p is projection)
         return f"{projection.source}_to_{projection.target}" + (f":{number}" if number > 1 else "")
 
-    @property
+    @cached_property
     def source(self) -> Population:
         """The one input population."""
         sources = [population for population in self.populations if isinstance(population.neuron, Source)]
@@ -416,22 +417,22 @@ class _Network(Generic[Population, Projection]):
             raise NetworkError(f"a network has one source population, found {len(sources)}")
         return sources[0]
 
-    @property
+    @cached_property
     def neurons(self) -> tuple[Population, ...]:
         """All populations but the source, each after those it hears without delay."""
         return tuple(p for p in self.ordered() if not isinstance(p.neuron, Source))
 
-    @property
+    @cached_property
     def spiking(self) -> tuple[Population, ...]:
         """The populations that can fire."""
         return tuple(p for p in self.neurons if _threshold(p.neuron) is not None)
 
-    @property
+    @cached_property
     def silent(self) -> tuple[Population, ...]:
         """The populations that integrate and never fire."""
         return tuple(p for p in self.neurons if _threshold(p.neuron) is None)
 
-    @property
+    @cached_property
     def readout(self) -> Population:
         """The one population that no other one hears; it may fire."""
         heard = {projection.source for projection in self.projections if projection.source != projection.target}

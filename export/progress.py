@@ -44,6 +44,11 @@ class Progress:
         print(f"\r{self.title:<24} [{bar}] {done}/{total}, {left:.0f} s left ", end=end, file=sys.stderr, flush=True)
 
 
+def announce(sentence: str) -> None:
+    """Say on stderr what is about to happen."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
 def tracked(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
     """Yield ``items`` of known ``total`` under a progress bar."""
     progress = Progress(title)

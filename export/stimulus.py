@@ -31,9 +31,13 @@ class Stimulus:
         for start in range(0, len(self), size):
             yield slice(start, min(start + size, len(self)))
 
+    def part(self, rows: slice) -> "Stimulus":
+        """Return the stimulus with only the samples ``rows``."""
+        return Stimulus(values=self.values[rows], steps=self.steps, held=self.held)
+
     def first(self, count: int) -> "Stimulus":
         """Return the stimulus with only its first ``count`` samples."""
-        return Stimulus(values=self.values[:count], steps=self.steps, held=self.held)
+        return self.part(slice(0, count))
 
 
 def stimulus(values: Array, network: Network) -> Stimulus:

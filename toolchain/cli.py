@@ -127,11 +127,16 @@ def export(
 def simulate(
     network: Network,
     input: Input,
-    executor: Annotated[str | None, typer.Option(help="fast, reference, onnx, nir, lava; float: floating, onnx.")] = None,
+    executor: Annotated[str | None, typer.Option(help="fast, reference, onnx, nir, lava; floating.")] = None,
     out: Annotated[Path | None, typer.Option(help="Keep classes and scores (.npz).")] = None,
+    count: Annotated[bool, typer.Option(help="Count synaptic operations.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on from the finished parts of an interrupted run.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes of a local Dask cluster.", min=1)] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
 ) -> None:
     """Run a network on images."""
-    _verb("simulate", network, input, executor=executor, out=out)
+    options = {"count": count, "resume": resume, "workers": workers, "scheduler": scheduler}
+    _verb("simulate", network, input, executor=executor, out=out, **options)
 
 
 @app.command()

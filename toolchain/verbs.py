@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from export import archive, bounds, fidelity
+from export.errors import ExecutorError
 from export.executors import executor as find_executor
 from export.files import atomic, write_text
 from export.formats import FLOAT_FORMATS, writer
 from export.junit import to_xml
 from export.network import Array, FloatNetwork, IntegerNetwork, Network
 from export.passes import lowered
+from export.progress import announce
 from export.stimulus import random_stimulus, read
-from export.trace import scores
 
 if TYPE_CHECKING:
     from toolchain.config import Recipe
@@ -131,27 +132,57 @@ def export(network: AnyPath, out: AnyPath, *, to: str) -> Outcome[Path]:
 
 
 def simulate(
-    network: AnyPath, input: AnyPath, *, executor: str | None = None, out: AnyPath | None = None
+    network: AnyPath,
+    input: AnyPath,
+    *,
+    executor: str | None = None,
+    out: AnyPath | None = None,
+    count: bool = False,
+    resume: bool = False,
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> Outcome[Array]:
     """Run an archive on images and return the class per image; ``out`` keeps classes and scores as .npz.
 
     Integer networks run in the fast executor unless ``executor`` says otherwise, float ones in the float executor.
+    ``count`` adds the synaptic operations of every projection. Finished parts of an interrupted run lie beside ``out``;
+    ``resume`` uses them. ``workers`` beyond one are processes of a local Dask cluster; ``scheduler`` is the address of
+    one that exists.
     """
-    loaded = archive.read(Path(network))
+    from export import simulation
+
+    loaded, kept = archive.read(Path(network)), None
     real = isinstance(loaded, FloatNetwork)
     name = executor or ("floating" if real else "fast")
-    execute = find_executor(name, real=real)
+    find_executor(name, real=real)
     driven, labels = read(Path(input), loaded)
-    found = scores(execute(loaded, driven), loaded, len(driven))
-    classes = found.argmax(1)
+    if out is not None:
+        kept = Path(out).with_name(f"{Path(out).name}.parts")
+    elif resume:
+        raise ExecutorError("--resume needs --out: finished parts lie beside it")
+    if name == "fast" and isinstance(loaded, IntegerNetwork) and len(driven) > simulation.PART:
+        announce(simulation.estimate(loaded, driven).sentence(len(driven)))
+    cluster = simulation.Cluster(address=scheduler, workers=workers) if scheduler or workers > 1 else None
+    found = simulation.simulate(loaded, driven, executor=name, count=count, cluster=cluster, kept=kept, resume=resume)
+    classes = found.scores.argmax(1)
     if out is not None:
         with atomic(Path(out)) as draft, draft.open("wb") as file:
-            np.savez_compressed(file, classes=classes, scores=found)
+            np.savez_compressed(file, classes=classes, scores=found.scores)
     text = f"{len(classes)} images, {name}: classes {' '.join(map(str, classes[:20]))}"
     text += " ..." if len(classes) > 20 else ""
     if labels is not None:
         text += f"\naccuracy {100 * float((classes == labels).mean()):.1f} %"
+    if found.operations is not None and isinstance(loaded, IntegerNetwork):
+        text += f"\n\n{_operations(loaded, found.operations, len(classes))}"
     return Outcome(value=classes, text=text)
+
+
+def _operations(network: IntegerNetwork, operations: Array, images: int) -> str:
+    from hardware_profiles.report.text import table
+
+    pairs = zip(network.projections, operations, strict=True)
+    rows = [(network.label(projection), f"{n:,}", f"{n / images:,.0f}") for projection, n in pairs]
+    return table(("synaptic operations", "all images", "per image"), rows)
 
 
 def check(

@@ -39,44 +39,40 @@ def pad_planes(
     phase f is source row ``stride (r + least) + f``. Step t is step ``t - delay`` of the source (step 0 of one that is
     held), zero before the first.
     """
-    height, length = spikes.shape[1:3]
-    rows, steps = buffer.shape[2:4]
+    _, height, length, wide = spikes.shape
+    _, phases, rows, steps, long = buffer.shape
+    to, of = buffer.reshape(-1), spikes.reshape(-1)
+    begin, shift = max(0, -least[1] * samples), least[1] * samples
+    count = min(long, wide - shift) - begin
     for channel in range(first, last):
-        for phase in range(stride[0] * stride[1]):
+        for lane in range(channel * phases * rows * steps * long, (channel + 1) * phases * rows * steps * long):
+            to[lane] = 0
+        for phase in range(phases):
             down, right = divmod(phase, stride[1])
             for row in range(rows):
                 y = stride[0] * (row + least[0]) + down
-                for step in range(steps):
-                    line, now = buffer[channel, phase, row, step], step - delay
-                    if y < 0 or y >= height or now < 0:
-                        for lane in range(len(line)):
-                            line[lane] = 0
-                    elif stride[1] == 1:
-                        _shift(line, spikes[channel, y, now if length > 1 else 0], least[1] * samples)
+                if y < 0 or y >= height:
+                    continue
+                for step in range(max(0, delay), steps):
+                    i = (((channel * phases + phase) * rows + row) * steps + step) * long
+                    j = ((channel * height + y) * length + (step - delay if length > 1 else 0)) * wide
+                    if stride[1] == 1:
+                        i += begin
+                        j += begin + shift
+                        for lane in range(count):
+                            to[i + lane] = of[j + lane]
                     else:
-                        _pick(line, spikes[channel, y, now if length > 1 else 0], samples, stride[1], least[1], right)
-
-
-@_compiled
-def _shift(line: Any, source: Any, shift: int) -> None:
-    """Let ``line[i]`` be ``source[i + shift]``, zero where there is none."""
-    begin, end = max(0, -shift), min(len(line), len(source) - shift)
-    for lane in range(begin):
-        line[lane] = 0
-    for lane in range(begin, end):
-        line[lane] = source[lane + shift]
-    for lane in range(end, len(line)):
-        line[lane] = 0
+                        _pick(to[i : i + long], of[j : j + wide], samples, stride[1], least[1], right)
 
 
 @_compiled
 def _pick(line: Any, source: Any, samples: int, stride: int, least: int, right: int) -> None:
-    """Copy every stride-th column, from ``stride least + right`` on, zero where there is none."""
+    """Copy every stride-th column, from ``stride least + right`` on."""
     for column in range(len(line) // samples):
         x = stride * (column + least) + right
-        inside = 0 <= x < len(source) // samples
-        for sample in range(samples):
-            line[column * samples + sample] = source[x * samples + sample] if inside else 0
+        if 0 <= x < len(source) // samples:
+            for sample in range(samples):
+                line[column * samples + sample] = source[x * samples + sample]
 
 
 @_compiled
@@ -87,19 +83,33 @@ def sum_windows(smaller: Any, spikes: Any, samples: int, window: Any) -> None:
     for channel in range(channels):
         for y in range(height):
             for step in range(steps):
+                source = spikes[channel, y * window[0], step]
                 for lane in range(len(tall)):
-                    tall[lane] = 0
-                for down in range(window[0]):
+                    tall[lane] = source[lane]
+                for down in range(1, window[0]):
                     source = spikes[channel, y * window[0] + down, step]
                     for lane in range(len(tall)):
                         tall[lane] += source[lane]
                 line = smaller[channel, y, step]
-                for x in range(wide // samples):
-                    for sample in range(samples):
-                        total = 0
-                        for across in range(window[1]):
-                            total += tall[(x * window[1] + across) * samples + sample]
-                        line[x * samples + sample] = total
+                if samples == 1:
+                    for x in range(wide):
+                        total = tall[x * window[1]]
+                        for across in range(1, window[1]):
+                            total += tall[x * window[1] + across]
+                        line[x] = total
+                else:
+                    _join(line, tall, samples, window[1])
+
+
+@_compiled
+def _join(line: Any, tall: Any, samples: int, width: int) -> None:
+    """Sum ``width`` columns next to each other."""
+    for x in range(len(line) // samples):
+        for sample in range(samples):
+            line[x * samples + sample] = tall[x * width * samples + sample]
+        for across in range(1, width):
+            for sample in range(samples):
+                line[x * samples + sample] += tall[(x * width + across) * samples + sample]
 
 
 @_compiled
@@ -208,11 +218,13 @@ def integrate_and_fire(
     Parameters are (groups or 1, lanes or 1) in units of the potential; ``active`` (groups, lanes) counts spikes.
     """
     groups, lanes = v.shape
+    shared = level.shape[1] == bias.shape[1] == after.shape[1] == 1
     levels, biases, afters = np.empty(lanes, np.int32), np.empty(lanes, np.int32), np.empty(lanes, np.int32)
     for group in range(groups):
-        _expand(levels, level, group)
-        _expand(biases, bias, group)
-        _expand(afters, after, group)
+        if group == 0 or not shared or len(level) > 1 or len(bias) > 1 or len(after) > 1:
+            _expand(levels, level, group)
+            _expand(biases, bias, group)
+            _expand(afters, after, group)
         potential = v[group]
         for step in range(spikes.shape[1]):
             arriving, fired = sums[group, step if sums.shape[1] > 1 else 0], spikes[group, step]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -120,12 +119,6 @@ class Plan:
         if self.force in ways:
             ways = [self.force]
         return {way: event_cost(connection, rate, whole=way == "rows", wide=wide) for way in ways}
-
-
-@lru_cache(maxsize=1)
-def prepared(network: IntegerNetwork, *, lanes: int, force: str | None = None) -> Plan:
-    """Return the plan of a network; the last one is kept."""
-    return Plan(network, lanes=lanes, force=force)
 
 
 def _order(network: IntegerNetwork) -> list[IntegerPopulation] | None:

@@ -19,7 +19,7 @@ from export.stimulus import Stimulus
 
 SUMS = 2**18
 """Bytes of synaptic sums that are filled before their neurons advance."""
-WORTH_A_THREAD = 2e5
+WORTH_A_THREAD = 6e5
 """Nanoseconds of work below which one sample's population is not split among threads."""
 TURNED = (4, 2, 1, 3, 0)
 """From planes order (C, H, T, W, N) to events order (N, T, H, W, C), and back."""
@@ -49,13 +49,12 @@ class Block:
 
 
 class Runner:
-    """Takes blocks of samples through a plan."""
+    """Takes blocks of samples through a plan; its threads keep their memory from block to block."""
 
-    def __init__(self, plan: Plan, keep: Collection[str] | None, *, count: bool) -> None:
-        self.plan, self.count = plan, count
-        self.keep = {p.name for p in plan.network.neurons} if keep is None else set(keep)
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self.own = threading.local()
-        self.parameters: dict[tuple[str, int], dict[str, Array]] = {}
+        self.parameters: dict[tuple[str, bool, int], dict[str, Array]] = {}
 
     @property
     def scratch(self) -> Scratch:
@@ -65,9 +64,21 @@ class Runner:
         found: Scratch = self.own.scratch
         return found
 
-    def run(self, stimulus: Stimulus, rows: slice, pool: ThreadPoolExecutor | None = None, threads: int = 1) -> Block:
-        """Run the samples ``rows``; a ``pool`` lends its threads to single populations."""
-        work = _Work(self, stimulus, rows, pool, threads)
+    def run(
+        self,
+        stimulus: Stimulus,
+        rows: slice,
+        keep: Collection[str] = (),
+        *,
+        count: bool = False,
+        pool: ThreadPoolExecutor | None = None,
+        threads: int = 1,
+    ) -> Block:
+        """Run the samples ``rows`` and return the spikes of the populations to ``keep``.
+
+        ``count`` adds spikes per neuron; a ``pool`` lends its ``threads`` to single populations.
+        """
+        work = _Work(self, stimulus, rows, keep, count=count, pool=pool, threads=threads)
         length = self.plan.network.steps
         for begin, end in [(step, step + 1) for step in range(length)] if self.plan.looped else [(0, length)]:
             for layer in self.plan.layers:
@@ -76,7 +87,7 @@ class Runner:
 
     def parameters_of(self, layer: Layer, samples: int) -> dict[str, Array]:
         """Return the numbers of a population's neurons as (groups or 1, lanes or 1), in units of the potential."""
-        key = (layer.population.name, samples)
+        key = (layer.population.name, layer.planes, samples)
         if key not in self.parameters:
             neuron = layer.neuron
             after = neuron.reset_to if neuron.reset_by is None else neuron.reset_by
@@ -127,10 +138,18 @@ class _Work:
     """One block on its way through the network."""
 
     def __init__(
-        self, runner: Runner, stimulus: Stimulus, rows: slice, pool: ThreadPoolExecutor | None, threads: int
+        self,
+        runner: Runner,
+        stimulus: Stimulus,
+        rows: slice,
+        keep: Collection[str],
+        *,
+        count: bool,
+        pool: ThreadPoolExecutor | None,
+        threads: int,
     ) -> None:
         self.runner, self.plan, self.scratch = runner, runner.plan, runner.scratch
-        self.pool, self.threads = pool, threads
+        self.keep, self.count, self.pool, self.threads = keep, count, pool, threads
         self.samples, self.length = rows.stop - rows.start, self.plan.network.steps
         self.source = self.plan.network.source
         self.held = stimulus.held
@@ -146,7 +165,7 @@ class _Work:
 
     def _prepare(self, layer: Layer) -> None:
         """Make room for a population's spikes (or potentials) and set its state to zero."""
-        name, grid, kept = layer.population.name, layer.grid, layer.population.name in self.runner.keep
+        name, grid, kept = layer.population.name, layer.grid, layer.population.name in self.keep
         silent = layer.neuron.threshold is None
         shape: tuple[int, ...] = (grid.channels, grid.height, self.length, grid.width, self.samples)
         if not layer.planes:
@@ -156,7 +175,7 @@ class _Work:
         groups, lanes = self._groups(layer)
         state = self.scratch.array(f"v {name}", (groups, lanes), np.int32 if layer.plain else np.int64)
         current = None if layer.plain else self.scratch.array(f"u {name}", (groups, lanes), np.int64)
-        active = np.zeros((groups, lanes), np.int32) if self.runner.count and not silent else None
+        active = np.zeros((groups, lanes), np.int32) if self.count and not silent else None
         state[:] = 0
         if current is not None:
             current[:] = 0
@@ -300,14 +319,14 @@ class _Work:
     def block(self) -> Block:
         """Return what is kept of the block."""
         active: dict[str, Array] = {}
-        if self.runner.count:
+        if self.count:
             frames = np.count_nonzero(self.values[self.source.name], axis=(2, 4))
             active[self.source.name] = frames * (self.length if self.held else 1)
             for layer in self.plan.layers:
                 counted = self.states[layer.population.name][2]
                 if counted is not None:
                     active[layer.population.name] = self._per_neuron(layer, counted)
-        values = {name: value for name, value in self.values.items() if name in self.runner.keep}
+        values = {name: value for name, value in self.values.items() if name in self.keep}
         return Block(self.samples, values, active)
 
     def _per_neuron(self, layer: Layer, counted: Array) -> Array:

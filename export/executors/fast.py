@@ -9,11 +9,12 @@ the registers shows that they hold every partial sum, else 64.
 import os
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from export.engine.plan import Plan, prepared
+from export.engine.plan import Plan
 from export.engine.work import Block, Runner
 from export.network import Array, IntegerNetwork
 from export.stimulus import Stimulus
@@ -41,19 +42,31 @@ def steps(
     """
     threads = threads or len(os.sched_getaffinity(0))
     size = max(1, min(BLOCK, batch // threads, len(stimulus) // threads))
-    plan = prepared(network, lanes=size * network.steps, force=force)
+    kept = [population.name for population in network.neurons] if keep is None else list(keep)
+    runner, pool = _runner(network, size * network.steps, force), _pool(threads, os.getpid())
+    plan = runner.plan
     if not plan.rates and force is None and len(stimulus) > 1:
-        first = Runner(plan, (), count=True).run(stimulus, slice(0, 1))
+        first = runner.run(stimulus, slice(0, 1), count=True)
         plan.choose({name: float(active.mean()) / network.steps for name, active in first.active.items()})
-    with ThreadPoolExecutor(threads) as pool:
-        runner = Runner(plan, keep, count=count)
-        for rows in stimulus.batches(batch):
-            parts = [slice(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size)]
-            if len(parts) == 1:
-                blocks = [runner.run(stimulus, rows, pool, threads)]
-            else:
-                blocks = list(pool.map(lambda part: runner.run(stimulus, part), parts))
-            yield from _steps(plan, stimulus, rows, blocks)
+    for rows in stimulus.batches(batch):
+        parts = [slice(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size)]
+        if len(parts) == 1:
+            blocks = [runner.run(stimulus, rows, kept, count=count, pool=pool, threads=threads)]
+        else:
+            blocks = list(pool.map(lambda part: runner.run(stimulus, part, kept, count=count), parts))
+        yield from _steps(plan, stimulus, rows, blocks)
+
+
+@lru_cache(maxsize=1)
+def _runner(network: IntegerNetwork, lanes: int, force: str | None) -> Runner:
+    """Return a network made ready to run; the last one is kept."""
+    return Runner(Plan(network, lanes=lanes, force=force))
+
+
+@lru_cache
+def _pool(threads: int, _process: int) -> ThreadPoolExecutor:
+    """Return threads that stay; a forked process has none of its parent's."""
+    return ThreadPoolExecutor(threads)
 
 
 class _Values(Mapping[str, Array]):
