@@ -25,6 +25,8 @@ from export.trace import add_scores, no_scores
 
 PART = 100
 """Images of a part."""
+SECONDS = 10
+"""How long a scheduler may take to answer."""
 RETRIES = 5
 """How often a part is given to another worker when one dies."""
 
@@ -124,6 +126,8 @@ def _part(
     return {"scores": scores, "operations": operations}
 
 
+PART_OF_A_WORKER = _part
+"""What a worker of a cluster runs."""
 Parts = Iterator[tuple[int, dict[str, Array]]]
 
 
@@ -141,11 +145,11 @@ def _distributed(
 
     assert cluster is not None
     with _client(cluster) as client:
-        shared = client.submit(_restored, archive.to_bytes(network), pure=False, retries=RETRIES)
+        safe = {"pure": False, "retries": RETRIES}
+        shared = client.submit(_restored, archive.to_bytes(network), **safe)
+        options = {"count": count, "threads": 1}
         futures = {
-            client.submit(
-                _part, shared, driven.part(part), executor, count=count, threads=1, pure=False, retries=RETRIES
-            ): part.start
+            client.submit(PART_OF_A_WORKER, shared, driven.part(part), executor, **options, **safe): part.start
             for part in rows
         }
         for future in as_completed(futures):  # type: ignore[no-untyped-call]
@@ -175,7 +179,7 @@ def _client(cluster: Cluster) -> Iterator[Any]:
                 yield client
             return
         try:
-            client = Client(cluster.address, timeout=10)  # type: ignore[no-untyped-call]
+            client = Client(cluster.address, timeout=SECONDS)  # type: ignore[no-untyped-call]
         except (OSError, ValueError) as error:
             raise ExecutorError(f"no Dask scheduler answers at {cluster.address} ({one_line(error)})") from None
         with client:

@@ -89,6 +89,12 @@ FAULTS = {
     "missing archive": ("report {tmp}/no --input {images} --out {tmp}/out", "no: no such file"),
     "unknown recipe key": ("run {recipe} --out {tmp}/out", "[network] has no key 'plann'"),
     "unknown executor": ("check {network} --executors gpu", "no executor 'gpu'"),
+    "resume without out": ("simulate {network} --input {images} --resume", "--resume needs --out"),
+    "no scheduler": (
+        "simulate {network} --input {images} --scheduler nonsense",
+        "no Dask scheduler answers",
+    ),
+    "counting elsewhere": ("simulate {network} --input {images} --count --executor nir", "'nir' does not count"),
     "no samples": ("check {network} --random -3", "-3 random samples with seed 0; expected at least 1"),
     "negative seed": ("check {network} --seed -1", "20 random samples with seed -1"),
     "nothing to compare": ("check {network} --executors fast,fast", "nothing to compare"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from export import archive, fidelity
+from export import archive, fidelity, simulation
 from export.errors import ArchiveError, ExecutorError, FormatError, QuantizationError, StimulusError
 from export.executors import reference
 from export.formats import format_names, netx
@@ -75,6 +75,24 @@ def test_float_network_runs_and_becomes_onnx(tiny_run, held_out, tmp_path):
     with pytest.raises(ArchiveError, match="holds an integer network; expected a float one"):
         verbs.export(tiny_run / "network.safetensors", tmp_path / "no.onnx", to="onnx-float")
     assert not (tmp_path / "no.onnx").exists()
+
+
+def test_simulate_counts_resumes_and_shares(network, held_out, tmp_path):
+    out = tmp_path / "classes.npz"
+    counted = verbs.simulate(network, held_out, count=True, out=out)
+    assert "synaptic operations" in counted.text
+    assert "input_to_conv1" in counted.text
+    again = verbs.simulate(network, held_out, out=out, resume=True)
+    assert np.array_equal(again.value, counted.value)
+    assert list(tmp_path.iterdir()) == [out]
+    with pytest.raises(ExecutorError, match="--resume needs --out"):
+        verbs.simulate(network, held_out, resume=True)
+
+
+def test_simulate_announces_a_long_run(network, held_out, monkeypatch, capsys):
+    monkeypatch.setattr(simulation, "PART", 5)
+    verbs.simulate(network, held_out)
+    assert "20 images on this machine: about 0 s" in capsys.readouterr().err
 
 
 def test_import_keeps_a_file_of_another_framework_as_it_is(tiny_run, network, held_out, tmp_path):

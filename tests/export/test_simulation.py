@@ -1,0 +1,134 @@
+"""Long runs: parts that are kept and resumed, counted operations, and a Dask cluster whose workers may die."""
+
+import json
+import os
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dask.distributed import Client, LocalCluster
+
+from export import simulation
+from export.errors import ExecutorError
+from export.executors import reference
+from export.lava.doctor import small_network
+from export.simulation import Cluster, estimate, simulate
+from export.stimulus import random_stimulus
+from export.trace import scores
+from hardware_profiles.counting import count
+
+NETWORK = small_network()
+DRIVEN = random_stimulus(NETWORK, 25, 0)
+EXPECTED = scores(reference.steps(NETWORK, DRIVEN), NETWORK, 25)
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(simulation, "PART", 4)
+
+
+def test_parts_give_the_scores_of_one_run():
+    found = simulate(NETWORK, DRIVEN, executor="fast")
+    assert np.array_equal(found.scores, EXPECTED)
+    assert found.operations is None
+
+
+def test_counted_operations_are_those_of_the_reference():
+    found = simulate(NETWORK, DRIVEN, executor="fast", count=True)
+    expected = [layer.simulated for layer in count(NETWORK, reference.steps(NETWORK, DRIVEN)).layers]
+    assert found.operations.tolist() == expected
+    with pytest.raises(ExecutorError, match="executor 'onnx' does not count; the fast one does"):
+        simulate(NETWORK, DRIVEN, executor="onnx", count=True)
+
+
+def interrupted_after(parts, monkeypatch):
+    """Let the run end by Ctrl-C once so many parts are done; return which parts were run."""
+    run, seen = simulation._part, []
+
+    def part(network, driven, executor, **options):
+        if len(seen) == parts:
+            raise KeyboardInterrupt
+        seen.append(len(driven))
+        return run(network, driven, executor, **options)
+
+    monkeypatch.setattr(simulation, "_part", part)
+    return seen
+
+
+def test_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    kept = tmp_path / "scores.npz.parts"
+    with monkeypatch.context() as patch:
+        interrupted_after(3, patch)
+        with pytest.raises(KeyboardInterrupt):
+            simulate(NETWORK, DRIVEN, executor="fast", count=True, kept=kept)
+    assert sorted(path.name for path in kept.glob("*.npz")) == ["000000000.npz", "000000004.npz", "000000008.npz"]
+    seen = interrupted_after(99, monkeypatch)
+    found = simulate(NETWORK, DRIVEN, executor="fast", count=True, kept=kept, resume=True)
+    assert seen == [4, 4, 4, 1]
+    assert np.array_equal(found.scores, EXPECTED)
+    expected = [layer.simulated for layer in count(NETWORK, reference.steps(NETWORK, DRIVEN)).layers]
+    assert found.operations.tolist() == expected
+    assert not kept.exists()
+
+
+def test_parts_of_another_run_are_refused_or_begun_anew(tmp_path, monkeypatch):
+    kept = tmp_path / "parts"
+    with monkeypatch.context() as patch:
+        interrupted_after(2, patch)
+        with pytest.raises(KeyboardInterrupt):
+            simulate(NETWORK, DRIVEN, executor="fast", kept=kept)
+    other = random_stimulus(NETWORK, 25, 1)
+    with pytest.raises(ExecutorError, match="holds parts of a run with another network, input or executor"):
+        simulate(NETWORK, other, executor="fast", kept=kept, resume=True)
+    assert json.loads((kept / "run.json").read_text())["executor"] == "fast"
+    found = simulate(NETWORK, other, executor="fast", kept=kept)
+    assert np.array_equal(found.scores, scores(reference.steps(NETWORK, other), NETWORK, 25))
+
+
+def test_estimate_is_the_work_of_the_first_image_times_all():
+    found = estimate(NETWORK, DRIVEN)
+    first = count(NETWORK, reference.steps(NETWORK, DRIVEN.first(1)))
+    assert found.operations == 25 * sum(layer.simulated for layer in first.layers)
+    assert found.seconds > 0
+    assert "25 images on this machine: about" in found.sentence(25)
+
+
+def dying_once(mark, *arguments, **options):
+    """Kill the worker's process the first time; run the part afterwards."""
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return simulation._part(*arguments, **options)
+
+
+@pytest.mark.filterwarnings("ignore::Warning")
+def test_local_cluster_gives_the_same_and_survives_the_death_of_a_worker(tmp_path):
+    """A part kills its worker: Dask gives it to another, and nothing is lost."""
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        client.run(sys.path.insert, 0, str(Path.cwd()))
+        before = set(client.run(os.getpid).values())
+        found = simulate(NETWORK, DRIVEN, executor="fast", cluster=Cluster(address=cluster.scheduler_address))
+        assert np.array_equal(found.scores, EXPECTED)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(simulation, "PART_OF_A_WORKER", partial(dying_once, tmp_path / "died"))
+            found = simulate(NETWORK, DRIVEN, executor="fast", cluster=Cluster(address=cluster.scheduler_address))
+        assert np.array_equal(found.scores, EXPECTED)
+        assert (tmp_path / "died").exists()
+        client.wait_for_workers(2)
+        assert set(client.run(os.getpid).values()) != before
+
+
+@pytest.mark.filterwarnings("ignore::Warning")
+def test_own_local_cluster():
+    found = simulate(NETWORK, DRIVEN, executor="fast", count=True, cluster=Cluster(workers=2))
+    assert np.array_equal(found.scores, EXPECTED)
+    assert found.operations.sum() > 0
+
+
+def test_scheduler_that_does_not_answer_is_an_error(monkeypatch):
+    monkeypatch.setattr(simulation, "SECONDS", 1)
+    with pytest.raises(ExecutorError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        simulate(NETWORK, DRIVEN, executor="fast", cluster=Cluster(address="tcp://127.0.0.1:9"))
