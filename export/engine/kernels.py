@@ -23,9 +23,12 @@ Loop = TypeVar("Loop", bound=Callable[..., Any])
 
 
 def _compiled(loop: Loop) -> Loop:
-    """Compile a function when it is first called."""
-    compiled: Any = numba.njit(nogil=True, cache=True, error_model="numpy")
-    return cast("Loop", compiled(loop))
+    """Compile a function when it is first called, and keep it where a folder can be written."""
+    try:
+        compiled: Any = numba.njit(nogil=True, cache=True, error_model="numpy")(loop)
+    except RuntimeError:  # neither the package's folder nor the user's takes a cache
+        compiled = numba.njit(nogil=True, error_model="numpy")(loop)
+    return cast("Loop", compiled)
 
 
 @_compiled
@@ -215,11 +218,13 @@ def integrate_and_fire(
     """Advance neurons without leak and without memory of their current, whose registers are proven wide enough.
 
     ``sums`` is (groups, steps or 1, lanes and more), ``v`` (groups, lanes), ``spikes`` (groups, steps, lanes).
-    Parameters are (groups or 1, lanes or 1) in units of the potential; ``active`` (groups, lanes) counts spikes.
+    Parameters are (groups or 1, lanes or 1) in units of the potential; ``active`` counts spikes per
+    neuron: (groups, neurons of a line), or one line for all groups.
     """
     groups, lanes = v.shape
     shared = level.shape[1] == bias.shape[1] == after.shape[1] == 1
     levels, biases, afters = np.empty(lanes, np.int32), np.empty(lanes, np.int32), np.empty(lanes, np.int32)
+    counted = np.zeros(lanes, np.uint32)
     for group in range(groups):
         if group == 0 or not shared or len(level) > 1 or len(bias) > 1 or len(after) > 1:
             _expand(levels, level, group)
@@ -236,7 +241,9 @@ def integrate_and_fire(
                 potential[lane] = rest if fires else value
             if active is not None:
                 for lane in range(lanes):
-                    active[group, lane] += fired[lane]
+                    counted[lane] += fired[lane]
+        if active is not None:
+            _count(active[group if len(active) > 1 else 0], counted)
 
 
 @_compiled
@@ -249,6 +256,7 @@ def leak_and_fire(
     As `integrate_and_fire`, in 64 bits; ``values`` takes the spikes or, of ``silent`` neurons, the potentials.
     """
     groups, lanes = v.shape
+    counted = np.zeros(lanes, np.uint32)
     unity = 1 << DECAY_SHIFT
     for group in range(groups):
         for step in range(values.shape[1]):
@@ -270,7 +278,21 @@ def leak_and_fire(
                     v[group, lane] = value
                 values[group, step, lane] = value if silent else fires
                 if active is not None:
-                    active[group, lane] += fires
+                    counted[lane] += fires
+        if active is not None:
+            _count(active[group if len(active) > 1 else 0], counted)
+
+
+@_compiled
+def _count(active: Any, counted: Any) -> None:
+    """Add what neighbouring lanes, the samples of one neuron, counted, and begin anew."""
+    each = len(counted) // len(active)
+    for neuron in range(len(active)):
+        total = 0
+        for lane in range(neuron * each, (neuron + 1) * each):
+            total += counted[lane]
+            counted[lane] = 0
+        active[neuron] += total
 
 
 @_compiled

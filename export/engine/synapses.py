@@ -261,7 +261,7 @@ def to_events(connection: Connection, dtype: npt.DTypeLike, *, whole: bool) -> E
         **common,
         whole=None,
         rows=np.cumsum([0, *np.bincount(row, minlength=len(joined) * size)]),
-        index=along_channels[target[order]],
+        index=along_channels[target[order]].astype(np.int32),
         weights=weight[order].astype(dtype),
     )
 

@@ -175,7 +175,8 @@ class _Work:
         groups, lanes = self._groups(layer)
         state = self.scratch.array(f"v {name}", (groups, lanes), np.int32 if layer.plain else np.int64)
         current = None if layer.plain else self.scratch.array(f"u {name}", (groups, lanes), np.int64)
-        active = np.zeros((groups, lanes), np.int32) if self.count and not silent else None
+        line = (groups, grid.width) if layer.planes else (1, grid.neurons)
+        active = np.zeros(line, np.int64) if self.count and not silent else None
         state[:] = 0
         if current is not None:
             current[:] = 0
@@ -300,7 +301,9 @@ class _Work:
 
     def _fire(self, layer: Layer, sums: Array, groups: slice, begin: int, end: int) -> None:
         """Let neurons of ``groups`` hear ``sums`` (groups, steps or 1, lanes and more)."""
-        v, u, active = (None if each is None else each[groups] for each in self.states[layer.population.name])
+        v, u, active = self.states[layer.population.name]
+        v, u = v[groups], None if u is None else u[groups]
+        active = None if active is None else active[groups] if layer.planes else active
         numbers = self.runner.parameters_of(layer, self.samples)
         chosen = {name: value[groups] if len(value) > 1 else value for name, value in numbers.items()}
         values = self.values[layer.population.name].reshape(-1, self.length, self._groups(layer)[1])
@@ -333,7 +336,5 @@ class _Work:
         """Return spike counts (C, H, W), summed over samples."""
         grid = layer.grid
         if layer.planes:
-            lines = counted.reshape(grid.channels, grid.height, grid.width, -1)
-            return np.asarray(lines.sum(axis=3, dtype=np.int64))
-        total = counted.sum(axis=0, dtype=np.int64)
-        return np.asarray(total.reshape(grid.height, grid.width, grid.channels).transpose(2, 0, 1))
+            return counted.reshape(grid.channels, grid.height, grid.width)
+        return np.asarray(counted.reshape(grid.height, grid.width, grid.channels).transpose(2, 0, 1))
