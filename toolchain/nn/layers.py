@@ -47,10 +47,10 @@ class Synapses(nn.Module):
         mask: Tensor = TopScores.apply(self.scores.abs(), self.keep)  # type: ignore[no-untyped-call]
         return mask
 
-    def forward(self, x: Tensor, factors: Tensor, bits: int | None = None) -> Tensor:
+    def forward(self, x: Tensor, rounding: tuple[Tensor, int] | None = None) -> Tensor:
         weight = self.weight * self.connectivity()
-        if bits is not None:
-            weight = rounded(weight, factors, bits)
+        if rounding is not None:
+            weight = rounded(weight, *rounding)
         if weight.ndim == 4:
             return functional.conv2d(x, weight, padding=self.padding, stride=self.stride)
         return functional.linear(x.flatten(1), weight)
@@ -90,7 +90,7 @@ class Link(nn.Module):
         if self.pooling > 1:
             x = functional.avg_pool2d(x, self.pooling)
         if self.synapses is not None:
-            x = self.synapses(x, self.factors(), self.bits)
+            x = self.synapses(x, None if self.bits is None else (self.factors(), self.bits))
         normalized: Tensor = x if self.norm is None else self.norm(x)
         return normalized
 
