@@ -243,11 +243,10 @@ def scaling(force: str | None) -> dict[str, Any]:
         for rate in RATES:
             driven = stimulus((rng.random((8, 8, *network.source.shape)) < rate).astype(np.uint8), network)
             plan = Plan(network, lanes=64, force=force)
-            if force is None:
-                plan.choose({"input": rate, "a": 0.0})
-            counted = Runner(plan).run(driven, slice(0, 8), count=True)
+            choice = plan.choose({"input": rate, "a": 0.0} if force is None else {})
+            counted = Runner(plan, choice).run(driven, slice(0, 8), count=True)
             operations = int((plan.connections[id(network.projections[0])].degrees * counted.active["input"]).sum())
-            runner = Runner(plan)
+            runner = Runner(plan, choice)
             (seconds,) = medians(lambda runner=runner, driven=driven: runner.run(driven, slice(0, 8)))  # type: ignore[misc]
             rows.append((density, rate, operations, seconds))
     x, y = (np.array([row[index] for row in rows], float) for index in (2, 3))

@@ -15,7 +15,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.network import Array, FloatPopulation, IntegerPopulation, Network
+from export.errors import FormatError
+from export.network import Array, FloatPopulation, FloatProjection, IntegerPopulation, IntegerProjection, Network
 
 OPSET, IR_VERSION = 21, 10
 U8, I32, I64, F32 = TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64, TensorProto.FLOAT
@@ -33,19 +34,20 @@ class Body:
 
     def add(self, operator: str, *inputs: str, to: str = "", **attributes: Any) -> str:
         """Append a node and return the name of its output."""
-        output = to or f"{operator.lower()}_{next(self._count)}"
+        output = to or f"{operator.lower()}:{next(self._count)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
         return output
 
     def cast(self, value: str, kind: int, to: str = "") -> str:
         """Append a change of type; its attribute shares the name of our argument."""
-        output = to or f"cast_{next(self._count)}"
+        output = to or f"cast:{next(self._count)}"
         self.nodes.append(helper.make_node("Cast", [value], [output], to=kind))
         return output
 
     def constant(self, name: str, value: Array) -> str:
-        """Keep ``value`` as an initialiser and return its name."""
-        self.constants[name] = value
+        """Keep ``value`` as an initialiser and return its name; one name stands for one value."""
+        if not np.array_equal(self.constants.setdefault(name, value), value):
+            raise FormatError(f"two constants of the ONNX model would be called {name!r}; rename the populations")
         return name
 
     def total(self, terms: list[str]) -> str:
@@ -68,6 +70,12 @@ class Body:
             for ago in range(1, _reach(network, population) + 1):
                 now = sent(population) if ago == 1 else f"past_{population.name}:{ago - 1}"
                 self.add("Identity", now, to=f"past_{population.name}:{ago}:next")
+
+
+def weight_name(network: Network, projection: FloatProjection | IntegerProjection) -> str:
+    """Return a name of its own for the weights of a projection; ':' stands in no population's name."""
+    number = next(index for index, each in enumerate(network.projections) if each is projection)
+    return f"weight:{number}:{projection.source}:{projection.target}"
 
 
 def past(network: Network) -> States:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from export import archive
-from export.errors import ExecutorError, one_line
+from export.errors import ExecutorError, SpikeportError, one_line
 from export.executors import executor as find_executor
 from export.executors import fast
-from export.files import atomic, write_text
+from export.files import atomic
 from export.network import Array, FloatNetwork, IntegerNetwork, Network
 from export.progress import tracked
 from export.stimulus import Stimulus
@@ -28,15 +27,27 @@ PART = 100
 SECONDS = 10
 """How long a scheduler may take to answer."""
 RETRIES = 5
-"""How often a part is given to another worker when one dies."""
+"""How often a part of a local cluster is given to another worker when one dies; a scheduler has its own limit."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Result:
-    """Scores (N, outputs); where they were counted, ``operations``: accumulates over every projection, all samples."""
+    """Scores (N, outputs); where they were counted, ``operations``: accumulates over every projection, all samples.
+
+    ``parts`` are the files of finished parts; `discard` removes them once the result is safe.
+    """
 
     scores: Array
     operations: Array | None
+    parts: tuple[Path, ...] = ()
+
+    def discard(self) -> None:
+        """Remove the files of the parts, and their folder where nothing else lies in it."""
+        for path in self.parts:
+            path.unlink(missing_ok=True)
+        for folder in {path.parent for path in self.parts}:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,40 +84,43 @@ def simulate(
 ) -> Result:
     """Run ``network`` on ``driven`` in parts of `PART` images.
 
-    ``kept`` is a folder for finished parts, removed at the end; with ``resume`` those in it are not run again. Raises
-    `ExecutorError` where they belong to another run, where an executor cannot ``count``, or where no cluster answers.
+    ``kept`` is a folder for finished parts, whose names begin with a digest of network, input and executor; with
+    ``resume`` those of this run are not run again. Raises `ExecutorError` where an executor cannot ``count`` or where
+    no cluster answers.
     """
     if count and executor != "fast":
         raise ExecutorError(f"executor {executor!r} does not count; the fast one does, and 'spikeport report' too")
     rows = list(driven.batches(PART))
-    done = {} if kept is None else _opened(kept, _key(network, driven, executor, count=count), rows, resume=resume)
+    paths = {} if kept is None else _paths(kept, _key(network, driven, executor, count=count), rows)
+    outputs = int(np.prod(network.readout.shape))
+    done = _finished(paths, rows, (outputs, len(network.projections))) if resume else {}
     tasks = [part for part in rows if part.start not in done]
     run = _local if cluster is None else _distributed
     parts = run(network, driven, tasks, executor, count, cluster)
     for start, part in tracked(f"simulating in parts of {PART}", parts, len(tasks)):
         done[start] = part
         if kept is not None:
-            with atomic(kept / f"{start:09}.npz") as draft, draft.open("wb") as file:
+            with atomic(paths[start]) as draft, draft.open("wb") as file:
                 np.savez(file, scores=part["scores"], operations=part["operations"])
-    if kept is not None:
-        shutil.rmtree(kept)
     ordered = [done[part.start] for part in rows]
     operations = np.sum([part["operations"] for part in ordered], axis=0) if count else None
-    return Result(scores=np.concatenate([part["scores"] for part in ordered]), operations=operations)
+    scores = np.concatenate([part["scores"] for part in ordered])
+    return Result(scores=scores, operations=operations, parts=tuple(paths.values()))
 
 
-def estimate(network: IntegerNetwork, driven: Stimulus) -> Estimate:
-    """Run the first image, after once to warm up, and return what all of them will take."""
-    first = driven.first(1)
+def estimate(network: IntegerNetwork, driven: Stimulus, *, count: bool = False) -> Estimate:
+    """Run one block per core, after once to warm up, and return what all images will take in the fast executor."""
+    first = driven.first(min(len(driven), fast.BLOCK * len(os.sched_getaffinity(0))))
     operations = _part(network, first, "fast", count=True)["operations"].sum()
+    _part(network, first, "fast", count=count)
     started = time.perf_counter()
-    _part(network, first, "fast", count=False)
-    seconds = time.perf_counter() - started
-    neurons = sum(int(np.prod(population.shape)) for population in network.neurons)
-    lanes = fast.BLOCK * network.steps * len(os.sched_getaffinity(0))
-    weights = sum(projection.synapses.weight.size for projection in network.projections)
-    memory = neurons * lanes * 4 + weights * 10
-    return Estimate(operations=int(operations) * len(driven), seconds=seconds * len(driven), memory=memory)
+    _part(network, first, "fast", count=count)
+    share = len(driven) / len(first)
+    return Estimate(
+        operations=int(operations * share),
+        seconds=(time.perf_counter() - started) * share,
+        memory=fast.memory(network, len(first), batch=PART),
+    )
 
 
 def _part(
@@ -153,7 +167,12 @@ def _distributed(
             for part in rows
         }
         for future in as_completed(futures):  # type: ignore[no-untyped-call]
-            yield futures[future], future.result()
+            try:
+                yield futures[future], future.result()
+            except SpikeportError:
+                raise
+            except Exception as error:
+                raise ExecutorError(f"a worker failed: {type(error).__name__}: {one_line(error)}") from error
 
 
 def _restored(data: bytes) -> Network:
@@ -183,36 +202,34 @@ def _client(cluster: Cluster) -> Iterator[Any]:
         except (OSError, ValueError) as error:
             raise ExecutorError(f"no Dask scheduler answers at {cluster.address} ({one_line(error)})") from None
         with client:
+            try:
+                client.wait_for_workers(1, timeout=SECONDS)
+            except TimeoutError:
+                raise ExecutorError(f"the Dask cluster at {cluster.address} has no workers; start some") from None
             yield client
 
 
-def _key(network: Network, driven: Stimulus, executor: str, *, count: bool) -> dict[str, Any]:
-    values = hashlib.sha256(np.ascontiguousarray(driven.values).data).hexdigest()
-    shape = [*driven.values.shape, str(driven.values.dtype)]
-    return {
-        "network": archive.digest(network),
-        "input": values,
-        "shape": shape,
-        "executor": executor,
-        "count": count,
-        "part": PART,
-    }
+def _key(network: Network, driven: Stimulus, executor: str, *, count: bool) -> str:
+    """Return a digest of all that a part's result depends on."""
+    told = [archive.digest(network), executor, count, PART, driven.steps, driven.held, str(driven.values.dtype)]
+    digest = hashlib.sha256(json.dumps([*told, driven.values.shape]).encode())
+    digest.update(np.ascontiguousarray(driven.values).data)
+    return digest.hexdigest()[:20]
 
 
-def _opened(folder: Path, key: dict[str, Any], rows: Sequence[slice], *, resume: bool) -> dict[int, dict[str, Array]]:
-    """Return the parts that are done; without ``resume`` the folder is begun anew."""
-    path = folder / "run.json"
-    if not resume:
-        shutil.rmtree(folder, ignore_errors=True)
-    if path.is_file():
-        if json.loads(path.read_text(encoding="utf-8")) != key:
-            raise ExecutorError(
-                f"{folder} holds parts of a run with another network, input or executor; leave out --resume"
-            )
-        done = {}
-        for start in (part.start for part in rows if (folder / f"{part.start:09}.npz").is_file()):
-            with np.load(folder / f"{start:09}.npz") as file:
-                done[start] = dict(file)
-        return done
-    write_text(path, json.dumps(key) + "\n")
-    return {}
+def _paths(folder: Path, key: str, rows: Sequence[slice]) -> dict[int, Path]:
+    return {part.start: folder / f"{key}-{part.start:09}.npz" for part in rows}
+
+
+def _finished(paths: dict[int, Path], rows: Sequence[slice], sizes: tuple[int, int]) -> dict[int, dict[str, Array]]:
+    """Return the parts that are done; one that is damaged is not."""
+    done = {}
+    for part in rows:
+        try:
+            with paths[part.start].open("rb") as stored, np.load(stored, allow_pickle=False) as file:
+                found = {name: file[name] for name in ("scores", "operations")}
+        except Exception:  # noqa: BLE001, S112 - whatever is wrong with it, the part runs again
+            continue
+        if found["scores"].shape == (part.stop - part.start, sizes[0]) and found["operations"].shape == sizes[1:]:
+            done[part.start] = found
+    return done

@@ -157,17 +157,21 @@ def simulate(
     find_executor(name, real=real)
     driven, labels = read(Path(input), loaded)
     if out is not None:
+        if not Path(out).name or Path(out).is_dir():
+            raise ExecutorError(f"{out} is a folder; expected the name of a file to write")
         kept = Path(out).with_name(f"{Path(out).name}.parts")
     elif resume:
         raise ExecutorError("--resume needs --out: finished parts lie beside it")
-    if name == "fast" and isinstance(loaded, IntegerNetwork) and len(driven) > simulation.PART:
-        announce(simulation.estimate(loaded, driven).sentence(len(driven)))
     cluster = simulation.Cluster(address=scheduler, workers=workers) if scheduler or workers > 1 else None
+    here = cluster is None and not resume and len(driven) > simulation.PART
+    if here and name == "fast" and isinstance(loaded, IntegerNetwork):
+        announce(simulation.estimate(loaded, driven, count=count).sentence(len(driven)))
     found = simulation.simulate(loaded, driven, executor=name, count=count, cluster=cluster, kept=kept, resume=resume)
     classes = found.scores.argmax(1)
     if out is not None:
         with atomic(Path(out)) as draft, draft.open("wb") as file:
             np.savez_compressed(file, classes=classes, scores=found.scores)
+    found.discard()
     text = f"{len(classes)} images, {name}: classes {' '.join(map(str, classes[:20]))}"
     text += " ..." if len(classes) > 20 else ""
     if labels is not None:

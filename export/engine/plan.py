@@ -25,6 +25,7 @@ from export.engine.synapses import (
     to_planes,
     width_of,
 )
+from export.errors import ExecutorError
 from export.fixed_point import ACTIVATION_SHIFT
 from export.network import Bounds, IntegerNetwork, IntegerNeuron, IntegerPopulation, Pair
 
@@ -47,13 +48,23 @@ class Layer:
     cost: float
 
 
-class Plan:
-    """A network made ready to run: its layers in order, each with the kernels that are cheapest at ``rates``.
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The layers of a plan in order, and which populations' spikes lie in planes order."""
 
-    ``force`` names a kernel of `KERNELS` for all projections that it can do.
+    layers: tuple[Layer, ...]
+    in_planes: Mapping[str, bool]
+
+
+class Plan:
+    """A network's synapses, bounds and order; `choose` gives layers for some rates.
+
+    ``lanes``: steps times samples of a block. ``force`` names a kernel of `KERNELS` for all projections that it can do.
     """
 
     def __init__(self, network: IntegerNetwork, *, lanes: int, force: str | None = None) -> None:
+        if force not in (None, *KERNELS):
+            raise ExecutorError(f"no kernel {force!r}; there are {', '.join(KERNELS)}")
         self.network, self.lanes, self.force = network, lanes, force
         self.bounds = bounds.prove(network)
         self.safe = bounds.are_kept(network, self.bounds)
@@ -62,21 +73,23 @@ class Plan:
         self.looped = order is None
         self.order = order or list(network.neurons)
         self._built: dict[tuple[str, bool, tuple[str, ...]], Layer] = {}
-        self.choose({})
 
-    def choose(self, rates: Mapping[str, float]) -> None:
-        """Choose the kernels for so many spikes per neuron and step of each population."""
-        self.rates = rates
-        self.in_planes = {self.network.source.name: True}
-        self.layers = [self._layer(p, self.bounds[p.name]) for p in self.order]
+    def choose(self, rates: Mapping[str, float]) -> Choice:
+        """Return the kernels that are cheapest at so many spikes per neuron and step of each population."""
+        in_planes, layers = {self.network.source.name: True}, []
+        for population in self.order:
+            layers.append(self._layer(population, self.bounds[population.name], rates, in_planes))
+            in_planes[population.name] = layers[-1].planes
+        return Choice(tuple(layers), in_planes)
 
-    def _layer(self, population: IntegerPopulation, found: Bounds) -> Layer:
+    def _layer(
+        self, population: IntegerPopulation, found: Bounds, rates: Mapping[str, float], in_planes: Mapping[str, bool]
+    ) -> Layer:
         neuron, grid = population.neuron, Grid.of(population.shape)
         assert isinstance(neuron, IntegerNeuron)
         sums = _width(found) if self.safe else np.dtype(np.int64)
         heard = [self.connections[id(p)] for p in self.network.incoming(population.name)]
-        planes, cost, ways = self._choice(heard, wide=sums.itemsize > 2)
-        self.in_planes[population.name] = planes
+        planes, cost, ways = self._choice(heard, rates, in_planes, wide=sums.itemsize > 2)
         key = (population.name, planes, tuple(ways))
         if key not in self._built:
             incoming = self._incoming(heard, sums, ways, planes=planes)
@@ -94,27 +107,29 @@ class Plan:
             return tuple(to_planes(connection, pool, columns, sums) for connection, pool in smaller)
         return tuple(to_events(c, sums, whole=way == "rows") for c, way in zip(heard, ways, strict=True))
 
-    def _choice(self, heard: list[Connection], *, wide: bool) -> tuple[bool, float, list[str]]:
+    def _choice(
+        self, heard: list[Connection], rates: Mapping[str, float], in_planes: Mapping[str, bool], *, wide: bool
+    ) -> tuple[bool, float, list[str]]:
         """Return whether planes are cheapest, nanoseconds per lane, and else the kernel of each projection."""
         ways, total = [], 0.0
         for connection in heard:
-            costs = self._event_costs(connection, wide=wide)
+            costs = self._event_costs(connection, rates, wide=wide)
             ways.append(min(costs, key=lambda name: costs[name]))
             total += costs[ways[-1]] + connection.source.neurons * LIST_SOURCE
-        total += TURN * sum(c.source.neurons for c in heard if self.in_planes.get(c.projection.source))
+        total += TURN * sum(c.source.neurons for c in heard if in_planes.get(c.projection.source))
         if self.force in ("rows", "lists") or not all(connection.direct for connection in heard):
             return False, total, ways
-        in_planes = plane_cost([self._pooled(connection) for connection in heard], self.lanes, wide=wide)
-        in_planes += TURN * sum(c.source.neurons for c in heard if not self.in_planes.get(c.projection.source, True))
-        return self.force == "planes" or in_planes < total, min(in_planes, total), ways
+        together = plane_cost([self._pooled(connection) for connection in heard], self.lanes, wide=wide)
+        together += TURN * sum(c.source.neurons for c in heard if not in_planes.get(c.projection.source, True))
+        return self.force == "planes" or together < total, min(together, total), ways
 
     def _pooled(self, connection: Connection) -> tuple[Connection, Pair]:
         """Sum over windows first where weights repeat; not step by step, where it would be done again and again."""
         return (connection, (1, 1)) if self.looped else pooled(connection)
 
-    def _event_costs(self, connection: Connection, *, wide: bool) -> dict[str, float]:
+    def _event_costs(self, connection: Connection, rates: Mapping[str, float], *, wide: bool) -> dict[str, float]:
         name = connection.projection.source
-        rate = self.rates.get(name, 1.0 if name == self.network.source.name else RATE)
+        rate = rates.get(name, 1.0 if name == self.network.source.name else RATE)
         ways = ["rows", "lists"] if can_be_whole(connection) else ["lists"]
         if self.force in ways:
             ways = [self.force]

@@ -62,7 +62,7 @@ class Connection:
         """Whether results are the target's neurons position by position, not only in C order."""
         return self.result == self.target
 
-    @cached_property
+    @property
     def nonzero(self) -> tuple[Ints, Ints, Ints, Ints, Ints]:
         """Target channel, source channel, row, column and weight of every kernel entry that is not zero."""
         target, part, down, across = np.nonzero(self.weight)
@@ -183,11 +183,17 @@ class Planes:
     phases: int
     height: int
     columns: int
-    _offsets: dict[int, Ints] = field(default_factory=dict)
+    _offsets: dict[tuple[int, int], Ints] = field(default_factory=dict)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tables."""
+        tables = (self.rows, self.line, self.shift, self.weights, *self._offsets.values())
+        return sum(table.nbytes for table in tables)
 
     def offsets(self, lanes: int, samples: int) -> Ints:
         """Return where the lanes of every entry begin in a buffer whose columns have ``lanes`` lanes."""
-        key = lanes << 32 | samples
+        key = (lanes, samples)
         if key not in self._offsets:
             self._offsets[key] = self.line * (lanes * self.columns) + self.shift * samples
         return self._offsets[key]
@@ -235,6 +241,12 @@ class Events:
     rows: Ints
     index: Ints
     weights: Array
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tables."""
+        tables = (self.pairs, self.positions, self.targets, self.rows, self.index, self.weights)
+        return sum(table.nbytes for table in tables) + (0 if self.whole is None else self.whole.nbytes)
 
 
 def to_events(connection: Connection, dtype: npt.DTypeLike, *, whole: bool) -> Events:
@@ -294,7 +306,7 @@ def plane_cost(connections: Sequence[tuple[Connection, Pair]], lanes: int, *, wi
     for connection, _ in connections:
         stride, (*_, reach_y) = connection.kernel.stride, span(connection, 0)
         padded = connection.source.channels * stride[0] * stride[1] * (connection.result.height + reach_y) * columns
-        entries = len(connection.nonzero[0])
+        entries = np.count_nonzero(connection.weight)
         total += entries * (PLANE_ENTRY / lanes + connection.result.height * columns * lane) + padded * PLANE_COPY
     return total
 

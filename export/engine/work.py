@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.engine import kernels
-from export.engine.plan import Layer, Plan
+from export.engine.plan import Choice, Layer, Plan
 from export.engine.synapses import LIST_SOURCE, Connection, Events, Grid, Planes
 from export.fixed_point import ACTIVATION_SHIFT
 from export.network import Array
@@ -46,14 +46,19 @@ class Block:
     samples: int
     values: dict[str, Array]
     active: dict[str, Array]
+    in_planes: Mapping[str, bool]
 
 
 class Runner:
     """Takes blocks of samples through a plan; its threads keep their memory from block to block."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, choice: Choice | None = None) -> None:
         self.plan = plan
+        self.choice = choice or plan.choose({})
+        self.measured = choice is not None
+        self.lock = threading.Lock()
         self.own = threading.local()
+        self.memories: list[Scratch] = []
         self.parameters: dict[tuple[str, bool, int], dict[str, Array]] = {}
 
     @property
@@ -61,8 +66,24 @@ class Runner:
         """The memory of this thread."""
         if not hasattr(self.own, "scratch"):
             self.own.scratch = Scratch()
+            self.memories.append(self.own.scratch)
         found: Scratch = self.own.scratch
         return found
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the tables and of what the threads keep."""
+        tables = sum(item.nbytes for layer in self.choice.layers for item in layer.incoming)
+        return tables + sum(array.nbytes for scratch in self.memories for array in scratch.kept.values())
+
+    def choose(self, stimulus: Stimulus) -> Choice:
+        """Return the layers for the rates that the first of several samples shows; measured once."""
+        with self.lock:
+            if not self.measured and self.plan.force is None and len(stimulus) > 1:
+                active, steps = self.run(stimulus, slice(0, 1), count=True).active, self.plan.network.steps
+                rates = {name: float(counted.mean()) / steps for name, counted in active.items()}
+                self.choice, self.measured = self.plan.choose(rates), True
+            return self.choice
 
     def run(
         self,
@@ -70,6 +91,7 @@ class Runner:
         rows: slice,
         keep: Collection[str] = (),
         *,
+        choice: Choice | None = None,
         count: bool = False,
         pool: ThreadPoolExecutor | None = None,
         threads: int = 1,
@@ -78,10 +100,11 @@ class Runner:
 
         ``count`` adds spikes per neuron; a ``pool`` lends its ``threads`` to single populations.
         """
-        work = _Work(self, stimulus, rows, keep, count=count, pool=pool, threads=threads)
+        choice = choice or self.choice
+        work = _Work(self, choice, stimulus, rows, keep, count=count, pool=pool, threads=threads)
         length = self.plan.network.steps
         for begin, end in [(step, step + 1) for step in range(length)] if self.plan.looped else [(0, length)]:
-            for layer in self.plan.layers:
+            for layer in choice.layers:
                 work.advance(layer, begin, end)
         return work.block()
 
@@ -140,6 +163,7 @@ class _Work:
     def __init__(
         self,
         runner: Runner,
+        choice: Choice,
         stimulus: Stimulus,
         rows: slice,
         keep: Collection[str],
@@ -148,7 +172,7 @@ class _Work:
         pool: ThreadPoolExecutor | None,
         threads: int,
     ) -> None:
-        self.runner, self.plan, self.scratch = runner, runner.plan, runner.scratch
+        self.runner, self.plan, self.choice, self.scratch = runner, runner.plan, choice, runner.scratch
         self.keep, self.count, self.pool, self.threads = keep, count, pool, threads
         self.samples, self.length = rows.stop - rows.start, self.plan.network.steps
         self.source = self.plan.network.source
@@ -160,7 +184,7 @@ class _Work:
         grid = Grid.of(self.source.shape)
         frames = stimulus.values[rows].reshape(self.samples, -1, grid.channels, grid.height, grid.width)
         self.values[self.source.name] = np.ascontiguousarray(frames.transpose(2, 3, 1, 4, 0))
-        for layer in self.plan.layers:
+        for layer in self.choice.layers:
             self._prepare(layer)
 
     def _prepare(self, layer: Layer) -> None:
@@ -235,7 +259,8 @@ class _Work:
         """Return the flat buffer of a projection: the source's lanes with zeros around them."""
         connection = item.connection
         spikes = self._in_planes(connection.projection.source)
-        kind = np.uint8 if connection.levels < 256 else np.int32
+        kind = np.min_scalar_type(connection.levels) if connection.levels < 256 else np.dtype(np.int64)
+        kind = np.dtype(np.int32) if 256 <= connection.levels < 2**31 else kind
         if item.pool != (1, 1):
             source = connection.source
             sums = (source.channels, source.height, spikes.shape[2], source.width, self.samples)
@@ -258,7 +283,7 @@ class _Work:
 
     def _in_planes(self, name: str) -> Array:
         """Return spikes in planes order."""
-        if self.plan.in_planes[name]:
+        if self.choice.in_planes[name]:
             return self.values[name]
         if name not in self.turned or self.plan.looped:
             self.turned[name] = np.ascontiguousarray(self.values[name].transpose(TURNED))
@@ -286,7 +311,7 @@ class _Work:
         name, grid = connection.projection.source, connection.source
         if name not in self.listed or self.plan.looped:
             spikes = self.values[name]
-            if self.plan.in_planes[name]:
+            if self.choice.in_planes[name]:
                 spikes = np.ascontiguousarray(spikes.transpose(TURNED))
             spikes = spikes.reshape(-1, grid.positions, grid.channels)
             channels = self.scratch.array(f"channels {name}", (len(spikes), grid.neurons + 1), np.int32)
@@ -325,12 +350,12 @@ class _Work:
         if self.count:
             frames = np.count_nonzero(self.values[self.source.name], axis=(2, 4))
             active[self.source.name] = frames * (self.length if self.held else 1)
-            for layer in self.plan.layers:
+            for layer in self.choice.layers:
                 counted = self.states[layer.population.name][2]
                 if counted is not None:
                     active[layer.population.name] = self._per_neuron(layer, counted)
         values = {name: value for name, value in self.values.items() if name in self.keep}
-        return Block(self.samples, values, active)
+        return Block(self.samples, values, active, self.choice.in_planes)
 
     def _per_neuron(self, layer: Layer, counted: Array) -> Array:
         """Return spike counts (C, H, W), summed over samples."""

@@ -9,13 +9,14 @@ the registers shows that they hold every partial sum, else 64.
 import os
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
 
 from export.engine.plan import Plan
 from export.engine.work import Block, Runner
+from export.errors import ExecutorError, StimulusError
 from export.network import Array, IntegerNetwork
 from export.stimulus import Stimulus
 from export.trace import Count, Step
@@ -40,21 +41,39 @@ def steps(
     ``keep``: the populations whose spikes or potentials a step holds (all, if None). ``count``: the last step of a
     batch carries the batch's `Count`. ``threads``: one per core, if None. ``force``: one of `KERNELS`, where possible.
     """
+    _check(network, stimulus, keep)
     threads = threads or len(os.sched_getaffinity(0))
-    size = max(1, min(BLOCK, batch // threads, len(stimulus) // threads))
+    size = _size(len(stimulus), batch, threads)
     kept = [population.name for population in network.neurons] if keep is None else list(keep)
     runner, pool = _runner(network, size * network.steps, force), _pool(threads, os.getpid())
-    plan = runner.plan
-    if not plan.rates and force is None and len(stimulus) > 1:
-        first = runner.run(stimulus, slice(0, 1), count=True)
-        plan.choose({name: float(active.mean()) / network.steps for name, active in first.active.items()})
+    choice = runner.choose(stimulus)
     for rows in stimulus.batches(batch):
         parts = [slice(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size)]
-        if len(parts) == 1:
-            blocks = [runner.run(stimulus, rows, kept, count=count, pool=pool, threads=threads)]
-        else:
-            blocks = list(pool.map(lambda part: runner.run(stimulus, part, kept, count=count), parts))
-        yield from _steps(plan, stimulus, rows, blocks)
+        run = partial(runner.run, stimulus, keep=kept, choice=choice, count=count)
+        blocks = list(pool.map(run, parts)) if len(parts) > 1 else [run(rows, pool=pool, threads=threads)]
+        yield from _steps(runner.plan, stimulus, rows, blocks)
+
+
+def memory(network: IntegerNetwork, samples: int, *, batch: int = BATCH) -> int:
+    """Return the bytes that a run of so many samples holds; it must just have run."""
+    return _runner(network, _size(samples, batch, len(os.sched_getaffinity(0))) * network.steps, None).memory
+
+
+def _size(samples: int, batch: int, threads: int) -> int:
+    """Return how many samples make a block."""
+    return max(1, min(BLOCK, batch // threads, samples // threads))
+
+
+def _check(network: IntegerNetwork, stimulus: Stimulus, keep: Collection[str] | None) -> None:
+    expected = (network.source.shape,) if stimulus.held else ((network.steps, *network.source.shape),)
+    if stimulus.steps != network.steps or stimulus.values.shape[1:] not in expected:
+        raise StimulusError(
+            f"the stimulus has {stimulus.steps} steps of {stimulus.values.shape[1:]}; the network expects "
+            f"{network.steps} of {network.source.shape}: make it with export.stimulus.stimulus for this network"
+        )
+    unknown = set(keep or ()) - {population.name for population in network.neurons}
+    if unknown or isinstance(keep, str):
+        raise ExecutorError(f"keep names {', '.join(unknown) or repr(keep)}; expected names of populations")
 
 
 @lru_cache(maxsize=1)
@@ -63,7 +82,7 @@ def _runner(network: IntegerNetwork, lanes: int, force: str | None) -> Runner:
     return Runner(Plan(network, lanes=lanes, force=force))
 
 
-@lru_cache
+@lru_cache(maxsize=1)
 def _pool(threads: int, _process: int) -> ThreadPoolExecutor:
     """Return threads that stay; a forked process has none of its parent's."""
     return ThreadPoolExecutor(threads)
@@ -79,10 +98,11 @@ class _Values(Mapping[str, Array]):
         if name not in self.names:
             raise KeyError(name)
         shape = self.plan.network.population(name).shape
-        return np.concatenate([self._part(block.values[name], name).reshape(-1, *shape) for block in self.blocks])
+        return np.concatenate([self._part(block, name).reshape(-1, *shape) for block in self.blocks])
 
-    def _part(self, values: Array, name: str) -> Array:
-        if self.plan.in_planes[name]:
+    def _part(self, block: Block, name: str) -> Array:
+        values = block.values[name]
+        if block.in_planes[name]:
             values = values[:, :, self.step].transpose(3, 0, 1, 2)
         else:
             values = values[:, self.step].transpose(0, 3, 1, 2)

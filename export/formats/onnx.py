@@ -27,7 +27,7 @@ from export.network import (
     IntegerProjection,
     Source,
 )
-from export.onnx_graph import I32, I64, U8, AnyPopulation, Body, States, assemble, past
+from export.onnx_graph import I32, I64, U8, AnyPopulation, Body, States, assemble, past, weight_name
 
 
 def write(network: IntegerNetwork, path: Path) -> None:
@@ -131,7 +131,7 @@ def _arriving(body: Body, network: IntegerNetwork, projection: IntegerProjection
 
 def _synaptic_sum(body: Body, network: IntegerNetwork, projection: IntegerProjection) -> str:
     source = network.population(projection.source)
-    weight = f"weight_{network.label(projection)}"
+    weight = weight_name(network, projection)
     spikes = f"past_{source.name}:{projection.delay}" if projection.delay else _spikes(source)
     if not isinstance(source.neuron, Source) or source.neuron.levels == 1:
         total = _product(body, weight, projection, spikes)

@@ -26,7 +26,7 @@ from export.network import (
     Source,
     Stage,
 )
-from export.onnx_graph import F32, AnyPopulation, Body, States, assemble, past
+from export.onnx_graph import F32, AnyPopulation, Body, States, assemble, past, weight_name
 
 
 def write(network: FloatNetwork, path: Path) -> None:
@@ -85,18 +85,18 @@ def _arriving(body: Body, network: FloatNetwork, projection: FloatProjection) ->
     value = f"past_{source.name}:{projection.delay}" if projection.delay else _sent(source)
     shape = source.shape
     for index, stage in enumerate(projection.stages):
-        value = _stage(body, f"{network.label(projection)}.{index}", stage, value, len(shape))
+        value = _stage(body, f"{weight_name(network, projection)}:{index}", stage, value, len(shape))
         shape = stage.output_shape(shape)
     return body.shaped(value, shape, network.population(projection.target))
 
 
 def _stage(body: Body, name: str, stage: Stage, value: str, axes: int) -> str:
     if isinstance(stage, Convolution):
-        (top, left), weight = stage.padding, body.constant(f"weight_{name}", stage.weight.astype(np.float32))
+        (top, left), weight = stage.padding, body.constant(name, stage.weight.astype(np.float32))
         geometry: dict[str, Any] = {"strides": stage.stride, "dilations": stage.dilation, "group": stage.groups}
         return body.add("Conv", value, weight, pads=(top, left, top, left), **geometry)
     if isinstance(stage, Dense):
-        weight = body.constant(f"weight_{name}", np.ascontiguousarray(stage.weight.T, np.float32))
+        weight = body.constant(name, np.ascontiguousarray(stage.weight.T, np.float32))
         return body.add("MatMul", body.add("Flatten", value, axis=1), weight)
     if isinstance(stage, AveragePooling):
         return body.add("AveragePool", value, kernel_shape=stage.size, strides=stage.size)
@@ -104,8 +104,8 @@ def _stage(body: Body, name: str, stage: Stage, value: str, axes: int) -> str:
         (top, left), size = stage.padding, stage.size
         return body.add("MaxPool", value, kernel_shape=size, strides=stage.stride, pads=(top, left, top, left))
     shape: Shape = (-1, *(1,) * (axes - 1))
-    scale = body.constant(f"scale_{name}", stage.scale.reshape(shape).astype(np.float32))
-    shift = body.constant(f"shift_{name}", stage.shift.reshape(shape).astype(np.float32))
+    scale = body.constant(f"{name}:scale", stage.scale.reshape(shape).astype(np.float32))
+    shift = body.constant(f"{name}:shift", stage.shift.reshape(shape).astype(np.float32))
     return body.add("Add", body.add("Mul", value, scale), shift)
 
 
@@ -119,7 +119,7 @@ class _Neurons:
         """Keep a neuron parameter, with as many axes as the state."""
         array = np.asarray(value, np.float32)
         shape = (1,) * (1 + self.axes - array.ndim) + array.shape
-        return self.body.constant(f"{name}_{self.name}", array.reshape(shape))
+        return self.body.constant(f"{self.name}:{name}", array.reshape(shape))
 
     def step(self, arriving: str) -> None:
         """Compute the next states and the record, as `export.executors.floating.advance` does."""

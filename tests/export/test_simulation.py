@@ -1,6 +1,5 @@
 """Long runs: parts that are kept and resumed, counted operations, and a Dask cluster whose workers may die."""
 
-import json
 import os
 import signal
 import sys
@@ -13,7 +12,7 @@ from dask.distributed import Client, LocalCluster
 
 from export import simulation
 from export.errors import ExecutorError
-from export.executors import reference
+from export.executors import fast, reference
 from export.lava.doctor import small_network
 from export.simulation import Cluster, estimate, simulate
 from export.stimulus import random_stimulus
@@ -64,35 +63,58 @@ def test_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
         interrupted_after(3, patch)
         with pytest.raises(KeyboardInterrupt):
             simulate(NETWORK, DRIVEN, executor="fast", count=True, kept=kept)
-    assert sorted(path.name for path in kept.glob("*.npz")) == ["000000000.npz", "000000004.npz", "000000008.npz"]
+    assert sorted(path.name[20:] for path in kept.iterdir()) == ["-000000000.npz", "-000000004.npz", "-000000008.npz"]
     seen = interrupted_after(99, monkeypatch)
     found = simulate(NETWORK, DRIVEN, executor="fast", count=True, kept=kept, resume=True)
     assert seen == [4, 4, 4, 1]
     assert np.array_equal(found.scores, EXPECTED)
     expected = [layer.simulated for layer in count(NETWORK, reference.steps(NETWORK, DRIVEN)).layers]
     assert found.operations.tolist() == expected
+    assert len(list(kept.iterdir())) == 7
+    found.discard()
     assert not kept.exists()
 
 
-def test_parts_of_another_run_are_refused_or_begun_anew(tmp_path, monkeypatch):
+def test_parts_of_another_run_and_other_files_are_left_alone(tmp_path, monkeypatch):
     kept = tmp_path / "parts"
     with monkeypatch.context() as patch:
         interrupted_after(2, patch)
         with pytest.raises(KeyboardInterrupt):
             simulate(NETWORK, DRIVEN, executor="fast", kept=kept)
+    (kept / "notes.txt").write_text("mine")
     other = random_stimulus(NETWORK, 25, 1)
-    with pytest.raises(ExecutorError, match="holds parts of a run with another network, input or executor"):
-        simulate(NETWORK, other, executor="fast", kept=kept, resume=True)
-    assert json.loads((kept / "run.json").read_text())["executor"] == "fast"
-    found = simulate(NETWORK, other, executor="fast", kept=kept)
+    seen = interrupted_after(99, monkeypatch)
+    found = simulate(NETWORK, other, executor="fast", kept=kept, resume=True)
+    assert len(seen) == 7
     assert np.array_equal(found.scores, scores(reference.steps(NETWORK, other), NETWORK, 25))
+    found.discard()
+    assert len(list(kept.glob("*.npz"))) == 2
+    assert (kept / "notes.txt").read_text() == "mine"
 
 
-def test_estimate_is_the_work_of_the_first_image_times_all():
+@pytest.mark.parametrize("damage", [b"", b"text", "cut", "other"])
+def test_damaged_part_runs_again(tmp_path, monkeypatch, damage):
+    found = simulate(NETWORK, DRIVEN, executor="fast", kept=tmp_path)
+    path = found.parts[2]
+    if damage == "other":
+        with path.open("wb") as file:
+            np.savez(file, scores=np.zeros((1, 1)), operations=np.zeros(1))
+    else:
+        path.write_bytes(path.read_bytes()[:100] if damage == "cut" else damage)
+    seen = interrupted_after(99, monkeypatch)
+    again = simulate(NETWORK, DRIVEN, executor="fast", kept=tmp_path, resume=True)
+    assert seen == [4]
+    assert np.array_equal(again.scores, EXPECTED)
+
+
+def test_estimate_is_the_work_of_the_first_images_times_all(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    monkeypatch.setattr(fast, "BLOCK", 5)
     found = estimate(NETWORK, DRIVEN)
-    first = count(NETWORK, reference.steps(NETWORK, DRIVEN.first(1)))
-    assert found.operations == 25 * sum(layer.simulated for layer in first.layers)
+    first = count(NETWORK, reference.steps(NETWORK, DRIVEN.first(5)))
+    assert found.operations == 5 * sum(layer.simulated for layer in first.layers)
     assert found.seconds > 0
+    assert found.memory > 10_000
     assert "25 images on this machine: about" in found.sentence(25)
 
 
@@ -132,3 +154,25 @@ def test_scheduler_that_does_not_answer_is_an_error(monkeypatch):
     monkeypatch.setattr(simulation, "SECONDS", 1)
     with pytest.raises(ExecutorError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         simulate(NETWORK, DRIVEN, executor="fast", cluster=Cluster(address="tcp://127.0.0.1:9"))
+
+
+@pytest.mark.filterwarnings("ignore::Warning")
+def test_cluster_without_workers_is_an_error(monkeypatch):
+    monkeypatch.setattr(simulation, "SECONDS", 1)
+    with (
+        LocalCluster(n_workers=0, dashboard_address=None) as cluster,
+        pytest.raises(ExecutorError, match="has no workers; start some"),
+    ):
+        simulate(NETWORK, DRIVEN, executor="fast", cluster=Cluster(address=cluster.scheduler_address))
+
+
+def failing(*_, **__):
+    raise ModuleNotFoundError("No module named 'export'")
+
+
+@pytest.mark.filterwarnings("ignore::Warning")
+def test_error_of_a_worker_is_a_sentence(monkeypatch):
+    monkeypatch.setattr(simulation, "PART_OF_A_WORKER", failing)
+    monkeypatch.setattr(simulation, "RETRIES", 0)
+    with pytest.raises(ExecutorError, match="a worker failed: ModuleNotFoundError: No module named 'export'"):
+        simulate(NETWORK, DRIVEN, executor="fast", cluster=Cluster(workers=1))

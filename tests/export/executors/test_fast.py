@@ -1,5 +1,6 @@
 """The fast executor gives the reference's spikes and potentials: every neuron, every step, every kernel."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from export import bounds
 from export.engine.plan import KERNELS, Plan
 from export.engine.synapses import Planes, connect, pooled
+from export.errors import ExecutorError, StimulusError
 from export.executors import fast, reference
 from export.network import (
     Convolution,
@@ -225,9 +227,8 @@ def test_kernels_follow_density_and_rate():
     sparse = np.where(rng.random(weight.shape) < 0.01, weight, 0).astype(np.int8)
     for values, planes in ((sparse, True), (weight, False)):
         network, _ = chain(Convolution(weight=values, padding=(1, 1)), (64, 8, 8))
-        plan = Plan(network, lanes=64)
-        plan.choose({"input": 0.05})
-        assert isinstance(plan.layers[0].incoming[0], Planes) == planes
+        choice = Plan(network, lanes=64).choose({"input": 0.05})
+        assert isinstance(choice.layers[0].incoming[0], Planes) == planes
 
 
 def test_sums_are_as_narrow_as_the_proof_allows():
@@ -238,8 +239,63 @@ def test_sums_are_as_narrow_as_the_proof_allows():
         network, driven = chain(Dense(weight=weight), (260,), threshold=2**15)
         network = replace(network, bounds=bounds.prove(network))
         assert int(weight.astype(int).sum()) == 2**15 - 1 + (last == 2)
-        layer = Plan(network, lanes=5).layers[0]
+        layer = Plan(network, lanes=5).choose({}).layers[0]
         assert np.dtype(layer.sums).itemsize * 8 == bits
         full = stimulus(np.ones((2, 260), np.uint8), network)
         same(network, full)
         same(network, driven)
+
+
+def test_runs_of_one_network_do_not_disturb_each_other():
+    """A run of one sample, still being read, and a second one whose rates choose other kernels."""
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-9, 9, (32, 32, 3, 3)).astype(np.int8)
+    network, _ = chain(Convolution(weight=weight, padding=(1, 1)), (32, 8, 8), threshold=40)
+    one, three = (
+        stimulus((rng.random((samples, 5, 32, 8, 8)) < rate).astype(np.uint8), network)
+        for samples, rate in ((1, 0.3), (3, 0.002))
+    )
+    first = fast.steps(network, one, threads=2)
+    begun = [next(first)]
+    assert len(record(fast.steps(network, three, threads=2))["a"]) == 3
+    found, expected = record([*begun, *first]), record(reference.steps(network, one))
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+def test_threads_of_a_caller_may_run_the_same_network():
+    network, driven = wide(np.random.default_rng(5), largest=12)
+    expected = record(reference.steps(network, driven))
+    for _ in range(5):
+        fresh = replace(network)
+        with ThreadPoolExecutor(4) as pool:
+            for found in pool.map(lambda _, fresh=fresh: record(fast.steps(fresh, driven, threads=2)), range(8)):
+                assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+def test_what_does_not_fit_is_refused():
+    network, driven = wide(np.random.default_rng(3))
+    with pytest.raises(StimulusError, match="make it with export"):
+        next(fast.steps(replace(network, steps=network.steps + 1), driven))
+    with pytest.raises(ExecutorError, match="no kernel 'plane'; there are planes, rows, lists"):
+        next(fast.steps(network, driven, force="plane"))
+    with pytest.raises(ExecutorError, match="keep names redout"):
+        next(fast.steps(network, driven, keep=("redout",)))
+
+
+def test_large_levels_over_large_windows():
+    """Sums of windows of graded input beyond 2**31."""
+    weight = np.ones((1, 1, 16, 16), np.int8)
+    silent = IntegerNeuron(threshold=None, bias_mantissa=np.zeros(()))
+    network = IntegerNetwork(
+        populations=(
+            IntegerPopulation(name="input", shape=(1, 16, 16), neuron=Source(levels=2**24 - 1)),
+            IntegerPopulation(name="readout", shape=(1, 1, 1), neuron=silent),
+        ),
+        projections=(
+            IntegerProjection(source="input", target="readout", synapses=Convolution(weight=weight, stride=(16, 16))),
+        ),
+        steps=2,
+    )
+    driven = stimulus(np.full((2, 1, 16, 16), 2**24 - 1), network)
+    for force in WAYS:
+        same(network, driven, force=force)

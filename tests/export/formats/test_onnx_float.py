@@ -141,3 +141,25 @@ def test_a_readout_may_fire(fires):
     network = chain(neuron, neuron, np.random.default_rng(0), 0) if fires else None
     network = network or chain(FloatNeuron(threshold=np.array(1.0)), neuron, np.random.default_rng(0), 0)
     assert_equal(network, np.random.default_rng(2).integers(-4, 5, (2, 6, 4)).astype(float))
+
+
+def test_names_that_look_alike_stay_apart():
+    """a -> b_to_c and a_to_b -> c; numbers for names."""
+    rng = np.random.default_rng(0)
+
+    def population(name):
+        rare = FloatNeuron(threshold=np.array(0.5), most=2, floor=np.array(-1.0))
+        return FloatPopulation(name=name, shape=(3,), neuron=rare)
+
+    def joined(source, target):
+        return FloatProjection(source=source, target=target, stages=(Dense(weight=rng.integers(-4, 5, (3, 3)) / 4),))
+
+    names = ["a", "a_to_b", "b_to_c", "c", "4", "7", "out"]
+    source = FloatPopulation(name="input", shape=(3,), neuron=Source(levels=1, unit=1.0))
+    pairs = [("input", "a"), ("input", "a_to_b"), ("a", "b_to_c"), ("a_to_b", "c"), ("b_to_c", "4"), ("c", "7")]
+    network = FloatNetwork(
+        populations=(source, *map(population, names)),
+        projections=tuple(joined(*pair) for pair in [*pairs, ("4", "out"), ("7", "out")]),
+        steps=4,
+    )
+    assert_equal(network, rng.integers(-4, 5, (3, 4, 3)) / 4)
