@@ -114,7 +114,7 @@ def test_estimate_is_the_work_of_the_first_images_times_all(monkeypatch):
     first = count(NETWORK, reference.steps(NETWORK, DRIVEN.first(5)))
     assert found.operations == 5 * sum(layer.simulated for layer in first.layers)
     assert found.seconds > 0
-    assert found.memory > 10_000
+    assert 3_000 < found.memory < 10**6
     assert "25 images on this machine: about" in found.sentence(25)
 
 
