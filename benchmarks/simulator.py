@@ -331,7 +331,7 @@ def summary(found: dict[str, Any]) -> dict[str, float]:
     keys = {f"torch_speedup_{n}{e}": found[f"torch_{n}{e}"]["ratio"] for e in ("", "_b1") for n in (0, 90, 99)}
     if "lava" in found:
         keys["lava_speedup_90"] = found["lava"]["ratio"]
-    keys["linear_r2"] = found["scaling"]["lists"]["r2"]
+    keys["linear_r2"] = found["scaling"]["merged"]["r2"]
     keys["linear_r2_chosen"] = found["scaling"]["chosen"]["r2"]
     keys["counting_overhead"] = found["counting"]["overhead"]
     return keys | {"start_seconds": found["start_seconds"], "peak_gb": found["peak_gb"]}

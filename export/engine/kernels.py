@@ -6,7 +6,8 @@ channels). Three kernels add weights to synaptic sums; which is cheapest depends
 - `add_planes`: one non-zero weight at a time, over all positions, steps and samples at once (weight-stationary, as in
   Park et al., ICLR 2017). Costs non-zero weights, whether neurons fire or not.
 - `add_rows`: one spike at a time, over the weights to all channels of a target position. Costs spikes, zeros included.
-- `add_lists`: one spike and one non-zero weight at a time. Costs accumulates, each dearer than in the other two.
+- `add_lists`: one spike and one non-zero weight at a time. Costs accumulates, each dearer than in the other two. A list
+  holds the weights of a source channel over one tap, or merged over all taps, which costs less where lists are short.
 """
 
 from collections.abc import Callable

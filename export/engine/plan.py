@@ -14,11 +14,13 @@ from export.engine.synapses import (
     TURN,
     Connection,
     Events,
+    Frame,
     Grid,
     Planes,
     can_be_whole,
     connect,
     event_cost,
+    frame_of,
     plane_cost,
     pooled,
     to_events,
@@ -31,7 +33,7 @@ from export.network import Bounds, IntegerNetwork, IntegerNeuron, IntegerPopulat
 
 RATE = 0.15
 """Spikes per neuron and step, until some have been counted."""
-KERNELS = ("planes", "rows", "lists")
+KERNELS = ("planes", "rows", "lists", "merged")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,7 @@ class Layer:
     population: IntegerPopulation
     neuron: IntegerNeuron
     grid: Grid
+    frame: Frame
     incoming: tuple[Planes | Events, ...]
     planes: bool
     sums: npt.DTypeLike
@@ -92,32 +95,35 @@ class Plan:
         planes, cost, ways = self._choice(heard, rates, in_planes, wide=sums.itemsize > 2)
         key = (population.name, planes, tuple(ways))
         if key not in self._built:
-            incoming = self._incoming(heard, sums, ways, planes=planes)
+            merged = [c for c, way in zip(heard, ways, strict=True) if way == "merged"]
+            frame = frame_of(grid, merged)
+            incoming = self._incoming(heard, frame, sums, ways, planes=planes)
             leaks = not neuron.memoryless_current or bool(neuron.decay_v.any())
             plain = self.safe and not leaks and neuron.threshold is not None
-            self._built[key] = Layer(population, neuron, grid, incoming, planes, sums, plain, cost * self.lanes)
+            self._built[key] = Layer(population, neuron, grid, frame, incoming, planes, sums, plain, cost * self.lanes)
         return self._built[key]
 
     def _incoming(
-        self, heard: list[Connection], sums: npt.DTypeLike, ways: list[str], *, planes: bool
+        self, heard: list[Connection], frame: Frame, sums: npt.DTypeLike, ways: list[str], *, planes: bool
     ) -> tuple[Planes | Events, ...]:
         if planes:
             smaller = [self._pooled(connection) for connection in heard]
             columns = width_of(smaller)
             return tuple(to_planes(connection, pool, columns, sums) for connection, pool in smaller)
-        return tuple(to_events(c, sums, whole=way == "rows") for c, way in zip(heard, ways, strict=True))
+        return tuple(to_events(c, frame, sums, way) for c, way in zip(heard, ways, strict=True))
 
     def _choice(
         self, heard: list[Connection], rates: Mapping[str, float], in_planes: Mapping[str, bool], *, wide: bool
     ) -> tuple[bool, float, list[str]]:
         """Return whether planes are cheapest, nanoseconds per lane, and else the kernel of each projection."""
         ways, total = [], 0.0
+        merge = all(connection.direct for connection in heard)
         for connection in heard:
-            costs = self._event_costs(connection, rates, wide=wide)
+            costs = self._event_costs(connection, rates, wide=wide, merge=merge)
             ways.append(min(costs, key=lambda name: costs[name]))
             total += costs[ways[-1]] + connection.source.neurons * LIST_SOURCE
         total += TURN * sum(c.source.neurons for c in heard if in_planes.get(c.projection.source))
-        if self.force in ("rows", "lists") or not all(connection.direct for connection in heard):
+        if self.force in ("rows", "lists", "merged") or not all(connection.direct for connection in heard):
             return False, total, ways
         together = plane_cost([self._pooled(connection) for connection in heard], self.lanes, wide=wide)
         together += TURN * sum(c.source.neurons for c in heard if not in_planes.get(c.projection.source, True))
@@ -127,13 +133,18 @@ class Plan:
         """Sum over windows first where weights repeat; not step by step, where it would be done again and again."""
         return (connection, (1, 1)) if self.looped else pooled(connection)
 
-    def _event_costs(self, connection: Connection, rates: Mapping[str, float], *, wide: bool) -> dict[str, float]:
+    def _event_costs(
+        self, connection: Connection, rates: Mapping[str, float], *, wide: bool, merge: bool
+    ) -> dict[str, float]:
         name = connection.projection.source
         rate = rates.get(name, 1.0 if name == self.network.source.name else RATE)
-        ways = ["rows", "lists"] if can_be_whole(connection) else ["lists"]
-        if self.force in ways:
-            ways = [self.force]
-        return {way: event_cost(connection, rate, whole=way == "rows", wide=wide) for way in ways}
+        ways = ["lists"]
+        if can_be_whole(connection):
+            ways.append("rows")
+        if merge and connection.result.positions > 1:
+            ways.append("merged")
+        ways = [self.force] if self.force in ways else ways
+        return {way: event_cost(connection, rate, way, wide=wide) for way in ways}
 
 
 def _order(network: IntegerNetwork) -> list[IntegerPopulation] | None:

@@ -41,6 +41,16 @@ class Grid:
         return self.channels * self.positions
 
 
+@dataclass(frozen=True)
+class Frame:
+    """The sums of a lane: a population's positions with a border, into which merged lists may add."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
 @dataclass(frozen=True, eq=False)
 class Connection:
     """One projection as a convolution."""
@@ -249,19 +259,20 @@ class Events:
         return sum(table.nbytes for table in tables) + (0 if self.whole is None else self.whole.nbytes)
 
 
-def to_events(connection: Connection, dtype: npt.DTypeLike, *, whole: bool) -> Events:
-    """Return the synapses by tap and source channel, as whole rows or as lists of what is not zero."""
+def to_events(connection: Connection, frame: Frame, dtype: npt.DTypeLike, way: str) -> Events:
+    """Return the synapses as whole ``rows``, as ``lists`` per tap, or ``merged``, one list a channel over all taps."""
+    if way == "merged":
+        return _merged(connection, frame, dtype)
     size, joined = connection.source.channels, connection.pairs
-    across_positions, along_channels = _places(connection)
-    starts = np.cumsum([0, *(len(sources) for sources, _ in joined)])
+    across_positions, along_channels = _places(connection, frame)
     empty = np.zeros(0, np.int64)
     common = {
         "connection": connection,
-        "pairs": starts,
+        "pairs": np.cumsum([0, *(len(sources) for sources, _ in joined)]),
         "positions": np.concatenate([sources for sources, _ in joined]),
         "targets": across_positions[np.concatenate([results for _, results in joined])],
     }
-    if whole:
+    if way == "rows":
         exponent = connection.projection.exponent
         table = np.ascontiguousarray(connection.weight.transpose(2, 3, 1, 0), np.int8 if exponent == 0 else dtype)
         table = table.reshape(len(joined), size, -1) << exponent
@@ -278,11 +289,39 @@ def to_events(connection: Connection, dtype: npt.DTypeLike, *, whole: bool) -> E
     )
 
 
-def _places(connection: Connection) -> tuple[Ints, Ints]:
+def _merged(connection: Connection, frame: Frame, dtype: npt.DTypeLike) -> Events:
+    """Return one list per phase and source channel; what falls outside the target lands in the frame's border."""
+    source, size = connection.source, connection.target.channels
+    target, channel, down, across, weight = connection.nonzero
+    phase_y, whole_y, *_ = span(connection, 0)
+    phase_x, whole_x, *_ = span(connection, 1)
+    stride = connection.kernel.stride
+    row = (phase_y[down] * stride[1] + phase_x[across]) * source.channels + channel
+    index = target - (whole_y[down] * frame.width + whole_x[across]) * size
+    order = np.lexsort((index, row))
+    y, x = np.divmod(np.arange(source.positions), source.width)
+    phase = y % stride[0] * stride[1] + x % stride[1]
+    positions = np.argsort(phase, kind="stable")
+    places = ((y // stride[0] + frame.top) * frame.width + x // stride[1] + frame.left) * size
+    phases = stride[0] * stride[1]
+    return Events(
+        connection=connection,
+        pairs=np.cumsum([0, *np.bincount(phase, minlength=phases)]),
+        positions=positions,
+        targets=places[positions],
+        whole=None,
+        rows=np.cumsum([0, *np.bincount(row, minlength=phases * source.channels)]),
+        index=index[order].astype(np.int32),
+        weights=weight[order].astype(dtype),
+    )
+
+
+def _places(connection: Connection, frame: Frame) -> tuple[Ints, Ints]:
     """Return what a result's position and its channel add to the target's number in a lane, positions first."""
     result, target = connection.result, connection.target
     if connection.direct:
-        return np.arange(result.positions) * target.channels, np.arange(result.channels)
+        y, x = np.divmod(np.arange(result.positions), result.width)
+        return ((y + frame.top) * frame.width + x + frame.left) * target.channels, np.arange(result.channels)
     if target.positions == 1:
         return np.arange(result.positions), np.arange(result.channels) * result.positions
     numbers = np.arange(target.neurons).reshape(target.channels, target.positions)
@@ -291,12 +330,27 @@ def _places(connection: Connection) -> tuple[Ints, Ints]:
     return np.zeros(1, np.int64), place
 
 
+def frame_of(grid: Grid, merged: Sequence[Connection]) -> Frame:
+    """Return the frame of a population that hears ``merged`` connections."""
+    edges = np.zeros((2, 2), np.int64)
+    for connection in merged:
+        for axis, side in enumerate((connection.source.height, connection.source.width)):
+            _, _, least, reach = span(connection, axis)
+            last = (side - 1) // connection.kernel.stride[axis] - least
+            results = (connection.result.height, connection.result.width)[axis]
+            edges[axis] = np.maximum(edges[axis], (least + reach, last - (results - 1)))
+    (top, bottom), (left, right) = edges.tolist()
+    return Frame(top, left, grid.height + top + bottom, grid.width + left + right)
+
+
 PLANE_ENTRY, PLANE_LANE, PLANE_LANE_WIDE, PLANE_COPY = 2.0, 0.0095, 0.017, 0.3
 ROW_SPIKE, ROW_WEIGHT, ROW_WEIGHT_WIDE = 2.3, 0.009, 0.0145
 LIST_SPIKE, LIST_WEIGHT, LIST_SOURCE = 8.0, 1.0, 0.4
+MERGED_SPIKE, CROP = 12.0, 0.5
 TURN = 1.5
 """Nanoseconds, measured by benchmarks/simulator.py: per non-zero weight, lane of one, padded lane; per spike and tap,
-weight of a row (16 bit, wider); per spike and tap, listed weight, neuron searched for spikes; neuron turned around."""
+weight of a row (16 bit, wider); per spike and tap, listed weight, neuron searched for spikes; per spike of merged
+lists, neuron cut out of its frame; neuron turned around."""
 
 
 def plane_cost(connections: Sequence[tuple[Connection, Pair]], lanes: int, *, wide: bool) -> float:
@@ -316,15 +370,17 @@ def width_of(connections: Sequence[tuple[Connection, Pair]]) -> int:
     return max(connection.result.width + span(connection, 1)[3] for connection, _ in connections)
 
 
-def event_cost(connection: Connection, rate: float, *, whole: bool, wide: bool) -> float:
+def event_cost(connection: Connection, rate: float, way: str, *, wide: bool) -> float:
     """Return nanoseconds per lane that `add_rows` or `add_lists` takes."""
+    source, each = connection.source, connection.per_row.sum(axis=1)
+    if way == "merged":
+        weights = rate * source.positions * float(each.sum())
+        return rate * source.neurons * MERGED_SPIKE + weights * LIST_WEIGHT + connection.target.neurons * CROP
     pairs = np.array([len(sources) for sources, _ in connection.pairs])
-    spikes = rate * connection.source.channels * float(pairs.sum())
-    if whole:
-        each = ROW_SPIKE + (ROW_WEIGHT_WIDE if wide else ROW_WEIGHT) * len(connection.weight)
-        return spikes * each
-    weights = rate * float(pairs @ connection.per_row.sum(axis=1))
-    return spikes * LIST_SPIKE + weights * LIST_WEIGHT
+    spikes = rate * source.channels * float(pairs.sum())
+    if way == "rows":
+        return spikes * (ROW_SPIKE + (ROW_WEIGHT_WIDE if wide else ROW_WEIGHT) * len(connection.weight))
+    return spikes * LIST_SPIKE + rate * float(pairs @ each) * LIST_WEIGHT
 
 
 def can_be_whole(connection: Connection) -> bool:

@@ -290,13 +290,19 @@ class _Work:
         return self.turned[name]
 
     def _advance_events(self, layer: Layer, begin: int, end: int, steps: int) -> None:
-        sums = self.scratch.array("sums", (self.samples * steps, layer.grid.neurons), layer.sums)
+        grid, frame = layer.grid, layer.frame
+        sums = self.scratch.array("sums", (self.samples * steps, frame.height, frame.width, grid.channels), layer.sums)
         sums[:] = 0
+        flat = sums.reshape(len(sums), -1)
         for item in layer.incoming:
             assert isinstance(item, Events)
             spikes, channels, starts = self._events(item.connection)
             lanes = self._lanes(item.connection, begin, steps, len(spikes) // self.samples)
-            self._share(partial(_add_events, sums, lanes, item, spikes, channels, starts), len(lanes), layer.cost)
+            self._share(partial(_add_events, flat, lanes, item, spikes, channels, starts), len(lanes), layer.cost)
+        if flat.shape[1] > grid.neurons:
+            inside = sums[:, frame.top : frame.top + grid.height, frame.left : frame.left + grid.width]
+            sums = self.scratch.array("inside", inside.shape, layer.sums)
+            sums[:] = inside
         self._fire(layer, sums.reshape(self.samples, steps, -1), slice(0, self.samples), begin, end)
 
     def _lanes(self, connection: Connection, begin: int, steps: int, length: int) -> Array:

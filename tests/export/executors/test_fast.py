@@ -276,7 +276,7 @@ def test_what_does_not_fit_is_refused():
     network, driven = wide(np.random.default_rng(3))
     with pytest.raises(StimulusError, match="make it with export"):
         next(fast.steps(replace(network, steps=network.steps + 1), driven))
-    with pytest.raises(ExecutorError, match="no kernel 'plane'; there are planes, rows, lists"):
+    with pytest.raises(ExecutorError, match="no kernel 'plane'; there are planes, rows, lists, merged"):
         next(fast.steps(network, driven, force="plane"))
     with pytest.raises(ExecutorError, match="keep names redout"):
         next(fast.steps(network, driven, keep=("redout",)))
