@@ -52,7 +52,7 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a run will take, from one image: accumulates, seconds on this machine, bytes of memory."""
+    """What a run will take, from its first images: synaptic operations, seconds on this machine, bytes of memory."""
 
     operations: int
     seconds: float
@@ -60,7 +60,7 @@ class Estimate:
 
     def sentence(self, images: int) -> str:
         """Return the estimate for people."""
-        work = f"{self.operations:,} accumulates, {self.memory / 1e9:.1f} GB"
+        work = f"{self.operations:,} synaptic operations, {self.memory / 1e9:.1f} GB"
         return f"{images:,} images on this machine: about {self.seconds:.0f} s, {work}"
 
 

@@ -18,7 +18,7 @@ from export.formats import FLOAT_FORMATS, writer
 from export.junit import to_xml
 from export.network import Array, FloatNetwork, IntegerNetwork, Network
 from export.passes import lowered
-from export.progress import announce
+from export.progress import QUIET_SECONDS, announce
 from export.stimulus import random_stimulus, read
 
 if TYPE_CHECKING:
@@ -165,7 +165,9 @@ def simulate(
     cluster = simulation.Cluster(address=scheduler, workers=workers) if scheduler or workers > 1 else None
     here = cluster is None and not resume and len(driven) > simulation.PART
     if here and name == "fast" and isinstance(loaded, IntegerNetwork):
-        announce(simulation.estimate(loaded, driven, count=count).sentence(len(driven)))
+        expected = simulation.estimate(loaded, driven, count=count)
+        if expected.seconds > QUIET_SECONDS:
+            announce(expected.sentence(len(driven)))
     found = simulation.simulate(loaded, driven, executor=name, count=count, cluster=cluster, kept=kept, resume=resume)
     classes = found.scores.argmax(1)
     if out is not None:

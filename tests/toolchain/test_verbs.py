@@ -92,6 +92,9 @@ def test_simulate_counts_resumes_and_shares(network, held_out, tmp_path):
 def test_simulate_announces_a_long_run(network, held_out, monkeypatch, capsys):
     monkeypatch.setattr(simulation, "PART", 5)
     verbs.simulate(network, held_out)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(verbs, "QUIET_SECONDS", 0)
+    verbs.simulate(network, held_out)
     assert "20 images on this machine: about 0 s" in capsys.readouterr().err
 
 
