@@ -117,13 +117,13 @@ class Plan:
     ) -> tuple[bool, float, list[str]]:
         """Return whether planes are cheapest, nanoseconds per lane, and else the kernel of each projection."""
         ways, total = [], 0.0
-        merge = all(connection.direct for connection in heard)
+        direct = all(connection.direct for connection in heard)
         for connection in heard:
-            costs = self._event_costs(connection, rates, wide=wide, merge=merge)
+            costs = self._event_costs(connection, rates, wide=wide, merge=direct)
             ways.append(min(costs, key=lambda name: costs[name]))
             total += costs[ways[-1]] + connection.source.neurons * LIST_SOURCE
         total += TURN * sum(c.source.neurons for c in heard if in_planes.get(c.projection.source))
-        if self.force in ("rows", "lists", "merged") or not all(connection.direct for connection in heard):
+        if self.force in ("rows", "lists", "merged") or not direct:
             return False, total, ways
         together = plane_cost([self._pooled(connection) for connection in heard], self.lanes, wide=wide)
         together += TURN * sum(c.source.neurons for c in heard if not in_planes.get(c.projection.source, True))

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from export.network import Array, Convolution, IntegerNetwork, IntegerPopulation, IntegerProjection, Pair, Shape, Source
+from export.network import Array, Convolution, IntegerNetwork, IntegerProjection, Pair, Shape, Source
 
 Ints = npt.NDArray[np.int64]
 
@@ -386,8 +386,3 @@ def event_cost(connection: Connection, rate: float, way: str, *, wide: bool) -> 
 def can_be_whole(connection: Connection) -> bool:
     """Return whether `add_rows` can say it: spikes, one group, targets side by side."""
     return connection.levels == 1 and connection.kernel.groups == 1 and connection.direct
-
-
-def source_population(network: IntegerNetwork, connection: Connection) -> IntegerPopulation:
-    """Return where a connection comes from."""
-    return network.population(connection.projection.source)

@@ -259,8 +259,8 @@ class _Work:
         """Return the flat buffer of a projection: the source's lanes with zeros around them."""
         connection = item.connection
         spikes = self._in_planes(connection.projection.source)
-        kind = np.min_scalar_type(connection.levels) if connection.levels < 256 else np.dtype(np.int64)
-        kind = np.dtype(np.int32) if 256 <= connection.levels < 2**31 else kind
+        levels = connection.levels
+        kind = np.dtype(np.uint8 if levels < 2**8 else np.int32 if levels < 2**31 else np.int64)
         if item.pool != (1, 1):
             source = connection.source
             sums = (source.channels, source.height, spikes.shape[2], source.width, self.samples)
