@@ -46,13 +46,15 @@ def pad_planes(
     _, height, length, wide = spikes.shape
     _, phases, rows, steps, long = buffer.shape
     to, of = buffer.reshape(-1), spikes.reshape(-1)
-    begin, shift = max(0, -least[1] * samples), least[1] * samples
-    count = min(long, wide - shift) - begin
+    across, width = stride[1], wide // samples
     for channel in range(first, last):
         for lane in range(channel * phases * rows * steps * long, (channel + 1) * phases * rows * steps * long):
             to[lane] = 0
         for phase in range(phases):
-            down, right = divmod(phase, stride[1])
+            down, right = divmod(phase, across)
+            shift = across * least[1] + right
+            begin = max(0, -(shift // across))
+            end = min(long // samples, (width - shift + across - 1) // across)
             for row in range(rows):
                 y = stride[0] * (row + least[0]) + down
                 if y < 0 or y >= height:
@@ -60,49 +62,44 @@ def pad_planes(
                 for step in range(max(0, delay), steps):
                     i = (((channel * phases + phase) * rows + row) * steps + step) * long
                     j = ((channel * height + y) * length + (step - delay if length > 1 else 0)) * wide
-                    if stride[1] == 1:
-                        i += begin
-                        j += begin + shift
-                        for lane in range(count):
-                            to[i + lane] = of[j + lane]
+                    if across == 1:
+                        start = j + shift * samples
+                        for lane in range(begin * samples, end * samples):
+                            to[i + lane] = of[start + lane]
                     else:
-                        _pick(to[i : i + long], of[j : j + wide], samples, stride[1], least[1], right)
+                        for column in range(begin, end):
+                            start = j + (across * column + shift) * samples
+                            for sample in range(samples):
+                                to[i + column * samples + sample] = of[start + sample]
 
 
 @_compiled
-def _pick(line: Any, source: Any, samples: int, stride: int, least: int, right: int) -> None:
-    """Copy every stride-th column, from ``stride least + right`` on."""
-    for column in range(len(line) // samples):
-        x = stride * (column + least) + right
-        if 0 <= x < len(source) // samples:
-            for sample in range(samples):
-                line[column * samples + sample] = source[x * samples + sample]
+def sum_windows(smaller: Any, place: Any, spikes: Any, samples: int, window: Any) -> None:
+    """Sum spikes (channels, height, steps, width samples) over windows (rows, columns) that do not overlap.
 
-
-@_compiled
-def sum_windows(smaller: Any, spikes: Any, samples: int, window: Any) -> None:
-    """Sum spikes (channels, height, steps, width samples) over windows (rows, columns) that do not overlap."""
-    channels, height, steps, wide = smaller.shape
-    tall = np.empty(spikes.shape[3], smaller.dtype)
+    ``place`` says where the sums lie in the flat ``smaller``, see `_line`.
+    """
+    channels, height, steps, wide = spikes.shape
+    small = wide // samples // window[1] * samples
+    tall = np.empty(wide, smaller.dtype)
     for channel in range(channels):
-        for y in range(height):
+        for y in range(height // window[0]):
+            begin = _line(place, channel * (height // window[0]) + y, 0)
             for step in range(steps):
-                source = spikes[channel, y * window[0], step]
-                for lane in range(len(tall)):
-                    tall[lane] = source[lane]
+                start = begin + step * place[4]
+                line, a = smaller[start : start + small], spikes[channel, y * window[0], step]
+                if samples == 1 and window[0] == 2 and window[1] == 2:
+                    b = spikes[channel, y * 2 + 1, step]
+                    for x in range(small):
+                        line[x] = a[2 * x] + a[2 * x + 1] + b[2 * x] + b[2 * x + 1]
+                    continue
+                for lane in range(wide):
+                    tall[lane] = a[lane]
                 for down in range(1, window[0]):
-                    source = spikes[channel, y * window[0] + down, step]
-                    for lane in range(len(tall)):
-                        tall[lane] += source[lane]
-                line = smaller[channel, y, step]
-                if samples == 1:
-                    for x in range(wide):
-                        total = tall[x * window[1]]
-                        for across in range(1, window[1]):
-                            total += tall[x * window[1] + across]
-                        line[x] = total
-                else:
-                    _join(line, tall, samples, window[1])
+                    b = spikes[channel, y * window[0] + down, step]
+                    for lane in range(wide):
+                        tall[lane] += b[lane]
+                _join(line, tall, samples, window[1])
 
 
 @_compiled
@@ -117,16 +114,20 @@ def _join(line: Any, tall: Any, samples: int, width: int) -> None:
 
 
 @_compiled
-def add_planes(sums: Any, buffer: Any, rows: Any, offsets: Any, weights: Any, first: int) -> None:
+def add_planes(sums: Any, buffer: Any, rows: Any, offsets: Any, weights: Any, first: int, fresh: bool) -> None:
     """Add to ``sums`` (targets, lanes): target ``first + i`` hears ``weights[e] buffer[offsets[e] + lane]``.
 
     The entries e of a target are ``rows[target]`` to ``rows[target + 1]``; four are added at a time.
+    ``fresh``: whatever is in ``sums`` counts as zero.
     """
     lanes = sums.shape[1]
     for target in range(len(sums)):
         for start in range(0, lanes, TILE):
             size = min(TILE, lanes - start)
             total = sums[target, start : start + size]
+            if fresh:
+                for lane in range(size):
+                    total[lane] = 0
             entry, last = rows[first + target], rows[first + target + 1]
             while entry + 4 <= last:
                 i, j = offsets[entry] + start, offsets[entry + 1] + start
@@ -214,11 +215,13 @@ def add_rows(
 
 @_compiled
 def integrate_and_fire(
-    sums: Any, v: Any, spikes: Any, level: Any, bias: Any, after: Any, subtracts: bool, active: Any
-) -> None:
+    sums: Any, v: Any, spikes: Any, place: Any, steps: int, level: Any, bias: Any, after: Any, subtracts: bool,
+    active: Any,
+) -> None:  # fmt: skip
     """Advance neurons without leak and without memory of their current, whose registers are proven wide enough.
 
-    ``sums`` is (groups, steps or 1, lanes and more), ``v`` (groups, lanes), ``spikes`` (groups, steps, lanes).
+    ``sums`` is (groups, steps or 1, lanes and more), ``v`` (groups, lanes); the lanes of a group and step lie in the
+    flat ``spikes`` where ``place`` says, see `_line`.
     Parameters are (groups or 1, lanes or 1) in units of the potential; ``active`` counts spikes per
     neuron: (groups, neurons of a line), or one line for all groups.
     """
@@ -227,19 +230,32 @@ def integrate_and_fire(
     levels, biases, afters = np.empty(lanes, np.int32), np.empty(lanes, np.int32), np.empty(lanes, np.int32)
     counted = np.zeros(lanes, np.uint32)
     for group in range(groups):
-        if group == 0 or not shared or len(level) > 1 or len(bias) > 1 or len(after) > 1:
+        if not shared and (group == 0 or len(level) > 1 or len(bias) > 1 or len(after) > 1):
             _expand(levels, level, group)
             _expand(biases, bias, group)
             _expand(afters, after, group)
-        potential = v[group]
-        for step in range(spikes.shape[1]):
-            arriving, fired = sums[group, step if sums.shape[1] > 1 else 0], spikes[group, step]
-            for lane in range(lanes):
-                value = np.int32(potential[lane] + (np.int32(arriving[lane]) << ACTIVATION_SHIFT) + biases[lane])
-                fires = value > levels[lane]
-                rest = np.int32(value - afters[lane]) if subtracts else afters[lane]
-                fired[lane] = fires
-                potential[lane] = rest if fires else value
+        one, two, three = _at(level, group, 0), _at(bias, group, 0), _at(after, group, 0)
+        potential, begin = v[group], _line(place, group, 0)
+        for step in range(steps):
+            start = begin + step * place[4]
+            arriving, fired = sums[group, step if sums.shape[1] > 1 else 0], spikes[start : start + lanes]
+            if shared and subtracts:
+                for lane in range(lanes):
+                    value = np.int32(potential[lane] + (np.int32(arriving[lane]) << ACTIVATION_SHIFT) + two)
+                    fired[lane] = value > one
+                    potential[lane] = value - three if value > one else value
+            elif shared:
+                for lane in range(lanes):
+                    value = np.int32(potential[lane] + (np.int32(arriving[lane]) << ACTIVATION_SHIFT) + two)
+                    fired[lane] = value > one
+                    potential[lane] = three if value > one else value
+            else:
+                for lane in range(lanes):
+                    value = np.int32(potential[lane] + (np.int32(arriving[lane]) << ACTIVATION_SHIFT) + biases[lane])
+                    fires = value > levels[lane]
+                    rest = np.int32(value - afters[lane]) if subtracts else afters[lane]
+                    fired[lane] = fires
+                    potential[lane] = rest if fires else value
             if active is not None:
                 for lane in range(lanes):
                     counted[lane] += fired[lane]
@@ -249,8 +265,8 @@ def integrate_and_fire(
 
 @_compiled
 def leak_and_fire(
-    sums: Any, u: Any, v: Any, values: Any, level: Any, bias: Any, after: Any, decay_u: Any, decay_v: Any,
-    subtracts: bool, silent: bool, active: Any,
+    sums: Any, u: Any, v: Any, values: Any, place: Any, steps: int, level: Any, bias: Any, after: Any, decay_u: Any,
+    decay_v: Any, subtracts: bool, silent: bool, active: Any,
 ) -> None:  # fmt: skip
     """Advance any neuron by the definition in `export.executors.reference`, wrap and saturation included.
 
@@ -260,8 +276,8 @@ def leak_and_fire(
     counted = np.zeros(lanes, np.uint32)
     unity = 1 << DECAY_SHIFT
     for group in range(groups):
-        for step in range(values.shape[1]):
-            arriving = sums[group, step if sums.shape[1] > 1 else 0]
+        for step in range(steps):
+            start, arriving = _line(place, group, step), sums[group, step if sums.shape[1] > 1 else 0]
             for lane in range(lanes):
                 current = _toward_zero(u[group, lane] * (unity - _at(decay_u, group, lane)))
                 current += np.int64(arriving[lane]) << ACTIVATION_SHIFT
@@ -277,7 +293,7 @@ def leak_and_fire(
                     v[group, lane] = value - _at(after, group, lane) if subtracts else _at(after, group, lane)
                 else:
                     v[group, lane] = value
-                values[group, step, lane] = value if silent else fires
+                values[start + lane] = value if silent else fires
                 if active is not None:
                     counted[lane] += fires
         if active is not None:
@@ -294,6 +310,13 @@ def _count(active: Any, counted: Any) -> None:
             total += counted[lane]
             counted[lane] = 0
         active[neuron] += total
+
+
+@_compiled
+def _line(place: Any, group: int, step: int) -> Any:
+    """Return where a line begins in a flat array; ``place``: start, rows of a channel, strides of all three."""
+    start, rows, along_channel, along_row, along_step = place
+    return start + group // rows * along_channel + group % rows * along_row + step * along_step
 
 
 @_compiled

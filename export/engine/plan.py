@@ -53,10 +53,11 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """The layers of a plan in order, and which populations' spikes lie in planes order."""
+    """The layers of a plan in order, which populations' spikes lie in planes order, and which with a border."""
 
     layers: tuple[Layer, ...]
     in_planes: Mapping[str, bool]
+    frames: Mapping[str, Frame]
 
 
 class Plan:
@@ -72,6 +73,7 @@ class Plan:
         self.bounds = bounds.prove(network)
         self.safe = bounds.are_kept(network, self.bounds)
         self.connections = {id(p): connect(network, p) for p in network.projections}
+        self.senders = [p.source for p in network.projections]
         order = _order(network)
         self.looped = order is None
         self.order = order or list(network.neurons)
@@ -83,7 +85,19 @@ class Plan:
         for population in self.order:
             layers.append(self._layer(population, self.bounds[population.name], rates, in_planes))
             in_planes[population.name] = layers[-1].planes
-        return Choice(tuple(layers), in_planes)
+        return Choice(tuple(layers), in_planes, self._frames(layers))
+
+    def _frames(self, layers: list[Layer]) -> dict[str, Frame]:
+        """Return the frames of the populations that one projection hears, and in planes: no copy in between."""
+        if self.looped:
+            return {}
+        alone = {layer.population.name for layer in layers if layer.planes}
+        alone = {name for name in alone if self.senders.count(name) == 1}
+        items = [
+            item for layer in layers for item in layer.incoming if isinstance(item, Planes) and item.pool == (1, 1)
+        ]
+        frames = {item.connection.projection.source: item.frame for item in items}
+        return {name: frame for name, frame in frames.items() if name in alone and frame is not None}
 
     def _layer(
         self, population: IntegerPopulation, found: Bounds, rates: Mapping[str, float], in_planes: Mapping[str, bool]
@@ -125,7 +139,10 @@ class Plan:
         total += TURN * sum(c.source.neurons for c in heard if in_planes.get(c.projection.source))
         if self.force in ("rows", "lists", "merged") or not direct:
             return False, total, ways
-        together = plane_cost([self._pooled(connection) for connection in heard], self.lanes, wide=wide)
+        steps = self.network.steps
+        copied = self.looped or any(self.senders.count(c.projection.source) > 1 for c in heard)
+        smaller = [self._pooled(connection) for connection in heard]
+        together = plane_cost(smaller, steps, self.lanes // steps, wide=wide, copied=copied)
         together += TURN * sum(c.source.neurons for c in heard if not in_planes.get(c.projection.source, True))
         return self.force == "planes" or together < total, min(together, total), ways
 

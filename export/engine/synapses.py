@@ -43,7 +43,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Frame:
-    """The sums of a lane: a population's positions with a border, into which merged lists may add."""
+    """A population's positions with a border: of its sums, where merged lists add; of its spikes, where planes read."""
 
     top: int
     left: int
@@ -196,6 +196,13 @@ class Planes:
     _offsets: dict[tuple[int, int], Ints] = field(default_factory=dict)
 
     @property
+    def frame(self) -> Frame | None:
+        """Where what arrives lies in the buffer, if it lies there as it is sent: neither strided nor delayed."""
+        if self.phases > 1 or self.connection.projection.delay:
+            return None
+        return Frame(-self.least[0], -self.least[1], self.height, self.columns)
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the tables."""
         tables = (self.rows, self.line, self.shift, self.weights, *self._offsets.values())
@@ -205,7 +212,8 @@ class Planes:
         """Return where the lanes of every entry begin in a buffer whose columns have ``lanes`` lanes."""
         key = (lanes, samples)
         if key not in self._offsets:
-            self._offsets[key] = self.line * (lanes * self.columns) + self.shift * samples
+            found = self.line * (lanes * self.columns) + self.shift * samples
+            self._offsets[key] = found.astype(np.int32) if found.max(initial=0) < 2**31 else found
         return self._offsets[key]
 
 
@@ -343,25 +351,32 @@ def frame_of(grid: Grid, merged: Sequence[Connection]) -> Frame:
     return Frame(top, left, grid.height + top + bottom, grid.width + left + right)
 
 
-PLANE_ENTRY, PLANE_LANE, PLANE_LANE_WIDE, PLANE_COPY = 2.0, 0.0095, 0.017, 0.3
+PLANE_ENTRY, PLANE_LANE, PLANE_LANE_WIDE, PLANE_COPY, PLANE_LINE = 2.0, 0.0095, 0.017, 0.3, 10.0
 ROW_SPIKE, ROW_WEIGHT, ROW_WEIGHT_WIDE = 2.3, 0.009, 0.0145
 LIST_SPIKE, LIST_WEIGHT, LIST_SOURCE = 8.0, 1.0, 0.4
 MERGED_SPIKE, CROP = 12.0, 0.5
 TURN = 1.5
-"""Nanoseconds, measured by benchmarks/simulator.py: per non-zero weight, lane of one, padded lane; per spike and tap,
-weight of a row (16 bit, wider); per spike and tap, listed weight, neuron searched for spikes; per spike of merged
-lists, neuron cut out of its frame; neuron turned around."""
+"""Nanoseconds, measured by benchmarks/simulator.py: per non-zero weight, lane of one, padded lane, line of a
+copy; per spike and tap, weight of a row (16 bit, wider); per spike and tap, listed weight, neuron searched for spikes;
+per spike of merged lists, neuron cut out of its frame; neuron turned around."""
 
 
-def plane_cost(connections: Sequence[tuple[Connection, Pair]], lanes: int, *, wide: bool) -> float:
-    """Return nanoseconds per lane that `add_planes` takes for all projections into a population."""
+def plane_cost(
+    connections: Sequence[tuple[Connection, Pair]], steps: int, samples: int, *, wide: bool, copied: bool
+) -> float:
+    """Return nanoseconds per lane that `add_planes` takes for all projections into a population.
+
+    ``copied``: spikes are copied into a buffer with a border, as others hear them too or steps run one by one.
+    """
     total, lane = 0.0, PLANE_LANE_WIDE if wide else PLANE_LANE
     columns = width_of(connections)
     for connection, _ in connections:
         stride, (*_, reach_y) = connection.kernel.stride, span(connection, 0)
-        padded = connection.source.channels * stride[0] * stride[1] * (connection.result.height + reach_y) * columns
+        lines = connection.source.channels * stride[0] * stride[1] * (connection.result.height + reach_y)
         entries = np.count_nonzero(connection.weight)
-        total += entries * (PLANE_ENTRY / lanes + connection.result.height * columns * lane) + padded * PLANE_COPY
+        total += entries * (PLANE_ENTRY / (steps * samples) + connection.result.height * columns * lane)
+        if copied or stride != (1, 1) or connection.projection.delay:
+            total += lines * (columns * PLANE_COPY + PLANE_LINE / samples)
     return total
 
 

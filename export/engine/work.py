@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from export.engine import kernels
 from export.engine.plan import Choice, Layer, Plan
-from export.engine.synapses import LIST_SOURCE, Connection, Events, Grid, Planes
+from export.engine.synapses import LIST_SOURCE, Connection, Events, Frame, Grid, Planes
 from export.fixed_point import ACTIVATION_SHIFT
 from export.network import Array
 from export.stimulus import Stimulus
@@ -21,6 +22,8 @@ SUMS = 2**18
 """Bytes of synaptic sums that are filled before their neurons advance."""
 WORTH_A_THREAD = 6e5
 """Nanoseconds of work below which one sample's population is not split among threads."""
+_Key = tuple[Choice, int, bool, bool, frozenset[str]]
+"""A choice, samples of a block, whether the stimulus is held, whether spikes are counted, what is kept."""
 TURNED = (4, 2, 1, 3, 0)
 """From planes order (C, H, T, W, N) to events order (N, T, H, W, C), and back."""
 
@@ -30,6 +33,8 @@ class Scratch:
     """Memory of one thread, used again by the next block."""
 
     kept: dict[str, Array] = field(default_factory=dict)
+    framed: dict[str, Array] = field(default_factory=dict)
+    works: "dict[_Key, _Work]" = field(default_factory=dict)
 
     def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         """Return an array with anything in it."""
@@ -37,6 +42,12 @@ class Scratch:
         if name not in self.kept or self.kept[name].nbytes < size:
             self.kept[name] = np.empty(size, np.uint8)
         return self.kept[name][:size].view(dtype).reshape(shape)
+
+    def bordered(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """Return an array that is zero where nobody writes but this name's inside."""
+        if name not in self.framed or self.framed[name].shape != shape:
+            self.framed[name] = np.zeros(shape, dtype)
+        return self.framed[name]
 
 
 @dataclass(eq=False)
@@ -59,7 +70,7 @@ class Runner:
         self.lock = threading.Lock()
         self.own = threading.local()
         self.memories: list[Scratch] = []
-        self.parameters: dict[tuple[str, bool, int], dict[str, Array]] = {}
+        self.parameters: dict[tuple[str, bool, int], list[Array]] = {}
 
     @property
     def scratch(self) -> Scratch:
@@ -74,7 +85,8 @@ class Runner:
     def memory(self) -> int:
         """Bytes of the tables and of what the threads keep."""
         tables = sum(item.nbytes for layer in self.choice.layers for item in layer.incoming)
-        return tables + sum(array.nbytes for scratch in self.memories for array in scratch.kept.values())
+        held = [array for scratch in self.memories for array in (*scratch.kept.values(), *scratch.framed.values())]
+        return tables + sum(array.nbytes for array in held)
 
     def choose(self, stimulus: Stimulus) -> Choice:
         """Return the layers for the rates that the first of several samples shows; measured once."""
@@ -101,29 +113,24 @@ class Runner:
         ``count`` adds spikes per neuron; a ``pool`` lends its ``threads`` to single populations.
         """
         choice = choice or self.choice
-        work = _Work(self, choice, stimulus, rows, keep, count=count, pool=pool, threads=threads)
-        length = self.plan.network.steps
-        for begin, end in [(step, step + 1) for step in range(length)] if self.plan.looped else [(0, length)]:
-            for layer in choice.layers:
-                work.advance(layer, begin, end)
-        return work.block()
+        key = (choice, rows.stop - rows.start, stimulus.held, count, frozenset(keep))
+        if key not in self.scratch.works:
+            self.scratch.works = {key: _Work(self, key)}
+        return self.scratch.works[key].run(stimulus.values[rows], pool, threads)
 
-    def parameters_of(self, layer: Layer, samples: int) -> dict[str, Array]:
-        """Return the numbers of a population's neurons as (groups or 1, lanes or 1), in units of the potential."""
+    def parameters_of(self, layer: Layer, samples: int) -> list[Array]:
+        """Return threshold, bias, reset (and decays) as (groups or 1, lanes or 1), in units of the potential."""
         key = (layer.population.name, layer.planes, samples)
         if key not in self.parameters:
             neuron = layer.neuron
             after = neuron.reset_to if neuron.reset_by is None else neuron.reset_by
             level = np.zeros((), np.int64) if neuron.level is None else neuron.level
-            numbers = {
-                "level": level,
-                "bias": neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent,
-                "after": after.astype(np.int64) << ACTIVATION_SHIFT,
-            }
+            bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
+            numbers = [level, bias, after.astype(np.int64) << ACTIVATION_SHIFT]
             if not layer.plain:
-                numbers |= {"decay_u": neuron.decay_u, "decay_v": neuron.decay_v}
+                numbers += [neuron.decay_u, neuron.decay_v]
             kind = np.int32 if layer.plain else np.int64
-            self.parameters[key] = {name: _spread(v, layer, samples).astype(kind) for name, v in numbers.items()}
+            self.parameters[key] = [_spread(value, layer, samples).astype(kind) for value in numbers]
         return self.parameters[key]
 
 
@@ -158,53 +165,72 @@ def _spread(value: Array, layer: Layer, samples: int) -> Array:
 
 
 class _Work:
-    """One block on its way through the network."""
+    """A block on its way through the network; the next one of the same size takes its place."""
 
-    def __init__(
-        self,
-        runner: Runner,
-        choice: Choice,
-        stimulus: Stimulus,
-        rows: slice,
-        keep: Collection[str],
-        *,
-        count: bool,
-        pool: ThreadPoolExecutor | None,
-        threads: int,
-    ) -> None:
-        self.runner, self.plan, self.choice, self.scratch = runner, runner.plan, choice, runner.scratch
-        self.keep, self.count, self.pool, self.threads = keep, count, pool, threads
-        self.samples, self.length = rows.stop - rows.start, self.plan.network.steps
-        self.source = self.plan.network.source
-        self.held = stimulus.held
+    def __init__(self, runner: Runner, key: _Key) -> None:
+        self.runner, self.plan, self.scratch = runner, runner.plan, runner.scratch
+        self.choice, self.samples, self.held, self.count, self.keep = key
+        self.length, self.source = self.plan.network.steps, self.plan.network.source
+        self.pool: ThreadPoolExecutor | None = None
+        self.threads = 1
         self.values: dict[str, Array] = {}
+        self.flat: dict[str, Array] = {}
+        self.places: dict[str, tuple[int, int, int, int, int]] = {}
         self.turned: dict[str, Array] = {}
         self.listed: dict[str, tuple[Array, Array, Array]] = {}
         self.states: dict[str, tuple[Array, Array | None, Array | None]] = {}
-        grid = Grid.of(self.source.shape)
-        frames = stimulus.values[rows].reshape(self.samples, -1, grid.channels, grid.height, grid.width)
-        self.values[self.source.name] = np.ascontiguousarray(frames.transpose(2, 3, 1, 4, 0))
+        self.groups: dict[tuple[str, int, int, int], tuple[Any, ...]] = {}
         for layer in self.choice.layers:
             self._prepare(layer)
 
+    def run(self, frames: Array, pool: ThreadPoolExecutor | None, threads: int) -> Block:
+        """Run the source's values (N, ...) and return what is kept."""
+        self.pool, self.threads = pool, threads
+        self.turned.clear()
+        self.listed.clear()
+        grid = Grid.of(self.source.shape)
+        frames = frames.reshape(self.samples, -1, grid.channels, grid.height, grid.width)
+        self.values[self.source.name] = np.ascontiguousarray(frames.transpose(2, 3, 1, 4, 0))
+        for begin in range(self.length) if self.plan.looped else [0]:
+            for layer in self.choice.layers:
+                self.advance(layer, begin, begin + 1 if self.plan.looped else self.length)
+        return self.block()
+
     def _prepare(self, layer: Layer) -> None:
-        """Make room for a population's spikes (or potentials) and set its state to zero."""
-        name, grid, kept = layer.population.name, layer.grid, layer.population.name in self.keep
+        """Make room for a population's spikes (or potentials), its state and its count of spikes."""
+        name, grid = layer.population.name, layer.grid
         silent = layer.neuron.threshold is None
-        shape: tuple[int, ...] = (grid.channels, grid.height, self.length, grid.width, self.samples)
-        if not layer.planes:
-            shape = tuple(shape[axis] for axis in TURNED)
         kind = np.int64 if silent else np.uint8
-        self.values[name] = np.empty(shape, kind) if kept else self.scratch.array(f"spikes {name}", shape, kind)
-        groups, lanes = self._groups(layer)
-        state = self.scratch.array(f"v {name}", (groups, lanes), np.int32 if layer.plain else np.int64)
-        current = None if layer.plain else self.scratch.array(f"u {name}", (groups, lanes), np.int64)
-        line = (groups, grid.width) if layer.planes else (1, grid.neurons)
-        active = np.zeros(line, np.int64) if self.count and not silent else None
-        state[:] = 0
-        if current is not None:
-            current[:] = 0
-        self.states[name] = (state, current, active)
+        if layer.planes:
+            frame = self.choice.frames.get(name) or Frame(0, 0, grid.height, grid.width)
+            whole, inside, size = self._framed(grid, frame, self.length)
+            flat = self.scratch.bordered(f"spikes {name}", (size,), kind)
+            self.flat[name], self.places[name] = flat, self._place(grid, frame, self.length)
+            self.values[name] = flat[: math.prod(whole)].reshape(whole)[inside]
+        else:
+            shape = (self.samples, self.length, grid.height, grid.width, grid.channels)
+            spikes = self.scratch.array(f"spikes {name}", shape, kind)
+            self.values[name], self.flat[name] = spikes, spikes.reshape(-1)
+            self.places[name] = (0, 1, self.length * grid.neurons, 0, grid.neurons)
+        room = name if self.plan.looped else ""  # without loops, one population after another
+        groups = self._groups(layer)
+        v = self.scratch.array(f"v {room}", groups, np.int32 if layer.plain else np.int64)
+        u = None if layer.plain else self.scratch.array(f"u {room}", groups, np.int64)
+        line = (groups[0], grid.width) if layer.planes else (1, grid.neurons)
+        active = np.zeros(line, np.int64) if self.count and layer.neuron.threshold is not None else None
+        self.states[name] = (v, u, active)
+
+    def _framed(self, grid: Grid, frame: Frame, steps: int) -> tuple[tuple[int, ...], tuple[slice, ...], int]:
+        """Return the shape of planes with a border, what is inside, and numbers with one more line to overrun into."""
+        shape = (grid.channels, frame.height, steps, frame.width, self.samples)
+        rows, columns = slice(frame.top, frame.top + grid.height), slice(frame.left, frame.left + grid.width)
+        return shape, (slice(None), rows, slice(None), columns), math.prod(shape) + frame.width * self.samples
+
+    def _place(self, grid: Grid, frame: Frame, steps: int) -> tuple[int, int, int, int, int]:
+        """Return where the kernels find the lines inside of a frame: start, rows of a channel, strides."""
+        wide = frame.width * self.samples
+        start = frame.top * steps * wide + frame.left * self.samples
+        return start, grid.height, frame.height * steps * wide, steps * wide, wide
 
     def _groups(self, layer: Layer) -> tuple[int, int]:
         """Return how a population's neurons lie: groups that start a line of the sums, and lanes along it."""
@@ -215,6 +241,10 @@ class _Work:
 
     def advance(self, layer: Layer, begin: int, end: int) -> None:
         """Advance a population from step ``begin`` to ``end``."""
+        if begin == 0:
+            for state in self.states[layer.population.name]:
+                if state is not None:
+                    state[:] = 0
         one = not self.plan.looped and all(self._is_held(item.connection) for item in layer.incoming)
         if layer.planes:
             self._advance_planes(layer, begin, end, 1 if one else end - begin)
@@ -237,10 +267,9 @@ class _Work:
             for first in targets[::each]:
                 count = min(each, targets.stop - first)
                 sums = self.runner.scratch.array("sums", (count, lanes), layer.sums)
-                sums[:] = 0
                 for item, buffer in buffers:
                     offsets = item.offsets(steps * self.samples, self.samples)
-                    kernels.add_planes(sums, buffer, item.rows, offsets, item.weights, first)
+                    kernels.add_planes(sums, buffer, item.rows, offsets, item.weights, first, item is items[0])
                 groups = slice(first * grid.height, (first + count) * grid.height)
                 self._fire(layer, sums.reshape(count * grid.height, steps, -1), groups, begin, end)
 
@@ -250,23 +279,31 @@ class _Work:
         """Do ``work`` on ``range(size)``, split among the threads where it is worth it."""
         parts = self.threads if self.pool and cost > WORTH_A_THREAD else 1
         ranges = [range(size * part // parts, size * (part + 1) // parts) for part in range(parts)]
-        if parts == 1 or self.pool is None:
-            work(ranges[0])
-        else:
-            list(self.pool.map(work, ranges))
+        others = [self.pool.submit(work, part) for part in ranges[1:]] if self.pool else []
+        work(ranges[0])
+        for other in others:
+            other.result()
 
     def _padded(self, item: Planes, name: str, begin: int, steps: int) -> Array:
         """Return the flat buffer of a projection: the source's lanes with zeros around them."""
         connection = item.connection
-        spikes = self._in_planes(connection.projection.source)
+        sender, frame = connection.projection.source, item.frame
+        if sender in self.choice.frames:
+            return self.flat[sender]
+        spikes = self._in_planes(sender)
         levels = connection.levels
         kind = np.dtype(np.uint8 if levels < 2**8 else np.int32 if levels < 2**31 else np.int64)
         if item.pool != (1, 1):
-            source = connection.source
-            sums = (source.channels, source.height, spikes.shape[2], source.width, self.samples)
-            smaller = self.scratch.array("pooled", sums, kind)
-            kernels.sum_windows(_flat(smaller), _flat(spikes), self.samples, item.pool)
-            spikes = smaller
+            source, sent = connection.source, spikes.shape[2]
+            fits = frame is not None and sent == steps
+            frame = frame if frame and fits else Frame(0, 0, source.height, source.width)
+            whole, inside, size = self._framed(source, frame, sent)
+            smaller = self.scratch.bordered(f"pooled {sender} {connection.projection.target}", (size,), kind)
+            place = self._place(source, frame, sent)
+            kernels.sum_windows(smaller, place, _flat(spikes), self.samples, item.pool)
+            if fits:
+                return smaller
+            spikes = smaller[: math.prod(whole)].reshape(whole)[inside]
         shape = (connection.source.channels, item.phases, item.height, steps, item.columns * self.samples)
         size = math.prod(shape)
         flat = self.scratch.array(name, (size + item.columns * self.samples,), kind)
@@ -332,23 +369,35 @@ class _Work:
 
     def _fire(self, layer: Layer, sums: Array, groups: slice, begin: int, end: int) -> None:
         """Let neurons of ``groups`` hear ``sums`` (groups, steps or 1, lanes and more)."""
-        v, u, active = self.states[layer.population.name]
-        v, u = v[groups], None if u is None else u[groups]
-        active = None if active is None else active[groups] if layer.planes else active
-        numbers = self.runner.parameters_of(layer, self.samples)
-        chosen = {name: value[groups] if len(value) > 1 else value for name, value in numbers.items()}
-        values = self.values[layer.population.name].reshape(-1, self.length, self._groups(layer)[1])
-        values = values[groups, begin:end]
-        subtracts = layer.neuron.reset_by is not None
+        key = (layer.population.name, groups.start, groups.stop, begin)
+        if key not in self.groups:
+            self.groups[key] = self._group(layer, groups, begin)
+        v, u, flat, place, chosen, active = self.groups[key]
+        (level, bias, after, *decays), steps = chosen, end - begin
+        subtracts, silent = layer.neuron.reset_by is not None, layer.neuron.threshold is None
         if layer.plain:
-            kernels.integrate_and_fire(
-                sums, v, values, chosen["level"], chosen["bias"], chosen["after"], subtracts, active
-            )
+            kernels.integrate_and_fire(sums, v, flat, place, steps, level, bias, after, subtracts, active)
         else:
+            decay_u, decay_v = decays
             kernels.leak_and_fire(
-                sums, u, v, values, chosen["level"], chosen["bias"], chosen["after"], chosen["decay_u"],
-                chosen["decay_v"], subtracts, layer.neuron.threshold is None, active,
-            )  # fmt: skip
+                sums, u, v, flat, place, steps, level, bias, after, decay_u, decay_v, subtracts, silent, active
+            )
+
+    def _group(self, layer: Layer, groups: slice, begin: int) -> tuple[Any, ...]:
+        """Return the states, places and parameters of ``groups`` as the kernels take them."""
+        name = layer.population.name
+        v, u, active = self.states[name]
+        numbers = self.runner.parameters_of(layer, self.samples)
+        start, rows, along_channel, along_row, along_step = self.places[name]
+        start += groups.start // rows * along_channel + begin * along_step
+        return (
+            v[groups],
+            None if u is None else u[groups],
+            self.flat[name],
+            (start, rows, along_channel, along_row, along_step),
+            [value[groups] if len(value) > 1 else value for value in numbers],
+            active[groups] if active is not None and layer.planes else active,
+        )
 
     def block(self) -> Block:
         """Return what is kept of the block."""
@@ -359,8 +408,8 @@ class _Work:
             for layer in self.choice.layers:
                 counted = self.states[layer.population.name][2]
                 if counted is not None:
-                    active[layer.population.name] = self._per_neuron(layer, counted)
-        values = {name: value for name, value in self.values.items() if name in self.keep}
+                    active[layer.population.name] = self._per_neuron(layer, counted.copy())
+        values = {name: value.copy() for name, value in self.values.items() if name in self.keep}
         return Block(self.samples, values, active, self.choice.in_planes)
 
     def _per_neuron(self, layer: Layer, counted: Array) -> Array:
