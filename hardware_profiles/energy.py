@@ -7,31 +7,102 @@ neuron updates happen at every step whether or not anything arrives, and outweig
 from dataclasses import dataclass
 
 from hardware_profiles.counting import OperationCounts
-from hardware_profiles.profile import HardwareProfile
+from hardware_profiles.latency import LatencyBound
+from hardware_profiles.load import CoreLoad
+from hardware_profiles.placement import Placement
+from hardware_profiles.profile import Constant, HardwareProfile
+
+PARTS = ("synaptic_operations", "neuron_updates", "spike_traffic", "first_layer", "static")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """A network on the cores of a chip: where it lies, what the cores do, and the time that takes at least."""
+
+    placement: Placement
+    load: CoreLoad
+    latency: LatencyBound
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnergyPerImage:
-    """Joule per image; neuron updates lie between all inactive and all active."""
+    """Joule per image; None where the profile lacks the constant, as ``unknown`` says.
 
-    accumulates: float
-    synaptic_eq12: float
-    neuron_updates: int
-    neuron_updates_inactive: float
-    neuron_updates_active: float
-    first_layer_macs: float
+    ``synaptic_operations`` is Eq. 12 in mode fused. ``neuron_updates`` takes neurons that fire as active and all others
+    as inactive; ``neuron_updates_all_active`` is the most it can be. The ``first_layer`` runs on the host or on the
+    chip. ``static`` power flows for the latency's bound, so it is the least it can be.
+    """
+
+    synaptic_operations: float
+    neuron_updates: float | None
+    neuron_updates_all_active: float | None
+    spike_traffic: float | None
+    first_layer_host: float | None
+    first_layer_chip: float | None
+    static: float | None
+    unknown: dict[str, str]
+
+    @property
+    def known(self) -> float:
+        """The sum of the parts that are known, the first layer on the host."""
+        parts = (self.neuron_updates, self.spike_traffic, self.first_layer_host, self.static)
+        return self.synaptic_operations + sum(part or 0.0 for part in parts)
 
 
-def energy(profile: HardwareProfile, counts: OperationCounts, neurons: int) -> EnergyPerImage:
-    """Return the energy of a mean image over the counted run for a network of ``neurons`` neurons."""
-    updates = neurons * counts.steps
-    accumulates = counts.formula / counts.images
-    constants = profile.energy
+def energy(
+    profile: HardwareProfile, counts: OperationCounts, neurons: int, deployed: Deployment | None = None
+) -> EnergyPerImage:
+    """Return the energy of a mean image of the counted run, for a network of ``neurons`` neurons."""
+    constants, unknown = profile.energy, {}
+    accumulate = constants.accumulate
+    if deployed is not None and deployed.placement.strategy == "shared" and constants.accumulate_shared is not None:
+        accumulate = constants.accumulate_shared
+    updates, fired = neurons * counts.steps, counts.fired / counts.images
+    inactive, active = constants.neuron_update_inactive, constants.neuron_update_active
+    updated = None
+    if inactive is None or active is None:
+        unknown["neuron_updates"] = f"{profile.name} gives no energy of a neuron update"
+    else:
+        updated = (updates - fired) * inactive.value + fired * active.value
+    macs = counts.macs / counts.images
+    first = [_times(macs, c) for c in (constants.multiply_accumulate_host, constants.multiply_accumulate)]
+    if macs and first[1] is None:
+        unknown["first_layer_chip"] = f"{profile.name} gives no energy of a multiply-accumulate"
+    if macs and first[0] is None:
+        unknown["first_layer_host"] = f"{profile.name} gives no energy of the host"
     return EnergyPerImage(
-        accumulates=accumulates,
-        synaptic_eq12=accumulates * constants.accumulate.value,
-        neuron_updates=updates,
-        neuron_updates_inactive=updates * constants.neuron_update_inactive.value,
-        neuron_updates_active=updates * constants.neuron_update_active.value,
-        first_layer_macs=counts.macs / counts.images,
+        synaptic_operations=counts.formula / counts.images * accumulate.value,
+        neuron_updates=updated,
+        neuron_updates_all_active=_times(updates, active),
+        spike_traffic=_traffic(profile, deployed, unknown),
+        first_layer_host=first[0],
+        first_layer_chip=first[1],
+        static=_static(profile, deployed, unknown),
+        unknown=unknown,
     )
+
+
+def _times(number: float, constant: Constant | None) -> float | None:
+    return None if constant is None else number * constant.value
+
+
+def _traffic(profile: HardwareProfile, deployed: Deployment | None, unknown: dict[str, str]) -> float | None:
+    message = profile.energy.message
+    if deployed is None or message is None:
+        unknown["spike_traffic"] = (
+            "no placement" if message is not None else f"{profile.name} gives no message's energy"
+        )
+        return None
+    if deployed.load.off_chip:
+        unknown["spike_traffic_between_chips"] = f"{deployed.load.off_chip:,.0f} messages an image leave their chip"
+    ways = zip(deployed.load.hops, (profile.energy.hop_vertical, profile.energy.hop_horizontal), strict=True)
+    return deployed.load.messages * message.value + sum(hops * each.value for hops, each in ways if each)
+
+
+def _static(profile: HardwareProfile, deployed: Deployment | None, unknown: dict[str, str]) -> float | None:
+    power = profile.energy.static_power
+    seconds = deployed.latency.seconds if deployed else None
+    if power is None or deployed is None or seconds is None:
+        unknown["static"] = f"{profile.name} gives no static power" if power is None else "no latency"
+        return None
+    return power.value * deployed.placement.chips * seconds

@@ -8,7 +8,7 @@ from hardware_profiles.profile import Constant, HardwareProfile
 
 @dataclass(frozen=True, kw_only=True)
 class CoreUse:
-    """What a group of neurons takes on one core; memory in bytes."""
+    """What a block of neurons takes on one core; memory in bytes."""
 
     neurons: int
     synapses: int
@@ -16,6 +16,9 @@ class CoreUse:
     core_memory: int
     input_axons: int
     output_axons: int
+    threshold_registers: int = 1
+    decay_registers: int = 1
+    synapse_registers: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,46 +29,83 @@ class Utilisation:
     used: int
     available: int | None
 
+    @property
+    def broken(self) -> bool:
+        """Whether more is used than there is."""
+        return self.available is not None and self.used > self.available
+
 
 Rule = Callable[[HardwareProfile, CoreUse], Utilisation]
 
 
 def neurons(profile: HardwareProfile, use: CoreUse) -> Utilisation:
     """A core holds at most as many neurons as it has compartments; make the layer smaller or use more cores."""
-    return _use("neurons", use.neurons, profile.limits.neurons)
+    return _use("neurons", use, profile)
 
 
 def synaptic_memory(profile: HardwareProfile, use: CoreUse) -> Utilisation:
-    """The synapse lists of a core's neurons fit its synaptic memory; prune more."""
-    return _use("synaptic_memory", use.synaptic_memory, profile.limits.synaptic_memory)
+    """The synapse lists of a core's neurons fit its synaptic memory; prune the synapses into them."""
+    return _use("synaptic_memory", use, profile)
 
 
 def core_memory(profile: HardwareProfile, use: CoreUse) -> Utilisation:
-    """Synapses, neuron states and axon entries together fit a core's memory; prune more."""
-    return _use("core_memory", use.core_memory, profile.limits.core_memory)
+    """Synapses, neuron states and axon entries together fit a core's memory; prune the synapses into its neurons."""
+    return _use("core_memory", use, profile)
 
 
 def input_axons(profile: HardwareProfile, use: CoreUse) -> Utilisation:
-    """Every distinct source neuron that reaches a core takes one of its input axons; prune more."""
-    return _use("input_axons", use.input_axons, profile.limits.input_axons)
+    """What reaches a core takes an input axon each; prune until fewer sources reach a neuron.
+
+    A source neuron takes one; with shared kernels a source position takes one for all channels that lie on one core.
+    """
+    return _use("input_axons", use, profile)
 
 
 def output_axons(profile: HardwareProfile, use: CoreUse) -> Utilisation:
-    """Every pair of a core's neuron and a core it reaches takes one output axon; prune the next layer more."""
-    return _use("output_axons", use.output_axons, profile.limits.output_axons)
+    """A core takes an output axon for every neuron and core that it reaches; prune the next layer.
+
+    With shared kernels all channels of a position on the core leave together, over the slots of a population axon.
+    """
+    return _use("output_axons", use, profile)
 
 
-RULES: tuple[Rule, ...] = (neurons, synaptic_memory, core_memory, input_axons, output_axons)
+def threshold_registers(profile: HardwareProfile, use: CoreUse) -> Utilisation:
+    """Neurons of a core have at most so many different thresholds; round thresholds, or give a layer one."""
+    return _use("threshold_registers", use, profile)
+
+
+def decay_registers(profile: HardwareProfile, use: CoreUse) -> Utilisation:
+    """Neurons of a core have at most so many different pairs of decays; give a layer one pair."""
+    return _use("decay_registers", use, profile)
+
+
+def synapse_registers(profile: HardwareProfile, use: CoreUse) -> Utilisation:
+    """Projections into a core, each with its own exponent and encoding, have one register each; join projections."""
+    return _use("synapse_registers", use, profile)
+
+
+RULES: tuple[Rule, ...] = (
+    *(neurons, synaptic_memory, core_memory, input_axons, output_axons),
+    *(threshold_registers, decay_registers, synapse_registers),
+)
 
 
 def first_violation(profile: HardwareProfile, use: CoreUse) -> tuple[Rule, Utilisation] | None:
     """Return the first rule that ``use`` breaks and by what."""
     for rule in RULES:
         found = rule(profile, use)
-        if found.available is not None and found.used > found.available:
+        if found.broken:
             return rule, found
     return None
 
 
-def _use(resource: str, used: int, limit: Constant | None) -> Utilisation:
-    return Utilisation(resource=resource, used=used, available=None if limit is None else int(limit.value))
+def sentence(rule: Rule) -> str:
+    """Return the rule in one sentence."""
+    return (rule.__doc__ or "").split("\n")[0]
+
+
+def _use(resource: str, use: CoreUse, profile: HardwareProfile) -> Utilisation:
+    limit: Constant | None = getattr(profile.limits, resource) if profile.limits else None
+    return Utilisation(
+        resource=resource, used=getattr(use, resource), available=None if limit is None else int(limit.value)
+    )

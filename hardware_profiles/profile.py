@@ -5,7 +5,7 @@ Classes: ``published`` (by the maker or in a paper), ``fitted`` (to silicon), ``
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -25,6 +25,23 @@ class Constant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     source: str
 
 
+class Sizes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A number for each core of a chip whose cores differ."""
+
+    value: tuple[Annotated[float, msgspec.Meta(ge=1, lt=1e30)], ...]
+    unit: str
+    evidence: Evidence
+    source: str
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a chip can do, by name."""
+
+    value: tuple[Literal["dense", "sparse", "run_length", "border_class", "one_copy"], ...]
+    evidence: Evidence
+    source: str
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one core can hold; a limit that is not published is absent."""
 
@@ -34,56 +51,96 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     core_memory: Constant | None = None
     input_axons: Constant | None = None
     output_axons: Constant | None = None
+    threshold_registers: Constant | None = None
+    decay_registers: Constant | None = None
+    synapse_registers: Constant | None = None
+
+
+class LayerCores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Cores that take a whole layer each; see `hardware_profiles.layer_placement`."""
+
+    kernel_words: Sizes
+    neuron_words: Sizes
+    channels: Constant
+    side: Constant
+    kernel_side: Constant
+    destinations: Constant
 
 
 class Encoding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How synapses and neurons take memory."""
+    """How synapses and neurons take memory; see `hardware_profiles.encoding`.
 
+    ``lists``: which of 'dense', 'sparse' and 'run_length' lists a core reads. ``shared``: how it shares a convolution's
+    kernel, with a copy per 'border_class' or 'one_copy'; absent where it cannot. An index has ``index`` bits or, with
+    an ``index_least``, as few as tell the neurons of a core apart, but not fewer than that.
+    """
+
+    lists: Options
+    shared: Options | None = None
     word: Constant
     list_header: Constant
     list_block: Constant
     index: Constant
+    index_least: Constant | None = None
     weight: Constant
     neuron_state: Constant
     input_axon_entry: Constant
+    population_axon_slots: Constant | None = None
 
 
 class Energy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Energy of one operation."""
+    """Energy of one operation, and the power that flows without any; what is not known is absent."""
 
     accumulate: Constant
-    neuron_update_inactive: Constant
-    neuron_update_active: Constant
+    accumulate_shared: Constant | None = None
+    multiply_accumulate: Constant | None = None
+    multiply_accumulate_host: Constant | None = None
+    neuron_update_inactive: Constant | None = None
+    neuron_update_active: Constant | None = None
+    message: Constant | None = None
+    hop_vertical: Constant | None = None
+    hop_horizontal: Constant | None = None
+    static_power: Constant | None = None
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Time of one operation; see `hardware_profiles.latency`."""
+
+    neuron_update: Constant | None = None
+    accumulate: Constant | None = None
+    accumulate_shared: Constant | None = None
+    memory_read: Constant | None = None
+    link_message: Constant | None = None
+    barrier: Constant | None = None
 
 
 class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A chip."""
+    """A chip: cores with ``limits`` and ``encoding``, or ``layer_cores``; with neither, a price list of operations."""
 
     name: str
     description: str
-    limits: Limits
-    encoding: Encoding
+    limits: Limits | None = None
+    encoding: Encoding | None = None
+    layer_cores: LayerCores | None = None
     energy: Energy
+    latency: Latency = Latency()
 
 
 UNITS = {
-    "cores_per_chip": "1",
-    "neurons": "1",
-    "synaptic_memory": "B",
-    "core_memory": "B",
-    "input_axons": "1",
-    "output_axons": "1",
-    "word": "bit",
-    "list_header": "bit",
-    "list_block": "1",
-    "index": "bit",
-    "weight": "bit",
-    "neuron_state": "B",
-    "input_axon_entry": "B",
-    "accumulate": "J",
-    "neuron_update_inactive": "J",
-    "neuron_update_active": "J",
+    **dict.fromkeys(("synaptic_memory", "core_memory", "neuron_state", "input_axon_entry"), "B"),
+    **dict.fromkeys(("word", "list_header", "index", "index_least", "weight"), "bit"),
+    **dict.fromkeys(("cores_per_chip", "neurons", "input_axons", "output_axons", "list_block"), "1"),
+    **dict.fromkeys(("threshold_registers", "decay_registers", "synapse_registers", "population_axon_slots"), "1"),
+    **dict.fromkeys(("channels", "side", "kernel_side", "destinations", "kernel_words", "neuron_words"), "1"),
+    "static_power": "W",
 }
+"""The unit of a constant; energies are in J and times in s."""
+TABLES = {"limits": None, "encoding": None, "layer_cores": None, "energy": "J", "latency": "s"}
+POSITIVE = (
+    *("cores_per_chip", "neurons", "synaptic_memory", "word", "list_block", "weight"),
+    *("threshold_registers", "decay_registers", "synapse_registers", "population_axon_slots"),
+)
+"""What one divides by, or cannot do without."""
 
 
 def profile_names() -> list[str]:
@@ -97,28 +154,62 @@ def load_profile(name: str) -> HardwareProfile:
     if not path.is_file():
         raise ProfileError(f"no profile {name!r}; there are {', '.join(profile_names())}, or give a .toml file")
     profile = read_table(path, HardwareProfile, ProfileError)
-    _check_units(profile, path)
+    _check(profile, path)
     return profile
 
 
 def constants(profile: HardwareProfile) -> dict[str, Constant]:
     """Return every constant of a profile as 'table.key'."""
+    return {key: value for key, value in _entries(profile).items() if isinstance(value, Constant)}
+
+
+def sizes(profile: HardwareProfile) -> dict[str, Sizes]:
+    """Return the numbers that differ from core to core, as 'table.key'."""
+    return {key: value for key, value in _entries(profile).items() if isinstance(value, Sizes)}
+
+
+def options(profile: HardwareProfile) -> dict[str, Options]:
+    """Return what a profile says by name, as 'table.key'."""
+    return {key: value for key, value in _entries(profile).items() if isinstance(value, Options)}
+
+
+def _entries(profile: HardwareProfile) -> dict[str, Any]:
+    tables = {name: getattr(profile, name) for name in TABLES}
     return {
-        f"{table}.{key}": value
-        for table in ("limits", "encoding", "energy")
-        for key, value in msgspec.structs.asdict(getattr(profile, table)).items()
-        if value is not None
+        f"{name}.{key}": value
+        for name, table in tables.items()
+        if table is not None
+        for key, value in msgspec.structs.asdict(table).items()
     }
 
 
-POSITIVE = ("cores_per_chip", "neurons", "synaptic_memory", "word", "list_block", "weight")
-"""What one divides by, or cannot do without."""
-
-
-def _check_units(profile: HardwareProfile, path: Path) -> None:
+def _check(profile: HardwareProfile, path: Path) -> None:
+    if (profile.limits is None) != (profile.encoding is None):
+        raise ProfileError(f"{path}: has one of the tables [limits] and [encoding]; expected both or neither")
+    if profile.limits is not None and profile.layer_cores is not None:
+        raise ProfileError(f"{path}: has the tables [limits] and [layer_cores]; expected one of them")
+    lengths = {len(each.value) for each in sizes(profile).values()}
+    if len(lengths) > 1 or 0 in lengths:
+        raise ProfileError(f"{path}: [layer_cores] lists {sorted(lengths)} cores; expected as many sizes of each kind")
     for key, constant in constants(profile).items():
-        if key.split(".")[1] in POSITIVE and constant.value < 1:
-            raise ProfileError(f"{path}: [{key}] is {constant.value:g}; expected at least 1")
-        expected = UNITS[key.split(".")[1]]
-        if constant.unit != expected:
-            raise ProfileError(f"{path}: [{key}] has unit {constant.unit!r}; expected {expected!r}")
+        _check_number(f"{path}: [{key}]", key, constant.unit, (constant.value,))
+    for key, each in sizes(profile).items():
+        _check_number(f"{path}: [{key}]", key, each.unit, each.value)
+    known = {"lists": {"dense", "sparse", "run_length"}, "shared": {"border_class", "one_copy"}}
+    for key, option in options(profile).items():
+        possible = known[key.split(".")[1]]
+        if not option.value or not set(option.value) <= possible:
+            found = ", ".join(option.value) or "nothing"
+            raise ProfileError(f"{path}: [{key}] names {found}; expected some of {', '.join(sorted(possible))}")
+
+
+def _check_number(where: str, key: str, unit: str, values: tuple[float, ...]) -> None:
+    table, name = key.split(".")
+    expected = UNITS.get(name) or TABLES[table]
+    if unit != expected:
+        raise ProfileError(f"{where} has unit {unit!r}; expected {expected!r}")
+    for value in values:
+        if name in POSITIVE and value < 1:
+            raise ProfileError(f"{where} is {value:g}; expected at least 1")
+        if expected in ("1", "bit", "B") and value != int(value):
+            raise ProfileError(f"{where} is {value:g}; expected a whole number")

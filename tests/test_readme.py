@@ -22,7 +22,7 @@ def test_python_example_runs(tmp_path, monkeypatch, capsys):
 
 def test_every_verb_is_in_the_table():
     verbs = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
-    assert verbs <= set(re.findall(r"\| `spikeport (\w+)", README))
+    assert verbs <= set(re.findall(r"\| `spikeport ([\w-]+)", README))
 
 
 def test_links_lead_somewhere():

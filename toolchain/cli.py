@@ -161,10 +161,25 @@ def report(
     network: Network,
     input: Input,
     profile: Annotated[list[str] | None, typer.Option(help="Name or .toml file; may be repeated.")] = None,
+    relative_to: Annotated[Path | None, typer.Option(help="Archive of the dense network, to compare with.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")] = Path("report"),
 ) -> None:
-    """Count operations, place the network on cores, and write the report."""
-    _verb("report", network, input, profile=tuple(profile or ("loihi1", "loihi2")), out=out)
+    """Count operations, place the network on cores, price it, and write the report."""
+    chosen = tuple(profile or ("loihi1", "loihi2"))
+    _verb("report", network, input, profile=chosen, relative_to=relative_to, out=out)
+
+
+@app.command("what-if")
+def what_if(
+    network: Network,
+    input: Input,
+    profile: Annotated[list[str] | None, typer.Option(help="Name or .toml file; may be repeated.")] = None,
+    steps: Annotated[list[int] | None, typer.Option(help="Other number of steps; may be repeated.", min=1)] = None,
+    sparsity: Annotated[list[float] | None, typer.Option(help="More zeros, 0 to 1; may be repeated.")] = None,
+) -> None:
+    """Say what a network would cost with other steps, more zeros or on another chip, without training."""
+    chosen = tuple(profile or ("loihi1", "loihi2"))
+    _verb("what_if", network, input, profile=chosen, steps=tuple(steps or ()), sparsity=tuple(sparsity or ()))
 
 
 @profiles_app.callback()
@@ -175,9 +190,12 @@ def profiles(context: typer.Context) -> None:
 
 
 @profiles_app.command("show")
-def profiles_show(name: Annotated[str, typer.Argument(help="Name or .toml file.")]) -> None:
+def profiles_show(
+    name: Annotated[str, typer.Argument(help="Name or .toml file.")],
+    rules: Annotated[bool, typer.Option(help="The rules of its cores instead.")] = False,
+) -> None:
     """Print a profile's constants with their sources."""
-    _verb("profiles_show", name)
+    _verb("profiles_show", name, rules=rules)
 
 
 @lava_app.command("install")

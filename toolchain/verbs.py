@@ -229,15 +229,48 @@ def check(
 
 
 def report(
-    network: AnyPath, input: AnyPath, *, profile: tuple[str, ...] = ("loihi1", "loihi2"), out: AnyPath = Path("report")
+    network: AnyPath,
+    input: AnyPath,
+    *,
+    profile: tuple[str, ...] = ("loihi1", "loihi2"),
+    relative_to: AnyPath | None = None,
+    out: AnyPath = Path("report"),
 ) -> Outcome[dict[str, Any]]:
-    """Count operations, place the network on every ``profile`` and write report.json and report.html."""
+    """Count operations, place the network on every ``profile``, price it, and write report.json and report.html.
+
+    ``relative_to`` is the archive of a network of the same shape, the dense one for instance: its spikes and energy on
+    the same images stand beside. Fails where the ways of counting differ.
+    """
     from hardware_profiles.report import build, text
 
     loaded, out = archive.read_integer(Path(network)), Path(out)
-    document = build.costs(loaded, read(Path(input), loaded)[0], list(profile))
+    base = None if relative_to is None else archive.read_integer(Path(relative_to))
+    document = build.costs(loaded, read(Path(input), loaded)[0], list(profile), relative_to=base)
     build.write(document, out)
-    return Outcome(value=document, text=f"{text.render(document)}\n\nwrote {out}/report.html and {out}/report.json")
+    found = document["validation"]
+    differs = found["formula"] != found["simulated"] or found["events"]["difference"] != 0
+    sentence = f"wrote {out}/report.html and {out}/report.json"
+    return Outcome(value=document, text=f"{text.render(document)}\n\n{sentence}", failed=differs)
+
+
+def what_if(
+    network: AnyPath,
+    input: AnyPath,
+    *,
+    profile: tuple[str, ...] = ("loihi1", "loihi2"),
+    steps: tuple[int, ...] = (),
+    sparsity: tuple[float, ...] = (),
+) -> Outcome[list[dict[str, Any]]]:
+    """Say what a trained network would cost with other ``steps``, more ``sparsity``, or on another ``profile``.
+
+    Every row is run, counted in every mode and placed with every strategy; smallest weights are cut first and nothing
+    is trained again, so accuracy is not claimed.
+    """
+    from hardware_profiles import what_if as table_of
+
+    loaded = archive.read_integer(Path(network))
+    rows = table_of.table(loaded, read(Path(input), loaded)[0], profiles=profile, steps=steps, sparsities=sparsity)
+    return Outcome(value=rows, text=table_of.render(rows))
 
 
 def profiles() -> Outcome[list[str]]:
@@ -248,13 +281,24 @@ def profiles() -> Outcome[list[str]]:
     return Outcome(value=names, text="\n".join(f"{name}: {load_profile(name).description}" for name in names))
 
 
-def profiles_show(name: str) -> Outcome[Any]:
-    """Print every constant of a hardware profile with unit, evidence class and source."""
-    from hardware_profiles.profile import constants, load_profile
+def profiles_show(name: str, *, rules: bool = False) -> Outcome[Any]:
+    """Print every constant of a profile with unit, evidence class and source, or the ``rules`` of its cores."""
+    from hardware_profiles import layer_placement
+    from hardware_profiles.limits import RULES, sentence
+    from hardware_profiles.profile import constants, load_profile, options, sizes
     from hardware_profiles.report.text import table
 
     profile = load_profile(name)
+    if rules:
+        limits = [(rule, getattr(profile.limits, rule.__name__)) for rule in RULES] if profile.limits else []
+        lines = [f"{limit.value:,.0f} {rule.__name__}: {sentence(rule)}" for rule, limit in limits if limit]
+        if profile.layer_cores is not None:
+            lines = [f"{rule.__name__}: {rule.__doc__}" for rule in layer_placement.RULES]
+        text = "\n".join(lines) or f"{profile.name} has no cores and no rules: it prices operations only"
+        return Outcome(value=profile, text=text)
     rows = [(key, f"{c.value:g}", c.unit, c.evidence, c.source) for key, c in constants(profile).items()]
+    rows += [(k, " ".join(f"{v:g}" for v in s.value), s.unit, s.evidence, s.source) for k, s in sizes(profile).items()]
+    rows += [(key, ", ".join(o.value), "", o.evidence, o.source) for key, o in options(profile).items()]
     printed = table(("constant", "value", "unit", "class", "source"), rows)
     return Outcome(value=profile, text=f"{profile.name}: {profile.description}\n\n{printed}")
 

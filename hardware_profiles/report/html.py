@@ -5,6 +5,18 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from hardware_profiles.report.text import seconds, times
+
+PARTS = {
+    "synaptic_operations": "synapses, Eq. 12",
+    "neuron_updates": "neuron updates",
+    "spike_traffic": "spike traffic",
+    "first_layer_host": "first layer on the host",
+    "static": "static power",
+}
+TABLE_ROWS = 64
+"""Cores that the page lists one by one, the busiest; report.json has them all."""
+
 
 def render(document: dict[str, Any]) -> str:
     """Return the page for a report document."""
@@ -12,5 +24,13 @@ def render(document: dict[str, Any]) -> str:
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["whole"] = lambda number: f"{number:,.0f}"
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
-    environment.filters["microjoule"] = lambda joule: f"{1e6 * joule:.3g} µJ"
-    return environment.get_template("report.html.j2").render(document)
+    environment.filters["microjoule"] = lambda joule: "unknown" if joule is None else f"{1e6 * joule:.3g} µJ"
+    environment.filters["seconds"] = seconds
+    environment.filters["times"] = times
+    environment.filters["span"] = lambda part: f"{part[0]}" if part[1] - part[0] == 1 else f"{part[0]} to {part[1] - 1}"
+    busiest = {
+        name: sorted(enumerate(placed["per_core"]), key=lambda core: -core[1]["operations"])[:TABLE_ROWS]
+        for name, placed in document["placement"].items()
+        if "cores" in placed
+    }
+    return environment.get_template("report.html.j2").render(document, parts=PARTS, busiest=busiest)

@@ -29,8 +29,10 @@ def render(document: dict[str, Any]) -> str:
         parts.append(_accuracy(document["accuracy"], document["attack"]))
     if "fidelity" in document:
         parts.append(fidelity(document["fidelity"]))
-    parts += [_operations(document["operations"], document["spikes"]), _costs(document)]
-    return "\n\n".join(parts)
+    if "relative" in document:
+        parts.append(relative(document["relative"]))
+    parts += [_operations(document["operations"], document["spikes"]), validation(document)]
+    return "\n\n".join([*parts, _cores(document), _energy(document), *_refusals(document)])
 
 
 def fidelity(found: dict[str, Any]) -> str:
@@ -72,21 +74,98 @@ def _operations(operations: dict[str, Any], spikes: list[dict[str, Any]]) -> str
     return table(header, rows)
 
 
-def _costs(document: dict[str, Any]) -> str:
+def validation(document: dict[str, Any]) -> str:
+    """Return in one line whether the ways of counting agree."""
+    found, events = document["validation"], document["validation"]["events"]
+    return (
+        f"accumulates: Eq. 12 {found['formula']:,}, simulation {found['simulated']:,}, "
+        f"difference {found['formula'] - found['simulated']}; event by event on the first image: "
+        f"difference {events['difference']} of {events['counted']:,}"
+    )
+
+
+def relative(found: dict[str, Any]) -> str:
+    """Return the comparison with another network as Table 3 of Schmolli et al. prints it."""
+    rows = [
+        (name, percent(found["sparsity"][i]), f"{found['spikes'][i]:,.0f}", f"{found['accumulates'][i]:,.0f}", *ratios)
+        for i, (name, ratios) in enumerate(
+            (
+                ("this network", (times(found["spikes_ratio"]), times(found["energy_ratio"]["fused"]))),
+                ("relative to", (times(1.0), times(1.0))),
+            )
+        )
+    ]
+    return table(("per image", "sparsity", "spikes", "accumulates", "spikes ratio", "energy ratio, Eq. 12"), rows)
+
+
+def times(ratio: float | None) -> str:
+    """Return a ratio; nothing can be compared with nothing."""
+    return "-" if ratio is None else f"{ratio:.2f}"
+
+
+def _cores(document: dict[str, Any]) -> str:
     rows = [
         (
             name,
-            placed["cores"],
+            placed["strategy"],
+            f"{placed['cores']:,}",
+            f"{max(placed['lower_bounds'].values()):,}",
             placed["chips"],
             f"{placed['max_core_memory_bytes']:,}",
-            f"{document['energy'][name]['synaptic_eq12'] * 1e6:.3g}",
-            _range(document["energy"][name]),
+            f"{placed['bottleneck']} ({placed['per_core'][placed['bottleneck']]['population']})",
+            seconds(document["latency"][name]["seconds"]),
         )
         for name, placed in document["placement"].items()
+        if "cores" in placed
     ]
-    header = ("profile", "cores", "chips", "bytes on fullest core", "Eq. 12, uJ/image", "neuron updates, uJ/image")
+    header = (
+        "profile",
+        "strategy",
+        "cores",
+        "at least",
+        "chips",
+        "bytes on fullest core",
+        "busiest core",
+        "latency >=",
+    )
     return table(header, rows)
 
 
-def _range(energy: dict[str, Any]) -> str:
-    return f"{energy['neuron_updates_inactive'] * 1e6:.3g} to {energy['neuron_updates_active'] * 1e6:.3g}"
+def seconds(value: float | None) -> str:
+    """Return a time in a unit that suits it."""
+    if value is None:
+        return "unknown"
+    return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} us"
+
+
+def _energy(document: dict[str, Any]) -> str:
+    rows = []
+    for name, found in document["energy"].items():
+        parts = (
+            "synaptic_operations",
+            "neuron_updates",
+            "spike_traffic",
+            "first_layer_host",
+            "first_layer_chip",
+            "static",
+        )
+        rows.append((name, *(joule(found[part]) for part in parts)))
+    header = (
+        "uJ per image",
+        "synapses, Eq. 12",
+        "neuron updates",
+        "spike traffic",
+        "first layer: host",
+        "chip",
+        "static",
+    )
+    return table(header, rows)
+
+
+def joule(value: float | None) -> str:
+    """Return an energy in microjoule; what a profile lacks is unknown."""
+    return "unknown" if value is None else f"{value * 1e6:.3g}"
+
+
+def _refusals(document: dict[str, Any]) -> list[str]:
+    return [f"{name}: {placed['refused']}" for name, placed in document["placement"].items() if "refused" in placed]

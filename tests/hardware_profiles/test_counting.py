@@ -9,10 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export.executors import reference
-from export.network import Convolution, Dense
-from export.stimulus import stimulus
+from export.network import (
+    Convolution,
+    Dense,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+)
+from export.stimulus import Stimulus, stimulus
 from export.trace import record
-from hardware_profiles.counting import count, events, fan_out
+from hardware_profiles.counting import MODES, Spread, batches, count, events, fan_out, gather
 from hardware_profiles.energy import energy
 from hardware_profiles.profile import load_profile
 from hardware_profiles.unrolled import incoming
@@ -22,9 +30,11 @@ from tests.strategies import inputs, integer_networks
 @given(st.data(), integer_networks())
 def test_simulated_events_equal_the_formula_layer_by_layer(data, network):
     driven = stimulus(data.draw(inputs(network)), network)
-    counts = count(network, reference.steps(network, driven, batch=2))
+    counts = count(network, gather(network, reference.steps(network, driven, batch=2)))
     assert [layer.simulated for layer in counts.layers] == [layer.formula for layer in counts.layers]
     assert counts.images == len(driven)
+    fast = count(network, batches(network, driven, 3))
+    assert fast == counts
     spikes = {found.population: found.spikes for found in counts.spikes}
     trace = record(reference.steps(network, driven))
     assert spikes == {p.name: int(trace[p.name].sum()) for p in network.spiking}
@@ -89,7 +99,7 @@ def test_paper_vgg16_has_its_known_number_of_synapses():
 def test_energy_is_eq_12_in_both_its_forms(data, network):
     """E_AC sum psi s over time equals T E_AC sum psi o with o the mean rate."""
     driven = stimulus(data.draw(inputs(network)), network)
-    counts = count(network, reference.steps(network, driven))
+    counts = count(network, gather(network, reference.steps(network, driven)))
     trace = record(reference.steps(network, driven))
     expected = 0.0
     for projection in network.projections:
@@ -101,7 +111,7 @@ def test_energy_is_eq_12_in_both_its_forms(data, network):
         if projection.source == "input" and driven.held:
             spikes = np.repeat(spikes[:, None], network.steps, axis=1)
         expected += network.steps * 23.6e-12 * float((psi * spikes.mean(axis=1)).sum(axis=(1, 2, 3)).mean())
-    assert energy(load_profile("loihi1"), counts, 1).synaptic_eq12 == pytest.approx(expected, abs=1e-18)
+    assert energy(load_profile("loihi1"), counts, 1).synaptic_operations == pytest.approx(expected, abs=1e-18)
 
 
 def test_worked_example_of_the_documentation():
@@ -116,3 +126,57 @@ def test_worked_example_of_the_documentation():
         shown = "\n".join("    " + " ".join(map(str, row)) for row in table)
         assert shown in documented
         assert table[0, 0] + table[1, 1] == cost
+
+
+def pooled_example():
+    """Return a 4x4 source, a 2x2 average pool folded into a 3x3 kernel over the 2x2 pooled pixels, and a readout."""
+    small = np.ones((1, 1, 3, 3), np.int8)
+    small[0, 0, 2, 2] = 0
+    folded = Convolution(weight=small.repeat(2, axis=2).repeat(2, axis=3), stride=(2, 2), padding=(2, 2))
+    readout = IntegerNeuron(threshold=None, bias_mantissa=np.zeros((), np.int64))
+    return IntegerNetwork(
+        populations=(
+            IntegerPopulation(name="input", shape=(1, 4, 4), neuron=Source(levels=1, unit=1.0)),
+            IntegerPopulation(name="readout", shape=(1, 2, 2), neuron=readout),
+        ),
+        projections=(IntegerProjection(source="input", target="readout", synapses=folded),),
+        steps=1,
+    )
+
+
+def test_three_modes_by_hand():
+    """The worked example of docs/counting.md: spikes at (0, 0), (0, 1) and (3, 3), the last weight of 3x3 is zero.
+
+    Pooled pixels reach 4, 4, 4 and 3 targets. Fused: 4 + 4 + 3 = 11. Relay: the two spikes meet in one pooled pixel,
+    4 + 3 = 7. Eq. 11: (2 2) / (4 4) 1 9 8/9 = 2 per spike, 6.
+    """
+    frame = np.zeros((1, 1, 1, 4, 4), np.uint8)
+    frame[..., 0, 0] = frame[..., 0, 1] = frame[..., 3, 3] = 1
+    network = pooled_example()
+    counts = count(network, batches(network, Stimulus(values=frame, steps=1, held=False)))
+    found = [counts.total(mode) for mode in MODES]
+    assert found == [counts.simulated, 7, pytest.approx(6)]
+    psi = fan_out(network.projections[0].synapses, (1, 4, 4), (1, 2, 2))[0]
+    assert psi[::2, ::2].tolist() == [[4, 4], [4, 3]]
+    assert counts.simulated == 11
+
+
+def test_mean_maximum_and_deviation_are_over_images():
+    network = pooled_example()
+    frames = np.zeros((3, 1, 1, 4, 4), np.uint8)
+    frames[1, ..., 0, 0] = 1
+    frames[2] = 1
+    counts = count(network, batches(network, Stimulus(values=frames, steps=1, held=False), 2))
+    each = [0, 4, 4 * (4 + 4 + 4 + 3)]
+    assert counts.per_image == Spread(
+        mean=pytest.approx(64 / 3), maximum=60, deviation=pytest.approx(float(np.std(each)))
+    )
+    assert counts.layers[0].per_image == counts.per_image
+
+
+@given(st.data(), integer_networks())
+def test_relay_never_costs_more_than_fused(data, network):
+    driven = stimulus(data.draw(inputs(network)), network)
+    for layer in count(network, batches(network, driven)).layers:
+        assert layer.relay <= layer.formula
+        assert layer.relay_synapses <= layer.synapses

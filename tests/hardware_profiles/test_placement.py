@@ -1,98 +1,237 @@
 """Every rule holds on every core, every neuron has one place, and what does not fit is named."""
 
-import itertools
 from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from export.errors import PlacementError
 from export.lava.doctor import small_network
-from hardware_profiles.limits import RULES, first_violation
-from hardware_profiles.placement import list_bits, place
+from export.network import (
+    Convolution,
+    Dense,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+)
+from hardware_profiles.encoding import list_bits, weight_bits
+from hardware_profiles.limits import RULES, first_violation, sentence
+from hardware_profiles.placement import STRATEGIES, place
 from hardware_profiles.profile import load_profile, profile_names
-from hardware_profiles.unrolled import incoming
+from tests.hardware_profiles.written_out import heard, synapses
 from tests.strategies import integer_networks
 
 NETWORK = small_network()
+CHIPS = [name for name in profile_names() if load_profile(name).limits is not None]
 
 
-def limited(**limits):
-    """Return loihi1 with other limits."""
-    profile = load_profile("loihi1")
-    changed = {key: msgspec.structs.replace(getattr(profile.limits, key), value=value) for key, value in limits.items()}
-    return msgspec.structs.replace(profile, limits=msgspec.structs.replace(profile.limits, **changed))
+def limited(name="loihi1", lists=None, **limits):
+    """Return a profile with other limits and kinds of lists."""
+    profile = load_profile(name)
+    changed = {
+        key: None if value is None else msgspec.structs.replace(getattr(profile.limits, key), value=value)
+        for key, value in limits.items()
+    }
+    profile = msgspec.structs.replace(profile, limits=msgspec.structs.replace(profile.limits, **changed))
+    if lists is None:
+        return profile
+    kinds = msgspec.structs.replace(profile.encoding.lists, value=lists)
+    return msgspec.structs.replace(profile, encoding=msgspec.structs.replace(profile.encoding, lists=kinds))
 
 
-@pytest.mark.parametrize(
-    "profile",
-    [
-        load_profile("loihi1"),
-        load_profile("loihi2"),
-        limited(neurons=5),
-        limited(synaptic_memory=600),
-        limited(input_axons=30, output_axons=60),
-    ],
-)
+PROFILES = [
+    load_profile("loihi1"),
+    load_profile("loihi2"),
+    limited(neurons=5),
+    limited(synaptic_memory=600),
+    limited(input_axons=30, output_axons=60),
+]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("profile", PROFILES)
 @given(network=integer_networks())
-def test_all_rules_hold_and_every_neuron_is_placed_once(profile, network):
+@settings(max_examples=25)
+def test_all_rules_hold_and_every_neuron_is_placed_once(profile, strategy, network):
     try:
-        placement = place(network, profile)
+        placement = place(network, profile, strategy)
     except PlacementError as error:
         assert "one neuron takes" in str(error)
         return
     for core in placement.cores:
         assert first_violation(profile, core.use) is None
     for population in network.neurons:
-        size = int(np.prod(population.shape))
-        runs = [(core.first, core.last) for core in placement.cores if core.population == population.name]
-        placed = list(itertools.chain.from_iterable(range(first, last + 1) for first, last in runs))
-        assert placed == list(range(size))
+        shape = population.shape if len(population.shape) == 3 else (int(np.prod(population.shape)), 1, 1)
+        seen = np.zeros(shape, int)
+        for core in placement.cores:
+            if core.population == population.name:
+                seen[tuple(slice(*edges) for edges in (core.channels, core.rows, core.columns))] += 1
+        assert (seen == 1).all()
     assert len(placement.cores) >= max(placement.bound_by_neurons, placement.bound_by_memory)
-    assert output_axons(network, placement) == [core.use.output_axons for core in placement.cores]
 
 
-def output_axons(network, placement):
-    """Count (neuron, reached core) pairs the slow way."""
-    reached = []
+@given(network=integer_networks())
+@settings(max_examples=40)
+def test_uses_are_those_of_the_synapses_written_out(network):
+    profile = limited(neurons=7, lists=("sparse",), input_axons=None, output_axons=None, synapse_registers=None)
+    placement = place(network, profile, "unrolled")
+    reached = {p.name: np.zeros(int(np.prod(p.shape)), int) for p in network.populations}
     for core in placement.cores:
-        pairs = set()
-        for target in placement.cores:
-            matrix, start = incoming(network, target.population).toarray(), 0
-            for projection in network.incoming(target.population):
-                size = int(np.prod(network.population(projection.source).shape))
-                block = matrix[target.first : target.last + 1, start : start + size]
-                if projection.source == core.population:
-                    hit = np.flatnonzero(block.any(axis=0))
-                    pairs |= {
-                        (int(n), target.first, projection.target, start) for n in hit if core.first <= n <= core.last
-                    }
-                start += size
-        reached.append(len(pairs))
-    return reached
+        for number, counts in heard(network, core).items():
+            reached[network.projections[number].source] += counts > 0
+    for core in placement.cores:
+        each = heard(network, core)
+        assert core.use.synapses == sum(counts.sum() for counts in each.values())
+        assert core.use.input_axons == sum(int((counts > 0).sum()) for counts in each.values())
+        bits = 0
+        for number, counts in each.items():
+            entry = weight_bits(network.projections[number].synapses.weight) + 6
+            bits += int(list_bits(profile.encoding, counts, entry).sum())
+        assert core.use.synaptic_memory == -(-bits // 8)
+        shape = network.population(core.population).shape
+        shape = shape if len(shape) == 3 else (int(np.prod(shape)), 1, 1)
+        block = tuple(slice(*edges) for edges in (core.channels, core.rows, core.columns))
+        assert core.use.output_axons == reached[core.population].reshape(shape)[block].sum()
+
+
+@pytest.mark.parametrize("lists", [("dense",), ("run_length",), ("dense", "sparse", "run_length")])
+@given(network=integer_networks())
+@settings(max_examples=20)
+def test_dense_lists_hold_every_pair_and_the_best_kind_is_taken(lists, network):
+    free = {"neurons": 6, "input_axons": None, "output_axons": None}
+    placement = place(network, limited(lists=lists, **free), "unrolled")
+    for core in placement.cores:
+        least = sum(
+            int(counts[counts > 0].size) * weight_bits(network.projections[number].synapses.weight)
+            for number, counts in heard(network, core).items()
+        )
+        assert core.use.synaptic_memory * 8 >= least
+        if lists == ("dense",) and core.use.synapses:
+            assert core.use.synaptic_memory >= 8
+    if len(lists) == 3:
+        alone = [place(network, limited(lists=(kind,), **free), "unrolled") for kind in lists]
+        for number, core in enumerate(placement.cores):
+            assert core.use.synaptic_memory <= min(each.cores[number].use.synaptic_memory for each in alone)
+
+
+def convolutional(stride=1, padding=1, kernel=3, side=8, weight=None):
+    """Return a network of one convolution over (2, side, side) into 4 channels, and a readout."""
+    weight = (
+        np.random.default_rng(0).integers(1, 100, (4, 2, kernel, kernel)).astype(np.int8) if weight is None else weight
+    )
+    synapses_ = Convolution(weight=weight, stride=(stride, stride), padding=(padding, padding))
+    shape = synapses_.output_shape((2, side, side))
+    hidden = IntegerNeuron(threshold=np.array(100), bias_mantissa=np.zeros((), np.int64))
+    out = IntegerNeuron(threshold=None, bias_mantissa=np.zeros((), np.int64))
+    dense = Dense(weight=np.ones((3, int(np.prod(shape))), np.int8))
+    return IntegerNetwork(
+        populations=(
+            IntegerPopulation(name="input", shape=(2, side, side), neuron=Source(levels=1, unit=1.0)),
+            IntegerPopulation(name="conv", shape=shape, neuron=hidden),
+            IntegerPopulation(name="readout", shape=(3,), neuron=out),
+        ),
+        projections=(
+            IntegerProjection(source="input", target="conv", synapses=synapses_),
+            IntegerProjection(source="conv", target="readout", synapses=dense),
+        ),
+        steps=4,
+    )
 
 
 @pytest.mark.parametrize(
-    ("synapses", "bits"),
-    [(0, 0), (1, 64), (3, 64), (4, 128), (64, 1216), (65, 1216 + 64), (128, 2432)],
+    ("stride", "padding", "kernel", "lists"),
+    [(1, 1, 3, 9), (1, 0, 3, 25), (2, 0, 3, 16), (1, 2, 5, 25), (2, 1, 4, 16)],
 )
-def test_list_bits_by_hand(synapses, bits):
-    """10 bits of header, 18 per synapse, words of 64, blocks of 64 (1,162 bits, 19 words)."""
-    assert list_bits(load_profile("loihi1").encoding, np.array([synapses])).tolist() == [bits]
+def test_shared_kernels_are_stored_once_per_set_of_taps(stride, padding, kernel, lists):
+    """Over 8x8 on one core: as many lists a channel as sets of taps that a source position meets, found one by one."""
+    network, profile = convolutional(stride, padding, kernel), limited(lists=("sparse",))
+    core = place(network, profile, "shared").cores[0]
+    side = network.population("conv").shape[1]
+    sets = {
+        y: frozenset(y + padding - o * stride for o in range(side) if 0 <= y + padding - o * stride < kernel)
+        for y in range(8)
+    }
+    chosen = {(a, b) for a in sets.values() for b in sets.values() if a and b}
+    assert len(chosen) == lists
+    entry = weight_bits(network.projections[0].synapses.weight) + max(6, (core.use.neurons - 1).bit_length())
+    bits = sum(2 * int(list_bits(profile.encoding, np.array(4 * len(a) * len(b)), entry)) for a, b in chosen)
+    assert core.use.synaptic_memory == -(-bits // 8)
+    assert core.use.synapses == synapses(network, network.projections[0]).sum()
+
+
+def test_pooled_positions_share_their_lists():
+    """The kernel of a 2x2 pool and a 3x3 convolution repeats every weight: one list for the four pixels of a pool."""
+    small = np.random.default_rng(0).integers(1, 100, (4, 2, 3, 3)).astype(np.int8)
+    folded = convolutional(2, 2, 6, 16, small.repeat(2, axis=2).repeat(2, axis=3))
+    apart = convolutional(1, 1, 3, 8, small)
+    memory = [place(network, limited(), "shared").cores[0].use.synaptic_memory for network in (folded, apart)]
+    assert memory[0] == memory[1]
+
+
+def test_population_axons_carry_all_channels_of_a_position():
+    network = convolutional()
+    unrolled, shared = (place(network, limited(), strategy) for strategy in STRATEGIES)
+    assert (unrolled.cores[0].use.input_axons, shared.cores[0].use.input_axons) == (128, 64)
+    assert shared.cores[0].use.output_axons == unrolled.cores[0].use.output_axons == 256
+
+
+def test_source_on_several_cores_takes_axons_for_each():
+    """conv's 4 channels lie on two cores of 2, so each of 4 positions arrives at conv2 twice, and takes two slots."""
+    first = convolutional(side=2)
+    weight = np.random.default_rng(1).integers(1, 100, (2, 4, 3, 3)).astype(np.int8)
+    second = Convolution(weight=weight, padding=(1, 1))
+    hidden = first.populations[1]
+    network = replace(
+        first,
+        populations=(*first.populations[:2], replace(hidden, name="conv2", shape=(2, 2, 2)), first.populations[2]),
+        projections=(
+            first.projections[0],
+            IntegerProjection(source="conv", target="conv2", synapses=second),
+            IntegerProjection(source="conv2", target="readout", synapses=Dense(weight=np.ones((3, 8), np.int8))),
+        ),
+    )
+    placement = place(network, limited(neurons=2), "shared")
+    conv, conv2 = ([core for core in placement.cores if core.population == name] for name in ("conv", "conv2"))
+    assert [core.channels for core in conv] == [(0, 2)] * 4 + [(2, 4)] * 4
+    assert [core.use.input_axons for core in conv2] == [2 * 4] * 4
+    assert [core.use.output_axons for core in conv] == [4 * 2] * 8
+
+
+def test_the_strategy_with_fewer_cores_is_taken_and_the_other_explained():
+    network = convolutional(side=16)
+    profile = limited(synaptic_memory=12000)
+    counts = {strategy: len(place(network, profile, strategy).cores) for strategy in STRATEGIES}
+    best = place(network, profile)
+    assert best.strategy == "shared"
+    assert counts["shared"] < counts["unrolled"]
+    assert best.refused == {"unrolled": f"{counts['unrolled']:,} cores"}
 
 
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"synaptic_memory": 8}, "population readout does not fit a core of loihi1: one neuron takes .* of 8 synaptic"),
-        ({"input_axons": 3}, "one neuron takes 36 of 3 input axons.*prune more"),
+        (
+            {"synaptic_memory": 8},
+            "population readout does not fit a core of loihi1 .*one neuron takes .* of 8 synaptic",
+        ),
+        ({"input_axons": 3}, r"one neuron takes 36 of 3 input axons, 12 times what there is\. .*prune until"),
+        ({"output_axons": 1, "neurons": 1}, "population conv1 does not fit .* takes 3 of 1 output axons, 3 times"),
     ],
 )
 def test_what_does_not_fit_names_layer_amount_and_way_out(limits, message):
     with pytest.raises(PlacementError, match=message):
-        place(NETWORK, limited(**limits))
+        place(NETWORK, limited(**limits), "unrolled")
+
+
+def test_a_chip_without_cores_and_an_unknown_strategy_are_refused():
+    with pytest.raises(PlacementError, match="cmos45_fp32 has no cores to place neurons on"):
+        place(NETWORK, load_profile("cmos45_fp32"))
+    with pytest.raises(PlacementError, match="truenorth cannot place 'shared'; it can unrolled"):
+        place(NETWORK, load_profile("truenorth"), "shared")
 
 
 def test_smaller_cores_need_more_of_them():
@@ -100,10 +239,27 @@ def test_smaller_cores_need_more_of_them():
     assert len(place(NETWORK, load_profile("loihi1")).cores) == 2
 
 
+def test_thresholds_and_decays_take_registers():
+    values = np.arange(36).reshape(4, 3, 3)
+    hidden = NETWORK.populations[1]
+    shape = hidden.shape
+    values = np.arange(int(np.prod(shape))).reshape(shape)
+    many = replace(hidden, neuron=replace(hidden.neuron, threshold=values))
+    network = replace(NETWORK, populations=(NETWORK.populations[0], many, *NETWORK.populations[2:]), bounds={})
+    cores = [core for core in place(network, load_profile("loihi1")).cores if core.population == hidden.name]
+    assert max(core.use.threshold_registers for core in cores) <= 16
+    assert sum(core.use.threshold_registers for core in cores) == values.size
+    alike = replace(
+        hidden, neuron=replace(hidden.neuron, decay_v=np.broadcast_to([[[5]], [[6]]] * (shape[0] // 2), shape))
+    )
+    network = replace(NETWORK, populations=(NETWORK.populations[0], alike, *NETWORK.populations[2:]), bounds={})
+    assert place(network, load_profile("loihi1")).cores[0].use.decay_registers == 2
+
+
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("name", profile_names())
+@pytest.mark.parametrize("name", CHIPS)
 def test_every_rule_has_its_sentence_and_its_resource(rule, name):
-    assert rule.__doc__.endswith(".")
+    assert sentence(rule).endswith(".")
     use = place(NETWORK, load_profile(name)).cores[0].use
     found = rule(load_profile(name), use)
     assert found.resource == rule.__name__
@@ -120,3 +276,11 @@ def test_pruned_synapses_take_no_memory():
     assert after.synapses == before.synapses - removed
     assert after.input_axons == before.input_axons - 18
     assert after.synaptic_memory < before.synaptic_memory
+
+
+def test_narrow_weights_take_less_memory():
+    """Weights of 4 bits take 4 bits, not the 8 of the widest."""
+    wide = convolutional(weight=np.full((4, 2, 3, 3), 100, np.int8))
+    narrow = convolutional(weight=np.full((4, 2, 3, 3), 7, np.int8))
+    bits = [place(network, limited(lists=("sparse",))).cores[0].use.synaptic_memory for network in (wide, narrow)]
+    assert bits[1] < bits[0]

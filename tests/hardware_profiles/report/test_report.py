@@ -106,10 +106,11 @@ def test_document_is_plain_data_with_totals_that_add_up(tmp_path):
     assert operations["images"] == 7
     for placed in DOCUMENT["placement"].values():
         assert placed["cores"] == len(placed["per_core"])
-        memory = [core["used"]["core_memory"] for core in placed["per_core"]]
-        assert placed["max_core_memory_bytes"] == max(memory)
-        neurons = sum(core["last"] - core["first"] + 1 for core in placed["per_core"])
-        assert neurons == DOCUMENT["network"]["neurons"]
+        key = "core_memory" if placed["per_core"][0]["available"]["core_memory"] else "synaptic_memory"
+        assert placed["max_core_memory_bytes"] == max(core["used"][key] for core in placed["per_core"])
+        assert sum(core["used"]["neurons"] for core in placed["per_core"]) == DOCUMENT["network"]["neurons"]
+        work = sum(core["operations"] for core in placed["per_core"]) * 7
+        assert round(work) == sum(layer["formula"] for layer in operations["layers"])
         assert all(core["used"]["core_memory"] >= core["used"]["synaptic_memory"] for core in placed["per_core"])
 
 
@@ -117,5 +118,7 @@ def test_energy_is_eq_12_with_the_profiles_constant():
     for name, found in DOCUMENT["energy"].items():
         profile = load_profile(name)
         accumulates = DOCUMENT["operations"]["formula"] / 7
-        assert found["synaptic_eq12"] == pytest.approx(accumulates * profile.energy.accumulate.value, rel=1e-12)
-        assert found["constants"]["energy.accumulate"]["value"] == profile.energy.accumulate.value
+        assert found["synaptic_operations"] == pytest.approx(accumulates * profile.energy.accumulate.value, rel=1e-12)
+        constants = DOCUMENT["profiles"][name]["constants"]
+        assert constants["energy.accumulate"]["value"] == profile.energy.accumulate.value
+        assert DOCUMENT["profiles"][name]["description"] == profile.description

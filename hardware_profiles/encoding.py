@@ -1,0 +1,72 @@
+"""Bits of a core's synapses, list by list.
+
+What arrives over one input axon is stored in lists: blocks of up to ``list_block`` entries behind a header, each list
+rounded up to whole words. A chip reads some of three kinds:
+
+- ``sparse``: one list per axon; an entry holds weight and target index, zeros are left out.
+- ``dense``: one list per axon and row of targets that it reaches; entries hold the weights of all channels of adjacent
+  targets, zeros too, and no index.
+- ``run_length``: one list per axon and target position; an entry holds a weight and the number of zeros before it, in
+  r bits; a longer run takes entries of weight zero. The best r from 1 to 6 is taken.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from export.network import Array
+from hardware_profiles.profile import Encoding
+
+Counts = npt.NDArray[np.int64]
+RUN_BITS = range(1, 7)
+
+
+def list_bits(encoding: Encoding, entries: Counts, entry: int) -> Counts:
+    """Return the bits of lists with so many ``entries`` of ``entry`` bits each; an empty list takes none."""
+    block, word, header = (int(c.value) for c in (encoding.list_block, encoding.word, encoding.list_header))
+    full, rest = np.divmod(np.asarray(entries, np.int64), block)
+    whole = -(-(header + block * entry) // word) * word
+    part = -(-(header + rest * entry) // word) * word
+    bits: Counts = np.where(rest > 0, full * whole + part, full * whole)
+    return bits
+
+
+def weight_bits(weight: Array) -> int:
+    """Return the bits that the largest weight needs, with its sign; 8 instead of 7, which Loihi has not."""
+    least, most = int(weight.min(initial=0)), int(weight.max(initial=0))
+    bits = 1 + max(most.bit_length(), (-least - 1).bit_length() if least < 0 else 0, 1)
+    return 8 if bits == 7 else bits
+
+
+class Runs:
+    """Entries that run-length lists of a weight (out, ...) take, for any parts of the output channels."""
+
+    def __init__(self, weight: Array) -> None:
+        used = weight != 0
+        places = np.where(used, np.arange(len(used)).reshape(-1, *[1] * (used.ndim - 1)), -1)
+        before = np.maximum.accumulate(np.concatenate([np.full_like(places[:1], -1), places[:-1]]))
+        self.used, self.gaps = used, places - before - 1
+        self.before = before
+
+    @cached_property
+    def _following(self) -> Counts:
+        """The first non-zero channel from each one on, or the number of channels."""
+        size = len(self.used)
+        own = np.where(self.used, np.arange(size).reshape(-1, *[1] * (self.used.ndim - 1)), size)
+        return np.minimum.accumulate(own[::-1])[::-1]
+
+    def entries(self, edges: Counts) -> Iterator[tuple[int, Counts]]:
+        """Yield r and the entries (parts, ...) of the parts between ``edges``."""
+        starts, ends = edges[:-1], edges[1:]
+        first = self._following[starts]
+        shape = (-1, *[1] * (first.ndim - 1))
+        inside = first < ends.reshape(shape)
+        lead = first - starts.reshape(shape)
+        stored = np.take_along_axis(self.gaps, np.minimum(first, len(self.used) - 1), axis=0)
+        for bits in RUN_BITS:
+            longest = 2**bits
+            each = np.where(self.used, 1 + self.gaps // longest, 0)
+            total = np.add.reduceat(each, starts, axis=0)
+            yield bits, np.where(inside, total - stored // longest + lead // longest, 0)

@@ -1,0 +1,164 @@
+"""Placement on chips whose cores take a whole layer each and differ in size, as Speck's do.
+
+The rules are those of SynSense's DynapCNN as sinabs 3.1.3 states them; each is a function whose docstring is the rule.
+Kernels are dense and shared: zeros take memory like other weights. Which core takes which layer is a matching of a
+bipartite graph.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
+
+from export.engine.synapses import Connection, Grid, connect, pooled
+from export.errors import PlacementError
+from export.network import IntegerNetwork, IntegerPopulation, Pair, Source
+from hardware_profiles.limits import CoreUse
+from hardware_profiles.profile import HardwareProfile, LayerCores
+
+STRIDES = (1, 2, 4, 8)
+POOLS = (1, 2, 4)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A population with the one projection that it hears, its pooling apart."""
+
+    population: IntegerPopulation
+    connection: Connection
+    pool: Pair
+    heard: int
+    sent: int
+    graded: bool
+
+    @property
+    def kernel_words(self) -> int:
+        """C 2^(ceil log2 kx ky + ceil log2 f) words for f kernels over c channels."""
+        outputs, _, *sides = self.connection.kernel.weight.shape
+        return self.connection.source.channels << (_bits(math.prod(sides)) + _bits(outputs))
+
+    @property
+    def neuron_words(self) -> int:
+        """F 2^(ceil log2 fx + ceil log2 fy) words for f maps."""
+        grid = Grid.of(self.population.shape)
+        return grid.channels << (_bits(grid.height) + _bits(grid.width))
+
+
+Rule = Callable[[Layer, LayerCores], tuple[float, float]]
+"""Returns what a layer takes and what there is."""
+
+
+def one_projection(layer: Layer, _cores: LayerCores) -> tuple[float, float]:
+    """A core hears one projection; sums of several paths need another chip."""
+    return layer.heard, 1
+
+
+def spiking_input(layer: Layer, _cores: LayerCores) -> tuple[float, float]:
+    """A core hears spikes, not grey levels; encode the images as spikes, or run the first layer on the host."""
+    return int(layer.graded), 0
+
+
+def destinations(layer: Layer, cores: LayerCores) -> tuple[float, float]:
+    """A core sends to at most so many others; let fewer layers hear this one."""
+    return layer.sent, cores.destinations.value
+
+
+def channels(layer: Layer, cores: LayerCores) -> tuple[float, float]:
+    """A core has at most so many channels in and out; make the layer narrower."""
+    return max(layer.connection.source.channels, len(layer.connection.kernel.weight)), cores.channels.value
+
+
+def side(layer: Layer, cores: LayerCores) -> tuple[float, float]:
+    """A map has at most so many rows and columns; crop or pool the input."""
+    return max(Grid.of(layer.population.shape).height, Grid.of(layer.population.shape).width), cores.side.value
+
+
+def kernel_side(layer: Layer, cores: LayerCores) -> tuple[float, float]:
+    """A kernel has at most so many rows and columns; dense synapses over a map are a kernel as large as the map."""
+    return max(layer.connection.kernel.weight.shape[2:]), cores.kernel_side.value
+
+
+def geometry(layer: Layer, _cores: LayerCores) -> tuple[float, float]:
+    """Strides are 1, 2, 4 or 8, pools 1, 2 or 4, without dilation, groups and delays; change the convolution."""
+    kernel = layer.connection.kernel
+    whole = layer.connection.result.positions == 1
+    strides = all(stride in STRIDES for stride in kernel.stride) or whole
+    plain = kernel.dilation == (1, 1) and kernel.groups == 1 and not layer.connection.projection.delay
+    return int(not (strides and plain)), 0
+
+
+def kernel_memory(layer: Layer, cores: LayerCores) -> tuple[float, float]:
+    """A core holds c 2^(ceil log2 kx ky + ceil log2 f) words of kernels, zeros too; use fewer channels."""
+    return layer.kernel_words, max(cores.kernel_words.value)
+
+
+def neuron_memory(layer: Layer, cores: LayerCores) -> tuple[float, float]:
+    """A core holds f 2^(ceil log2 fx + ceil log2 fy) words of potentials; use smaller maps."""
+    return layer.neuron_words, max(cores.neuron_words.value)
+
+
+RULES: tuple[Rule, ...] = (
+    *(one_projection, spiking_input, destinations, channels, side, kernel_side, geometry),
+    *(kernel_memory, neuron_memory),
+)
+
+
+def match(network: IntegerNetwork, profile: HardwareProfile) -> list[tuple[int, CoreUse]]:
+    """Return the core of every population in order, and what it takes; `PlacementError` names what does not fit."""
+    cores = profile.layer_cores
+    assert cores is not None
+    layers = [_layer(network, population) for population in network.neurons]
+    for layer in layers:
+        for rule in RULES:
+            used, available = rule(layer, cores)
+            if used > available:
+                raise PlacementError(
+                    f"population {layer.population.name} does not fit a core of {profile.name}: {rule.__name__} is "
+                    f"{used:,.0f} of {available:,.0f}. {rule.__doc__}"
+                )
+    sizes = list(zip(cores.kernel_words.value, cores.neuron_words.value, strict=True))
+    fits = [[layer.kernel_words <= k and layer.neuron_words <= n for k, n in sizes] for layer in layers]
+    chosen = maximum_bipartite_matching(csr_array(np.array(fits, np.int8)), perm_type="column")
+    if len(layers) > len(sizes) or (chosen < 0).any():
+        raise PlacementError(
+            f"{len(layers)} populations do not fit the {len(sizes)} cores of {profile.name}, each taking one: "
+            f"{int((chosen >= 0).sum())} find a core large enough. Use fewer or smaller layers"
+        )
+    return [(int(core), _use(layer)) for core, layer in zip(chosen, layers, strict=True)]
+
+
+def _layer(network: IntegerNetwork, population: IntegerPopulation) -> Layer:
+    incoming = network.incoming(population.name)
+    whole = connect(network, incoming[0])
+    connection, pool = pooled(whole)
+    if not set(pool) <= set(POOLS):
+        connection, pool = whole, (1, 1)
+    source = network.population(incoming[0].source).neuron
+    return Layer(
+        population=population,
+        connection=connection,
+        pool=pool,
+        heard=len(incoming),
+        sent=sum(projection.source == population.name for projection in network.projections),
+        graded=isinstance(source, Source) and source.levels > 1,
+    )
+
+
+def _use(layer: Layer) -> CoreUse:
+    kernel, words = layer.kernel_words, layer.neuron_words
+    return CoreUse(
+        neurons=Grid.of(layer.population.shape).neurons,
+        synapses=int(layer.connection.degrees.sum()) * layer.pool[0] * layer.pool[1],
+        synaptic_memory=kernel,
+        core_memory=kernel + 2 * words,
+        input_axons=0,
+        output_axons=layer.sent,
+    )
+
+
+def _bits(number: int) -> int:
+    """Return ceil log2."""
+    return (number - 1).bit_length()

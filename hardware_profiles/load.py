@@ -1,0 +1,139 @@
+"""What every core of a placement does during a run: accumulates, and messages between cores.
+
+A spike is one message to every core that holds a synapse of its neuron. Cores are numbered in the order of the
+placement and laid row by row on a mesh of tiles of four cores, eight tiles to a row, as on Loihi; a message on its way
+takes as many hops as its tiles lie apart. That numbering is ours: a better one takes fewer hops.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from export.engine.synapses import Grid
+from export.network import Array, IntegerNetwork, Source
+from hardware_profiles.counting import Batch
+from hardware_profiles.encoding import Counts
+from hardware_profiles.placement import Placement
+from hardware_profiles.reach import Cut, Reach
+
+CORES_PER_TILE = 4
+TILES_PER_ROW = 8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CoreLoad:
+    """Per core, in the order of the placement; per image, if not said otherwise.
+
+    ``operations`` are accumulates (and MACs of a graded input), mean and largest over images. ``messages``, ``hops``
+    (vertical, horizontal) and ``off_chip`` (messages to another chip, whose way is not known) are those of a mean
+    image. ``busiest_operations`` and ``busiest_messages`` are the most of any core, (images, steps).
+    """
+
+    operations: Array
+    operations_max: Counts
+    messages: float
+    hops: tuple[float, float]
+    off_chip: float
+    busiest_operations: Counts
+    busiest_messages: Counts
+
+    @property
+    def bottleneck(self) -> int:
+        """The core with the most operations."""
+        return int(np.argmax(self.operations))
+
+
+class Loads:
+    """Adds up what the cores of a placement do, batch by batch."""
+
+    def __init__(self, network: IntegerNetwork, placement: Placement) -> None:
+        self.network, self.placement = network, placement
+        self.first: dict[str, int] = {}
+        for number, core in enumerate(placement.cores):
+            self.first.setdefault(core.population, number)
+        self.grids = {p.name: Grid.of(p.shape) for p in network.populations}
+        self.reaches = [Reach(network, projection) for projection in network.projections]
+        self.held_by = {name: self._numbers(name, cut) for name, cut in placement.cuts.items()}
+        self.operations: list[Counts] = []
+        self.busiest: list[tuple[Counts, Counts]] = []
+        self.active = {p.name: np.zeros(p.shape, np.int64) for p in network.populations}
+
+    def add(self, batch: Batch) -> None:
+        """Add the work of a batch."""
+        operations = np.zeros((batch.images, self.network.steps, len(self.placement.cores)), np.float32)
+        messages = np.zeros_like(operations)
+        for name, values in batch.spikes.items():
+            self.active[name] += values.sum(axis=(0, 1), dtype=np.int64)
+        for reach in self.reaches:
+            self._add(reach, batch, operations, messages)
+        self.operations.append(np.rint(operations.sum(axis=1, dtype=np.float64)).astype(np.int64))
+        self.busiest.append((operations.max(axis=2).astype(np.int64), messages.max(axis=2).astype(np.int64)))
+
+    def _add(self, reach: Reach, batch: Batch, operations: Array, messages: Array) -> None:
+        projection, cut = reach.projection, self.placement.cuts[reach.projection.target]
+        grid = self.grids[projection.source]
+        spikes = batch.spikes[projection.source]
+        spikes = spikes.reshape(-1, grid.channels, grid.height, grid.width).astype(np.float32)
+        shape = (batch.images, self.network.steps, -1)
+        for window, counts in reach.blocks(cut):
+            rows, columns = reach.sources(window)
+            heard = spikes[:, :, rows, columns].reshape(len(spikes), -1)
+            synapses = counts.reshape(len(counts), -1).astype(np.float32)
+            cores = self._cores(projection.target, cut, window.row, window.column)
+            operations[:, :, cores] += (heard @ synapses.T).reshape(shape)
+            messages[:, :, cores] += (heard @ (synapses > 0).astype(np.float32).T).reshape(shape)
+
+    def _cores(self, name: str, cut: Cut, row: int, column: int) -> Counts:
+        """Return the cores of the channel parts at a place; cores are numbered channels first, then rows, columns."""
+        rows, columns = len(cut.rows) - 1, len(cut.columns) - 1
+        parts = np.arange(len(cut.channels) - 1)
+        return self.first[name] + (parts * rows + row) * columns + column
+
+    def _numbers(self, name: str, cut: Cut) -> Counts:
+        """Return the core of every neuron, (channels, rows, columns)."""
+        found = np.zeros((cut.channels[-1], cut.rows[-1], cut.columns[-1]), np.int64)
+        for row in range(len(cut.rows) - 1):
+            for column in range(len(cut.columns) - 1):
+                places = np.repeat(self._cores(name, cut, row, column), np.diff(cut.channels))
+                inside = (slice(*cut.rows[row : row + 2]), slice(*cut.columns[column : column + 2]))
+                found[:, inside[0], inside[1]] = places[:, None, None]
+        return found
+
+    def load(self) -> CoreLoad:
+        """Return what was added up."""
+        operations = np.concatenate(self.operations)
+        messages, off_chip, *hops = np.sum([self._traffic(reach) for reach in self.reaches], axis=0)
+        images = len(operations)
+        return CoreLoad(
+            operations=operations.mean(axis=0),
+            operations_max=operations.max(axis=0),
+            messages=float(messages / images),
+            hops=(float(hops[0] / images), float(hops[1] / images)),
+            off_chip=float(off_chip / images),
+            busiest_operations=np.concatenate([each for each, _ in self.busiest]),
+            busiest_messages=np.concatenate([each for _, each in self.busiest]),
+        )
+
+    def _traffic(self, reach: Reach) -> Counts:
+        """Return messages, those to other chips, and hops over a projection, all images; without the host's."""
+        source, target = reach.projection.source, reach.projection.target
+        if isinstance(self.network.population(source).neuron, Source):
+            return np.zeros(4, np.int64)
+        cut, total = self.placement.cuts[target], np.zeros(4, np.int64)
+        grid = self.grids[source]
+        active = self.active[source].reshape(grid.channels, grid.height, grid.width)
+        for window, counts in reach.blocks(cut):
+            rows, columns = reach.sources(window)
+            sent = (counts > 0) * active[:, rows, columns]
+            leaving = self._places(self.held_by[source][:, rows, columns])
+            arriving = self._places(self._cores(target, cut, window.row, window.column)[:, None, None, None])
+            same = leaving[0] == arriving[0]
+            down, across = (np.abs(leaving[axis] - arriving[axis]) for axis in (1, 2))
+            inside = sent * same
+            total += (sent.sum(), (sent * ~same).sum(), (inside * down).sum(), (inside * across).sum())
+        return total
+
+    def _places(self, cores: Counts) -> tuple[Counts, Counts, Counts]:
+        """Return chip, row and column of the tiles of cores."""
+        chip, core = np.divmod(cores, self.placement.cores_per_chip)
+        return chip, *np.divmod(core // CORES_PER_TILE, TILES_PER_ROW)

@@ -1,0 +1,111 @@
+"""What a trained network would cost otherwise: fewer or more steps, more zeros, another chip, strategy or mode.
+
+Every row is run again. More zeros means that the smallest weights of each projection are cut, and the spikes are what
+the network then does; nothing is trained again, so its accuracy is another question.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from export.errors import NetworkError, PlacementError, StimulusError
+from export.network import Array, IntegerNetwork, IntegerProjection
+from export.stimulus import Stimulus
+from hardware_profiles.counting import MODES, batches, count
+from hardware_profiles.energy import energy
+from hardware_profiles.placement import STRATEGIES, place
+from hardware_profiles.profile import HardwareProfile, load_profile
+from hardware_profiles.report.text import joule, percent
+from hardware_profiles.report.text import table as printed
+
+Row = dict[str, Any]
+
+
+def table(
+    network: IntegerNetwork,
+    stimulus: Stimulus,
+    *,
+    profiles: Sequence[str],
+    steps: Sequence[int] = (),
+    sparsities: Sequence[float] = (),
+) -> list[Row]:
+    """Return a row for the network, for each of the other ``steps`` and ``sparsities``, each on every profile."""
+    loaded = [load_profile(name) for name in profiles]
+    return [
+        row
+        for name, changed, driven in _variations(network, stimulus, steps, sparsities)
+        for row in _rows(name, changed, driven, loaded)
+    ]
+
+
+def pruned(network: IntegerNetwork, sparsity: float) -> IntegerNetwork:
+    """Return the network with the smallest weights of each projection cut until a share ``sparsity`` is zero."""
+    if not 0 <= sparsity <= 1:
+        raise NetworkError(f"a sparsity of {sparsity:g}; expected a share from 0 to 1")
+    return replace(
+        network, projections=tuple(_cut(projection, sparsity) for projection in network.projections), bounds={}
+    )
+
+
+def _cut(projection: IntegerProjection, sparsity: float) -> IntegerProjection:
+    weight: Array = projection.synapses.weight.copy()
+    order = np.argsort(np.abs(weight.astype(np.int16)), axis=None, kind="stable")
+    weight.reshape(-1)[order[: math.floor(sparsity * weight.size)]] = 0
+    return replace(projection, synapses=replace(projection.synapses, weight=weight))
+
+
+def _variations(
+    network: IntegerNetwork, stimulus: Stimulus, steps: Sequence[int], sparsities: Sequence[float]
+) -> Iterator[tuple[str, IntegerNetwork, Stimulus]]:
+    yield "as it is", network, stimulus
+    for length in steps:
+        if not stimulus.held:
+            raise StimulusError(
+                "the input has frames of its own for every step; other steps need an input that is held"
+            )
+        yield f"T = {length}", replace(network, steps=length, bounds={}), replace(stimulus, steps=length)
+    for sparsity in sparsities:
+        yield f"{percent(sparsity)} zeros", pruned(network, sparsity), stimulus
+
+
+def _rows(name: str, network: IntegerNetwork, stimulus: Stimulus, profiles: list[HardwareProfile]) -> Iterator[Row]:
+    counts = count(network, batches(network, stimulus))
+    neurons = sum(math.prod(population.shape) for population in network.neurons)
+    for profile in profiles:
+        spent = energy(profile, counts, neurons)
+        yield {
+            "variation": name,
+            "profile": profile.name,
+            "spikes": counts.fired / counts.images,
+            "accumulates": {mode: counts.total(mode) / counts.images for mode in MODES},
+            "cores": {strategy: _cores(network, profile, strategy) for strategy in STRATEGIES},
+            "energy": asdict(spent),
+        }
+
+
+def _cores(network: IntegerNetwork, profile: HardwareProfile, strategy: str) -> int | None:
+    try:
+        return len(place(network, profile, strategy).cores)
+    except PlacementError:
+        return None
+
+
+def render(rows: list[Row]) -> str:
+    """Return the rows as a text table; '-' where the network does not fit."""
+    cells = [
+        (
+            f"{row['variation']}, {row['profile']}",
+            f"{row['spikes']:,.0f}",
+            *(f"{row['accumulates'][mode]:,.0f}" for mode in MODES),
+            *(f"{cores:,}" if (cores := row["cores"][strategy]) else "-" for strategy in STRATEGIES),
+            joule(row["energy"]["synaptic_operations"]),
+            joule(row["energy"]["neuron_updates"]),
+        )
+        for row in rows
+    ]
+    modes = [f"AC {mode}" for mode in MODES]
+    cores = [f"cores {strategy}" for strategy in STRATEGIES]
+    return printed(("per image", "spikes", *modes, *cores, "Eq. 12, uJ", "neuron updates, uJ"), cells)

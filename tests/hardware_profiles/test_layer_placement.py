@@ -1,0 +1,119 @@
+"""Chips with a whole layer per core: memory by hand, the matching, and every rule's sentence."""
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+
+from export.errors import PlacementError
+from export.network import Convolution, Dense, IntegerPopulation, IntegerProjection, Source
+from export.stimulus import random_stimulus
+from hardware_profiles.layer_placement import RULES
+from hardware_profiles.placement import place
+from hardware_profiles.profile import load_profile
+from hardware_profiles.report import build, html, text
+from tests.hardware_profiles.test_placement import convolutional
+
+SPECK = load_profile("speck")
+
+
+def smaller(kernel_words, neuron_words):
+    cores = SPECK.layer_cores
+    changed = msgspec.structs.replace(
+        cores,
+        kernel_words=msgspec.structs.replace(cores.kernel_words, value=kernel_words),
+        neuron_words=msgspec.structs.replace(cores.neuron_words, value=neuron_words),
+    )
+    return msgspec.structs.replace(SPECK, layer_cores=changed)
+
+
+def test_memory_is_rounded_to_powers_of_two_and_zeros_take_theirs():
+    """Two channels, 3x3 kernels (9 to 16), 4 filters: 2 x 2^(4 + 2); potentials: 4 x 2^(3 + 3); then 8x8 kernels."""
+    placement = place(convolutional(), SPECK)
+    conv, readout = (core.use for core in placement.cores)
+    assert (conv.synaptic_memory, conv.core_memory) == (2 * 2**6, 2 * 2**6 + 2 * 4 * 2**6)
+    assert (readout.synaptic_memory, readout.core_memory) == (4 * 2 ** (6 + 2), 4 * 2**8 + 2 * 3)
+    assert placement.strategy == "layers"
+    assert len(set(placement.numbers)) == 2
+    assert placement.chips == 1
+
+
+def test_matching_finds_the_only_way():
+    """Either layer fits core 1, only the convolution's potentials fit core 0."""
+    placement = place(convolutional(), smaller((128.0, 1024.0), (256.0, 256.0)))
+    assert placement.numbers == (0, 1)
+    used = {each.resource: (each.used, each.available) for each in placement.utilisation(0)}
+    assert (used["synaptic_memory"], used["neurons"]) == ((128, 128), (256, 256))
+    with pytest.raises(PlacementError, match="2 populations do not fit the 2 cores of speck, each taking one: 1 find"):
+        place(convolutional(), smaller((127.0, 1024.0), (256.0, 256.0)))
+
+
+def graded(network):
+    first = replace(network.populations[0], neuron=Source())
+    return replace(network, populations=(first, *network.populations[1:]))
+
+
+def wide(_network):
+    weight = np.ones((4, 2, 17, 17), np.int8)
+    return convolutional(weight=weight, kernel=17, padding=8)
+
+
+def doubled(network):
+    projections = (
+        *network.projections,
+        replace(network.projections[1], synapses=Dense(weight=np.ones((3, 256), np.int8))),
+    )
+    return replace(network, projections=projections)
+
+
+def dilated(network):
+    synapses = Convolution(weight=np.ones((4, 2, 3, 3), np.int8), dilation=(2, 2), padding=(2, 2))
+    return replace(network, projections=(replace(network.projections[0], synapses=synapses), network.projections[1]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (graded, "population conv does not fit a core of speck: spiking_input is 1 of 0. A core hears spikes"),
+        (wide, "population conv does not fit .*kernel_side is 17 of 16. A kernel has at most"),
+        (doubled, "population readout does not fit .*one_projection is 2 of 1"),
+        (dilated, "population conv does not fit .*geometry is 1 of 0. Strides are 1, 2, 4 or 8"),
+        (lambda _: convolutional(side=66), "side is 66 of 64. A map has"),
+        (
+            lambda _: convolutional(weight=np.ones((1025, 2, 1, 1), np.int8), kernel=1, padding=0, side=1),
+            "channels is 1,025 of 1,024",
+        ),
+        (
+            lambda _: convolutional(weight=np.ones((300, 2, 3, 3), np.int8), side=16),
+            "neuron_memory is 76,800 of 65,536",
+        ),
+    ],
+)
+def test_rules_name_layer_amount_and_way_out(change, message):
+    with pytest.raises(PlacementError, match=message):
+        place(change(convolutional()), SPECK)
+
+
+def test_a_kernel_too_large_is_named():
+    network = convolutional(weight=np.ones((256, 2, 3, 3), np.int8), side=4)
+    second = Convolution(weight=np.ones((32, 256, 3, 3), np.int8), padding=(1, 1))
+    hidden = network.populations[1]
+    populations = (*network.populations[:2], IntegerPopulation(name="conv2", shape=(32, 4, 4), neuron=hidden.neuron))
+    projections = (network.projections[0], IntegerProjection(source="conv", target="conv2", synapses=second))
+    with pytest.raises(PlacementError, match=r"population conv2 .*kernel_memory is 131,072 of 65,536"):
+        place(replace(network, populations=populations, projections=projections), SPECK)
+
+
+def test_every_rule_is_a_sentence():
+    assert all(rule.__doc__.endswith(".") for rule in RULES)
+
+
+def test_report_has_the_cores_of_a_chip_whose_cores_differ():
+    network = convolutional()
+    document = build.costs(network, random_stimulus(network, 3, 0), ["speck", "loihi1"])
+    placed = document["placement"]["speck"]
+    assert placed["cores"] == 2
+    assert all(0 < core["utilisation"]["synaptic_memory"] <= 1 for core in placed["per_core"])
+    assert "layers" in text.render(document)
+    assert "synapses layers" in html.render(document)

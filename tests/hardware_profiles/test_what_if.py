@@ -1,0 +1,47 @@
+"""Rows of the what-if table are runs of their own."""
+
+import numpy as np
+import pytest
+
+from export.errors import NetworkError, StimulusError
+from export.lava.doctor import small_network
+from export.stimulus import Stimulus, random_stimulus
+from hardware_profiles import what_if
+from hardware_profiles.counting import batches, count
+
+NETWORK = small_network()
+DRIVEN = random_stimulus(NETWORK, 4, 0)
+
+
+def test_rows_are_runs_on_every_profile():
+    rows = what_if.table(NETWORK, DRIVEN, profiles=("loihi1", "cmos45_fp32"), steps=(2,), sparsities=(0.5, 1.0))
+    assert [row["variation"] for row in rows[::2]] == ["as it is", "T = 2", "50.0 % zeros", "100.0 % zeros"]
+    assert [row["profile"] for row in rows[:2]] == ["loihi1", "cmos45_fp32"]
+    counts = count(NETWORK, batches(NETWORK, DRIVEN))
+    assert rows[0]["accumulates"]["fused"] == counts.formula / 4
+    assert rows[0]["cores"] == {"unrolled": 2, "shared": 2}
+    assert rows[1]["cores"] == {"unrolled": None, "shared": None}
+    assert rows[2]["accumulates"]["fused"] < rows[0]["accumulates"]["fused"]
+    assert rows[-1]["accumulates"]["fused"] == 0
+    shown = what_if.render(rows)
+    assert "50.0 % zeros, loihi1" in shown
+    assert "AC area_ratio" in shown
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.3, 0.9, 1.0])
+def test_smallest_weights_go_first(sparsity):
+    changed = what_if.pruned(NETWORK, sparsity)
+    for before, after in zip(NETWORK.projections, changed.projections, strict=True):
+        old, new = np.abs(before.synapses.weight.astype(int)), after.synapses.weight
+        assert np.count_nonzero(new == 0) >= int(sparsity * new.size)
+        cut, kept = old[(new == 0) & (old > 0)], old[new != 0]
+        assert cut.max(initial=0) <= kept.min(initial=127)
+        assert np.array_equal(new[new != 0], before.synapses.weight[new != 0])
+
+
+def test_wrong_requests_are_refused():
+    with pytest.raises(NetworkError, match=r"a sparsity of 1\.5; expected a share from 0 to 1"):
+        what_if.pruned(NETWORK, 1.5)
+    frames = Stimulus(values=np.repeat(DRIVEN.values[:, None], NETWORK.steps, axis=1), steps=NETWORK.steps, held=False)
+    with pytest.raises(StimulusError, match="other steps need an input that is held"):
+        what_if.table(NETWORK, frames, profiles=("loihi1",), steps=(2,))

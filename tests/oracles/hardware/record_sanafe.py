@@ -1,0 +1,135 @@
+"""Record what SANA-FE counts for the cases: the spikes of each layer and the synaptic operations of each projection.
+
+Usage: python record_sanafe.py OUTFILE
+
+It takes the architecture of Loihi that comes with SANA-FE. There a spike reaches the next layer one step later, so that
+what belongs to an image's step t happens in step t + 1 in the first layer, in step t + 2 in the second and so on.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import sanafe
+from cases import Case, Layer, cases
+
+CAPACITY = 1024  # of a core of SANA-FE's Loihi: as many neurons, and as many units for inputs
+NEVER = 2.0**24  # a threshold that is out of reach; the default is 0
+
+
+def main(outfile: Path) -> None:
+    """Record every case."""
+    recorded = {case.name: record(case) for case in cases()}
+    outfile.write_text(json.dumps({"tool": f"sanafe {version('sanafe')}", "cases": recorded}, indent=1) + "\n")
+
+
+def record(case: Case) -> dict[str, object]:
+    """Return one case's spikes by layer, and its synaptic operations by projection and by image."""
+    spikes, operations = np.stack([run(case, frames) for frames in case.frames], axis=1)
+    spiking = [number for number, layer in enumerate(case.layers) if layer.threshold is not None]
+    return {
+        "spikes": {f"layer{number}": int(spikes[:, number + 1].sum()) for number in spiking},
+        "layers": operations[:, :-1].sum(0).tolist(),
+        "images": operations.sum(1).tolist(),
+    }
+
+
+def run(case: Case, frames: np.ndarray) -> tuple[list[int], list[int]]:
+    """Simulate one image; return the spikes of each group of neurons, and the operations at the synapses behind it."""
+    architecture = sanafe.load_loihi()
+    chip = sanafe.SpikingChip(architecture)
+    chip.load(build(case, frames, architecture))
+    names = group_names(case)
+    steps = len(frames) + len(case.layers)
+    traces = dict.fromkeys(("spike_trace", "message_trace", "perf_trace"), True)
+    result = chip.sim(steps, timing_model="simple", processing_threads=1, **traces)
+    spikes, operations = np.zeros((2, steps, len(names)), int)
+    for step in range(steps):
+        for neuron in result["spike_trace"][step]:
+            spikes[step, names.index(neuron.group_name)] += 1
+        for message in result["message_trace"][step]:
+            operations[step, names.index(message["src_neuron_group_id"])] += message["spikes"]
+    if operations.sum(1).tolist() != result["perf_trace"]["spikes"]:
+        raise ValueError(f"{case.name}: the synapse units did not process as many spikes as the messages announce")
+    return own_steps(spikes, len(frames)), own_steps(operations, len(frames))
+
+
+def own_steps(counts: np.ndarray, steps: int) -> list[int]:
+    """Sum up each group's counts over the steps that belong to the image."""
+    return [int(counts[delay : delay + steps, delay].sum()) for delay in range(counts.shape[1])]
+
+
+def group_names(case: Case) -> list[str]:
+    """Name the groups of neurons from the input to the readout."""
+    return ["input", *(f"layer{number}" for number in range(len(case.layers)))]
+
+
+def build(case: Case, frames: np.ndarray, architecture: sanafe.Architecture) -> sanafe.Network:
+    """Build the network, each group of neurons on its own cores, with the image's frames as its input."""
+    net = sanafe.Network()
+    cores = iter(architecture.cores())
+    names = group_names(case)
+    shape = frames.shape[1:]
+    size = int(np.prod(shape))
+    groups = [net.create_neuron_group(names[0], size, log_spikes=True)]
+    for neuron, train in enumerate(frames.reshape(len(frames), size).T.astype(bool).tolist()):
+        unit = f"loihi_inputs[{neuron % CAPACITY}]"
+        groups[0][neuron].set_attributes(soma_hw_name=unit, model_attributes={"spikes": train})
+    projections = []
+    for name, layer in zip(names[1:], case.layers, strict=True):
+        pairs, weights, shape = synapses(layer, shape)
+        projections.append((pairs, weights))
+        neurons = {
+            "threshold": NEVER if layer.threshold is None else float(layer.threshold),
+            "leak_decay": 1.0,
+            "reset_mode": "hard",
+            "reset": 0.0,
+        }
+        options = {"model_attributes": neurons, "soma_hw_name": "loihi_lif", "log_spikes": True}
+        groups.append(net.create_neuron_group(name, int(np.prod(shape)), **options))
+    for group in groups:
+        place(group, cores)
+    for (source, target), (pairs, weights) in zip(pairwise(groups), projections, strict=True):
+        source.connect_neurons_sparse(target, {"w": weights}, pairs)
+    return net
+
+
+def place(group: sanafe.NeuronGroup, cores: Iterator[object]) -> None:
+    """Map a group onto the next cores, as many as it needs."""
+    for neuron in range(len(group)):
+        if neuron % CAPACITY == 0:
+            core = next(cores)
+        group[neuron].map_to_core(core)
+
+
+def synapses(layer: Layer, shape: tuple[int, ...]) -> tuple[list[tuple[int, int]], list[float], tuple[int, ...]]:
+    """Return pairs of source and target, the weight of each, none of them zero, and the shape of the targets.
+
+    A dense layer is a convolution with a kernel of the input's size; a pool repeats each tap over its window.
+    """
+    pool, planes, height, width = layer.pool, shape[0], shape[1] // layer.pool, shape[2] // layer.pool
+    kernel = layer.weight.shape[2:] or (height, width)
+    rows, columns = (
+        (side + 2 * layer.padding - span) // layer.stride + 1
+        for side, span in zip((height, width), kernel, strict=True)
+    )
+    filters = layer.weight.reshape(-1, planes, *kernel)
+    to_plane, plane, down, right = taps = np.nonzero(filters)
+    tap, row, column, pool_y, pool_x = np.indices((len(plane), rows, columns, pool, pool)).reshape(5, -1)
+    y = row * layer.stride - layer.padding + down[tap]
+    x = column * layer.stride - layer.padding + right[tap]
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    from_indices = plane[tap], y * pool + pool_y, x * pool + pool_x
+    sources = np.ravel_multi_index([index[inside] for index in from_indices], shape)
+    to_shape = (len(filters), rows, columns)
+    targets = np.ravel_multi_index([index[inside] for index in (to_plane[tap], row, column)], to_shape)
+    weights = filters[taps][tap][inside].astype(float)
+    return list(zip(sources.tolist(), targets.tolist(), strict=True)), weights.tolist(), to_shape
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

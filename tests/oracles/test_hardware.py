@@ -1,0 +1,162 @@
+"""Counts and memory against what other tools say of the same networks; recorded in their own environments.
+
+`tests/oracles/hardware/record_*.py` wrote the recordings. Named differences: NeuroBench calls a pooled input
+multiply-accumulate where it is not binary, so both kinds are added; it pools apart, so it is mode relay. nengo-loihi
+joins the lists of all channels of a position into one, and never compares weights.
+"""
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from export.network import (
+    Convolution,
+    Dense,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+)
+from export.stimulus import Stimulus
+from hardware_profiles.counting import batches, count
+from hardware_profiles.encoding import list_bits
+from hardware_profiles.placement import place
+from hardware_profiles.profile import load_profile
+from tests.oracles.hardware.cases import cases
+from tests.oracles.hardware.networks import network_of
+
+pytestmark = pytest.mark.oracle
+FOLDER = Path(__file__).parent / "hardware"
+CASES = {case.name: case for case in cases()}
+ENCODING = load_profile("loihi1").encoding
+
+
+def recorded(tool):
+    return json.loads((FOLDER / f"{tool}.json").read_text())
+
+
+def counted(case):
+    network = network_of(case)
+    return count(network, batches(network, Stimulus(values=case.frames, steps=network.steps, held=False)))
+
+
+def per_image(case):
+    network = network_of(case)
+    for image in range(len(case.frames)):
+        driven = Stimulus(values=case.frames[image : image + 1], steps=network.steps, held=False)
+        yield count(network, batches(network, driven))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_fused_events_are_sana_fes(name):
+    found, expected = counted(CASES[name]), recorded("sanafe")["cases"][name]
+    assert {each.population: each.spikes for each in found.spikes} == expected["spikes"]
+    assert [layer.simulated for layer in found.layers] == expected["layers"]
+    assert [layer.formula for layer in found.layers] == expected["layers"]
+    assert [each.formula for each in per_image(CASES[name])] == expected["images"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_relay_operations_are_neurobenchs(name):
+    found, expected = counted(CASES[name]), recorded("neurobench")["cases"][name]
+    assert {each.population: each.spikes for each in found.spikes} == expected["spikes"]
+    layers = [each["effective_acs"] + each["effective_macs"] for each in expected["layers"]]
+    assert [layer.relay for layer in found.layers] == layers
+    images = [each["effective_acs"] + each["effective_macs"] for each in expected["images"]]
+    assert [int(each.total("relay")) for each in per_image(CASES[name])] == images
+
+
+def test_networks_are_not_trivial():
+    for name, case in CASES.items():
+        rates = [each.rate for each in counted(case).spikes]
+        assert all(0.003 < rate < 0.5 for rate in rates), name
+
+
+def test_bits_of_lists_are_nengo_loihis():
+    """Compression 0 holds an index per synapse, 3 none; the bits are those of every list that it was asked for."""
+    lists = recorded("nengo_loihi")["lists"]
+    assert len(lists) > 600
+    for each in lists:
+        entry = each["weight_bits"] + (each["index_bits"] if each["compression"] == 0 else 0)
+        assert list_bits(ENCODING, np.array(each["weights"]), entry) == each["bits"], each
+
+
+def test_limits_are_nengo_loihis():
+    limits, constants = load_profile("loihi1").limits, recorded("nengo_loihi")["constants"]
+    assert limits.neurons.value == constants["MAX_COMPARTMENTS"]
+    assert limits.input_axons.value == constants["MAX_IN_AXONS"]
+    assert limits.output_axons.value == constants["MAX_OUT_AXONS"]
+    assert limits.synaptic_memory.value * 8 == constants["MAX_SYNAPSE_BITS"]
+
+
+def placed(synapses, shape, lists, strategy):
+    """Return the cores of a hidden population of ``shape`` that sends through ``synapses`` to one core."""
+    profile = load_profile("loihi1")
+    kinds = msgspec.structs.replace(profile.encoding.lists, value=lists)
+    profile = msgspec.structs.replace(profile, encoding=msgspec.structs.replace(profile.encoding, lists=kinds))
+    neuron = IntegerNeuron(threshold=np.array(1), bias_mantissa=np.zeros((), np.int64))
+    one = Convolution(weight=np.ones((shape[0], 1, 1, 1), np.int8))
+    populations = (
+        IntegerPopulation(name="input", shape=(1, *shape[1:]), neuron=Source(levels=1, unit=1.0)),
+        IntegerPopulation(name="source", shape=shape, neuron=neuron),
+        IntegerPopulation(name="target", shape=synapses.output_shape(shape), neuron=neuron),
+    )
+    projections = (
+        IntegerProjection(source="input", target="source", synapses=one),
+        IntegerProjection(source="source", target="target", synapses=synapses),
+    )
+    network = IntegerNetwork(populations=populations, projections=projections, steps=1)
+    return [core.use for core in place(network, profile, strategy).cores]
+
+
+def test_dense_matrix_takes_nengo_loihis_bits():
+    expected = recorded("nengo_loihi")["blocks"]["dense"]
+    source, target = placed(Dense(weight=np.full((40, 60), 100, np.int8)), (60, 1, 1), ("dense",), "unrolled")
+    assert target.synaptic_memory * 8 == expected["bits"]
+    assert target.input_axons == expected["target"]["in-axons"][0]
+    assert source.output_axons == expected["source"]["out-axons"][0]
+
+
+def test_sparse_lists_take_nengo_loihis_bits_where_it_charges_the_index():
+    expected = recorded("nengo_loihi")["blocks"]["sparse_indexed"]
+    entries = np.array([np.prod(shape) for shape in expected["list_shapes"]])
+    assert list_bits(ENCODING, entries, 8 + expected["index_bits"]).sum() == expected["bits"]
+    weight = np.zeros((40, len(entries)), np.int8)
+    for source, count_ in enumerate(entries):
+        weight[:count_, source] = 100
+    _, target = placed(Dense(weight=weight), (len(entries), 1, 1), ("sparse",), "unrolled")
+    assert target.synaptic_memory * 8 == expected["bits"]
+
+
+@pytest.mark.parametrize(
+    ("block", "padding", "stride", "index"),
+    [
+        ("conv_same_pop32_channels_first", 1, 1, 9),
+        ("conv_valid_pop32_channels_first", 0, 1, 9),
+        ("conv_valid_strided_pop32", 0, 2, 7),
+    ],
+)
+def test_shared_kernels_are_nengo_loihis_lists(block, padding, stride, index):
+    """The same copies per border class and the same axons.
+
+    Rules that differ: nengo-loihi joins the four channels of a list, so only ours are rounded to words one by one; its
+    index leaves out the base of a list, so a strided kernel's is a bit shorter than ours.
+    """
+    expected = recorded("nengo_loihi")["blocks"][block]
+    joined = sum(
+        int(list_bits(ENCODING, np.array(a * b), 8 + expected["index_bits"])) for a, b in expected["list_shapes"]
+    )
+    assert joined == expected["bits"]
+    synapses = Convolution(
+        weight=np.full((8, 4, 3, 3), 100, np.int8), stride=(stride, stride), padding=(padding, padding)
+    )
+    source, target = placed(synapses, (4, 8, 8), ("sparse",), "shared")
+    ours = sum(channels * int(list_bits(ENCODING, np.array(n), 8 + index)) for channels, n in expected["list_shapes"])
+    assert target.synaptic_memory * 8 == ours
+    assert target.input_axons == expected["n_axons"] - expected["unused_axons"]
+    assert source.output_axons == (expected["n_axons"] - expected["unused_axons"]) * expected["slots_per_axon"]
+    assert target.neurons == expected["target"]["compartments"][0]
