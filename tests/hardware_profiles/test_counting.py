@@ -156,6 +156,9 @@ def test_three_modes_by_hand():
     counts = count(network, batches(network, Stimulus(values=frame, steps=1, held=False)))
     found = [counts.total(mode) for mode in MODES]
     assert found == [counts.simulated, 7, pytest.approx(6)]
+    documented = (Path(__file__).parents[2] / "docs" / "counting.md").read_text(encoding="utf-8")
+    assert "    4 4\n    4 3\n" in documented
+    assert "4 + 4 + 3 = 11" in documented
     psi = fan_out(network.projections[0].synapses, (1, 4, 4), (1, 2, 2))[0]
     assert psi[::2, ::2].tolist() == [[4, 4], [4, 3]]
     assert counts.simulated == 11

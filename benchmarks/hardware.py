@@ -1,0 +1,233 @@
+"""What the costs of the paper's VGG-16 are and how long they take: counts, other tools, placement, a report.
+
+    python benchmarks/hardware.py [--json PATH] [--markdown PATH]
+
+Random weights at 0, 90 and 99 % sparsity, thresholds set so that every layer fires in 13 % of its neuron steps, as in
+benchmarks/simulator.py. Placement and report run in processes of their own; seconds are single runs.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from simulator import processor, vgg16
+
+from export import archive
+from export.engine.synapses import connect, pooled
+from export.errors import PlacementError
+from export.network import IntegerNetwork
+from export.stimulus import random_stimulus
+from hardware_profiles.counting import batches, count, events, fan_out
+from hardware_profiles.placement import place
+from hardware_profiles.profile import HardwareProfile, load_profile
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.oracles.hardware.compare import TOOLS
+
+IMAGES = 100
+PLACE = """
+import resource, sys, time
+from pathlib import Path
+from export import archive
+from hardware_profiles.placement import place
+from hardware_profiles.profile import load_profile
+network = archive.read_integer(Path(sys.argv[1]))
+started = time.perf_counter()
+cores = len(place(network, load_profile("loihi1"), "unrolled").cores)
+print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, cores)
+"""
+BEFORE = {
+    "loihi1, unrolled": (None, 6879, 871),
+    "loihi1, unrolled, axons ignored": (6602, 1299, 303),
+    "loihi1, shared, a copy per border class": (1770, 347, 273),
+    "loihi1, shared, one copy": (426, 291, 273),
+    "loihi2, unrolled": (7314, 1499, 245),
+    "loihi2, shared, a copy per border class": (898, 151, 46),
+    "loihi2, shared, one copy": (230, 77, 39),
+}
+"""Cores at 0, 90 and 99 % by a model of expected values under uniform random sparsity, made before this one."""
+
+
+def shape_of(network: IntegerNetwork) -> dict[str, int]:
+    """Return neurons, weights before pooling is folded, and synapses of a network whose weights are all non-zero."""
+    full = 0
+    for projection in network.projections:
+        if projection.source != network.source.name:
+            ones = replace(projection.synapses, weight=np.ones_like(projection.synapses.weight))
+            source = network.population(projection.source).shape
+            full += int(fan_out(ones, source, projection.output_shape(source)).sum())
+    return {
+        "neurons": sum(int(np.prod(population.shape)) for population in network.spiking),
+        "weights": sum(pooled(connect(network, projection))[0].weight.size for projection in network.projections),
+        "fused_synapses": full,
+    }
+
+
+def differences(network: IntegerNetwork) -> dict[str, int]:
+    """Return Eq. 12 minus the simulation on 8 images, and minus the events of one image counted one by one."""
+    counts = count(network, batches(network, random_stimulus(network, 8, 2)))
+    (one,) = batches(network, random_stimulus(network, 1, 2))
+    formula = count(network, [one])
+    counted = [events(p, one.spikes[p.source][0]) for p in network.projections]
+    return {
+        "simulated": sum(abs(layer.formula - layer.simulated) for layer in counts.layers),
+        "events": sum(abs(a.formula - b) for a, b in zip(formula.layers, counted, strict=True)),
+        "accumulates": counts.formula // counts.images,
+    }
+
+
+def oracles() -> dict[str, dict[str, int]]:
+    """Return how many integers were compared with each tool, and how many differ."""
+    pairs = {tool: list(found()) for tool, found in TOOLS.items()}
+    return {t: {"compared": len(p), "different": sum(a != b for _, a, b in p)} for t, p in pairs.items()}
+
+
+def chips() -> dict[str, tuple[HardwareProfile, str]]:
+    """Return the profiles and strategies of the table of cores."""
+    one, two = (load_profile(name) for name in ("loihi1", "loihi2"))
+    assert one.limits is not None
+    without = msgspec.structs.replace(one.limits, input_axons=None, output_axons=None)
+    return {
+        "loihi1, unrolled": (one, "unrolled"),
+        "loihi1, unrolled, axons ignored": (msgspec.structs.replace(one, limits=without), "unrolled"),
+        "loihi1, shared, a copy per border class": (one, "shared"),
+        "loihi1, shared, one copy": (one_copy(one), "shared"),
+        "loihi2, unrolled": (two, "unrolled"),
+        "loihi2, shared, a copy per border class": (two, "shared"),
+        "loihi2, shared, one copy": (one_copy(two), "shared"),
+    }
+
+
+def one_copy(profile: HardwareProfile) -> HardwareProfile:
+    """Return a profile whose cores store a kernel once."""
+    assert profile.encoding is not None
+    assert profile.encoding.shared is not None
+    shared = msgspec.structs.replace(profile.encoding.shared, value=("one_copy",))
+    return msgspec.structs.replace(profile, encoding=msgspec.structs.replace(profile.encoding, shared=shared))
+
+
+def cores(network: IntegerNetwork) -> dict[str, int | str]:
+    """Return the cores that the network takes, or what does not fit."""
+    found: dict[str, int | str] = {}
+    for name, (profile, strategy) in chips().items():
+        try:
+            found[name] = len(place(network, profile, strategy).cores)
+        except PlacementError as error:
+            found[name] = str(error)
+    return found
+
+
+def placed(path: Path) -> dict[str, float]:
+    """Return seconds, GB and cores of placing an archive unrolled on loihi1, in processes of their own."""
+    command = [sys.executable, "-c", PLACE, str(path)]
+    runs = [subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() for _ in range(3)]
+    seconds, peak, count_of = zip(*((float(s), float(p), int(c)) for s, p, c in runs), strict=True)
+    return {"seconds": statistics.median(seconds), "gb": max(peak) * 1024 / 1e9, "cores": count_of[0]}
+
+
+def reported(path: Path, network: IntegerNetwork, folder: Path) -> float:
+    """Return the seconds of the command `spikeport report` on 100 images, start included."""
+    images = random_stimulus(network, IMAGES, 3).values
+    np.savez(folder / "images.npz", images=images)
+    command = [sys.executable, "-m", "toolchain.cli", "report", str(path), "--input", str(folder / "images.npz")]
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run([*command, "--out", str(folder / "report")], check=True, capture_output=True)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def measure() -> dict[str, Any]:
+    """Run all of it."""
+    found: dict[str, Any] = {"machine": {"cores": len(os.sched_getaffinity(0)), "processor": processor()}}
+    found |= {"oracles": oracles(), "counts": {}, "cores": {}}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for sparsity in (0.0, 0.9, 0.99):
+            network, key = vgg16(sparsity), round(sparsity * 100)
+            path = folder / f"{key}.safetensors"
+            archive.write(network, path)
+            found["counts"][key], found["cores"][key] = differences(network), cores(network)
+            print(key, found["counts"][key], found["cores"][key], file=sys.stderr, flush=True)
+            if key == 0:
+                found["shape"] = shape_of(network)
+            if key == 90:
+                found["placement"] = placed(path)
+            if key == 99:
+                found["report_seconds"] = reported(path, network, folder)
+    found["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    return found
+
+
+def summary(found: dict[str, Any]) -> dict[str, float]:
+    """Return the numbers by their published keys."""
+    return {
+        **found["shape"],
+        "formula_minus_simulated": sum(each["simulated"] + each["events"] for each in found["counts"].values()),
+        "oracle_mismatches": sum(each["different"] for each in found["oracles"].values()),
+        "placement_seconds": found["placement"]["seconds"],
+        "placement_gb": found["placement"]["gb"],
+        "report_seconds": found["report_seconds"],
+    }
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return the results as markdown."""
+    used, shape = found["machine"], found["shape"]
+    lines = [
+        f"{used['cores']} cores of {used['processor']}.",
+        "",
+        f"{shape['neurons']:,} IF neurons, {shape['weights']:,} weights, {shape['fused_synapses']:,} fused synapses.",
+        "",
+        "| sparsity | accumulates per image | Eq. 12 minus simulation | minus events one by one |",
+        "| --- | --- | --- | --- |",
+    ]
+    for key, each in found["counts"].items():
+        lines.append(f"| {key} % | {each['accumulates']:,} | {each['simulated']} | {each['events']} |")
+    lines += ["", "| other tool | integers compared | different |", "| --- | --- | --- |"]
+    lines += [f"| {tool} | {each['compared']} | {each['different']} |" for tool, each in found["oracles"].items()]
+    lines += ["", "| cores (earlier model) | 0 % | 90 % | 99 % |", "| --- | --- | --- | --- |"]
+    for name, before in BEFORE.items():
+        ours = [found["cores"][key][name] for key in (0, 90, 99)]
+        cells = [f"{_cores(a)} ({_cores(b)})" for a, b in zip(ours, before, strict=True)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    where = found["placement"]
+    place_line = f"90 % unrolled on loihi1 ({where['cores']:,} cores): {where['seconds']:.1f} s, {where['gb']:.2f} GB."
+    report_line = f"Report of the 99 % network on {IMAGES} images, start included: {found['report_seconds']:.1f} s."
+    lines += ["", f"{place_line} {report_line}"]
+    return "\n".join(lines) + "\n"
+
+
+def _cores(found: int | str | None) -> str:
+    return f"{found:,}" if isinstance(found, int) else "does not fit"
+
+
+def main() -> None:
+    """Measure, print the table, write what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", type=Path)
+    arguments = parser.parse_args()
+    found = measure()
+    print(table(found))
+    if arguments.json:
+        arguments.json.write_text(json.dumps({**summary(found), "measured": found}, indent=1) + "\n")
+    if arguments.markdown:
+        arguments.markdown.write_text(table(found))
+
+
+if __name__ == "__main__":
+    main()
