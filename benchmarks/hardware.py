@@ -114,7 +114,7 @@ def one_copy(profile: HardwareProfile) -> HardwareProfile:
     """Return a profile whose cores store a kernel once."""
     assert profile.encoding is not None
     assert profile.encoding.shared is not None
-    shared = msgspec.structs.replace(profile.encoding.shared, value=("one_copy",))
+    shared = msgspec.structs.replace(profile.encoding.shared, value="one_copy")
     return msgspec.structs.replace(profile, encoding=msgspec.structs.replace(profile.encoding, shared=shared))
 
 

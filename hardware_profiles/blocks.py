@@ -83,6 +83,15 @@ class Blocks:
             found[r, c, p] = len(np.unique(whole[tuple(slice(*edges) for edges in cut.block(r, c, p))]))
         return found
 
+    def least_bits(self, population: IntegerPopulation) -> int:
+        """Return bits that the synapses into a population take however it is cut: weights, where none are shared."""
+        return sum(0 if self.shares(reach) else reach.synapses * reach.bits for reach in self.incoming[population.name])
+
+    def input_axons(self, population: IntegerPopulation, cut: Cut) -> int:
+        """Return the input axons of a cut of one block."""
+        reaches = self.incoming[population.name]
+        return sum(int(self._axons(reach, counts)[0]) for reach in reaches for _, counts in reach.blocks(cut))
+
     def _heard(self, reach: Reach, cut: Cut) -> _Heard:
         parts = reach.parts(cut)
         shape = cut.shape
@@ -160,7 +169,7 @@ class Blocks:
         """Return the source positions whose lists a block stores: all, or one of each kind where kernels are shared."""
         if not self.shares(reach) or reach.kernel is None or self.encoding.shared is None:
             return window.rows, window.columns
-        if "one_copy" in self.encoding.shared.value:
+        if self.encoding.shared.value == "one_copy":
             return _phases(reach, 0), _phases(reach, 1)
         return _classes(window.rows, reach.window[0]), _classes(window.columns, reach.window[1])
 
@@ -185,11 +194,12 @@ class Blocks:
         """Return the bytes of full lists without rounding to words, each stored once: no placement takes less."""
         encoding, total = self.encoding, 0.0
         header = encoding.list_header.value / encoding.list_block.value
-        index = encoding.index.value if encoding.lists.value == ("sparse",) else 0
+        index = encoding.index_least or encoding.index
+        indexed = index.value if encoding.lists.value == ("sparse",) else 0
         for reach in self.reaches:
             repeated = reach.window[0] * reach.window[1]
-            synapses = np.count_nonzero(reach.weight) // repeated if self.shares(reach) else reach.synapses
-            total += synapses * (reach.bits + index + header)
+            synapses = reach.used // repeated if self.shares(reach) else reach.synapses
+            total += synapses * (reach.bits + indexed + header)
         return total / 8
 
 

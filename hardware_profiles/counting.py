@@ -58,6 +58,18 @@ def _reached(synapses: Convolution, axis: int, source: int, target: int) -> Coun
     return np.asarray((rest == 0) & (place >= 0) & (place < target), np.int64)
 
 
+def zeros(network: IntegerNetwork) -> float:
+    """Return the share of weights that are zero, kernels with folded pooling as they are."""
+    weights = [projection.synapses.weight for projection in network.projections]
+    return 1 - sum(np.count_nonzero(weight) for weight in weights) / sum(weight.size for weight in weights)
+
+
+def is_graded(network: IntegerNetwork, projection: IntegerProjection) -> bool:
+    """Return whether a projection carries grey levels, so that it multiplies."""
+    source = network.population(projection.source).neuron
+    return isinstance(source, Source) and source.levels > 1
+
+
 def events(projection: IntegerProjection, spikes: Array) -> int:
     """Return the accumulates that ``spikes`` (N, *source) cause: the synaptic sum with every weight replaced by 1."""
     ones = replace(projection.synapses, weight=(projection.synapses.weight != 0).astype(np.int8))
@@ -124,6 +136,10 @@ class LayerCount:
     relay_synapses: int
     per_image: Spread
 
+    def accumulates(self, mode: str) -> float:
+        """Return the total in one of `MODES`."""
+        return float({"fused": self.formula, "relay": self.relay, "area_ratio": self.area_ratio}[mode])
+
 
 @dataclass(frozen=True, kw_only=True)
 class SpikeCount:
@@ -168,8 +184,7 @@ class OperationCounts:
 
     def total(self, mode: str) -> float:
         """Return the accumulates by Eq. 12 in one of `MODES`, graded input apart."""
-        key = "formula" if mode == "fused" else mode
-        return float(sum(getattr(layer, key) for layer in self.layers if not layer.graded))
+        return sum(layer.accumulates(mode) for layer in self.layers if not layer.graded)
 
 
 class Counter:
@@ -245,7 +260,7 @@ class _Fans:
     def __init__(self, network: IntegerNetwork, projection: IntegerProjection) -> None:
         source = network.population(projection.source)
         self.projection = projection
-        self.graded = isinstance(source.neuron, Source) and source.neuron.levels > 1
+        self.graded = is_graded(network, projection)
         self.fused = fan_out(projection.synapses, source.shape, projection.output_shape(source.shape))
         connection, self.window = pooled(connect(network, projection))
         self.relay = self.fused

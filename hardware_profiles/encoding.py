@@ -25,12 +25,13 @@ RUN_BITS = range(1, 7)
 
 def list_bits(encoding: Encoding, entries: Counts, entry: int) -> Counts:
     """Return the bits of lists with so many ``entries`` of ``entry`` bits each; an empty list takes none."""
+    entries = np.asarray(entries, np.int64)
     block, word, header = (int(c.value) for c in (encoding.list_block, encoding.word, encoding.list_header))
-    full, rest = np.divmod(np.asarray(entries, np.int64), block)
+    full, rest = np.divmod(np.arange(entries.max(initial=0) + 1), block)
     whole = -(-(header + block * entry) // word) * word
     part = -(-(header + rest * entry) // word) * word
     bits: Counts = np.where(rest > 0, full * whole + part, full * whole)
-    return bits
+    return np.asarray(bits[entries])
 
 
 def weight_bits(weight: Array) -> int:
@@ -68,5 +69,5 @@ class Runs:
         for bits in RUN_BITS:
             longest = 2**bits
             each = np.where(self.used, 1 + self.gaps // longest, 0)
-            total = np.add.reduceat(each, starts, axis=0)
+            total = np.add.reduceat(each[: edges[-1]], starts, axis=0)
             yield bits, np.where(inside, total - stored // longest + lead // longest, 0)

@@ -12,8 +12,6 @@ from hardware_profiles.load import CoreLoad
 from hardware_profiles.placement import Placement
 from hardware_profiles.profile import Constant, HardwareProfile
 
-PARTS = ("synaptic_operations", "neuron_updates", "spike_traffic", "first_layer", "static")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
@@ -49,14 +47,27 @@ class EnergyPerImage:
         return self.synaptic_operations + sum(part or 0.0 for part in parts)
 
 
+def eq12(profile: HardwareProfile, counts: OperationCounts, placement: Placement | None, mode: str = "fused") -> float:
+    """Return ``E_AC sum of AC`` of a mean image; shared kernels have an E_AC of their own where one is known."""
+    shared = placement.shared if placement else frozenset()
+    constants = profile.energy
+    total = 0.0
+    for number, layer in enumerate(counts.layers):
+        if not layer.graded:
+            own = constants.accumulate_shared if number in shared else None
+            total += (own or constants.accumulate).value * layer.accumulates(mode)
+    return total / counts.images
+
+
 def energy(
-    profile: HardwareProfile, counts: OperationCounts, neurons: int, deployed: Deployment | None = None
+    profile: HardwareProfile,
+    counts: OperationCounts,
+    neurons: int,
+    placement: Placement | None = None,
+    deployed: Deployment | None = None,
 ) -> EnergyPerImage:
     """Return the energy of a mean image of the counted run, for a network of ``neurons`` neurons."""
     constants, unknown = profile.energy, {}
-    accumulate = constants.accumulate
-    if deployed is not None and deployed.placement.strategy == "shared" and constants.accumulate_shared is not None:
-        accumulate = constants.accumulate_shared
     updates, fired = neurons * counts.steps, counts.fired / counts.images
     inactive, active = constants.neuron_update_inactive, constants.neuron_update_active
     updated = None
@@ -65,18 +76,18 @@ def energy(
     else:
         updated = (updates - fired) * inactive.value + fired * active.value
     macs = counts.macs / counts.images
-    first = [_times(macs, c) for c in (constants.multiply_accumulate_host, constants.multiply_accumulate)]
-    if macs and first[1] is None:
+    host, chip = constants.multiply_accumulate_host, constants.multiply_accumulate
+    if macs and chip is None:
         unknown["first_layer_chip"] = f"{profile.name} gives no energy of a multiply-accumulate"
-    if macs and first[0] is None:
+    if macs and host is None:
         unknown["first_layer_host"] = f"{profile.name} gives no energy of the host"
     return EnergyPerImage(
-        synaptic_operations=counts.formula / counts.images * accumulate.value,
+        synaptic_operations=eq12(profile, counts, placement),
         neuron_updates=updated,
         neuron_updates_all_active=_times(updates, active),
         spike_traffic=_traffic(profile, deployed, unknown),
-        first_layer_host=first[0],
-        first_layer_chip=first[1],
+        first_layer_host=_times(macs, host),
+        first_layer_chip=_times(macs, chip),
         static=_static(profile, deployed, unknown),
         unknown=unknown,
     )

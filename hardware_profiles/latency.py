@@ -4,8 +4,8 @@ All cores finish a step before the next begins, so a step takes at least::
 
     t >= max( N_neurons t_neuron, N_accumulates t_accumulate, N_reads t_read, N_messages t_link, t_barrier )
 
-with N the most of any core in that step; an image takes the sum over its steps. What a profile does not give bounds
-nothing, and is named.
+with N the most of any core in that step; an image takes the sum over its steps. A message reads at least one word. The
+MACs of a graded input are left out, as the host may do them. What a profile does not give bounds nothing, and is named.
 """
 
 from dataclasses import dataclass
@@ -40,12 +40,13 @@ class LatencyBound:
 def latency(placement: Placement, load: CoreLoad) -> LatencyBound:
     """Return the bound for a mean image of the run."""
     times = placement.profile.latency
-    if placement.strategy == "shared" and times.accumulate_shared is not None:
-        times = msgspec.structs.replace(times, accumulate=times.accumulate_shared)
+    if placement.shared and times.accumulate is not None and times.accumulate_shared is not None:
+        least = min(times.accumulate, times.accumulate_shared, key=lambda constant: constant.value)
+        times = msgspec.structs.replace(times, accumulate=least)
     busiest = {
         "neuron_update": np.full_like(load.busiest_operations, max(core.use.neurons for core in placement.cores)),
         "accumulate": load.busiest_operations,
-        "memory_read": np.ceil(load.busiest_messages * _words_per_message(placement)),
+        "memory_read": load.busiest_messages,
         "link_message": load.busiest_messages,
         "barrier": np.ones_like(load.busiest_operations),
     }
@@ -58,10 +59,3 @@ def latency(placement: Placement, load: CoreLoad) -> LatencyBound:
     shares = {TERMS[name]: float((largest == number).mean()) for number, name in enumerate(given)}
     seconds = float(terms.max(axis=0).sum(axis=1).mean())
     return LatencyBound(seconds=seconds, shares={n: share for n, share in shares.items() if share}, unknown=unknown)
-
-
-def _words_per_message(placement: Placement) -> float:
-    """Return the words of the longest mean list of any core."""
-    encoding = placement.profile.encoding
-    word = encoding.word.value / 8 if encoding else 1
-    return max(core.use.synaptic_memory / word / max(core.use.input_axons, 1) for core in placement.cores)

@@ -90,19 +90,19 @@ def geometry(layer: Layer, _cores: LayerCores) -> tuple[float, float]:
     return int(not (strides and plain)), 0
 
 
-def kernel_memory(layer: Layer, cores: LayerCores) -> tuple[float, float]:
+def kernel_words(layer: Layer, cores: LayerCores) -> tuple[float, float]:
     """A core holds c 2^(ceil log2 kx ky + ceil log2 f) words of kernels, zeros too; use fewer channels."""
     return layer.kernel_words, max(cores.kernel_words.value)
 
 
-def neuron_memory(layer: Layer, cores: LayerCores) -> tuple[float, float]:
+def neuron_words(layer: Layer, cores: LayerCores) -> tuple[float, float]:
     """A core holds f 2^(ceil log2 fx + ceil log2 fy) words of potentials; use smaller maps."""
     return layer.neuron_words, max(cores.neuron_words.value)
 
 
 RULES: tuple[Rule, ...] = (
     *(one_projection, spiking_input, destinations, channels, side, kernel_side, geometry),
-    *(kernel_memory, neuron_memory),
+    *(kernel_words, neuron_words),
 )
 
 

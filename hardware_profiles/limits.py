@@ -30,6 +30,12 @@ class Utilisation:
     available: int | None
 
     @property
+    def name(self) -> str:
+        """The resource in words, memory with its unit."""
+        words = self.resource.replace("_", " ")
+        return f"bytes of {words}" if words.endswith("memory") else words
+
+    @property
     def broken(self) -> bool:
         """Whether more is used than there is."""
         return self.available is not None and self.used > self.available

@@ -1,8 +1,8 @@
 """What every core of a placement does during a run: accumulates, and messages between cores.
 
-A spike is one message to every core that holds a synapse of its neuron. Cores are numbered in the order of the
-placement and laid row by row on a mesh of tiles of four cores, eight tiles to a row, as on Loihi; a message on its way
-takes as many hops as its tiles lie apart. That numbering is ours: a better one takes fewer hops.
+A spike is one message per projection to every core that holds a synapse of its neuron there. Cores are numbered in the
+order of the placement and laid row by row on a mesh of tiles of four cores, eight tiles to a row, as on Loihi; a
+message on its way takes as many hops as its tiles lie apart. That numbering is ours: a better one takes fewer hops.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 
 from export.engine.synapses import Grid
 from export.network import Array, IntegerNetwork, Source
-from hardware_profiles.counting import Batch
+from hardware_profiles.counting import Batch, is_graded
 from hardware_profiles.encoding import Counts
 from hardware_profiles.placement import Placement
 from hardware_profiles.reach import Cut, Reach
@@ -24,9 +24,10 @@ TILES_PER_ROW = 8
 class CoreLoad:
     """Per core, in the order of the placement; per image, if not said otherwise.
 
-    ``operations`` are accumulates (and MACs of a graded input), mean and largest over images. ``messages``, ``hops``
-    (vertical, horizontal) and ``off_chip`` (messages to another chip, whose way is not known) are those of a mean
-    image. ``busiest_operations`` and ``busiest_messages`` are the most of any core, (images, steps).
+    ``operations`` are accumulates, mean and largest over images; the MACs of a graded input are not among them, they
+    may be the host's. ``messages``, ``hops`` (vertical, horizontal) and ``off_chip`` (messages to another chip, whose
+    way is not known) are those of a mean image. ``busiest_operations`` and ``busiest_messages`` are the most of any
+    core, (images, steps).
     """
 
     operations: Array
@@ -52,7 +53,9 @@ class Loads:
         for number, core in enumerate(placement.cores):
             self.first.setdefault(core.population, number)
         self.grids = {p.name: Grid.of(p.shape) for p in network.populations}
-        self.reaches = [Reach(network, projection) for projection in network.projections]
+        self.reaches = [
+            Reach(network, projection) for projection in network.projections if not is_graded(network, projection)
+        ]
         self.held_by = {name: self._numbers(name, cut) for name, cut in placement.cuts.items()}
         self.operations: list[Counts] = []
         self.busiest: list[tuple[Counts, Counts]] = []
@@ -60,28 +63,29 @@ class Loads:
 
     def add(self, batch: Batch) -> None:
         """Add the work of a batch."""
-        operations = np.zeros((batch.images, self.network.steps, len(self.placement.cores)), np.float32)
+        operations = np.zeros((batch.images, self.network.steps, len(self.placement.cores)))
         messages = np.zeros_like(operations)
         for name, values in batch.spikes.items():
             self.active[name] += values.sum(axis=(0, 1), dtype=np.int64)
         for reach in self.reaches:
             self._add(reach, batch, operations, messages)
-        self.operations.append(np.rint(operations.sum(axis=1, dtype=np.float64)).astype(np.int64))
+        self.operations.append(operations.sum(axis=1).astype(np.int64))
         self.busiest.append((operations.max(axis=2).astype(np.int64), messages.max(axis=2).astype(np.int64)))
 
     def _add(self, reach: Reach, batch: Batch, operations: Array, messages: Array) -> None:
         projection, cut = reach.projection, self.placement.cuts[reach.projection.target]
         grid = self.grids[projection.source]
         spikes = batch.spikes[projection.source]
-        spikes = spikes.reshape(-1, grid.channels, grid.height, grid.width).astype(np.float32)
+        spikes = spikes.reshape(-1, grid.channels, grid.height, grid.width)
         shape = (batch.images, self.network.steps, -1)
         for window, counts in reach.blocks(cut):
             rows, columns = reach.sources(window)
-            heard = spikes[:, :, rows, columns].reshape(len(spikes), -1)
-            synapses = counts.reshape(len(counts), -1).astype(np.float32)
+            synapses = counts.reshape(len(counts), -1)
+            exact = np.float32 if synapses.sum(axis=1).max() < 2**24 else np.float64
+            heard = spikes[:, :, rows, columns].reshape(len(spikes), -1).astype(exact)
             cores = self._cores(projection.target, cut, window.row, window.column)
-            operations[:, :, cores] += (heard @ synapses.T).reshape(shape)
-            messages[:, :, cores] += (heard @ (synapses > 0).astype(np.float32).T).reshape(shape)
+            operations[:, :, cores] += (heard @ synapses.T.astype(exact)).reshape(shape)
+            messages[:, :, cores] += (heard @ (synapses > 0).T.astype(exact)).reshape(shape)
 
     def _cores(self, name: str, cut: Cut, row: int, column: int) -> Counts:
         """Return the cores of the channel parts at a place; cores are numbered channels first, then rows, columns."""
@@ -102,7 +106,7 @@ class Loads:
     def load(self) -> CoreLoad:
         """Return what was added up."""
         operations = np.concatenate(self.operations)
-        messages, off_chip, *hops = np.sum([self._traffic(reach) for reach in self.reaches], axis=0)
+        messages, off_chip, *hops = np.sum([np.zeros(4), *map(self._traffic, self.reaches)], axis=0)
         images = len(operations)
         return CoreLoad(
             operations=operations.mean(axis=0),

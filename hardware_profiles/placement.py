@@ -1,6 +1,6 @@
 """Populations onto cores, under every limit of the chip.
 
-A population is cut into blocks (`hardware_profiles.reach.Cut`), one core each. Two strategies:
+A population is cut into blocks (`hardware_profiles.reach.Cut`), one core each. Strategies:
 
 - ``unrolled``: every synapse is written out, one input axon per source neuron that reaches a core;
 - ``layers``, on chips whose cores take a whole layer each: `hardware_profiles.layer_placement`;
@@ -53,7 +53,7 @@ class Placement:
     """All cores in the order of the network, and lower bounds that no placement with this strategy can beat.
 
     ``refused`` says why other strategies were not taken: the cores they need, or what does not fit. ``numbers`` are the
-    cores of a chip whose cores differ.
+    cores of a chip whose cores differ, ``shared`` the projections, by number, whose kernels are.
     """
 
     profile: HardwareProfile
@@ -64,6 +64,7 @@ class Placement:
     bound_by_memory: int
     refused: dict[str, str] = field(default_factory=dict)
     numbers: tuple[int, ...] = ()
+    shared: frozenset[int] = frozenset()
 
     @property
     def chips(self) -> int:
@@ -85,10 +86,10 @@ class Placement:
             return found
         kernels, words = (int(each.value[self.numbers[number]]) for each in (cores.kernel_words, cores.neuron_words))
         potentials = (use.core_memory - use.synaptic_memory) // 2
-        own = {"synaptic_memory": (use.synaptic_memory, kernels), "neurons": (potentials, words)}
         return [
-            replace(each, used=own[each.resource][0], available=own[each.resource][1]) if each.resource in own else each
-            for each in found
+            *found,
+            Utilisation(resource="kernel_words", used=use.synaptic_memory, available=kernels),
+            Utilisation(resource="neuron_words", used=potentials, available=words),
         ]
 
     @property
@@ -120,7 +121,7 @@ def place(network: IntegerNetwork, profile: HardwareProfile, strategy: str | Non
         except PlacementError as error:
             refused[name] = str(error)
     if not found:
-        raise PlacementError("; ".join(refused.values()))
+        raise PlacementError(" ".join(refused.values()))
     best = min(found, key=lambda name: len(found[name].cores))
     others = {name: f"{len(other.cores):,} cores" for name, other in found.items() if name != best}
     return replace(found[best], refused=refused | others)
@@ -277,7 +278,11 @@ class _Search:
 
     def _option(self, population: IntegerPopulation, cut: Cut) -> _Option | None:
         """Return a cut with what its blocks use, or None where a block does not fit."""
-        inner = _inner(cut)
+        if self.blocks.least_bits(population) > 8 * cut.size * self.limits.synaptic_memory.value:
+            return None
+        inner, most = _inner(cut), self.limits.input_axons
+        if most is not None and self.blocks.input_axons(population, inner) > most.value:
+            return None
         if cut.size > 1 and not self._fits(self.blocks.uses(population, inner)):
             return None
         uses = self.blocks.uses(population, cut)
@@ -305,7 +310,7 @@ class _Search:
         assert found.available is not None
         return (
             f"population {population.name} does not fit a core of {self.profile.name} ({self.strategy}): one neuron "
-            f"takes {found.used:,} of {found.available:,} {found.resource.replace('_', ' ')}, "
+            f"takes {found.used:,} of {found.available:,} {found.name}, "
             f"{found.used / max(found.available, 1):.3g} times what there is. {sentence(rule)}"
         )
 
@@ -330,6 +335,7 @@ class _Search:
             cores=tuple(cores),
             bound_by_neurons=-(-neurons // int(self.limits.neurons.value)),
             bound_by_memory=math.ceil(self.blocks.least_bytes() / self.limits.synaptic_memory.value),
+            shared=frozenset(number for number, reach in enumerate(self.blocks.reaches) if self.blocks.shares(reach)),
         )
 
 

@@ -34,10 +34,18 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     source: str
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a chip can do, by name."""
+class Lists(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The kinds of lists that a core reads."""
 
-    value: tuple[Literal["dense", "sparse", "run_length", "border_class", "one_copy"], ...]
+    value: Annotated[tuple[Literal["dense", "sparse", "run_length"], ...], msgspec.Meta(min_length=1)]
+    evidence: Evidence
+    source: str
+
+
+class Sharing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a core shares a convolution's kernel."""
+
+    value: Literal["border_class", "one_copy"]
     evidence: Evidence
     source: str
 
@@ -75,8 +83,8 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     an ``index_least``, as few as tell the neurons of a core apart, but not fewer than that.
     """
 
-    lists: Options
-    shared: Options | None = None
+    lists: Lists
+    shared: Sharing | None = None
     word: Constant
     list_header: Constant
     list_block: Constant
@@ -168,9 +176,9 @@ def sizes(profile: HardwareProfile) -> dict[str, Sizes]:
     return {key: value for key, value in _entries(profile).items() if isinstance(value, Sizes)}
 
 
-def options(profile: HardwareProfile) -> dict[str, Options]:
+def options(profile: HardwareProfile) -> dict[str, Lists | Sharing]:
     """Return what a profile says by name, as 'table.key'."""
-    return {key: value for key, value in _entries(profile).items() if isinstance(value, Options)}
+    return {key: value for key, value in _entries(profile).items() if isinstance(value, Lists | Sharing)}
 
 
 def _entries(profile: HardwareProfile) -> dict[str, Any]:
@@ -195,12 +203,6 @@ def _check(profile: HardwareProfile, path: Path) -> None:
         _check_number(f"{path}: [{key}]", key, constant.unit, (constant.value,))
     for key, each in sizes(profile).items():
         _check_number(f"{path}: [{key}]", key, each.unit, each.value)
-    known = {"lists": {"dense", "sparse", "run_length"}, "shared": {"border_class", "one_copy"}}
-    for key, option in options(profile).items():
-        possible = known[key.split(".")[1]]
-        if not option.value or not set(option.value) <= possible:
-            found = ", ".join(option.value) or "nothing"
-            raise ProfileError(f"{path}: [{key}] names {found}; expected some of {', '.join(sorted(possible))}")
 
 
 def _check_number(where: str, key: str, unit: str, values: tuple[float, ...]) -> None:
@@ -211,5 +213,5 @@ def _check_number(where: str, key: str, unit: str, values: tuple[float, ...]) ->
     for value in values:
         if name in POSITIVE and value < 1:
             raise ProfileError(f"{where} is {value:g}; expected at least 1")
-        if expected in ("1", "bit", "B") and value != int(value):
-            raise ProfileError(f"{where} is {value:g}; expected a whole number")
+        if expected in ("1", "bit", "B") and (value != int(value) or value >= 2**31):
+            raise ProfileError(f"{where} is {value:g}; expected a whole number below 2**31")

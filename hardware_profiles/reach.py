@@ -128,6 +128,13 @@ class Reach:
         return sum(int(counts.sum()) for _, counts in self.blocks(whole))
 
     @cached_property
+    def used(self) -> int:
+        """Non-zero weights of the kernel that some source position meets."""
+        (window,) = self.windows(Cut((0, self.target.channels), (0, self.target.height), (0, self.target.width)))
+        met = [span.meets.any(axis=1) for span in (window.rows, window.columns)]
+        return int(np.count_nonzero(self.weight[:, :, met[0]][..., met[1]]))
+
+    @cached_property
     def _used(self) -> Array:
         return np.asarray(self.weight != 0, np.float32)
 

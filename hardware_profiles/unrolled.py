@@ -1,20 +1,8 @@
 """Synapses written out: which source neurons reach which target neurons."""
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from export.network import Array, Convolution, IntegerNetwork, Shape, Synapses
-
-
-def incoming(network: IntegerNetwork, name: str) -> csr_array:
-    """Return the synapses into a population, (its neurons, neurons of all its sources side by side)."""
-    population = network.population(name)
-    blocks = [matrix(p.synapses, network.population(p.source).shape, population.shape) for p in network.incoming(name)]
-    rows = np.concatenate([block[0] for block in blocks])
-    widths = np.cumsum([0, *(int(np.prod(network.population(p.source).shape)) for p in network.incoming(name))])
-    columns = np.concatenate([block[1] + start for block, start in zip(blocks, widths[:-1], strict=True)])
-    shape = (int(np.prod(population.shape)), int(widths[-1]))
-    return csr_array((np.ones(len(rows), np.int32), (rows, columns)), shape=shape)
+from export.network import Array, Convolution, Shape, Synapses
 
 
 def matrix(synapses: Synapses, source: Shape, target: Shape) -> tuple[Array, Array]:

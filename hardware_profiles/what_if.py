@@ -1,4 +1,4 @@
-"""What a trained network would cost otherwise: fewer or more steps, more zeros, another chip, strategy or mode.
+"""What a trained network would cost otherwise: other steps, more zeros, on another chip, in every mode.
 
 Every row is run again. More zeros means that the smallest weights of each projection are cut, and the spikes are what
 the network then does; nothing is trained again, so its accuracy is another question.
@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from export.engine.synapses import connect, pooled
 from export.errors import NetworkError, PlacementError, StimulusError
-from export.network import Array, IntegerNetwork, IntegerProjection
+from export.network import Array, Convolution, IntegerNetwork, IntegerProjection
 from export.stimulus import Stimulus
-from hardware_profiles.counting import MODES, batches, count
+from hardware_profiles.counting import MODES, batches, count, zeros
 from hardware_profiles.energy import energy
-from hardware_profiles.placement import STRATEGIES, place
+from hardware_profiles.placement import STRATEGIES, Placement, place
 from hardware_profiles.profile import HardwareProfile, load_profile
 from hardware_profiles.report.text import joule, percent
 from hardware_profiles.report.text import table as printed
@@ -46,14 +47,20 @@ def pruned(network: IntegerNetwork, sparsity: float) -> IntegerNetwork:
     if not 0 <= sparsity <= 1:
         raise NetworkError(f"a sparsity of {sparsity:g}; expected a share from 0 to 1")
     return replace(
-        network, projections=tuple(_cut(projection, sparsity) for projection in network.projections), bounds={}
+        network, projections=tuple(_cut(network, projection, sparsity) for projection in network.projections), bounds={}
     )
 
 
-def _cut(projection: IntegerProjection, sparsity: float) -> IntegerProjection:
-    weight: Array = projection.synapses.weight.copy()
+def _cut(network: IntegerNetwork, projection: IntegerProjection, sparsity: float) -> IntegerProjection:
+    """Cut a projection's weights; those that a folded pool repeats are one weight."""
+    rows, columns = (1, 1)
+    if isinstance(projection.synapses, Convolution):
+        rows, columns = pooled(connect(network, projection))[1]
+    weight: Array = projection.synapses.weight[..., ::rows, ::columns].copy()
     order = np.argsort(np.abs(weight.astype(np.int16)), axis=None, kind="stable")
     weight.reshape(-1)[order[: math.floor(sparsity * weight.size)]] = 0
+    if isinstance(projection.synapses, Convolution):
+        weight = weight.repeat(rows, axis=2).repeat(columns, axis=3)
     return replace(projection, synapses=replace(projection.synapses, weight=weight))
 
 
@@ -68,44 +75,52 @@ def _variations(
             )
         yield f"T = {length}", replace(network, steps=length, bounds={}), replace(stimulus, steps=length)
     for sparsity in sparsities:
-        yield f"{percent(sparsity)} zeros", pruned(network, sparsity), stimulus
+        changed = pruned(network, sparsity)
+        yield f"{percent(zeros(changed))} zeros", changed, stimulus
 
 
 def _rows(name: str, network: IntegerNetwork, stimulus: Stimulus, profiles: list[HardwareProfile]) -> Iterator[Row]:
     counts = count(network, batches(network, stimulus))
     neurons = sum(math.prod(population.shape) for population in network.neurons)
     for profile in profiles:
-        spent = energy(profile, counts, neurons)
+        found = {strategy: _placed(network, profile, strategy) for strategy in _strategies(profile)}
+        fitting = [placement for placement in found.values() if placement is not None]
+        best = min(fitting, key=lambda placement: len(placement.cores), default=None)
         yield {
             "variation": name,
             "profile": profile.name,
             "spikes": counts.fired / counts.images,
             "accumulates": {mode: counts.total(mode) / counts.images for mode in MODES},
-            "cores": {strategy: _cores(network, profile, strategy) for strategy in STRATEGIES},
-            "energy": asdict(spent),
+            "cores": {strategy: len(placed.cores) if placed else None for strategy, placed in found.items()},
+            "energy": asdict(energy(profile, counts, neurons, best)),
         }
 
 
-def _cores(network: IntegerNetwork, profile: HardwareProfile, strategy: str) -> int | None:
+def _strategies(profile: HardwareProfile) -> tuple[str, ...]:
+    return ("layers",) if profile.layer_cores is not None else STRATEGIES
+
+
+def _placed(network: IntegerNetwork, profile: HardwareProfile, strategy: str) -> Placement | None:
     try:
-        return len(place(network, profile, strategy).cores)
+        return place(network, profile, strategy)
     except PlacementError:
         return None
 
 
 def render(rows: list[Row]) -> str:
-    """Return the rows as a text table; '-' where the network does not fit."""
+    """Return the rows as a text table; '-' where the network does not fit, or the chip has no such strategy."""
+    strategies = list(dict.fromkeys(strategy for row in rows for strategy in row["cores"]))
     cells = [
         (
             f"{row['variation']}, {row['profile']}",
             f"{row['spikes']:,.0f}",
             *(f"{row['accumulates'][mode]:,.0f}" for mode in MODES),
-            *(f"{cores:,}" if (cores := row["cores"][strategy]) else "-" for strategy in STRATEGIES),
+            *(f"{cores:,}" if (cores := row["cores"].get(strategy)) else "-" for strategy in strategies),
             joule(row["energy"]["synaptic_operations"]),
             joule(row["energy"]["neuron_updates"]),
         )
         for row in rows
     ]
     modes = [f"AC {mode}" for mode in MODES]
-    cores = [f"cores {strategy}" for strategy in STRATEGIES]
+    cores = [f"cores {strategy}" for strategy in strategies]
     return printed(("per image", "spikes", *modes, *cores, "Eq. 12, uJ", "neuron updates, uJ"), cells)

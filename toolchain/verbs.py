@@ -293,12 +293,15 @@ def profiles_show(name: str, *, rules: bool = False) -> Outcome[Any]:
         limits = [(rule, getattr(profile.limits, rule.__name__)) for rule in RULES] if profile.limits else []
         lines = [f"{limit.value:,.0f} {rule.__name__}: {sentence(rule)}" for rule, limit in limits if limit]
         if profile.layer_cores is not None:
-            lines = [f"{rule.__name__}: {rule.__doc__}" for rule in layer_placement.RULES]
+            given = {rule: getattr(profile.layer_cores, rule.__name__, None) for rule in layer_placement.RULES}
+            most = {rule: np.max(limit.value) for rule, limit in given.items() if limit is not None}
+            lines = [f"{most.get(r, ''):,} {r.__name__}: {r.__doc__}".lstrip() for r in given] if most else []
         text = "\n".join(lines) or f"{profile.name} has no cores and no rules: it prices operations only"
         return Outcome(value=profile, text=text)
     rows = [(key, f"{c.value:g}", c.unit, c.evidence, c.source) for key, c in constants(profile).items()]
     rows += [(k, " ".join(f"{v:g}" for v in s.value), s.unit, s.evidence, s.source) for k, s in sizes(profile).items()]
-    rows += [(key, ", ".join(o.value), "", o.evidence, o.source) for key, o in options(profile).items()]
+    named = {key: o.value if isinstance(o.value, str) else ", ".join(o.value) for key, o in options(profile).items()}
+    rows += [(key, named[key], "", o.evidence, o.source) for key, o in options(profile).items()]
     printed = table(("constant", "value", "unit", "class", "source"), rows)
     return Outcome(value=profile, text=f"{profile.name}: {profile.description}\n\n{printed}")
 

@@ -33,7 +33,7 @@ class Scratch:
     """Memory of one thread, used again by the next block."""
 
     kept: dict[str, Array] = field(default_factory=dict)
-    framed: dict[str, Array] = field(default_factory=dict)
+    framed: dict[tuple[str, Frame], Array] = field(default_factory=dict)
     works: "dict[_Key, _Work]" = field(default_factory=dict)
 
     def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
@@ -43,11 +43,12 @@ class Scratch:
             self.kept[name] = np.empty(size, np.uint8)
         return self.kept[name][:size].view(dtype).reshape(shape)
 
-    def bordered(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-        """Return an array that is zero where nobody writes but this name's inside."""
-        if name not in self.framed or self.framed[name].shape != shape:
-            self.framed[name] = np.zeros(shape, dtype)
-        return self.framed[name]
+    def bordered(self, name: str, frame: Frame, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """Return an array that is zero where nobody writes but inside of this name's ``frame``."""
+        key = (name, frame)
+        if key not in self.framed or self.framed[key].shape != shape:
+            self.framed[key] = np.zeros(shape, dtype)
+        return self.framed[key]
 
 
 @dataclass(eq=False)
@@ -204,7 +205,7 @@ class _Work:
         if layer.planes:
             frame = self.choice.frames.get(name) or Frame(0, 0, grid.height, grid.width)
             whole, inside, size = self._framed(grid, frame, self.length)
-            flat = self.scratch.bordered(f"spikes {name}", (size,), kind)
+            flat = self.scratch.bordered(f"spikes {name}", frame, (size,), kind)
             self.flat[name], self.places[name] = flat, self._place(grid, frame, self.length)
             self.values[name] = flat[: math.prod(whole)].reshape(whole)[inside]
         else:
@@ -298,7 +299,7 @@ class _Work:
             fits = frame is not None and sent == steps
             frame = frame if frame and fits else Frame(0, 0, source.height, source.width)
             whole, inside, size = self._framed(source, frame, sent)
-            smaller = self.scratch.bordered(f"pooled {sender} {connection.projection.target}", (size,), kind)
+            smaller = self.scratch.bordered(f"{name} {connection.projection.target}", frame, (size,), kind)
             place = self._place(source, frame, sent)
             kernels.sum_windows(smaller, place, _flat(spikes), self.samples, item.pool)
             if fits:

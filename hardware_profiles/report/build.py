@@ -1,4 +1,4 @@
-"""The report document: plain data, the same for every form it is written in; docs/report.md describes its keys."""
+"""The report document: plain data, the same for every form it is written in; docs/hardware.md describes its keys."""
 
 import hashlib
 import json
@@ -19,12 +19,12 @@ from export.errors import NetworkError, PlacementError, ProfileError
 from export.files import write_text
 from export.network import IntegerNetwork, IntegerNeuron
 from export.stimulus import Stimulus
-from hardware_profiles.counting import MODES, Batch, Counter, LayerCount, OperationCounts, batches, events
-from hardware_profiles.energy import Deployment, energy
+from hardware_profiles.counting import MODES, Batch, Counter, LayerCount, OperationCounts, batches, events, zeros
+from hardware_profiles.energy import Deployment, energy, eq12
 from hardware_profiles.latency import LatencyBound, latency
 from hardware_profiles.load import CoreLoad, Loads
 from hardware_profiles.placement import Placement, place
-from hardware_profiles.profile import HardwareProfile, constants, load_profile
+from hardware_profiles.profile import HardwareProfile, constants, load_profile, options, sizes
 from hardware_profiles.report import html
 
 SCHEMA = 2
@@ -34,6 +34,8 @@ NOT_MODELLED = (
     "several populations on one core, neurons ordered to share axons, and cores numbered to shorten ways",
     "voltage, temperature and process variation",
 )
+MEMORY = ("core_memory", "synaptic_memory", "kernel_words")
+"""What fills a core's memory: the first that has a limit."""
 ORACLES = (
     "In the project's tests, on seven networks: SANA-FE 2.2.9 counts the same events in mode fused, NeuroBench 2.3.0 "
     "the same in mode relay, nengo-loihi 1.1.0 the same bits per list; equal as integers."
@@ -103,10 +105,10 @@ def costs(
 
 def relative(network: IntegerNetwork, counts: OperationCounts, base: IntegerNetwork, stimulus: Stimulus) -> Document:
     """Return spikes and Eq. 12 against a network of the same shape, as Table 3 of Schmolli et al. does."""
-    shapes = [{p.name: list(p.shape) for p in each.populations} for each in (network, base)]
-    if shapes[0] != shapes[1] or network.steps != base.steps:
+    forms = [({p.name: p.shape for p in each.populations}, each.steps, each.source.neuron) for each in (network, base)]
+    if forms[0] != forms[1]:
         raise NetworkError(
-            "the network to compare with has other populations or steps; expected one of the same shape, "
+            "the network to compare with has other populations, steps or input levels; expected one of the same shape, "
             "the dense network for instance"
         )
     counter = Counter(base)
@@ -115,7 +117,7 @@ def relative(network: IntegerNetwork, counts: OperationCounts, base: IntegerNetw
     other = counter.counts()
     return {
         "digest": archive.digest(base),
-        "sparsity": [_sparsity(network), _sparsity(base)],
+        "sparsity": [zeros(network), zeros(base)],
         "spikes": [counts.fired / counts.images, other.fired / other.images],
         "spikes_ratio": other.fired / counts.fired if counts.fired else None,
         "accumulates": [counts.formula / counts.images, other.formula / other.images],
@@ -151,11 +153,6 @@ def _event_by_event(counter: Counter, batch: Batch) -> Document:
     return {"images": 1, "counted": counted, "formula": formula, "difference": formula - counted}
 
 
-def _sparsity(network: IntegerNetwork) -> float:
-    weights = [projection.synapses.weight for projection in network.projections]
-    return 1 - sum(np.count_nonzero(weight) for weight in weights) / sum(weight.size for weight in weights)
-
-
 def _network(network: IntegerNetwork, neurons: int) -> Document:
     proof = prove(network)
     return {
@@ -163,7 +160,7 @@ def _network(network: IntegerNetwork, neurons: int) -> Document:
         "proven": is_safe(network),
         "steps": network.steps,
         "neurons": neurons,
-        "sparsity": _sparsity(network),
+        "sparsity": zeros(network),
         "populations": [
             {
                 "name": population.name,
@@ -198,13 +195,17 @@ def _profile(profile: HardwareProfile) -> Document:
     return {
         "description": profile.description,
         "hash": hashlib.sha256(msgspec.json.encode(profile)).hexdigest(),
-        "constants": {key: msgspec.structs.asdict(constant) for key, constant in constants(profile).items()},
+        "constants": {
+            key: msgspec.to_builtins(found)
+            for key, found in {**constants(profile), **sizes(profile), **options(profile)}.items()
+        },
     }
 
 
 def _energy(profile: HardwareProfile, counts: OperationCounts, neurons: int, deployed: Deployment | None) -> Document:
-    found = energy(profile, counts, neurons, deployed)
-    modes = {m: counts.total(m) / counts.images * profile.energy.accumulate.value for m in MODES}
+    placement = deployed.placement if deployed else None
+    found = energy(profile, counts, neurons, placement, deployed)
+    modes = {mode: eq12(profile, counts, placement, mode) for mode in MODES}
     return {**asdict(found), "sum_of_known": found.known, "eq12": modes}
 
 
@@ -243,5 +244,6 @@ def _core(placement: Placement, load: CoreLoad, number: int) -> Document:
         "used": {r.resource: r.used for r in resources},
         "available": {r.resource: r.available for r in resources},
         "utilisation": shares,
+        "memory_share": next(shares[key] for key in MEMORY if key in shares),
         "fullest": max(shares, key=lambda resource: shares[resource]),
     }

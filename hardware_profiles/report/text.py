@@ -70,7 +70,7 @@ def _operations(operations: dict[str, Any], spikes: list[dict[str, Any]]) -> str
         )
         for layer in operations["layers"]
     ]
-    header = ("synapses", "spike rate", "kind", "simulated", "Eq. 12", "difference")
+    header = ("synapses, all images", "spike rate", "kind", "simulated", "Eq. 12", "difference")
     return table(header, rows)
 
 
@@ -78,7 +78,7 @@ def validation(document: dict[str, Any]) -> str:
     """Return in one line whether the ways of counting agree."""
     found, events = document["validation"], document["validation"]["events"]
     return (
-        f"accumulates: Eq. 12 {found['formula']:,}, simulation {found['simulated']:,}, "
+        f"accumulates of all images: Eq. 12 {found['formula']:,}, simulation {found['simulated']:,}, "
         f"difference {found['formula'] - found['simulated']}; event by event on the first image: "
         f"difference {events['difference']} of {events['counted']:,}"
     )
@@ -91,11 +91,12 @@ def relative(found: dict[str, Any]) -> str:
         for i, (name, ratios) in enumerate(
             (
                 ("this network", (times(found["spikes_ratio"]), times(found["energy_ratio"]["fused"]))),
-                ("relative to", (times(1.0), times(1.0))),
+                ("the other", (times(1.0), times(1.0))),
             )
         )
     ]
-    return table(("per image", "sparsity", "spikes", "accumulates", "spikes ratio", "energy ratio, Eq. 12"), rows)
+    header = ("per image", "zeros", "spikes", "accumulates", "spikes, other / this", "Eq. 12, other / this")
+    return table(header, rows)
 
 
 def times(ratio: float | None) -> str:

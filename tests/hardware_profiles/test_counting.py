@@ -23,7 +23,7 @@ from export.trace import record
 from hardware_profiles.counting import MODES, Spread, batches, count, events, fan_out, gather
 from hardware_profiles.energy import energy
 from hardware_profiles.profile import load_profile
-from hardware_profiles.unrolled import incoming
+from tests.hardware_profiles.written_out import synapses
 from tests.strategies import inputs, integer_networks
 
 
@@ -42,17 +42,11 @@ def test_simulated_events_equal_the_formula_layer_by_layer(data, network):
 
 @given(integer_networks())
 def test_fan_out_equals_the_unrolled_synapses(network):
-    for population in network.neurons:
-        matrix, start = incoming(network, population.name), 0
-        for projection in network.incoming(population.name):
-            source = network.population(projection.source)
-            size = math.prod(source.shape)
-            psi = fan_out(projection.synapses, source.shape, projection.output_shape(source.shape))
-            columns = np.asarray(matrix.sum(axis=0)).ravel()[start : start + size]
-            per_projection = brute_force(projection, source.shape)
-            assert np.array_equal(psi, per_projection)
-            assert np.all(columns <= psi.ravel())
-            start += size
+    for projection in network.projections:
+        source = network.population(projection.source)
+        psi = fan_out(projection.synapses, source.shape, projection.output_shape(source.shape))
+        assert np.array_equal(psi, brute_force(projection, source.shape))
+        assert np.array_equal(psi.ravel(), synapses(network, projection).sum(axis=(0, 1, 2)))
 
 
 def brute_force(projection, shape):
@@ -121,8 +115,8 @@ def test_worked_example_of_the_documentation():
     weight[..., 0] = 0
     without_left = Convolution(weight=weight, padding=(1, 1))
     documented = (Path(__file__).parents[2] / "docs" / "counting.md").read_text(encoding="utf-8")
-    for synapses, cost in ((full, 13), (without_left, 8)):
-        table = fan_out(synapses, (1, 4, 4), (1, 4, 4))[0]
+    for kernel, cost in ((full, 13), (without_left, 8)):
+        table = fan_out(kernel, (1, 4, 4), (1, 4, 4))[0]
         shown = "\n".join("    " + " ".join(map(str, row)) for row in table)
         assert shown in documented
         assert table[0, 0] + table[1, 1] == cost

@@ -64,3 +64,5 @@ def test_run_length_entries_are_those_of_the_lists(seed, size, density):
         assert bits in RUN_BITS
         expected = [[written_out(weight[a:b, column], bits) for column in range(3)] for a, b in pairwise(edges)]
         assert found.tolist() == expected
+    for bits, found in Runs(weight).entries(edges[:2]):
+        assert found.tolist() == [[written_out(weight[: edges[1], column], bits) for column in range(3)]]

@@ -44,7 +44,7 @@ def test_matching_finds_the_only_way():
     placement = place(convolutional(), smaller((128.0, 1024.0), (256.0, 256.0)))
     assert placement.numbers == (0, 1)
     used = {each.resource: (each.used, each.available) for each in placement.utilisation(0)}
-    assert (used["synaptic_memory"], used["neurons"]) == ((128, 128), (256, 256))
+    assert (used["kernel_words"], used["neuron_words"]) == ((128, 128), (256, 256))
     with pytest.raises(PlacementError, match="2 populations do not fit the 2 cores of speck, each taking one: 1 find"):
         place(convolutional(), smaller((127.0, 1024.0), (256.0, 256.0)))
 
@@ -86,7 +86,7 @@ def dilated(network):
         ),
         (
             lambda _: convolutional(weight=np.ones((300, 2, 3, 3), np.int8), side=16),
-            "neuron_memory is 76,800 of 65,536",
+            "neuron_words is 76,800 of 65,536",
         ),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_kernel_too_large_is_named():
     hidden = network.populations[1]
     populations = (*network.populations[:2], IntegerPopulation(name="conv2", shape=(32, 4, 4), neuron=hidden.neuron))
     projections = (network.projections[0], IntegerProjection(source="conv", target="conv2", synapses=second))
-    with pytest.raises(PlacementError, match=r"population conv2 .*kernel_memory is 131,072 of 65,536"):
+    with pytest.raises(PlacementError, match=r"population conv2 .*kernel_words is 131,072 of 65,536"):
         place(replace(network, populations=populations, projections=projections), SPECK)
 
 
@@ -114,6 +114,6 @@ def test_report_has_the_cores_of_a_chip_whose_cores_differ():
     document = build.costs(network, random_stimulus(network, 3, 0), ["speck", "loihi1"])
     placed = document["placement"]["speck"]
     assert placed["cores"] == 2
-    assert all(0 < core["utilisation"]["synaptic_memory"] <= 1 for core in placed["per_core"])
+    assert all(0 < core["utilisation"]["kernel_words"] <= 1 for core in placed["per_core"])
     assert "layers" in text.render(document)
     assert "synapses layers" in html.render(document)

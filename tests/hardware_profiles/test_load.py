@@ -1,5 +1,7 @@
 """Core by core: operations and messages add up to the formula's, hops and times by hand."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from export.errors import PlacementError
 from export.lava.doctor import small_network
+from export.network import Dense
 from export.stimulus import random_stimulus, stimulus
 from hardware_profiles.counting import batches, count
 from hardware_profiles.energy import Deployment, energy
@@ -15,7 +18,7 @@ from hardware_profiles.latency import latency
 from hardware_profiles.load import CoreLoad, Loads
 from hardware_profiles.placement import STRATEGIES, place
 from hardware_profiles.profile import load_profile
-from tests.hardware_profiles.test_placement import limited
+from tests.hardware_profiles.test_placement import convolutional, limited
 from tests.hardware_profiles.written_out import heard
 from tests.strategies import inputs, integer_networks
 
@@ -41,7 +44,7 @@ def test_cores_add_up_to_the_layers(data, network, strategy):
     counts, load = count(network, batches(network, driven)), loaded(network, placement, driven)
     for population in network.neurons:
         cores = [n for n, core in enumerate(placement.cores) if core.population == population.name]
-        total = sum(layer.formula for layer in counts.layers if layer.target == population.name)
+        total = sum(each.formula for each in counts.layers if each.target == population.name and not each.graded)
         assert round(load.operations[cores].sum() * counts.images) == total
     assert load.operations_max.max(initial=0) >= load.operations.max(initial=0)
     spikes = {batch.images: batch.spikes for batch in batches(network, driven, len(driven))}[len(driven)]
@@ -106,7 +109,7 @@ def test_energy_is_split_and_says_what_it_does_not_know():
     counts, placement = count(NETWORK, batches(NETWORK, driven)), place(NETWORK, load_profile("loihi1"))
     load = loaded(NETWORK, placement, driven)
     deployed = Deployment(placement=placement, load=load, latency=latency(placement, load))
-    found = energy(placement.profile, counts, 39, deployed)
+    found = energy(placement.profile, counts, 39, placement, deployed)
     updates, fired = 39 * NETWORK.steps, counts.fired / 5
     assert found.synaptic_operations == pytest.approx(counts.formula / 5 * 23.6e-12)
     assert found.neuron_updates == pytest.approx((updates - fired) * 52e-12 + fired * 81e-12)
@@ -123,14 +126,40 @@ def test_energy_is_split_and_says_what_it_does_not_know():
 
 
 def test_shared_kernels_have_their_own_energy_where_it_was_fitted():
-    driven = random_stimulus(NETWORK, 5, 0)
-    counts, profile = count(NETWORK, batches(NETWORK, driven)), load_profile("loihi1_silicon_fit")
+    """Dense synapses share nothing and cost what they cost."""
+    network, profile = convolutional(), load_profile("loihi1_silicon_fit")
+    counts = count(network, batches(network, random_stimulus(network, 5, 0)))
+    conv, dense = (layer.formula for layer in counts.layers)
     for strategy, each in (("unrolled", 33.6e-12), ("shared", 24.0e-12)):
-        placement = place(NETWORK, profile, strategy)
-        load = loaded(NETWORK, placement, driven)
-        deployed = Deployment(placement=placement, load=load, latency=latency(placement, load))
-        found = energy(profile, counts, 39, deployed)
-        assert found.synaptic_operations == pytest.approx(counts.formula / 5 * each)
+        placement, expected = place(network, profile, strategy), (conv * each + dense * 33.6e-12) / 5
+        assert energy(profile, counts, 259, placement).synaptic_operations == pytest.approx(expected)
+
+
+def test_a_graded_input_takes_no_time_on_the_cores():
+    """The host may do its MACs, so a lower bound leaves them out."""
+    driven = random_stimulus(NETWORK, 5, 0)
+    placement = place(NETWORK, load_profile("loihi1"))
+    load = loaded(NETWORK, placement, driven)
+    conv = [number for number, core in enumerate(placement.cores) if core.population == "conv1"]
+    assert load.operations[conv].sum() == 0
+    assert load.operations.sum() > 0
+
+
+def test_sums_beyond_float32_are_exact():
+    """Kernels of 512 x 2 x 9 ones over 32x32 on one core: 9 M synapses a step, an odd number of them beyond 2**24."""
+    network = convolutional(weight=np.ones((512, 2, 3, 3), np.int8), side=64, padding=1)
+    profile = limited("loihi2", neurons=2**22, core_memory=2**30, synaptic_memory=2**30)
+    readout = replace(network.projections[1], synapses=Dense(weight=np.ones((1, 512 * 64 * 64), np.int8)))
+    populations = (*network.populations[:2], replace(network.populations[2], shape=(1,)))
+    network = replace(network, populations=populations, projections=(network.projections[0], readout), steps=1)
+    driven = random_stimulus(network, 1, 0)
+    frames = np.ones_like(driven.values)
+    frames[..., 0, 0, 0] = 0
+    driven = replace(driven, values=frames)
+    placement = place(network, profile, "shared")
+    load, counts = loaded(network, placement, driven), count(network, batches(network, driven))
+    assert counts.layers[0].formula > 2**24
+    assert [int(each) for each in load.operations] == [layer.formula for layer in counts.layers]
 
 
 def test_arithmetic_alone_has_no_neurons_no_traffic_and_no_time():

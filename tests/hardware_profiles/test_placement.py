@@ -216,7 +216,7 @@ def test_the_strategy_with_fewer_cores_is_taken_and_the_other_explained():
     [
         (
             {"synaptic_memory": 8},
-            "population readout does not fit a core of loihi1 .*one neuron takes .* of 8 synaptic",
+            "population readout does not fit a core of loihi1 .*one neuron takes .* of 8 bytes of synaptic",
         ),
         ({"input_axons": 3}, r"one neuron takes 36 of 3 input axons, 12 times what there is\. .*prune until"),
         ({"output_axons": 1, "neurons": 1}, "population conv1 does not fit .* takes 3 of 1 output axons, 3 times"),
@@ -276,6 +276,44 @@ def test_pruned_synapses_take_no_memory():
     assert after.synapses == before.synapses - removed
     assert after.input_axons == before.input_axons - 18
     assert after.synaptic_memory < before.synaptic_memory
+
+
+@pytest.mark.parametrize("lists", [("sparse",), ("dense", "sparse"), ("run_length",)])
+@given(network=integer_networks())
+@settings(max_examples=30)
+def test_lower_bounds_are_below_what_is_taken(lists, network):
+    placement = place(network, limited("loihi2", lists=lists, synaptic_memory=2**20, core_memory=2**20))
+    taken = sum(core.use.synaptic_memory for core in placement.cores)
+    assert placement.bound_by_memory * 2**20 < taken + 2**20
+    for strategy in STRATEGIES:
+        profile = limited("loihi2", lists=lists, synaptic_memory=64)
+        try:
+            found = place(network, profile, strategy)
+        except PlacementError:
+            continue
+        assert found.bound_by_memory <= len(found.cores)
+
+
+def test_kernels_larger_than_the_map_bound_by_what_is_met():
+    network = convolutional(weight=np.ones((64, 2, 15, 15), np.int8), kernel=15, padding=7, side=2)
+    placement = place(network, limited("loihi2", synaptic_memory=2048), "shared")
+    assert placement.bound_by_memory <= len(placement.cores)
+
+
+def test_run_length_lists_fit_where_they_fit():
+    weight = np.ones((64, 40), np.int8)
+    network = convolutional(side=2)
+    out = IntegerNeuron(threshold=None, bias_mantissa=np.zeros((), np.int64))
+    network = IntegerNetwork(
+        populations=(
+            IntegerPopulation(name="input", shape=(40,), neuron=Source(levels=1, unit=1.0)),
+            IntegerPopulation(name="a", shape=(64,), neuron=out),
+        ),
+        projections=(IntegerProjection(source="input", target="a", synapses=Dense(weight=weight)),),
+        steps=2,
+    )
+    placement = place(network, limited(lists=("run_length",), synaptic_memory=800))
+    assert max(core.use.synaptic_memory for core in placement.cores) <= 800
 
 
 def test_narrow_weights_take_less_memory():

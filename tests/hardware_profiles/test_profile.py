@@ -44,6 +44,10 @@ def test_users_own_file_works_by_path(tmp_path):
         ),
         ('evidence = "assumed"', 'evidence = "guessed"', "guessed"),
         ("[limits]", "[limits", "mine.toml: "),
+        ('value = ["dense", "sparse"]', 'value = ["foo"]', r"encoding.lists.value.*'dense', 'sparse', 'run_length'"),
+        ('value = ["dense", "sparse"]', "value = []", r"encoding.lists.value.* expected `array` of length >= 1"),
+        ("value = 131072", "value = 1e25", r"limits.synaptic_memory. is 1e\+25; expected a whole number below 2\*\*31"),
+        ("value = 131072", "value = 100.5", r"limits.synaptic_memory. is 100.5; expected a whole number"),
     ],
 )
 def test_wrong_file_is_named_with_its_key(tmp_path, old, new, message):
@@ -57,3 +61,18 @@ def test_wrong_file_is_named_with_its_key(tmp_path, old, new, message):
 def test_unknown_profile_lists_the_known_ones():
     with pytest.raises(ProfileError, match=r"no profile 'loihi3'; there are cmos45_fp32, .*, or give a \.toml file"):
         load_profile("loihi3")
+
+
+def test_kinds_of_cores_exclude_each_other(tmp_path):
+    speck = (PROFILE_DIR / "speck.toml").read_text()
+    path = tmp_path / "mine.toml"
+    tables = speck[speck.index("[layer_cores]") : speck.index("[energy]")]
+    path.write_text(TEXT.replace("[energy]", f"{tables}[energy]"))
+    with pytest.raises(ProfileError, match=r"has the tables \[limits\] and \[layer_cores\]; expected one of them"):
+        load_profile(str(path))
+    path.write_text(speck.replace("[16384, 16384, ", "[16384, ", 1))
+    with pytest.raises(ProfileError, match=r"\[layer_cores\] lists \[8, 9\] cores; expected as many sizes"):
+        load_profile(str(path))
+    path.write_text(TEXT[: TEXT.index("[encoding]")] + TEXT[TEXT.index("[energy]") :])
+    with pytest.raises(ProfileError, match=r"has one of the tables \[limits\] and \[encoding\]; expected both"):
+        load_profile(str(path))

@@ -1,13 +1,17 @@
 """Rows of the what-if table are runs of their own."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
+from export.engine.synapses import connect, pooled
 from export.errors import NetworkError, StimulusError
 from export.lava.doctor import small_network
 from export.stimulus import Stimulus, random_stimulus
 from hardware_profiles import what_if
-from hardware_profiles.counting import batches, count
+from hardware_profiles.counting import batches, count, zeros
+from tests.hardware_profiles.test_placement import convolutional
 
 NETWORK = small_network()
 DRIVEN = random_stimulus(NETWORK, 4, 0)
@@ -37,6 +41,34 @@ def test_smallest_weights_go_first(sparsity):
         cut, kept = old[(new == 0) & (old > 0)], old[new != 0]
         assert cut.max(initial=0) <= kept.min(initial=127)
         assert np.array_equal(new[new != 0], before.synapses.weight[new != 0])
+
+
+def test_a_folded_pool_stays_one():
+    """Weights that a pool repeats go together, so more zeros never cost more."""
+    small = np.random.default_rng(0).integers(-20, 21, (4, 2, 3, 3)).astype(np.int8)
+    network = convolutional(2, 2, 6, 16, small.repeat(2, axis=2).repeat(2, axis=3))
+    driven = random_stimulus(network, 3, 0)
+    totals = []
+    for sparsity in (0.0, 0.3, 0.5, 0.9):
+        changed = what_if.pruned(network, sparsity)
+        assert pooled(connect(changed, changed.projections[0]))[1] == (2, 2)
+        totals.append(count(changed, batches(changed, driven)).layers[0])
+    for before, after in pairwise(totals):
+        assert after.relay < before.relay
+        assert after.area_ratio < before.area_ratio
+
+
+def test_rows_say_the_zeros_that_there_are():
+    half = what_if.pruned(NETWORK, 0.8)
+    (_, row) = what_if.table(half, DRIVEN, profiles=("loihi1",), sparsities=(0.1,))
+    assert row["variation"] == f"{100 * zeros(half):.1f} % zeros"
+
+
+def test_chips_with_a_layer_per_core_have_a_column_of_their_own():
+    network = convolutional()
+    (row,) = what_if.table(network, random_stimulus(network, 2, 0), profiles=("speck",))
+    assert row["cores"] == {"layers": 2}
+    assert "cores layers" in what_if.render([row])
 
 
 def test_wrong_requests_are_refused():

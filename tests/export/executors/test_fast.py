@@ -299,3 +299,29 @@ def test_large_levels_over_large_windows():
     driven = stimulus(np.full((2, 1, 16, 16), 2**24 - 1), network)
     for force in WAYS:
         same(network, driven, force=force)
+
+
+@pytest.mark.parametrize("force", WAYS)
+def test_two_pools_into_one_population(force):
+    """Kernels of 3x3 and 3x1, both repeated over 2x2: each has pooled spikes, and borders, of its own."""
+    rng = np.random.default_rng(0)
+    weights = [rng.integers(-9, 10, (3, 2, *sides)).astype(np.int8) for sides in ((3, 3), (3, 1))]
+    paths = [
+        Convolution(weight=weight.repeat(2, axis=2).repeat(2, axis=3), stride=(2, 2), padding=padding)
+        for weight, padding in zip(weights, ((2, 2), (2, 0)), strict=True)
+    ]
+    neuron = IntegerNeuron(threshold=np.array(20), bias_mantissa=np.zeros((), np.int64))
+    network = IntegerNetwork(
+        populations=(
+            IntegerPopulation(name="input", shape=(2, 8, 8), neuron=Source(levels=1, unit=1.0)),
+            IntegerPopulation(name="a", shape=(3, 4, 4), neuron=neuron),
+        ),
+        projections=tuple(IntegerProjection(source="input", target="a", synapses=path) for path in paths),
+        steps=5,
+    )
+    driven = stimulus(rng.integers(0, 2, (4, 5, 2, 8, 8)), network)
+    expected, found = (
+        record(run) for run in (reference.steps(network, driven), fast.steps(network, driven, force=force))
+    )
+    assert expected["a"].any()
+    assert np.array_equal(found["a"], expected["a"])

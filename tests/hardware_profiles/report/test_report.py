@@ -1,12 +1,16 @@
 """The report's document, page and text: the same numbers in all three."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from export.errors import NetworkError
 from export.lava.doctor import small_network
 from export.stimulus import random_stimulus
+from hardware_profiles import what_if
+from hardware_profiles.counting import batches, count
 from hardware_profiles.profile import load_profile
 from hardware_profiles.report import build, html, text
 
@@ -110,7 +114,7 @@ def test_document_is_plain_data_with_totals_that_add_up(tmp_path):
         assert placed["max_core_memory_bytes"] == max(core["used"][key] for core in placed["per_core"])
         assert sum(core["used"]["neurons"] for core in placed["per_core"]) == DOCUMENT["network"]["neurons"]
         work = sum(core["operations"] for core in placed["per_core"]) * 7
-        assert round(work) == sum(layer["formula"] for layer in operations["layers"])
+        assert round(work) == operations["formula"]
         assert all(core["used"]["core_memory"] >= core["used"]["synaptic_memory"] for core in placed["per_core"])
 
 
@@ -122,3 +126,29 @@ def test_energy_is_eq_12_with_the_profiles_constant():
         constants = DOCUMENT["profiles"][name]["constants"]
         assert constants["energy.accumulate"]["value"] == profile.energy.accumulate.value
         assert DOCUMENT["profiles"][name]["description"] == profile.description
+
+
+def test_relative_is_the_other_over_this_and_needs_the_same_shape():
+    """Table 3 of the paper: the dense network's spikes and energy over the sparse one's."""
+    sparse, driven = what_if.pruned(NETWORK, 0.5), random_stimulus(NETWORK, 7, 0)
+    found = build.costs(sparse, driven, ["loihi1"], relative_to=NETWORK)["relative"]
+    own, other = (count(each, batches(each, driven)) for each in (sparse, NETWORK))
+    assert found["energy_ratio"]["fused"] == other.formula / own.formula
+    assert found["spikes_ratio"] == other.fired / own.fired
+    assert found["sparsity"][0] > found["sparsity"][1]
+    spiking = replace(NETWORK.populations[0], neuron=replace(NETWORK.source.neuron, levels=1))
+    changed = replace(NETWORK, populations=(spiking, *NETWORK.populations[1:]))
+    for different in (changed, replace(NETWORK, steps=NETWORK.steps + 1)):
+        with pytest.raises(
+            NetworkError, match="other populations, steps or input levels; expected one of the same shape"
+        ):
+            build.costs(sparse, driven, ["loihi1"], relative_to=different)
+
+
+def test_what_does_not_fit_stands_in_the_report():
+    document = build.costs(NETWORK, random_stimulus(NETWORK, 2, 0), ["speck", "cmos45_fp32", "loihi1"])
+    assert "spiking_input is 1 of 0" in document["placement"]["speck"]["refused"]
+    assert document["energy"]["speck"]["spike_traffic"] is None
+    shown = text.render(document)
+    assert "cmos45_fp32 has no cores" in shown
+    assert "speck: not placed." in " ".join(page_of(document).words)
