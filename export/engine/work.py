@@ -181,6 +181,7 @@ class _Work:
         self.listed: dict[str, tuple[Array, Array, Array]] = {}
         self.states: dict[str, tuple[Array, Array | None, Array | None]] = {}
         self.groups: dict[tuple[str, int, int, int], tuple[Any, ...]] = {}
+        self.once = {layer.population.name for layer in self.choice.layers if self._once(layer)}
         for layer in self.choice.layers:
             self._prepare(layer)
 
@@ -246,33 +247,35 @@ class _Work:
             for state in self.states[layer.population.name]:
                 if state is not None:
                     state[:] = 0
-        one = not self.plan.looped and all(self._is_held(item.connection) for item in layer.incoming)
+        steps = 1 if layer.population.name in self.once else end - begin
         if layer.planes:
-            self._advance_planes(layer, begin, end, 1 if one else end - begin)
+            self._advance_planes(layer, begin, end, steps)
         else:
-            self._advance_events(layer, begin, end, 1 if one else end - begin)
+            self._advance_events(layer, begin, end, steps)
 
-    def _is_held(self, connection: Connection) -> bool:
+    def _once(self, layer: Layer) -> bool:
         """Return whether what arrives is the same at every step."""
-        projection = connection.projection
-        return self.held and projection.source == self.source.name and projection.delay == 0
+        heard = [item.connection.projection for item in layer.incoming]
+        from_input = all(projection.source == self.source.name and projection.delay == 0 for projection in heard)
+        return self.held and from_input and not self.plan.looped
 
     def _advance_planes(self, layer: Layer, begin: int, end: int, steps: int) -> None:
         grid, items = layer.grid, [item for item in layer.incoming if isinstance(item, Planes)]
-        buffers = [(item, self._padded(item, f"buffer {number}", begin, steps)) for number, item in enumerate(items)]
-        columns = items[0].columns
-        lanes = grid.height * steps * columns * self.samples
+        heard = [
+            (item, self._padded(item, f"buffer {n}", begin, steps), item.offsets(steps * self.samples, self.samples))
+            for n, item in enumerate(items)
+        ]
+        lanes = grid.height * steps * items[0].columns * self.samples
         each = max(1, SUMS // (lanes * np.dtype(layer.sums).itemsize))
 
         def work(targets: range) -> None:
+            room = self.runner.scratch.array("sums", (min(each, len(targets)), lanes), layer.sums)
             for first in targets[::each]:
-                count = min(each, targets.stop - first)
-                sums = self.runner.scratch.array("sums", (count, lanes), layer.sums)
-                for item, buffer in buffers:
-                    offsets = item.offsets(steps * self.samples, self.samples)
+                sums = room[: targets.stop - first]
+                for item, buffer, offsets in heard:
                     kernels.add_planes(sums, buffer, item.rows, offsets, item.weights, first, item is items[0])
-                groups = slice(first * grid.height, (first + count) * grid.height)
-                self._fire(layer, sums.reshape(count * grid.height, steps, -1), groups, begin, end)
+                groups = slice(first * grid.height, (first + len(sums)) * grid.height)
+                self._fire(layer, sums.reshape(-1, steps, lanes // (grid.height * steps)), groups, begin, end)
 
         self._share(work, grid.channels, layer.cost)
 
