@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from export.engine.synapses import connect, pooled
-from export.errors import NetworkError, PlacementError, StimulusError
+from export.errors import NetworkError, PlacementError, ProfileError, StimulusError
 from export.network import Array, Convolution, IntegerNetwork, IntegerProjection
 from export.stimulus import Stimulus
 from hardware_profiles.counting import MODES, batches, count, zeros
@@ -23,6 +24,7 @@ from hardware_profiles.report.text import joule, percent
 from hardware_profiles.report.text import table as printed
 
 Row = dict[str, Any]
+LISTS = ("dense", "sparse", "run_length")
 
 
 def table(
@@ -32,14 +34,33 @@ def table(
     profiles: Sequence[str],
     steps: Sequence[int] = (),
     sparsities: Sequence[float] = (),
+    encodings: Sequence[str] = (),
 ) -> list[Row]:
-    """Return a row for the network, for each of the other ``steps`` and ``sparsities``, each on every profile."""
-    loaded = [load_profile(name) for name in profiles]
+    """Return a row for the network, for each of the other ``steps`` and ``sparsities``, each on every profile.
+
+    ``encodings``: every profile again as if it had only this kind of lists, 'dense', 'sparse' or 'run_length', or one
+    copy of a shared kernel, 'one_copy'.
+    """
+    whole = [load_profile(name) for name in profiles]
+    loaded = [*whole, *(_encoded(profile, kind) for kind in encodings for profile in whole if profile.encoding)]
     return [
         row
         for name, changed, driven in _variations(network, stimulus, steps, sparsities)
         for row in _rows(name, changed, driven, loaded)
     ]
+
+
+def _encoded(profile: HardwareProfile, kind: str) -> HardwareProfile:
+    encoding = profile.encoding
+    assert encoding is not None
+    if kind == "one_copy" and encoding.shared is not None:
+        changed = msgspec.structs.replace(encoding, shared=msgspec.structs.replace(encoding.shared, value="one_copy"))
+    elif kind in LISTS:
+        changed = msgspec.structs.replace(encoding, lists=msgspec.structs.replace(encoding.lists, value=(kind,)))
+    else:
+        known = ", ".join((*LISTS, "one_copy")) if encoding.shared else ", ".join(LISTS)
+        raise ProfileError(f"{profile.name} has no encoding {kind!r}; expected one of {known}")
+    return msgspec.structs.replace(profile, name=f"{profile.name} {kind}", encoding=changed)
 
 
 def pruned(network: IntegerNetwork, sparsity: float) -> IntegerNetwork:

@@ -176,10 +176,12 @@ def what_if(
     profile: Annotated[list[str] | None, typer.Option(help="Name or .toml file; may be repeated.")] = None,
     steps: Annotated[list[int] | None, typer.Option(help="Other number of steps; may be repeated.", min=1)] = None,
     sparsity: Annotated[list[float] | None, typer.Option(help="More zeros, 0 to 1; may be repeated.")] = None,
+    encoding: Annotated[list[str] | None, typer.Option(help="dense, sparse, run_length or one_copy alone.")] = None,
 ) -> None:
     """Say what a network would cost with other steps, more zeros or on another chip, without training."""
     chosen = tuple(profile or ("loihi1", "loihi2"))
-    _verb("what_if", network, input, profile=chosen, steps=tuple(steps or ()), sparsity=tuple(sparsity or ()))
+    options = {"steps": tuple(steps or ()), "sparsity": tuple(sparsity or ()), "encoding": tuple(encoding or ())}
+    _verb("what_if", network, input, profile=chosen, **options)
 
 
 @profiles_app.callback()

@@ -260,8 +260,9 @@ def what_if(
     profile: tuple[str, ...] = ("loihi1", "loihi2"),
     steps: tuple[int, ...] = (),
     sparsity: tuple[float, ...] = (),
+    encoding: tuple[str, ...] = (),
 ) -> Outcome[list[dict[str, Any]]]:
-    """Say what a trained network would cost with other ``steps``, more ``sparsity``, or on another ``profile``.
+    """Say what a trained network would cost with other ``steps``, ``sparsity``, ``profile`` or ``encoding``.
 
     Every row is run, counted in every mode and placed with every strategy; smallest weights are cut first and nothing
     is trained again, so accuracy is not claimed.
@@ -269,7 +270,9 @@ def what_if(
     from hardware_profiles import what_if as table_of
 
     loaded = archive.read_integer(Path(network))
-    rows = table_of.table(loaded, read(Path(input), loaded)[0], profiles=profile, steps=steps, sparsities=sparsity)
+    rows = table_of.table(
+        loaded, read(Path(input), loaded)[0], profiles=profile, steps=steps, sparsities=sparsity, encodings=encoding
+    )
     return Outcome(value=rows, text=table_of.render(rows))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from export.engine.synapses import connect, pooled
-from export.errors import NetworkError, StimulusError
+from export.errors import NetworkError, ProfileError, StimulusError
 from export.lava.doctor import small_network
 from export.stimulus import Stimulus, random_stimulus
 from hardware_profiles import what_if
@@ -15,6 +15,7 @@ from tests.hardware_profiles.test_placement import convolutional
 
 NETWORK = small_network()
 DRIVEN = random_stimulus(NETWORK, 4, 0)
+DRIVEN_CONV = random_stimulus(convolutional(), 4, 0)
 
 
 def test_rows_are_runs_on_every_profile():
@@ -69,6 +70,16 @@ def test_chips_with_a_layer_per_core_have_a_column_of_their_own():
     (row,) = what_if.table(network, random_stimulus(network, 2, 0), profiles=("speck",))
     assert row["cores"] == {"layers": 2}
     assert "cores layers" in what_if.render([row])
+
+
+def test_encodings_are_rows_of_their_own():
+    rows = what_if.table(convolutional(), DRIVEN_CONV, profiles=("loihi1", "speck"), encodings=("dense", "one_copy"))
+    assert [row["profile"] for row in rows] == ["loihi1", "speck", "loihi1 dense", "loihi1 one_copy"]
+    assert len({row["spikes"] for row in rows}) == 1
+    with pytest.raises(
+        ProfileError, match="loihi1 has no encoding 'zip'; expected one of dense, sparse, run_length, one_copy"
+    ):
+        what_if.table(NETWORK, DRIVEN, profiles=("loihi1",), encodings=("zip",))
 
 
 def test_wrong_requests_are_refused():
