@@ -61,7 +61,7 @@ def _reached(synapses: Convolution, axis: int, source: int, target: int) -> Coun
 def zeros(network: IntegerNetwork) -> float:
     """Return the share of weights that are zero, kernels with folded pooling as they are."""
     weights = [projection.synapses.weight for projection in network.projections]
-    return 1 - sum(np.count_nonzero(weight) for weight in weights) / sum(weight.size for weight in weights)
+    return 1 - sum(int(np.count_nonzero(weight)) for weight in weights) / sum(weight.size for weight in weights)
 
 
 def is_graded(network: IntegerNetwork, projection: IntegerProjection) -> bool:

@@ -196,7 +196,7 @@ def _profile(profile: HardwareProfile) -> Document:
         "description": profile.description,
         "hash": hashlib.sha256(msgspec.json.encode(profile)).hexdigest(),
         "constants": {
-            key: msgspec.to_builtins(found)
+            key: msgspec.json.decode(msgspec.json.encode(found))
             for key, found in {**constants(profile), **sizes(profile), **options(profile)}.items()
         },
     }
