@@ -68,11 +68,11 @@ def wide(rng, *, largest=9):
     for index in range(int(rng.integers(1, 4))):
         groups = int(rng.choice([g for g in (1, 2, 3) if shape[0] % g == 0]))
         channels, density = groups * int(rng.integers(1, 7)), float(rng.choice([0.005, 0.05, 0.3, 1.0]))
-        first = drawn_convolution(rng, shape, channels, groups, density)
+        first, window = drawn_convolution(rng, shape, channels, groups, density)
         target = first.output_shape(shape)
         paths = [first]
         if rng.random() < 0.4:
-            paths.append(replace(first, weight=drawn(rng, first.weight.shape, density)))
+            paths.append(beside(rng, first, window, density))
         name = f"conv{index}"
         neuron = IntegerNeuron(
             threshold=rng.integers(0, int(rng.choice([3, 40, 400])), (target[0], 1, 1)),
@@ -106,16 +106,27 @@ def drawn(rng, shape, density):
 
 
 def drawn_convolution(rng, shape, channels, groups, density):
-    """Return a convolution, now and then one as average pooling leaves it."""
+    """Return a convolution, now and then one as average pooling leaves it, and the side of the pool."""
     kernel, stride, padding, dilation = ([int(n) for n in rng.integers(a, b, 2)] for a, b in BOUNDS)
     kernel = [min(k, s) for k, s in zip(kernel, shape[1:], strict=True)]
     dilation = [d if (k - 1) * d < s else 1 for k, d, s in zip(kernel, dilation, shape[1:], strict=True)]
     weight = drawn(rng, (channels, shape[0] // groups, *kernel), density)
-    if rng.random() < 0.3:
+    window = 2 if rng.random() < 0.3 else 1
+    if window == 2:
         weight, stride, padding, dilation = weight.repeat(2, 2).repeat(2, 3), [2, 2], [2, 2], [1, 1]
-    return Convolution(
+    found = Convolution(
         weight=weight, stride=tuple(stride), padding=tuple(padding), dilation=tuple(dilation), groups=groups
     )
+    return found, window
+
+
+def beside(rng, first, window, density):
+    """Return a convolution with the same results as another, its kernel and padding larger now and then."""
+    more = [window * int(rng.integers(0, 3)) if step == 1 else 0 for step in first.dilation]
+    sides = [(side + 2 * extra) // window for side, extra in zip(first.weight.shape[2:], more, strict=True)]
+    weight = drawn(rng, (*first.weight.shape[:2], *sides), density).repeat(window, 2).repeat(window, 3)
+    padding = tuple(pad + extra for pad, extra in zip(first.padding, more, strict=True))
+    return replace(first, weight=weight, padding=padding)
 
 
 BOUNDS = ((1, 5), (1, 4), (0, 3), (1, 3))
