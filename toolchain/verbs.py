@@ -298,14 +298,14 @@ def profiles_show(name: str, *, rules: bool = False) -> Outcome[Any]:
         if profile.layer_cores is not None:
             given = {rule: getattr(profile.layer_cores, rule.__name__, None) for rule in layer_placement.RULES}
             most = {rule: np.max(limit.value) for rule, limit in given.items() if limit is not None}
-            lines = [f"{most.get(r, ''):,} {r.__name__}: {r.__doc__}".lstrip() for r in given] if most else []
+            lines = [f"{f'{most[r]:,.0f} ' if r in most else ''}{r.__name__}: {r.__doc__}" for r in given]
         text = "\n".join(lines) or f"{profile.name} has no cores and no rules: it prices operations only"
         return Outcome(value=profile, text=text)
     rows = [(key, f"{c.value:g}", c.unit, c.evidence, c.source) for key, c in constants(profile).items()]
     rows += [(k, " ".join(f"{v:g}" for v in s.value), s.unit, s.evidence, s.source) for k, s in sizes(profile).items()]
     named = {key: o.value if isinstance(o.value, str) else ", ".join(o.value) for key, o in options(profile).items()}
     rows += [(key, named[key], "", o.evidence, o.source) for key, o in options(profile).items()]
-    printed = table(("constant", "value", "unit", "class", "source"), rows)
+    printed = table(("constant", "value", "unit", "class", "source"), rows, left=(0, 2, 3, 4))
     return Outcome(value=profile, text=f"{profile.name}: {profile.description}\n\n{printed}")
 
 

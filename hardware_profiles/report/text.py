@@ -1,20 +1,20 @@
 """The report and other results as plain text tables."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return aligned columns, the first to the left and the others to the right."""
+def table(header: Sequence[str], rows: Sequence[Sequence[object]], left: Collection[int] = (0,)) -> str:
+    """Return aligned columns, those numbered ``left`` to the left and the others to the right."""
     cells = [[str(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    lines = ["  ".join(_aligned(row, widths)).rstrip() for row in cells]
+    lines = ["  ".join(_aligned(row, widths, left)).rstrip() for row in cells]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    _, *others = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-    return [row[0].ljust(widths[0]), *others]
+def _aligned(row: Sequence[str], widths: Sequence[int], left: Collection[int]) -> list[str]:
+    pairs = enumerate(zip(row, widths, strict=True))
+    return [cell.ljust(width) if column in left else cell.rjust(width) for column, (cell, width) in pairs]
 
 
 def percent(share: float) -> str:

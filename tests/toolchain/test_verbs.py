@@ -179,6 +179,12 @@ def test_report_counts_and_places(network, held_out, tmp_path):
 
 def test_profiles_are_listed_and_shown():
     assert {"loihi1", "loihi2", "speck", "cmos45_fp32"} <= set(verbs.profiles().value)
+    assert "1,024 neurons: A core holds" in verbs.profiles_show("loihi1", rules=True).text
+    assert "65,536 kernel_words: A core holds" in verbs.profiles_show("speck", rules=True).text
+    assert "geometry: Strides are" in verbs.profiles_show("speck", rules=True).text
+    assert "no cores and no rules" in verbs.profiles_show("cmos45_fp32", rules=True).text
+    for name in verbs.profiles().value:
+        assert all(len(line) > 20 for line in verbs.profiles_show(name).text.splitlines()[4:])
     shown = verbs.profiles_show("loihi1").text
     assert "published" in shown
     assert "Davies" in shown
