@@ -22,7 +22,13 @@ lint: .venv/made
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-.venv/made: pyproject.toml constraints.txt
+LINKS := $(addprefix src/spikeport/,export hardware_profiles toolchain)
+
+# A checkout has these links; an unpacked sdist cannot hold them.
+$(LINKS):
+	ln -s ../../$(notdir $@) $@
+
+.venv/made: pyproject.toml constraints.txt | $(LINKS)
 	@test -n "$(PYTHON)" || { echo "spikeport needs Python 3.11 or newer; set PYTHON to its path" >&2; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'

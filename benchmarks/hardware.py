@@ -23,14 +23,14 @@ import msgspec
 import numpy as np
 from simulator import processor, vgg16
 
-from export import archive
-from export.engine.synapses import connect, pooled
-from export.errors import PlacementError
-from export.network import IntegerNetwork
-from export.stimulus import random_stimulus
-from hardware_profiles.counting import batches, count, events, fan_out
-from hardware_profiles.placement import place
-from hardware_profiles.profile import HardwareProfile, load_profile
+from spikeport.export import archive
+from spikeport.export.errors import PlacementError
+from spikeport.export.geometry import geometry_of, pooled
+from spikeport.export.network import IntegerNetwork
+from spikeport.export.stimulus import random_stimulus
+from spikeport.hardware_profiles.counting import batches, count, events, fan_out
+from spikeport.hardware_profiles.placement import place
+from spikeport.hardware_profiles.profile import HardwareProfile, load_profile
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -40,9 +40,9 @@ IMAGES = 100
 PLACE = """
 import resource, sys, time
 from pathlib import Path
-from export import archive
-from hardware_profiles.placement import place
-from hardware_profiles.profile import load_profile
+from spikeport.export import archive
+from spikeport.hardware_profiles.placement import place
+from spikeport.hardware_profiles.profile import load_profile
 network = archive.read_integer(Path(sys.argv[1]))
 started = time.perf_counter()
 cores = len(place(network, load_profile("loihi1"), "unrolled").cores)
@@ -70,7 +70,7 @@ def shape_of(network: IntegerNetwork) -> dict[str, int]:
             full += int(fan_out(ones, source, projection.output_shape(source)).sum())
     return {
         "neurons": sum(int(np.prod(population.shape)) for population in network.spiking),
-        "weights": sum(pooled(connect(network, projection))[0].weight.size for projection in network.projections),
+        "weights": sum(pooled(geometry_of(network, projection))[0].weight.size for projection in network.projections),
         "fused_synapses": full,
     }
 
@@ -141,7 +141,15 @@ def reported(path: Path, network: IntegerNetwork, folder: Path) -> float:
     """Return the seconds of the command `spikeport report` on 100 images, start included."""
     images = random_stimulus(network, IMAGES, 3).values
     np.savez(folder / "images.npz", images=images)
-    command = [sys.executable, "-m", "toolchain.cli", "report", str(path), "--input", str(folder / "images.npz")]
+    command = [
+        sys.executable,
+        "-m",
+        "spikeport.toolchain.cli",
+        "report",
+        str(path),
+        "--input",
+        str(folder / "images.npz"),
+    ]
     times = []
     for _ in range(3):
         started = time.perf_counter()

@@ -19,15 +19,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from export import archive
-from export.executors import reference
-from export.formats import onnx
-from export.passes import lowered
-from export.quantize import quantize
-from export.stimulus import random_stimulus
-from toolchain.lowering import lower
-from toolchain.nn.architectures import VGG11, VGG16, Architecture, SewResNet, Vgg, WideResNet, specify
-from toolchain.nn.networks import SNN
+from spikeport.export import archive
+from spikeport.export.executors import reference
+from spikeport.export.formats import onnx
+from spikeport.export.passes import lowered
+from spikeport.export.quantize import quantize
+from spikeport.export.stimulus import random_stimulus
+from spikeport.toolchain.lowering import lower
+from spikeport.toolchain.nn.architectures import VGG11, VGG16, Architecture, SewResNet, Vgg, WideResNet, specify
+from spikeport.toolchain.nn.networks import SNN
 
 NETWORKS: dict[str, Architecture] = {
     "vgg11": Vgg(plan=VGG11, head=(256, 256)),

@@ -11,12 +11,12 @@ import statistics
 import time
 from pathlib import Path
 
-from export import archive
-from export.executors import executor
-from export.network import IntegerNetwork
-from export.passes import lowered
-from export.quantize import quantize
-from export.stimulus import Stimulus, read
+from spikeport.export import archive
+from spikeport.export.executors import executor
+from spikeport.export.network import IntegerNetwork
+from spikeport.export.passes import lowered
+from spikeport.export.quantize import quantize
+from spikeport.export.stimulus import Stimulus, read
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "digits"
 REPEATS, SHORT, LONG = 5, 10, 60

@@ -28,18 +28,25 @@ from large_networks import NETWORKS, snn
 from torch import Tensor
 from torch.nn import functional
 
-from export import archive, bounds
-from export.engine.plan import KERNELS, Plan
-from export.engine.synapses import connect, pooled
-from export.engine.work import Runner
-from export.executors import fast, lava
-from export.fixed_point import ACTIVATION_SHIFT
-from export.network import Convolution, IntegerNetwork, IntegerNeuron, IntegerPopulation, IntegerProjection, Source
-from export.passes import lowered
-from export.quantize import quantize
-from export.stimulus import Stimulus, random_stimulus, stimulus
-from export.trace import record, scores
-from toolchain.lowering import lower
+from spikeport.export import archive, bounds
+from spikeport.export.engine.plan import KERNELS, Plan
+from spikeport.export.engine.work import Runner
+from spikeport.export.executors import fast, lava
+from spikeport.export.fixed_point import ACTIVATION_SHIFT
+from spikeport.export.geometry import geometry_of, pooled
+from spikeport.export.network import (
+    Convolution,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+)
+from spikeport.export.passes import lowered
+from spikeport.export.quantize import quantize
+from spikeport.export.stimulus import Stimulus, random_stimulus, stimulus
+from spikeport.export.trace import record, scores
+from spikeport.toolchain.lowering import lower
 
 RATE, REPEATS, BATCH = 0.13, 7, 64
 DENSITIES, RATES = (0.01, 0.03, 0.1, 0.3, 1.0), (0.02, 0.05, 0.1, 0.2, 0.5)
@@ -114,14 +121,14 @@ class InTorch:
     def _layer(self, network: IntegerNetwork, population: IntegerPopulation) -> tuple[Any, ...]:
         (projection,), neuron = network.incoming(population.name), population.neuron
         assert isinstance(neuron, IntegerNeuron)
-        connection, window = pooled(connect(network, projection))
-        weight = torch.tensor((connection.weight.astype(np.int64) << projection.exponent).astype(np.float32))
-        dense = connection.result.positions == 1
+        geometry, window = pooled(geometry_of(network, projection))
+        weight = torch.tensor((geometry.weight.astype(np.int64) << projection.exponent).astype(np.float32))
+        dense = geometry.result.positions == 1
         bias = (neuron.bias_mantissa.astype(np.float64) * 2.0**neuron.bias_exponent) / 2**ACTIVATION_SHIFT
         level = None if neuron.level is None else float(neuron.level) / 2**ACTIVATION_SHIFT
         if not dense:
             weight = weight.contiguous(memory_format=self.form)
-        return weight, window, connection.kernel.padding, dense, torch.tensor(bias.astype(np.float32)), level
+        return weight, window, geometry.kernel.padding, dense, torch.tensor(bias.astype(np.float32)), level
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the readout's potential (N, classes) in activation units; levels of pixels come in."""
@@ -245,7 +252,7 @@ def scaling(force: str | None) -> dict[str, Any]:
             plan = Plan(network, lanes=64, force=force)
             choice = plan.choose({"input": rate, "a": 0.0} if force is None else {})
             counted = Runner(plan, choice).run(driven, slice(0, 8), count=True)
-            operations = int((plan.connections[id(network.projections[0])].degrees * counted.active["input"]).sum())
+            operations = int((plan.geometries[id(network.projections[0])].degrees * counted.active["input"]).sum())
             runner = Runner(plan, choice)
             (seconds,) = medians(lambda runner=runner, driven=driven: runner.run(driven, slice(0, 8)))  # type: ignore[misc]
             rows.append((density, rate, operations, seconds))
@@ -274,10 +281,10 @@ START = """
 import time; started = time.perf_counter()
 import sys
 from pathlib import Path
-from export import archive
-from export.executors import fast
-from export.stimulus import random_stimulus
-from export.trace import scores
+from spikeport.export import archive
+from spikeport.export.executors import fast
+from spikeport.export.stimulus import random_stimulus
+from spikeport.export.trace import scores
 network = archive.read_integer(Path(sys.argv[1]))
 count = int(sys.argv[2])
 scores(fast.steps(network, random_stimulus(network, count, 0), keep=(network.readout.name,)), network, count)

@@ -13,17 +13,17 @@ import msgspec
 import numpy as np
 import torch
 
-from export.executors import reference
-from export.network import FloatNetwork, IntegerNetwork
-from export.passes import lowered
-from export.quantize import quantize
-from export.scale_search import search
-from export.stimulus import stimulus
-from export.trace import predicted
-from toolchain import checkpoint, pipeline
-from toolchain.config import TuneIntegers, embedded
-from toolchain.data import digits
-from toolchain.lowering import lower
+from spikeport.export.executors import reference
+from spikeport.export.network import FloatNetwork, IntegerNetwork
+from spikeport.export.passes import lowered
+from spikeport.export.quantize import quantize
+from spikeport.export.scale_search import search
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import predicted
+from spikeport.toolchain import checkpoint, pipeline
+from spikeport.toolchain.config import TuneIntegers, embedded
+from spikeport.toolchain.data import digits
+from spikeport.toolchain.lowering import lower
 
 BITS = (8, 6, 5, 4, 3, 2)
 CALIBRATION = 200

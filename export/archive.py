@@ -1,8 +1,8 @@
 """The archive: one safetensors file that holds a network whole, sparse weights stored sparse.
 
-The header's metadata is JSON: the dataclasses of `export.network` by name, arrays by reference. An array with many
-zeros is stored as its non-zero ``values`` and the ``gaps`` between their flat indices (the first counts from -1), in
-the smallest unsigned type that holds them; every other array is stored as it is.
+The header's metadata is JSON: the dataclasses of `spikeport.export.network` by name, arrays by reference. An array
+with many zeros is stored as its non-zero ``values`` and the ``gaps`` between their flat indices (the first counts from
+-1), in the smallest unsigned type that holds them; every other array is stored as it is.
 """
 
 import dataclasses
@@ -18,10 +18,27 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from export import network as model
-from export.errors import ArchiveError, one_line
-from export.files import atomic
-from export.network import Array, FloatNetwork, IntegerNetwork, Network
+from spikeport.export.errors import ArchiveError, one_line
+from spikeport.export.files import atomic
+from spikeport.export.network import (
+    Array,
+    AveragePooling,
+    Bounds,
+    Convolution,
+    Dense,
+    FloatNetwork,
+    FloatNeuron,
+    FloatPopulation,
+    FloatProjection,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    MaxPooling,
+    Network,
+    Normalization,
+    Source,
+)
 
 FORMAT = "spikeport network 1"
 KEY = "spikeport"
@@ -29,10 +46,24 @@ KEY = "spikeport"
 LARGEST_ARRAY = 2**32
 """Bytes; a file that asks for more is refused before anything is allocated."""
 _CLASSES: dict[str, type] = {
-    name: value
-    for name, value in vars(model).items()
-    if isinstance(value, type) and dataclasses.is_dataclass(value) and not name.startswith("_")
+    "AveragePooling": AveragePooling,
+    "Bounds": Bounds,
+    "Convolution": Convolution,
+    "Dense": Dense,
+    "FloatNetwork": FloatNetwork,
+    "FloatNeuron": FloatNeuron,
+    "FloatPopulation": FloatPopulation,
+    "FloatProjection": FloatProjection,
+    "IntegerNetwork": IntegerNetwork,
+    "IntegerNeuron": IntegerNeuron,
+    "IntegerPopulation": IntegerPopulation,
+    "IntegerProjection": IntegerProjection,
+    "MaxPooling": MaxPooling,
+    "Normalization": Normalization,
+    "Source": Source,
 }
+"""The types by the names that stand in files; a type that is renamed in the code keeps its name here."""
+_NAMES = {value: name for name, value in _CLASSES.items()}
 
 
 def to_bytes(network: Network) -> bytes:
@@ -111,7 +142,7 @@ def _encode(value: Any, name: str, tensors: dict[str, Array]) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         encoded = {key: _encode(item, f"{name}.{key}", tensors) for key, item in fields.items()}
-        return {"class": type(value).__name__, "fields": encoded}
+        return {"class": _NAMES[type(value)], "fields": encoded}
     if isinstance(value, tuple):
         return [_encode(item, f"{name}.{index}", tensors) for index, item in enumerate(value)]
     if isinstance(value, dict):

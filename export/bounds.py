@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from export.fixed_point import (
+from spikeport.export.fixed_point import (
     ACTIVATION_SHIFT,
     NO_THRESHOLD,
     POTENTIAL_LIMIT,
@@ -23,8 +23,8 @@ from export.fixed_point import (
     Integers,
     decayed,
 )
-from export.linear import synaptic_sum
-from export.network import (
+from spikeport.export.linear import synaptic_sum
+from spikeport.export.network import (
     Array,
     Bounds,
     FloatPopulation,

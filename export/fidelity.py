@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from export.errors import ExecutorError
-from export.executors import executor, executor_names
-from export.network import Array, IntegerNetwork
-from export.progress import tracked
-from export.stimulus import Stimulus
-from export.trace import Step, add_scores, no_scores
+from spikeport.export.errors import ExecutorError
+from spikeport.export.executors import executor, executor_names
+from spikeport.export.network import Array, IntegerNetwork
+from spikeport.export.progress import tracked
+from spikeport.export.stimulus import Stimulus
+from spikeport.export.trace import Step, add_scores, no_scores
 
 BASE = "fast"
 """What the others are compared with: equal to the reference, which may be one of them."""

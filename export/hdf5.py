@@ -8,7 +8,6 @@ process of its own, with limits of time and memory, which hands over safetensors
 
 import json
 import math
-import os
 import resource
 import subprocess
 import sys
@@ -22,8 +21,9 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from export.errors import FormatError
-from export.network import Array
+from spikeport.export import children
+from spikeport.export.errors import FormatError
+from spikeport.export.network import Array
 
 LARGEST_BYTES = 2**31
 """Bytes of all arrays of a file together."""
@@ -174,13 +174,17 @@ def _isolated(path: Path) -> Tree:
     """Let a process of its own read the file."""
     with tempfile.TemporaryDirectory(prefix="spikeport-hdf5-") as folder:
         out = Path(folder) / "tree.safetensors"
-        package = str(Path(__file__).parents[1])
-        found = os.environ.get("PYTHONPATH")
-        environment = {**os.environ, "PYTHONPATH": f"{package}{os.pathsep}{found}" if found else package}
-        command = [sys.executable, "-m", "export.hdf5", str(path.absolute()), str(out)]
+        command = children.command("spikeport.export.hdf5", [str(path.absolute()), str(out)])
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False, env=environment
+                command,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=SECONDS,
+                check=False,
+                cwd=folder,
+                env=children.environment(),
             )
         except subprocess.TimeoutExpired:
             raise FormatError(f"damaged (reading it did not end within {SECONDS} s)") from None

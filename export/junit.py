@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
-from export.fidelity import BASE, Comparison, Fidelity
+from spikeport.export.fidelity import BASE, Comparison, Fidelity
 
 
 def to_xml(found: Mapping[str, Fidelity], *, network: str, proven: bool) -> str:

@@ -6,7 +6,7 @@ Integer products run in float64, which is exact below 2**53; int8 weights times 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from export.network import Array, AveragePooling, Convolution, Dense, MaxPooling, Normalization, Shape, Stage
+from spikeport.export.network import Array, AveragePooling, Convolution, Dense, MaxPooling, Normalization, Shape, Stage
 
 
 def apply(stage: Stage, inputs: Array) -> Array:

@@ -15,8 +15,15 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.errors import FormatError
-from export.network import Array, FloatPopulation, FloatProjection, IntegerPopulation, IntegerProjection, Network
+from spikeport.export.errors import FormatError
+from spikeport.export.network import (
+    Array,
+    FloatPopulation,
+    FloatProjection,
+    IntegerPopulation,
+    IntegerProjection,
+    Network,
+)
 
 OPSET, IR_VERSION = 21, 10
 U8, I32, I64, F32 = TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64, TensorProto.FLOAT

@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from export.bounds import population_bounds, violation
-from export.errors import QuantizationError
-from export.fixed_point import ACTIVATION_SHIFT, THRESHOLD_MAX, bias_registers
-from export.network import (
+from spikeport.export.bounds import population_bounds, violation
+from spikeport.export.errors import QuantizationError
+from spikeport.export.fixed_point import ACTIVATION_SHIFT, THRESHOLD_MAX, bias_registers
+from spikeport.export.network import (
     Array,
     Bounds,
     Convolution,
@@ -64,10 +64,10 @@ class Quantized(NamedTuple):
 def quantize(
     network: FloatNetwork, *, weight_bits: int = WEIGHT_BITS, clips: Mapping[str, float] | None = None
 ) -> IntegerNetwork:
-    """Return ``network`` in integers; it must have one stage of synapses per projection (`export.passes.lowered`).
+    """Return ``network`` in integers; it must have one stage of synapses per projection (`passes.lowered`).
 
     ``weight_bits`` (2..8) includes the sign; two are ternary weights. ``clips`` holds, for populations that have one,
-    the share of the largest weight at which weights are cut (`export.scale_search` finds them). Raises
+    the share of the largest weight at which weights are cut (`spikeport.export.scale_search` finds them). Raises
     `QuantizationError` where no scale keeps the registers in range.
     """
     if not 2 <= weight_bits <= WEIGHT_BITS:
@@ -115,7 +115,7 @@ def _check(network: FloatNetwork) -> None:
             )
         if np.any(neuron.gain != 1) or np.any(neuron.start != 0):
             raise QuantizationError(
-                f"population {population.name} has a gain or a start of its own: run export.passes.lowered first"
+                f"population {population.name} has a gain or a start of its own: run spikeport.export.passes first"
             )
         if neuron.floor is not None:
             raise QuantizationError(
@@ -305,5 +305,5 @@ def _synapses(projection: FloatProjection) -> Synapses:
     kinds = ", ".join(type(stage).__name__ for stage in projection.stages) or "nothing"
     raise QuantizationError(
         f"projection {projection.source} -> {projection.target} holds {kinds}; "
-        "expected one convolution or dense stage: run export.passes.lowered first"
+        "expected one convolution or dense stage: run spikeport.export.passes.lowered first"
     )

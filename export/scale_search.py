@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from export.executors import floating, reference
-from export.network import Array, FloatNetwork, IntegerNetwork, IntegerNeuron, IntegerPopulation
-from export.progress import Progress
-from export.quantize import WEIGHT_BITS, Quantized, fitted, quantize
-from export.stimulus import Stimulus
-from export.trace import record
+from spikeport.export.executors import floating, reference
+from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, IntegerNeuron, IntegerPopulation
+from spikeport.export.progress import Progress
+from spikeport.export.quantize import WEIGHT_BITS, Quantized, fitted, quantize
+from spikeport.export.stimulus import Stimulus
+from spikeport.export.trace import record
 
 CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from export import archive
-from export.errors import ExecutorError, SpikeportError, one_line
-from export.executors import executor as find_executor
-from export.executors import fast
-from export.files import atomic
-from export.network import Array, FloatNetwork, IntegerNetwork, Network
-from export.progress import tracked
-from export.stimulus import Stimulus
-from export.trace import add_scores, no_scores
+from spikeport.export import archive
+from spikeport.export.errors import ExecutorError, SpikeportError, one_line
+from spikeport.export.executors import executor as find_executor
+from spikeport.export.executors import fast
+from spikeport.export.files import atomic
+from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
+from spikeport.export.progress import tracked
+from spikeport.export.stimulus import Stimulus
+from spikeport.export.trace import add_scores, no_scores
 
 PART = 100
 """Images of a part."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from export.errors import StimulusError, one_line
-from export.network import Array, FloatNetwork, Network, Source, frozen_array
+from spikeport.export.errors import StimulusError, one_line
+from spikeport.export.network import Array, FloatNetwork, Network, Source, frozen_array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from export.network import Array, FloatNetwork, IntegerNetwork
-from export.stimulus import Stimulus
+from spikeport.export.network import Array, FloatNetwork, IntegerNetwork
+from spikeport.export.stimulus import Stimulus
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from export.engine.synapses import Grid
-from export.network import Array, IntegerNetwork, IntegerNeuron, IntegerPopulation
-from hardware_profiles.encoding import Counts, list_bits
-from hardware_profiles.profile import HardwareProfile
-from hardware_profiles.reach import Cut, Reach, Span, Window, spread
+from spikeport.export.geometry import Grid
+from spikeport.export.network import Array, IntegerNetwork, IntegerNeuron, IntegerPopulation
+from spikeport.hardware_profiles.encoding import Counts, list_bits
+from spikeport.hardware_profiles.profile import HardwareProfile
+from spikeport.hardware_profiles.reach import Cut, Reach, Span, Window, spread
 
 
 @dataclass(frozen=True, eq=False)

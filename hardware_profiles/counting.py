@@ -20,12 +20,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from export.engine.synapses import connect, pooled
-from export.executors import fast
-from export.linear import synaptic_sum
-from export.network import Array, Convolution, IntegerNetwork, IntegerProjection, Shape, Source, Synapses
-from export.stimulus import Stimulus
-from export.trace import Step
+from spikeport.export.executors import fast
+from spikeport.export.geometry import geometry_of, pooled
+from spikeport.export.linear import synaptic_sum
+from spikeport.export.network import Array, Convolution, IntegerNetwork, IntegerProjection, Shape, Source, Synapses
+from spikeport.export.stimulus import Stimulus
+from spikeport.export.trace import Step
 
 Counts = npt.NDArray[np.int64]
 MODES = ("fused", "relay", "area_ratio")
@@ -262,12 +262,12 @@ class _Fans:
         self.projection = projection
         self.graded = is_graded(network, projection)
         self.fused = fan_out(projection.synapses, source.shape, projection.output_shape(source.shape))
-        connection, self.window = pooled(connect(network, projection))
+        geometry, self.window = pooled(geometry_of(network, projection))
         self.relay = self.fused
         if self.window != (1, 1):
-            shape = (connection.source.channels, connection.source.height, connection.source.width)
-            self.relay = fan_out(connection.kernel, shape, connection.kernel.output_shape(shape))
-        self.area_ratio = self._area_ratio(projection.synapses, connection.weight, source.shape)
+            shape = (geometry.source.channels, geometry.source.height, geometry.source.width)
+            self.relay = fan_out(geometry.kernel, shape, geometry.kernel.output_shape(shape))
+        self.area_ratio = self._area_ratio(projection.synapses, geometry.weight, source.shape)
 
     def _area_ratio(self, synapses: Synapses, weight: Array, source: Shape) -> float:
         """Return Eq. 10 for dense synapses and Eq. 11 for convolutions, times the density of the weights."""

@@ -16,8 +16,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from export.network import Array
-from hardware_profiles.profile import Encoding
+from spikeport.export.network import Array
+from spikeport.hardware_profiles.profile import Encoding
 
 Counts = npt.NDArray[np.int64]
 RUN_BITS = range(1, 7)

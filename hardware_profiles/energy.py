@@ -6,11 +6,11 @@ neuron updates happen at every step whether or not anything arrives, and outweig
 
 from dataclasses import dataclass
 
-from hardware_profiles.counting import OperationCounts
-from hardware_profiles.latency import LatencyBound
-from hardware_profiles.load import CoreLoad
-from hardware_profiles.placement import Placement
-from hardware_profiles.profile import Constant, HardwareProfile
+from spikeport.hardware_profiles.counting import OperationCounts
+from spikeport.hardware_profiles.latency import LatencyBound
+from spikeport.hardware_profiles.load import CoreLoad
+from spikeport.hardware_profiles.placement import Placement
+from spikeport.hardware_profiles.profile import Constant, HardwareProfile
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from hardware_profiles.load import CoreLoad
-from hardware_profiles.placement import Placement
+from spikeport.hardware_profiles.load import CoreLoad
+from spikeport.hardware_profiles.placement import Placement
 
 TERMS = {
     "neuron_update": "neuron updates",

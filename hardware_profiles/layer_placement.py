@@ -13,11 +13,11 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from export.engine.synapses import Connection, Grid, connect, pooled
-from export.errors import PlacementError
-from export.network import IntegerNetwork, IntegerPopulation, Pair, Source
-from hardware_profiles.limits import CoreUse
-from hardware_profiles.profile import HardwareProfile, LayerCores
+from spikeport.export.errors import PlacementError
+from spikeport.export.geometry import Geometry, Grid, geometry_of, pooled
+from spikeport.export.network import IntegerNetwork, IntegerPopulation, Pair, Source
+from spikeport.hardware_profiles.limits import CoreUse
+from spikeport.hardware_profiles.profile import HardwareProfile, LayerCores
 
 STRIDES = (1, 2, 4, 8)
 POOLS = (1, 2, 4)
@@ -28,7 +28,7 @@ class Layer:
     """A population with the one projection that it hears, its pooling apart."""
 
     population: IntegerPopulation
-    connection: Connection
+    geometry: Geometry
     pool: Pair
     heard: int
     sent: int
@@ -37,8 +37,8 @@ class Layer:
     @property
     def kernel_words(self) -> int:
         """C 2^(ceil log2 kx ky + ceil log2 f) words for f kernels over c channels."""
-        outputs, _, *sides = self.connection.kernel.weight.shape
-        return self.connection.source.channels << (_bits(math.prod(sides)) + _bits(outputs))
+        outputs, _, *sides = self.geometry.kernel.weight.shape
+        return self.geometry.source.channels << (_bits(math.prod(sides)) + _bits(outputs))
 
     @property
     def neuron_words(self) -> int:
@@ -68,7 +68,7 @@ def destinations(layer: Layer, cores: LayerCores) -> tuple[float, float]:
 
 def channels(layer: Layer, cores: LayerCores) -> tuple[float, float]:
     """A core has at most so many channels in and out; make the layer narrower."""
-    return max(layer.connection.source.channels, len(layer.connection.kernel.weight)), cores.channels.value
+    return max(layer.geometry.source.channels, len(layer.geometry.kernel.weight)), cores.channels.value
 
 
 def side(layer: Layer, cores: LayerCores) -> tuple[float, float]:
@@ -78,15 +78,15 @@ def side(layer: Layer, cores: LayerCores) -> tuple[float, float]:
 
 def kernel_side(layer: Layer, cores: LayerCores) -> tuple[float, float]:
     """A kernel has at most so many rows and columns; dense synapses over a map are a kernel as large as the map."""
-    return max(layer.connection.kernel.weight.shape[2:]), cores.kernel_side.value
+    return max(layer.geometry.kernel.weight.shape[2:]), cores.kernel_side.value
 
 
 def geometry(layer: Layer, _cores: LayerCores) -> tuple[float, float]:
     """Strides are 1, 2, 4 or 8, pools 1, 2 or 4, without dilation, groups and delays; change the convolution."""
-    kernel = layer.connection.kernel
-    whole = layer.connection.result.positions == 1
+    kernel = layer.geometry.kernel
+    whole = layer.geometry.result.positions == 1
     strides = all(stride in STRIDES for stride in kernel.stride) or whole
-    plain = kernel.dilation == (1, 1) and kernel.groups == 1 and not layer.connection.projection.delay
+    plain = kernel.dilation == (1, 1) and kernel.groups == 1 and not layer.geometry.projection.delay
     return int(not (strides and plain)), 0
 
 
@@ -132,14 +132,14 @@ def match(network: IntegerNetwork, profile: HardwareProfile) -> list[tuple[int, 
 
 def _layer(network: IntegerNetwork, population: IntegerPopulation) -> Layer:
     incoming = network.incoming(population.name)
-    whole = connect(network, incoming[0])
-    connection, pool = pooled(whole)
+    whole = geometry_of(network, incoming[0])
+    geometry, pool = pooled(whole)
     if not set(pool) <= set(POOLS):
-        connection, pool = whole, (1, 1)
+        geometry, pool = whole, (1, 1)
     source = network.population(incoming[0].source).neuron
     return Layer(
         population=population,
-        connection=connection,
+        geometry=geometry,
         pool=pool,
         heard=len(incoming),
         sent=sum(projection.source == population.name for projection in network.projections),
@@ -151,7 +151,7 @@ def _use(layer: Layer) -> CoreUse:
     kernel, words = layer.kernel_words, layer.neuron_words
     return CoreUse(
         neurons=Grid.of(layer.population.shape).neurons,
-        synapses=int(layer.connection.degrees.sum()) * layer.pool[0] * layer.pool[1],
+        synapses=int(layer.geometry.degrees.sum()) * layer.pool[0] * layer.pool[1],
         synaptic_memory=kernel,
         core_memory=kernel + 2 * words,
         input_axons=0,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hardware_profiles.profile import Constant, HardwareProfile
+from spikeport.hardware_profiles.profile import Constant, HardwareProfile
 
 
 @dataclass(frozen=True, kw_only=True)

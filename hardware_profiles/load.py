@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from export.engine.synapses import Grid
-from export.network import Array, IntegerNetwork, Source
-from hardware_profiles.counting import Batch, is_graded
-from hardware_profiles.encoding import Counts
-from hardware_profiles.placement import Placement
-from hardware_profiles.reach import Cut, Reach
+from spikeport.export.geometry import Grid
+from spikeport.export.network import Array, IntegerNetwork, Source
+from spikeport.hardware_profiles.counting import Batch, is_graded
+from spikeport.hardware_profiles.encoding import Counts
+from spikeport.hardware_profiles.placement import Placement
+from spikeport.hardware_profiles.reach import Cut, Reach
 
 CORES_PER_TILE = 4
 TILES_PER_ROW = 8

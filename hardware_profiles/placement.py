@@ -1,9 +1,9 @@
 """Populations onto cores, under every limit of the chip.
 
-A population is cut into blocks (`hardware_profiles.reach.Cut`), one core each. Strategies:
+A population is cut into blocks (`spikeport.hardware_profiles.reach.Cut`), one core each. Strategies:
 
 - ``unrolled``: every synapse is written out, one input axon per source neuron that reaches a core;
-- ``layers``, on chips whose cores take a whole layer each: `hardware_profiles.layer_placement`;
+- ``layers``, on chips whose cores take a whole layer each: `spikeport.hardware_profiles.layer_placement`;
 - ``shared``: neurons of a core share a convolution's kernel. A list is stored once for all source positions that meet
   the same taps (a copy per border class), or once per phase of the stride (``one_copy``). The channels of a source
   position that lie on one core arrive over one axon. Synapses that share nothing are written out.
@@ -21,15 +21,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from export.engine.synapses import Grid
-from export.errors import PlacementError
-from export.network import IntegerNetwork, IntegerPopulation
-from hardware_profiles.blocks import Blocks
-from hardware_profiles.encoding import Counts
-from hardware_profiles.layer_placement import match
-from hardware_profiles.limits import RULES, CoreUse, Rule, Utilisation, first_violation, sentence
-from hardware_profiles.profile import HardwareProfile, Limits
-from hardware_profiles.reach import Cut, Reach
+from spikeport.export.errors import PlacementError
+from spikeport.export.geometry import Grid
+from spikeport.export.network import IntegerNetwork, IntegerPopulation
+from spikeport.hardware_profiles.blocks import Blocks
+from spikeport.hardware_profiles.encoding import Counts
+from spikeport.hardware_profiles.layer_placement import match
+from spikeport.hardware_profiles.limits import RULES, CoreUse, Rule, Utilisation, first_violation, sentence
+from spikeport.hardware_profiles.profile import HardwareProfile, Limits
+from spikeport.hardware_profiles.reach import Cut, Reach
 
 STRATEGIES = ("unrolled", "shared")
 CONSIDERED = 8

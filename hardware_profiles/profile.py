@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from export.errors import ProfileError
-from hardware_profiles.tables import read_table
+from spikeport.export.errors import ProfileError
+from spikeport.hardware_profiles.tables import read_table
 
 PROFILE_DIR = Path(__file__).parent / "profiles"
 Evidence = Literal["published", "fitted", "scaled", "assumed"]
@@ -65,7 +65,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class LayerCores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Cores that take a whole layer each; see `hardware_profiles.layer_placement`."""
+    """Cores that take a whole layer each; see `spikeport.hardware_profiles.layer_placement`."""
 
     kernel_words: Sizes
     neuron_words: Sizes
@@ -76,7 +76,7 @@ class LayerCores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Encoding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How synapses and neurons take memory; see `hardware_profiles.encoding`.
+    """How synapses and neurons take memory; see `spikeport.hardware_profiles.encoding`.
 
     ``lists``: which of 'dense', 'sparse' and 'run_length' lists a core reads. ``shared``: how it shares a convolution's
     kernel, with a copy per 'border_class' or 'one_copy'; absent where it cannot. An index has ``index`` bits or, with
@@ -112,7 +112,7 @@ class Energy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Time of one operation; see `hardware_profiles.latency`."""
+    """Time of one operation; see `spikeport.hardware_profiles.latency`."""
 
     neuron_update: Constant | None = None
     accumulate: Constant | None = None

@@ -17,10 +17,10 @@ from functools import cached_property
 
 import numpy as np
 
-from export.engine.synapses import Grid, connect, pooled
-from export.network import Array, Convolution, IntegerNetwork, IntegerProjection, Pair
-from hardware_profiles.encoding import Counts, Runs, weight_bits
-from hardware_profiles.unrolled import matrix
+from spikeport.export.geometry import Grid, geometry_of, pooled
+from spikeport.export.network import Array, Convolution, IntegerNetwork, IntegerProjection, Pair
+from spikeport.hardware_profiles.encoding import Counts, Runs, weight_bits
+from spikeport.hardware_profiles.unrolled import matrix
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Reach:
         self.projection, self.source, self.target = projection, Grid.of(source.shape), Grid.of(target.shape)
         self.kernel = self._kernel(source.shape, target.shape)
         self.bits = weight_bits(projection.synapses.weight)
-        self.window = pooled(connect(network, projection))[1]
+        self.window = pooled(geometry_of(network, projection))[1]
 
     def _kernel(self, source: tuple[int, ...], target: tuple[int, ...]) -> Convolution | None:
         """Return the kernel where neurons of the target are its results one by one."""

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 import tomllib
 
-from export.errors import SpikeportError
+from spikeport.export.errors import SpikeportError
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 

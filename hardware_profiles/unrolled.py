@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from export.network import Array, Convolution, Shape, Synapses
+from spikeport.export.network import Array, Convolution, Shape, Synapses
 
 
 def matrix(synapses: Synapses, source: Shape, target: Shape) -> tuple[Array, Array]:

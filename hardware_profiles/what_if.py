@@ -12,16 +12,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from export.engine.synapses import connect, pooled
-from export.errors import NetworkError, PlacementError, ProfileError, StimulusError
-from export.network import Array, Convolution, IntegerNetwork, IntegerProjection
-from export.stimulus import Stimulus
-from hardware_profiles.counting import MODES, batches, count, zeros
-from hardware_profiles.energy import energy
-from hardware_profiles.placement import STRATEGIES, Placement, place
-from hardware_profiles.profile import HardwareProfile, load_profile
-from hardware_profiles.report.text import joule, percent
-from hardware_profiles.report.text import table as printed
+from spikeport.export.errors import NetworkError, PlacementError, ProfileError, StimulusError
+from spikeport.export.geometry import geometry_of, pooled
+from spikeport.export.network import Array, Convolution, IntegerNetwork, IntegerProjection
+from spikeport.export.stimulus import Stimulus
+from spikeport.hardware_profiles.counting import MODES, batches, count, zeros
+from spikeport.hardware_profiles.energy import energy
+from spikeport.hardware_profiles.placement import STRATEGIES, Placement, place
+from spikeport.hardware_profiles.profile import HardwareProfile, load_profile
+from spikeport.hardware_profiles.report.text import joule, percent
+from spikeport.hardware_profiles.report.text import table as printed
 
 Row = dict[str, Any]
 LISTS = ("dense", "sparse", "run_length")
@@ -76,7 +76,7 @@ def _cut(network: IntegerNetwork, projection: IntegerProjection, sparsity: float
     """Cut a projection's weights; those that a folded pool repeats are one weight."""
     rows, columns = (1, 1)
     if isinstance(projection.synapses, Convolution):
-        rows, columns = pooled(connect(network, projection))[1]
+        rows, columns = pooled(geometry_of(network, projection))[1]
     weight: Array = projection.synapses.weight[..., ::rows, ::columns].copy()
     order = np.argsort(np.abs(weight.astype(np.int16)), axis=None, kind="stable")
     weight.reshape(-1)[order[: math.floor(sparsity * weight.size)]] = 0

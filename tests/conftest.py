@@ -5,8 +5,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-from export.errors import LavaError
-from export.lava import environment
+from spikeport.export.errors import LavaError
+from spikeport.export.lava import environment
 
 settings.register_profile(
     "default",

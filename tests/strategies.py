@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from export import bounds
-from export.fixed_point import POTENTIAL_LIMIT, STATE_LIMIT, THRESHOLD_MAX
-from export.network import (
+from spikeport.export import bounds
+from spikeport.export.fixed_point import POTENTIAL_LIMIT, STATE_LIMIT, THRESHOLD_MAX
+from spikeport.export.network import (
     AveragePooling,
     Convolution,
     Dense,

@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from toolchain import cli
+from spikeport.toolchain import cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -27,7 +27,8 @@ def test_module_says_in_one_line_what_it_is_for(path):
 
 
 def test_export_loads_without_torch():
-    probe = "import sys; import export.executors.reference, export.formats.nir, hardware_profiles.report.build"
+    modules = "export.executors.reference", "export.formats.nir", "hardware_profiles.report.build"
+    probe = "import sys, " + ", ".join(f"spikeport.{module}" for module in modules)
     done = subprocess.run(
         [sys.executable, "-c", f"{probe}; print('torch' in sys.modules)"],
         capture_output=True, text=True, check=True, cwd=ROOT,

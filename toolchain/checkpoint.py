@@ -7,10 +7,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from export.errors import ArchiveError, one_line
-from export.files import atomic
-from toolchain.nn.networks import ANN, SNN
-from toolchain.nn.specification import Specification
+from spikeport.export.errors import ArchiveError, one_line
+from spikeport.export.files import atomic
+from spikeport.toolchain.nn.networks import ANN, SNN
+from spikeport.toolchain.nn.specification import Specification
 
 FORMAT = "spikeport checkpoint 1"
 

@@ -1,4 +1,4 @@
-"""The command ``spikeport``: verbs only, each calls one function of `toolchain.verbs`."""
+"""The command ``spikeport``: verbs only, each calls one function of `spikeport.toolchain.verbs`."""
 
 import signal
 import sys
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from export.errors import SpikeportError
+from spikeport.export.errors import SpikeportError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,7 +39,7 @@ def main() -> None:
 
 def _verb(name: str, *args: Any, **options: Any) -> None:
     """Call a verb, print its text, and leave with 1 where its verdict is bad; the import waits until now."""
-    from toolchain import verbs  # noqa: PLC0415 - --help starts without numpy
+    from spikeport.toolchain import verbs  # noqa: PLC0415 - --help starts without numpy
 
     try:
         outcome = getattr(verbs, name)(*args, **options)

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from export.errors import RecipeError
-from hardware_profiles.tables import read_table
-from toolchain.nn.architectures import Architecture, Count
+from spikeport.export.errors import RecipeError
+from spikeport.hardware_profiles.tables import read_table
+from spikeport.toolchain.nn.architectures import Architecture, Count
 
 RECIPE_DIR = Path(__file__).parent / "recipes"
 Epochs = Annotated[int, Meta(ge=0)]
@@ -87,7 +87,7 @@ class Evaluate(_Table, frozen=True, kw_only=True):
 
 
 class Quantize(_Table, frozen=True, kw_only=True):
-    """Integer weights; scales chosen on training images (`export.scale_search`), by the largest weight without."""
+    """Integer weights; scales from training images (`spikeport.export.scale_search`) or the largest weight."""
 
     weight_bits: Annotated[int, Meta(ge=2, le=8)] = 8
     calibration_images: Annotated[int, Meta(ge=0)] = 0

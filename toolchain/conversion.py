@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from toolchain.nn.networks import ANN, SNN
+from spikeport.toolchain.nn.networks import ANN, SNN
 
 
 def convert(

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolchain.attacks.pgd import Loss, pgd
+from spikeport.toolchain.attacks.pgd import Loss, pgd
 
 
 def attacked(

@@ -1,9 +1,9 @@
-"""PyTorch SNN -> `export.network.FloatNetwork`, as trained, streams and all; the passes of `export` then fold it."""
+"""PyTorch SNN -> `spikeport.export.network.FloatNetwork`, as trained, streams and all; passes fold it later."""
 
 import numpy as np
 from torch import Tensor, nn
 
-from export.network import (
+from spikeport.export.network import (
     Array,
     AveragePooling,
     Convolution,
@@ -16,10 +16,10 @@ from export.network import (
     Source,
     Stage,
 )
-from toolchain.data.dataset import PIXEL_LEVELS
-from toolchain.nn.layers import Link, Synapses
-from toolchain.nn.networks import SNN
-from toolchain.nn.specification import INPUT, Linear, Node
+from spikeport.toolchain.data.dataset import PIXEL_LEVELS
+from spikeport.toolchain.nn.layers import Link, Synapses
+from spikeport.toolchain.nn.networks import SNN
+from spikeport.toolchain.nn.specification import INPUT, Linear, Node
 
 
 def lower(snn: SNN) -> FloatNetwork:

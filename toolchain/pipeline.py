@@ -15,34 +15,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from export import archive, fidelity
-from export.errors import ArchiveError, RecipeError
-from export.executors import executor, fast, floating
-from export.files import atomic, write_text
-from export.formats import nir, onnx
-from export.lava import environment
-from export.network import IntegerNetwork
-from export.passes import lowered
-from export.progress import Progress
-from export.quantize import quantize
-from export.scale_search import search
-from export.stimulus import read, stimulus
-from export.trace import predicted, record
-from hardware_profiles.profile import load_profile
-from hardware_profiles.report import build
-from toolchain import checkpoint
-from toolchain.config import Finetune, Pretrain, Recipe, Training
-from toolchain.conversion import convert
-from toolchain.data import digits
-from toolchain.data.dataset import Dataset, levels, pixels
-from toolchain.evaluation import attacked
-from toolchain.lowering import lower
-from toolchain.nn.architectures import specify
-from toolchain.nn.networks import ANN, SNN
-from toolchain.pruning import hydra, lwm
-from toolchain.training.loop import accuracy, train
-from toolchain.training.sparse_finetuning import keep_sparse, robust_loss
-from toolchain.training.trades import trades
+from spikeport.export import archive, fidelity
+from spikeport.export.errors import ArchiveError, RecipeError
+from spikeport.export.executors import executor, fast, floating
+from spikeport.export.files import atomic, write_text
+from spikeport.export.formats import nir, onnx
+from spikeport.export.lava import environment
+from spikeport.export.network import IntegerNetwork
+from spikeport.export.passes import lowered
+from spikeport.export.progress import Progress
+from spikeport.export.quantize import quantize
+from spikeport.export.scale_search import search
+from spikeport.export.stimulus import read, stimulus
+from spikeport.export.trace import predicted, record
+from spikeport.hardware_profiles.profile import load_profile
+from spikeport.hardware_profiles.report import build
+from spikeport.toolchain import checkpoint
+from spikeport.toolchain.config import Finetune, Pretrain, Recipe, Training
+from spikeport.toolchain.conversion import convert
+from spikeport.toolchain.data import digits
+from spikeport.toolchain.data.dataset import Dataset, levels, pixels
+from spikeport.toolchain.evaluation import attacked
+from spikeport.toolchain.lowering import lower
+from spikeport.toolchain.nn.architectures import specify
+from spikeport.toolchain.nn.networks import ANN, SNN
+from spikeport.toolchain.pruning import hydra, lwm
+from spikeport.toolchain.training.loop import accuracy, train
+from spikeport.toolchain.training.sparse_finetuning import keep_sparse, robust_loss
+from spikeport.toolchain.training.trades import trades
 
 LEVEL = 1 / 255
 Metrics = dict[str, Any]

@@ -42,12 +42,12 @@ def spikeport_network(request: pytest.FixtureRequest) -> Path:
 def spikeport_fidelity(spikeport_network: Path, request: pytest.FixtureRequest) -> Callable[..., Verdict]:
     """Return a function that compares executors with the fast one: verdict per executor, as plain data.
 
-    Arguments are those of `toolchain.verbs.check`; the command line's options are their defaults.
+    Arguments are those of `spikeport.toolchain.verbs.check`; the command line's options are their defaults.
     """
     option = request.config.getoption
 
     def check(**changes: Any) -> Verdict:
-        from toolchain import verbs  # noqa: PLC0415 - a suite that does not use the plugin does not pay for it
+        from spikeport.toolchain import verbs  # noqa: PLC0415 - a suite that does not use the plugin does not pay for it
 
         given = {"input": option("--spikeport-input"), "executors": option("--spikeport-executors")}
         outcome = verbs.check(spikeport_network, **{**given, "random": option("--spikeport-samples"), **changes})

@@ -1,7 +1,7 @@
-"""What a user can do, each as one function; `toolchain.cli` gives each the same name and arguments.
+"""What a user can do, each as one function; `spikeport.toolchain.cli` gives each the same name and arguments.
 
 A function returns an `Outcome`: ``value`` for programs, ``text`` for people, ``failed`` where the verdict is bad.
-Bad input raises `export.errors.SpikeportError`.
+Bad input raises `spikeport.export.errors.SpikeportError`.
 """
 
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from export import archive, bounds, fidelity
-from export.errors import ExecutorError
-from export.executors import executor as find_executor
-from export.files import atomic, write_text
-from export.formats import FLOAT_FORMATS, writer
-from export.junit import to_xml
-from export.network import Array, FloatNetwork, IntegerNetwork, Network
-from export.passes import lowered
-from export.progress import QUIET_SECONDS, announce
-from export.stimulus import random_stimulus, read
+from spikeport.export import archive, bounds, fidelity
+from spikeport.export.errors import ExecutorError
+from spikeport.export.executors import executor as find_executor
+from spikeport.export.files import atomic, write_text
+from spikeport.export.formats import FLOAT_FORMATS, writer
+from spikeport.export.junit import to_xml
+from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
+from spikeport.export.passes import lowered
+from spikeport.export.progress import QUIET_SECONDS, announce
+from spikeport.export.stimulus import random_stimulus, read
 
 if TYPE_CHECKING:
-    from toolchain.config import Recipe
+    from spikeport.toolchain.config import Recipe
 
 Value = TypeVar("Value")
 AnyPath = Path | str
@@ -39,7 +39,7 @@ class Outcome(Generic[Value]):
 
 def demo(out: AnyPath = Path("demo"), *, fast: bool = False) -> Outcome[dict[str, Any]]:
     """Take the embedded digits through every stage; ``fast`` trains one epoch a stage on 40 held-out images."""
-    from toolchain.config import embedded
+    from spikeport.toolchain.config import embedded
 
     return _run(embedded("digits_fast" if fast else "digits"), Path(out), None, None)
 
@@ -48,7 +48,7 @@ def run(
     recipe: AnyPath, out: AnyPath = Path("run"), *, from_: str | None = None, to: str | None = None
 ) -> Outcome[dict[str, Any]]:
     """Run a recipe's stages, all of them or those ``from_`` one ``to`` another, in the folder ``out``."""
-    from toolchain.config import read_recipe
+    from spikeport.toolchain.config import read_recipe
 
     return _run(read_recipe(Path(recipe)), Path(out), from_, to)
 
@@ -91,20 +91,20 @@ def quantize(
 ) -> Outcome[IntegerNetwork]:
     """Turn a float network into Loihi integers with their proof, and write the archive ``out``.
 
-    ``calibration`` images choose the scales (`export.scale_search`); without, the largest weight does.
+    ``calibration`` images choose the scales (`spikeport.export.scale_search`); without, the largest weight does.
     ``network`` is an archive, a NIR file of any framework, or a .net file of lava-dl, which holds integers already. The
     other arguments are what those files do not say: the ``dialect`` ('auto' guesses it; 'slayer' for .net files whose
     neurons fire at v == threshold), its ``dt``, ``reset`` and ``most`` spikes a step; the ``steps`` of a sample; the
     ``levels`` of the input (1: spikes, 255: pixels).
     """
-    from export.quantize import quantize as quantized
+    from spikeport.export.quantize import quantize as quantized
 
     options = {"dialect": dialect, "dt": dt, "reset": reset, "most": most, "steps": steps, "levels": levels}
     out, (loaded, lines) = Path(out), _loaded(Path(network), options)
     if isinstance(loaded, IntegerNetwork):
         integer = loaded
     elif calibration is not None:
-        from export.scale_search import search
+        from spikeport.export.scale_search import search
 
         loaded = lowered(loaded)
         integer, clips = search(loaded, read(Path(calibration), loaded)[0], weight_bits=weight_bits)
@@ -149,7 +149,7 @@ def simulate(
     ``resume`` uses them. ``workers`` beyond one are processes of a local Dask cluster; ``scheduler`` is the address of
     one that exists.
     """
-    from export import simulation
+    from spikeport.export import simulation
 
     loaded, kept = archive.read(Path(network)), None
     real = isinstance(loaded, FloatNetwork)
@@ -184,7 +184,7 @@ def simulate(
 
 
 def _operations(network: IntegerNetwork, operations: Array, images: int) -> str:
-    from hardware_profiles.report.text import table
+    from spikeport.hardware_profiles.report.text import table
 
     pairs = zip(network.projections, operations, strict=True)
     rows = [(network.label(projection), f"{n:,}", f"{n / images:,.0f}") for projection, n in pairs]
@@ -241,7 +241,7 @@ def report(
     ``relative_to`` is the archive of a network of the same shape, the dense one for instance: its spikes and energy on
     the same images stand beside. Fails where the ways of counting differ.
     """
-    from hardware_profiles.report import build, text
+    from spikeport.hardware_profiles.report import build, text
 
     loaded, out = archive.read_integer(Path(network)), Path(out)
     base = None if relative_to is None else archive.read_integer(Path(relative_to))
@@ -267,7 +267,7 @@ def what_if(
     Every row is run, counted in every mode and placed with every strategy; smallest weights are cut first and nothing
     is trained again, so accuracy is not claimed.
     """
-    from hardware_profiles import what_if as table_of
+    from spikeport.hardware_profiles import what_if as table_of
 
     loaded = archive.read_integer(Path(network))
     rows = table_of.table(
@@ -278,7 +278,7 @@ def what_if(
 
 def profiles() -> Outcome[list[str]]:
     """List the hardware profiles."""
-    from hardware_profiles.profile import load_profile, profile_names
+    from spikeport.hardware_profiles.profile import load_profile, profile_names
 
     names = profile_names()
     return Outcome(value=names, text="\n".join(f"{name}: {load_profile(name).description}" for name in names))
@@ -286,10 +286,10 @@ def profiles() -> Outcome[list[str]]:
 
 def profiles_show(name: str, *, rules: bool = False) -> Outcome[Any]:
     """Print every constant of a profile with unit, evidence class and source, or the ``rules`` of its cores."""
-    from hardware_profiles import layer_placement
-    from hardware_profiles.limits import RULES, sentence
-    from hardware_profiles.profile import constants, load_profile, options, sizes
-    from hardware_profiles.report.text import table
+    from spikeport.hardware_profiles import layer_placement
+    from spikeport.hardware_profiles.limits import RULES, sentence
+    from spikeport.hardware_profiles.profile import constants, load_profile, options, sizes
+    from spikeport.hardware_profiles.report.text import table
 
     profile = load_profile(name)
     if rules:
@@ -311,7 +311,7 @@ def profiles_show(name: str, *, rules: bool = False) -> Outcome[Any]:
 
 def lava_install(*, netx: bool = False, force: bool = False) -> Outcome[Path]:
     """Make the Python 3.10 environment for Lava; ``netx`` adds lava-dl (5.6 GB), ``force`` makes it anew."""
-    from export.lava import environment
+    from spikeport.export.lava import environment
 
     home = environment.install(netx=netx, force=force)
     return Outcome(value=home, text=f"Lava is ready in {home}")
@@ -319,7 +319,7 @@ def lava_install(*, netx: bool = False, force: bool = False) -> Outcome[Path]:
 
 def lava_doctor() -> Outcome[dict[str, str]]:
     """Examine the Lava environment: interpreter, environment, and a small network against the reference."""
-    from export.lava import doctor
+    from spikeport.export.lava import doctor
 
     findings = doctor.examine()
     text = "\n".join(f"{'ok ' if ok else 'BAD'}  {what}: {found}" for what, ok, found in findings)
@@ -331,12 +331,12 @@ def _loaded(path: Path, options: dict[str, Any]) -> tuple[Network, list[str]]:
     """Return the network of an archive, a NIR file or a .net file, and what was taken for granted."""
     dialect, steps, levels = (options[name] for name in ("dialect", "steps", "levels"))
     if path.suffix == ".nir":
-        from export.nir_import.graph import read as read_nir
+        from spikeport.export.nir_import.graph import read as read_nir
 
         loaded, spoken = read_nir(path, **options)
         return loaded, [f"read {path} as {spoken}"]
     if path.suffix == ".net":
-        from export.formats.netx import read as read_netx
+        from spikeport.export.formats.netx import read as read_netx
 
         integer = read_netx(path, steps=steps, inclusive=dialect == "slayer", levels=levels)
         return integer, [f"read {path}: fires at v {'>=' if dialect == 'slayer' else '>'} threshold"]
@@ -346,8 +346,8 @@ def _loaded(path: Path, options: dict[str, Any]) -> tuple[Network, list[str]]:
 def _run(recipe: "Recipe", out: Path, first: str | None, last: str | None) -> Outcome[dict[str, Any]]:
     import json
 
-    from hardware_profiles.report import text
-    from toolchain.pipeline import execute
+    from spikeport.hardware_profiles.report import text
+    from spikeport.toolchain.pipeline import execute
 
     execute(recipe, out, first=first, last=last)
     path = out / "report.json"
@@ -364,7 +364,7 @@ def _run(recipe: "Recipe", out: Path, first: str | None, last: str | None) -> Ou
 
 
 def _verdict(found: fidelity.Fidelity) -> str:
-    from hardware_profiles.report.text import table
+    from spikeport.hardware_profiles.report.text import table
 
     rows = [
         (c.population, c.quantity, f"{c.compared:,}", f"{c.different:,}", _place(c.first))

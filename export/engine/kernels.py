@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
-from export.fixed_point import ACTIVATION_SHIFT, DECAY_SHIFT, POTENTIAL_LIMIT, STATE_LIMIT
+from spikeport.export.fixed_point import ACTIVATION_SHIFT, DECAY_SHIFT, POTENTIAL_LIMIT, STATE_LIMIT
 
 TILE = 8192
 """Lanes that `add_planes` keeps in the first cache."""
@@ -268,7 +268,7 @@ def leak_and_fire(
     sums: Any, u: Any, v: Any, values: Any, place: Any, steps: int, level: Any, bias: Any, after: Any, decay_u: Any,
     decay_v: Any, subtracts: bool, silent: bool, active: Any,
 ) -> None:  # fmt: skip
-    """Advance any neuron by the definition in `export.executors.reference`, wrap and saturation included.
+    """Advance any neuron by the definition in `spikeport.export.executors.reference`, wrap and saturation included.
 
     As `integrate_and_fire`, in 64 bits; ``values`` takes the spikes or, of ``silent`` neurons, the potentials.
     """

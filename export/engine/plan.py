@@ -8,28 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export import bounds
-from export.engine.synapses import (
-    LIST_SOURCE,
-    TURN,
-    Connection,
-    Events,
-    Frame,
-    Grid,
-    Planes,
-    can_be_whole,
-    connect,
-    event_cost,
-    frame_of,
-    plane_cost,
-    pooled,
-    to_events,
-    to_planes,
-    width_of,
-)
-from export.errors import ExecutorError
-from export.fixed_point import ACTIVATION_SHIFT
-from export.network import Bounds, IntegerNetwork, IntegerNeuron, IntegerPopulation, Pair
+from spikeport.export import bounds
+from spikeport.export.engine.costs import LIST_SOURCE, TURN, can_be_whole, event_cost, plane_cost, width_of
+from spikeport.export.engine.tables import Events, Frame, Planes, frame_of, to_events, to_planes
+from spikeport.export.errors import ExecutorError
+from spikeport.export.fixed_point import ACTIVATION_SHIFT
+from spikeport.export.geometry import Geometry, Grid, geometry_of, pooled
+from spikeport.export.network import Bounds, IntegerNetwork, IntegerNeuron, IntegerPopulation, Pair
 
 RATE = 0.15
 """Spikes per neuron and step, until some have been counted."""
@@ -72,7 +57,7 @@ class Plan:
         self.network, self.lanes, self.force = network, lanes, force
         self.bounds = bounds.prove(network)
         self.safe = bounds.are_kept(network, self.bounds)
-        self.connections = {id(p): connect(network, p) for p in network.projections}
+        self.geometries = {id(p): geometry_of(network, p) for p in network.projections}
         self.senders = [p.source for p in network.projections]
         order = _order(network)
         self.looped = order is None
@@ -96,7 +81,7 @@ class Plan:
         items = [
             item for layer in layers for item in layer.incoming if isinstance(item, Planes) and item.pool == (1, 1)
         ]
-        frames = {item.connection.projection.source: item.frame for item in items}
+        frames = {item.geometry.projection.source: item.frame for item in items}
         return {name: frame for name, frame in frames.items() if name in alone and frame is not None}
 
     def _layer(
@@ -105,7 +90,7 @@ class Plan:
         neuron, grid = population.neuron, Grid.of(population.shape)
         assert isinstance(neuron, IntegerNeuron)
         sums = _width(found) if self.safe else np.dtype(np.int64)
-        heard = [self.connections[id(p)] for p in self.network.incoming(population.name)]
+        heard = [self.geometries[id(p)] for p in self.network.incoming(population.name)]
         planes, cost, ways = self._choice(heard, rates, in_planes, wide=sums.itemsize > 2)
         key = (population.name, planes, tuple(ways))
         if key not in self._built:
@@ -118,50 +103,50 @@ class Plan:
         return self._built[key]
 
     def _incoming(
-        self, heard: list[Connection], frame: Frame, sums: npt.DTypeLike, ways: list[str], *, planes: bool
+        self, heard: list[Geometry], frame: Frame, sums: npt.DTypeLike, ways: list[str], *, planes: bool
     ) -> tuple[Planes | Events, ...]:
         if planes:
-            smaller = [self._pooled(connection) for connection in heard]
+            smaller = [self._pooled(geometry) for geometry in heard]
             columns = width_of(smaller)
-            return tuple(to_planes(connection, pool, columns, sums) for connection, pool in smaller)
+            return tuple(to_planes(geometry, pool, columns, sums) for geometry, pool in smaller)
         return tuple(to_events(c, frame, sums, way) for c, way in zip(heard, ways, strict=True))
 
     def _choice(
-        self, heard: list[Connection], rates: Mapping[str, float], in_planes: Mapping[str, bool], *, wide: bool
+        self, heard: list[Geometry], rates: Mapping[str, float], in_planes: Mapping[str, bool], *, wide: bool
     ) -> tuple[bool, float, list[str]]:
         """Return whether planes are cheapest, nanoseconds per lane, and else the kernel of each projection."""
         ways, total = [], 0.0
-        direct = all(connection.direct for connection in heard)
-        for connection in heard:
-            costs = self._event_costs(connection, rates, wide=wide, merge=direct)
+        direct = all(geometry.direct for geometry in heard)
+        for geometry in heard:
+            costs = self._event_costs(geometry, rates, wide=wide, merge=direct)
             ways.append(min(costs, key=lambda name: costs[name]))
-            total += costs[ways[-1]] + connection.source.neurons * LIST_SOURCE
+            total += costs[ways[-1]] + geometry.source.neurons * LIST_SOURCE
         total += TURN * sum(c.source.neurons for c in heard if in_planes.get(c.projection.source))
         if self.force in ("rows", "lists", "merged") or not direct:
             return False, total, ways
         steps = self.network.steps
         copied = self.looped or any(self.senders.count(c.projection.source) > 1 for c in heard)
-        smaller = [self._pooled(connection) for connection in heard]
+        smaller = [self._pooled(geometry) for geometry in heard]
         together = plane_cost(smaller, steps, self.lanes // steps, wide=wide, copied=copied)
         together += TURN * sum(c.source.neurons for c in heard if not in_planes.get(c.projection.source, True))
         return self.force == "planes" or together < total, min(together, total), ways
 
-    def _pooled(self, connection: Connection) -> tuple[Connection, Pair]:
+    def _pooled(self, geometry: Geometry) -> tuple[Geometry, Pair]:
         """Sum over windows first where weights repeat; not step by step, where it would be done again and again."""
-        return (connection, (1, 1)) if self.looped else pooled(connection)
+        return (geometry, (1, 1)) if self.looped else pooled(geometry)
 
     def _event_costs(
-        self, connection: Connection, rates: Mapping[str, float], *, wide: bool, merge: bool
+        self, geometry: Geometry, rates: Mapping[str, float], *, wide: bool, merge: bool
     ) -> dict[str, float]:
-        name = connection.projection.source
+        name = geometry.projection.source
         rate = rates.get(name, 1.0 if name == self.network.source.name else RATE)
         ways = ["lists"]
-        if can_be_whole(connection):
+        if can_be_whole(geometry):
             ways.append("rows")
-        if merge and connection.result.positions > 1:
+        if merge and geometry.result.positions > 1:
             ways.append("merged")
         ways = [self.force] if self.force in ways else ways
-        return {way: event_cost(connection, rate, way, wide=wide) for way in ways}
+        return {way: event_cost(geometry, rate, way, wide=wide) for way in ways}
 
 
 def _order(network: IntegerNetwork) -> list[IntegerPopulation] | None:

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export.engine import kernels
-from export.engine.plan import Choice, Layer, Plan
-from export.engine.synapses import LIST_SOURCE, Connection, Events, Frame, Grid, Planes
-from export.fixed_point import ACTIVATION_SHIFT
-from export.network import Array
-from export.stimulus import Stimulus
+from spikeport.export.engine import kernels
+from spikeport.export.engine.costs import LIST_SOURCE
+from spikeport.export.engine.plan import Choice, Layer, Plan
+from spikeport.export.engine.tables import Events, Frame, Planes
+from spikeport.export.fixed_point import ACTIVATION_SHIFT
+from spikeport.export.geometry import Geometry, Grid
+from spikeport.export.network import Array
+from spikeport.export.stimulus import Stimulus
 
 SUMS = 2**18
 """Bytes of synaptic sums that are filled before their neurons advance."""
@@ -255,7 +257,7 @@ class _Work:
 
     def _once(self, layer: Layer) -> bool:
         """Return whether what arrives is the same at every step."""
-        heard = [item.connection.projection for item in layer.incoming]
+        heard = [item.geometry.projection for item in layer.incoming]
         from_input = all(projection.source == self.source.name and projection.delay == 0 for projection in heard)
         return self.held and from_input and not self.plan.looped
 
@@ -290,36 +292,36 @@ class _Work:
 
     def _padded(self, item: Planes, name: str, begin: int, steps: int) -> Array:
         """Return the flat buffer of a projection: the source's lanes with zeros around them."""
-        connection = item.connection
-        sender, frame = connection.projection.source, item.frame
+        geometry = item.geometry
+        sender, frame = geometry.projection.source, item.frame
         if sender in self.choice.frames:
             return self.flat[sender]
         spikes = self._in_planes(sender)
-        levels = connection.levels
+        levels = geometry.levels
         kind = np.dtype(np.uint8 if levels < 2**8 else np.int32 if levels < 2**31 else np.int64)
         if item.pool != (1, 1):
-            source, sent = connection.source, spikes.shape[2]
+            source, sent = geometry.source, spikes.shape[2]
             fits = frame is not None and sent == steps
             frame = frame if frame and fits else Frame(0, 0, source.height, source.width)
             whole, inside, size = self._framed(source, frame, sent)
-            smaller = self.scratch.bordered(f"{name} {connection.projection.target}", frame, (size,), kind)
+            smaller = self.scratch.bordered(f"{name} {geometry.projection.target}", frame, (size,), kind)
             place = self._place(source, frame, sent)
             kernels.sum_windows(smaller, place, _flat(spikes), self.samples, item.pool)
             if fits:
                 return smaller
             spikes = smaller[: math.prod(whole)].reshape(whole)[inside]
-        shape = (connection.source.channels, item.phases, item.height, steps, item.columns * self.samples)
+        shape = (geometry.source.channels, item.phases, item.height, steps, item.columns * self.samples)
         size = math.prod(shape)
         flat = self.scratch.array(name, (size + item.columns * self.samples,), kind)
-        delay = connection.projection.delay - begin
-        stride = connection.kernel.stride
+        delay = geometry.projection.delay - begin
+        stride = geometry.kernel.stride
 
         def work(channels: range) -> None:
             lines = flat[:size].reshape(shape)
             part = (channels.start, channels.stop)
             kernels.pad_planes(lines, _flat(spikes), self.samples, delay, stride, item.least, *part)
 
-        self._share(work, connection.source.channels, size * 0.3)
+        self._share(work, geometry.source.channels, size * 0.3)
         return flat
 
     def _in_planes(self, name: str) -> Array:
@@ -337,8 +339,8 @@ class _Work:
         flat = sums.reshape(len(sums), -1)
         for item in layer.incoming:
             assert isinstance(item, Events)
-            spikes, channels, starts = self._events(item.connection)
-            lanes = self._lanes(item.connection, begin, steps, len(spikes) // self.samples)
+            spikes, channels, starts = self._events(item.geometry)
+            lanes = self._lanes(item.geometry, begin, steps, len(spikes) // self.samples)
             self._share(partial(_add_events, flat, lanes, item, spikes, channels, starts), len(lanes), layer.cost)
         if flat.shape[1] > grid.neurons:
             inside = sums[:, frame.top : frame.top + grid.height, frame.left : frame.left + grid.width]
@@ -346,16 +348,16 @@ class _Work:
             sums[:] = inside
         self._fire(layer, sums.reshape(self.samples, steps, -1), slice(0, self.samples), begin, end)
 
-    def _lanes(self, connection: Connection, begin: int, steps: int, length: int) -> Array:
+    def _lanes(self, geometry: Geometry, begin: int, steps: int, length: int) -> Array:
         """Return the pairs (lane of sums, lane of events) that meet."""
         sample, step = np.divmod(np.arange(self.samples * steps), steps)
-        now = step + begin - connection.projection.delay
+        now = step + begin - geometry.projection.delay
         pairs = np.stack([np.arange(len(now)), sample * length + (now if length > 1 else 0)], axis=1)
         return np.ascontiguousarray(pairs[now >= 0])
 
-    def _events(self, connection: Connection) -> tuple[Array, Array, Array]:
+    def _events(self, geometry: Geometry) -> tuple[Array, Array, Array]:
         """Return the spikes of a source (lanes, positions, channels) and where they are."""
-        name, grid = connection.projection.source, connection.source
+        name, grid = geometry.projection.source, geometry.source
         if name not in self.listed or self.plan.looped:
             spikes = self.values[name]
             if self.choice.in_planes[name]:

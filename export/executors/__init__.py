@@ -6,8 +6,8 @@ Integer networks run in all but `floating`; float networks in `FLOAT_EXECUTORS`.
 import importlib
 import pkgutil
 
-from export.errors import ExecutorError
-from export.trace import Executor
+from spikeport.export.errors import ExecutorError
+from spikeport.export.trace import Executor
 
 FLOAT_EXECUTORS = ("floating", "onnx")
 

@@ -2,7 +2,8 @@
 
 Samples run in blocks, one block per thread through the whole network, all steps of a population at once (step by step
 where the network has a loop). Per population the cheapest kernels at its densities and rates are chosen
-(`export.engine.plan`); `export.engine.kernels` are the compiled loops. Sums are 16 or 32 bits wide where the proof of
+(`spikeport.export.engine.plan`);
+`spikeport.export.engine.kernels` are the compiled loops. Sums are 16 or 32 bits wide where the proof of
 the registers shows that they hold every partial sum, else 64.
 """
 
@@ -14,12 +15,12 @@ from functools import lru_cache, partial
 import numpy as np
 import numpy.typing as npt
 
-from export.engine.plan import Plan
-from export.engine.work import Block, Runner
-from export.errors import ExecutorError, StimulusError
-from export.network import Array, IntegerNetwork
-from export.stimulus import Stimulus
-from export.trace import Count, Step
+from spikeport.export.engine.plan import Plan
+from spikeport.export.engine.work import Block, Runner
+from spikeport.export.errors import ExecutorError, StimulusError
+from spikeport.export.network import Array, IntegerNetwork
+from spikeport.export.stimulus import Stimulus
+from spikeport.export.trace import Count, Step
 
 BATCH = 100
 BLOCK = 8
@@ -69,7 +70,7 @@ def _check(network: IntegerNetwork, stimulus: Stimulus, keep: Collection[str] | 
     if stimulus.steps != network.steps or stimulus.values.shape[1:] not in expected:
         raise StimulusError(
             f"the stimulus has {stimulus.steps} steps of {stimulus.values.shape[1:]}; the network expects "
-            f"{network.steps} of {network.source.shape}: make it with export.stimulus.stimulus for this network"
+            f"{network.steps} of {network.source.shape}: make a stimulus for this network"
         )
     unknown = set(keep or ()) - {population.name for population in network.neurons}
     if unknown or isinstance(keep, str):
@@ -135,6 +136,6 @@ def _count(plan: Plan, blocks: list[Block]) -> Count:
     """Return spikes per neuron, and per projection the synapses that they crossed."""
     names = blocks[0].active
     active = {name: np.sum([block.active[name] for block in blocks], axis=0) for name in names}
-    crossed = [int((plan.connections[id(p)].degrees * active[p.source]).sum()) for p in plan.network.projections]
+    crossed = [int((plan.geometries[id(p)].degrees * active[p.source]).sum()) for p in plan.network.projections]
     shapes = {p.name: p.shape for p in plan.network.populations}
     return Count(active={name: value.reshape(shapes[name]) for name, value in active.items()}, operations=crossed)

@@ -1,4 +1,4 @@
-"""A float network in float64, as `export.network.FloatNeuron` defines it; feed-forward and recurrent."""
+"""A float network in float64, as `spikeport.export.network.FloatNeuron` defines it; feed-forward and recurrent."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from export.linear import apply
-from export.network import Array, FloatNetwork, FloatNeuron, FloatPopulation, Source
-from export.stimulus import Stimulus
-from export.trace import Step
+from spikeport.export.linear import apply
+from spikeport.export.network import Array, FloatNetwork, FloatNeuron, FloatPopulation, Source
+from spikeport.export.stimulus import Stimulus
+from spikeport.export.trace import Step
 
 BATCH = 100
 

@@ -1,6 +1,6 @@
 """The network in Intel's Lava: stock processes in their own Python 3.10, samples back to back.
 
-`export.lava.worker` says how the network is built; here the job is handed over and its trace read.
+`spikeport.export.lava.worker` says how the network is built; here the job is handed over and its trace read.
 """
 
 import math
@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from export.errors import FormatError, WorkerError
-from export.fixed_point import INT8_MAX
-from export.lava import environment, job, supervisor
-from export.network import Array, Convolution, IntegerNetwork, IntegerPopulation, IntegerProjection
-from export.progress import Progress
-from export.stimulus import Stimulus
-from export.trace import Step
+from spikeport.export import children
+from spikeport.export.errors import FormatError, WorkerError
+from spikeport.export.fixed_point import INT8_MAX
+from spikeport.export.lava import environment, job, supervisor
+from spikeport.export.network import Array, Convolution, IntegerNetwork, IntegerPopulation, IntegerProjection
+from spikeport.export.progress import Progress
+from spikeport.export.stimulus import Stimulus
+from spikeport.export.trace import Step
 
 BATCH = 100
 
@@ -70,9 +71,11 @@ def _run(folder: Path, interpreter: Path, limits: supervisor.Limits) -> None:
             progress.update(line["done"], line["total"])
 
     supervisor.supervise(
-        [str(interpreter), "-m", "export.lava.worker", str(folder)],
+        children.command(
+            "spikeport.export.lava.worker", [str(folder)], interpreter=interpreter, package=folder / "spikeport"
+        ),
         folder=folder,
-        environment={**variables, "PYTHONPATH": str(folder), "PYTHONUNBUFFERED": "1", "TMPDIR": str(folder)},
+        environment={**variables, "TMPDIR": str(folder)},
         limits=limits,
         on_line=on_line,
     )

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from export.executors import floating
-from export.fixed_point import ACTIVATION_SHIFT
-from export.formats import nir
-from export.network import Array, IntegerNetwork
-from export.nir_import.graph import read
-from export.passes.fold_normalization import fold_normalization
-from export.stimulus import Stimulus
-from export.trace import Step
+from spikeport.export.executors import floating
+from spikeport.export.fixed_point import ACTIVATION_SHIFT
+from spikeport.export.formats import nir
+from spikeport.export.network import Array, IntegerNetwork
+from spikeport.export.nir_import.graph import read
+from spikeport.export.passes.fold_normalization import fold_normalization
+from spikeport.export.stimulus import Stimulus
+from spikeport.export.trace import Step
 
 BATCH = 100
 

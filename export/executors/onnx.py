@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import onnxruntime
 
-from export.formats import onnx, onnx_float
-from export.network import Array, FloatNetwork, Network, Source
-from export.onnx_graph import records
-from export.stimulus import Stimulus
-from export.trace import Step
+from spikeport.export.formats import onnx, onnx_float
+from spikeport.export.network import Array, FloatNetwork, Network, Source
+from spikeport.export.onnx_graph import records
+from spikeport.export.stimulus import Stimulus
+from spikeport.export.trace import Step
 
 BATCH = 100
 

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from export.fixed_point import ACTIVATION_SHIFT, Integers, decayed, saturated_potential, wrapped_current
-from export.linear import synaptic_sum
-from export.network import Array, IntegerNetwork, IntegerNeuron, IntegerPopulation
-from export.stimulus import Stimulus
-from export.trace import Step
+from spikeport.export.fixed_point import ACTIVATION_SHIFT, Integers, decayed, saturated_potential, wrapped_current
+from spikeport.export.linear import synaptic_sum
+from spikeport.export.network import Array, IntegerNetwork, IntegerNeuron, IntegerPopulation
+from spikeport.export.stimulus import Stimulus
+from spikeport.export.trace import Step
 
 BATCH = 100
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from export.errors import FormatError
+from spikeport.export.errors import FormatError
 
 Writer = Callable[[Any, Path], None]
 FLOAT_FORMATS = ("onnx-float",)

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from export.executors.lava import check
-from export.files import atomic
-from export.lava import job
-from export.lava.environment import PACKAGES, PYTHON_VERSION
-from export.network import IntegerNetwork, Source
-from export.stimulus import random_stimulus
+from spikeport.export.executors.lava import check
+from spikeport.export.files import atomic
+from spikeport.export.lava import job
+from spikeport.export.lava.environment import PACKAGES, PYTHON_VERSION
+from spikeport.export.network import IntegerNetwork, Source
+from spikeport.export.stimulus import random_stimulus
 
 README = """# A network for Lava
 
@@ -15,7 +15,7 @@ Made by spikeport. This folder needs nothing but Python {python} and Lava:
 
     python{python} -m venv env
     env/bin/pip install {packages}
-    env/bin/python -m export.lava.worker .
+    env/bin/python -m spikeport.export.lava.worker .
 
 It runs the samples in `stimulus.npy` (now one random sample): integers of shape (N, {shape}), 0 to {levels},
 each held for {steps} steps, or (N, {steps}, {shape}) with `"held": false` in `job.json`. Every line it prints is JSON;

@@ -12,13 +12,13 @@ from typing import Any
 import h5py
 import numpy as np
 
-from export import hdf5
-from export.bounds import prove
-from export.errors import FormatError, NetworkError
-from export.files import atomic
-from export.fixed_point import ACTIVATION_SHIFT, NO_THRESHOLD
-from export.hdf5 import Tree
-from export.network import (
+from spikeport.export import hdf5
+from spikeport.export.bounds import prove
+from spikeport.export.errors import FormatError, NetworkError
+from spikeport.export.files import atomic
+from spikeport.export.fixed_point import ACTIVATION_SHIFT, NO_THRESHOLD
+from spikeport.export.hdf5 import Tree
+from spikeport.export.network import (
     Array,
     Convolution,
     Dense,

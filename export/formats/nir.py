@@ -17,10 +17,10 @@ from typing import Any
 import nir
 import numpy as np
 
-from export.errors import FormatError
-from export.files import atomic
-from export.fixed_point import ACTIVATION_SHIFT
-from export.network import (
+from spikeport.export.errors import FormatError
+from spikeport.export.files import atomic
+from spikeport.export.fixed_point import ACTIVATION_SHIFT
+from spikeport.export.network import (
     Array,
     Convolution,
     IntegerNetwork,

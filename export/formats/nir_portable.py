@@ -17,10 +17,10 @@ from typing import Any
 import nir
 import numpy as np
 
-from export.errors import FormatError
-from export.files import atomic
-from export.formats.nir import to_graph
-from export.network import Convolution, Dense, IntegerNetwork, IntegerNeuron, IntegerPopulation, Shape
+from spikeport.export.errors import FormatError
+from spikeport.export.files import atomic
+from spikeport.export.formats.nir import to_graph
+from spikeport.export.network import Convolution, Dense, IntegerNetwork, IntegerNeuron, IntegerPopulation, Shape
 
 DT = 1e-4
 FACTOR = 2.0**60

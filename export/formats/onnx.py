@@ -1,8 +1,8 @@
 """ONNX: one stateful integer model of standard operators (opset 21), exact in every runtime.
 
-Inputs and outputs as in `export.onnx_graph`: spikes and past uint8, states and potentials int32; zeros start a sample.
-The proof that nothing overflows holds for the network's own number of steps, which stands in the model's metadata as
-``steps``.
+Inputs and outputs as in `spikeport.export.onnx_graph`: spikes and past uint8, states and potentials int32; zeros start
+a sample. The proof that nothing overflows holds for the network's own number of steps, which stands in the model's
+metadata as ``steps``.
 
 Graded input is split into ``2 (x >> 1) + (x & 1)``: on processors without VNNI a product of 8-bit pairs saturates at
 16 bits, which halves (at most 127) cannot reach.
@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import onnx
 
-from export import bounds
-from export.errors import FormatError
-from export.files import atomic
-from export.fixed_point import ACTIVATION_SHIFT, DECAY_SHIFT
-from export.network import (
+from spikeport.export import bounds
+from spikeport.export.errors import FormatError
+from spikeport.export.files import atomic
+from spikeport.export.fixed_point import ACTIVATION_SHIFT, DECAY_SHIFT
+from spikeport.export.network import (
     Array,
     Convolution,
     IntegerNetwork,
@@ -27,7 +27,7 @@ from export.network import (
     IntegerProjection,
     Source,
 )
-from export.onnx_graph import I32, I64, U8, AnyPopulation, Body, States, assemble, past, weight_name
+from spikeport.export.onnx_graph import I32, I64, U8, AnyPopulation, Body, States, assemble, past, weight_name
 
 
 def write(network: IntegerNetwork, path: Path) -> None:

@@ -1,9 +1,9 @@
-"""ONNX of a float network: `export.network.FloatNeuron` in float32 standard operators (opset 21).
+"""ONNX of a float network: `spikeport.export.network.FloatNeuron` in float32 standard operators (opset 21).
 
-Inputs and outputs as in `export.onnx_graph`, all float32; input in the network's own units (a level is ``unit``). A
-population's potential starts at its ``start``. Sums run in float32 and in the runtime's order: spikes are those of
-`export.executors.floating` (float64) wherever float32 holds the sums exactly, and may differ where a potential comes
-within rounding of its threshold.
+Inputs and outputs as in `spikeport.export.onnx_graph`, all float32; input in the network's own units (a level is
+``unit``). A population's potential starts at its ``start``. Sums run in float32 and in the runtime's order: spikes are
+those of `spikeport.export.executors.floating` (float64) wherever float32 holds the sums exactly, and may differ where
+a potential comes within rounding of its threshold.
 """
 
 from pathlib import Path
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from export.files import atomic
-from export.network import (
+from spikeport.export.files import atomic
+from spikeport.export.network import (
     Array,
     AveragePooling,
     Convolution,
@@ -26,7 +26,7 @@ from export.network import (
     Source,
     Stage,
 )
-from export.onnx_graph import F32, AnyPopulation, Body, States, assemble, past, weight_name
+from spikeport.export.onnx_graph import F32, AnyPopulation, Body, States, assemble, past, weight_name
 
 
 def write(network: FloatNetwork, path: Path) -> None:
@@ -122,7 +122,7 @@ class _Neurons:
         return self.body.constant(f"{self.name}:{name}", array.reshape(shape))
 
     def step(self, arriving: str) -> None:
-        """Compute the next states and the record, as `export.executors.floating.advance` does."""
+        """Compute the next states and the record, as `spikeport.export.executors.floating.advance` does."""
         body, neuron, name = self.body, self.neuron, self.name
         potential = self.integrated(arriving)
         if neuron.threshold is None:

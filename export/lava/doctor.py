@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from export import fidelity
-from export.errors import SpikeportError
-from export.lava import environment
-from export.network import (
+from spikeport.export import fidelity
+from spikeport.export.errors import SpikeportError
+from spikeport.export.lava import environment
+from spikeport.export.network import (
     Convolution,
     Dense,
     FloatNetwork,
@@ -17,8 +17,8 @@ from export.network import (
     IntegerNetwork,
     Source,
 )
-from export.quantize import quantize
-from export.stimulus import stimulus
+from spikeport.export.quantize import quantize
+from spikeport.export.stimulus import stimulus
 
 Finding = tuple[str, bool, str]
 

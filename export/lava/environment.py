@@ -11,8 +11,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from export.errors import LavaError
-from export.files import write_text
+from spikeport.export.errors import LavaError
+from spikeport.export.files import write_text
 
 PACKAGES = ("lava-nc==0.10.0", "safetensors>=0.5,<1")
 NETX_PACKAGES = ("lava-dl==0.6.0",)

@@ -6,30 +6,32 @@ from pathlib import Path
 
 import numpy as np
 
-from export import archive
-from export.network import IntegerNetwork
-from export.stimulus import Stimulus
+from spikeport.export import archive
+from spikeport.export.children import PACKAGE
+from spikeport.export.network import IntegerNetwork
+from spikeport.export.stimulus import Stimulus
 
 WORKER_MODULES = (
     "__init__",
-    "errors",
-    "files",
-    "fixed_point",
-    "network",
-    "archive",
-    "lava/__init__",
-    "lava/processes",
-    "lava/worker",
+    "export/__init__",
+    "export/errors",
+    "export/files",
+    "export/fixed_point",
+    *(f"export/network/{name}" for name in ("__init__", "arrays", "stages", "populations", "projections", "graph")),
+    "export/archive",
+    "export/lava/__init__",
+    "export/lava/processes",
+    "export/lava/worker",
 )
+"""The modules of `spikeport` that run in Lava's Python."""
 
 
 def write(network: IntegerNetwork, stimulus: Stimulus, folder: Path, *, guarded: bool = False) -> None:
     """Write network, input and the worker's own modules to ``folder``; a ``guarded`` worker ends with its parent."""
-    package = Path(__file__).parents[1]
     for module in WORKER_MODULES:
-        target = folder / "export" / f"{module}.py"
+        target = folder / "spikeport" / f"{module}.py"
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(package / f"{module}.py", target)
+        shutil.copyfile(PACKAGE / f"{module}.py", target)
     archive.write(network, folder / "network.safetensors")
     np.save(folder / "stimulus.npy", stimulus.values, allow_pickle=False)
     settings = {"held": stimulus.held, "guarded": guarded}

@@ -1,8 +1,9 @@
 """Lava processes of our own; they run in the worker's environment (Python 3.10, lava-nc 0.10.0).
 
 Recorders: stock sinks are read back element by element, about 20 microseconds each; these write every step to a file.
-`ResetNeuron` is the neuron of `export.executors.reference` where Lava's stock neurons cannot say it: subtractive
-reset, reset to a value, and rest between samples while delayed spikes are still on their way. `DelayLine` delays them.
+`ResetNeuron` is the neuron of `spikeport.export.executors.reference` where Lava's stock neurons cannot say it:
+subtractive reset, reset to a value, and rest between samples while delayed spikes are still on their way. `DelayLine`
+delays them.
 """
 
 import os
@@ -19,7 +20,7 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from export.fixed_point import ACTIVATION_SHIFT, decayed, saturated_potential, wrapped_current
+from spikeport.export.fixed_point import ACTIVATION_SHIFT, decayed, saturated_potential, wrapped_current
 
 
 def c_order(values):

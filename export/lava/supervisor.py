@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from export.errors import WorkerError
+from spikeport.export.errors import WorkerError
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 5.0

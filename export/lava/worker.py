@@ -1,7 +1,7 @@
 """Build an archive's network from stock Lava processes, run it and write its trace.
 
-Usage: ``python -m export.lava.worker JOB``. The folder JOB holds ``network.safetensors``, ``stimulus.npy`` and
-``job.json``; the trace goes to JOB/trace. Every line on standard output is a JSON object, the heartbeat.
+Usage: ``python -m spikeport.export.lava.worker JOB``. The folder JOB holds ``network.safetensors``, ``stimulus.npy``
+and ``job.json``; the trace goes to JOB/trace. Every line on standard output is a JSON object, the heartbeat.
 
 Lava delays every projection by one step, so a population at depth d starts sample n at step nP + d + 1. Without delays
 in the network samples follow each other without a gap (P = T) and stock `LIFReset` neurons clear their state there.
@@ -26,10 +26,10 @@ from lava.proc.dense.process import Dense as LavaDense
 from lava.proc.io.source import RingBuffer
 from lava.proc.lif.process import LIFReset
 
-from export import archive
-from export.fixed_point import INT8_MAX, NO_THRESHOLD
-from export.lava.processes import DelayLine, PotentialRecorder, ResetNeuron, SpikeRecorder
-from export.network import Convolution, Source
+from spikeport.export import archive
+from spikeport.export.fixed_point import INT8_MAX, NO_THRESHOLD
+from spikeport.export.lava.processes import DelayLine, PotentialRecorder, ResetNeuron, SpikeRecorder
+from spikeport.export.network import Convolution, Source
 
 BEAT_SECONDS = 2.0
 OVER = threading.Event()

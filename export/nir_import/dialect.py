@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from export.errors import FormatError
-from export.network import Array
-from export.nir_import.nodes import Graph, Node
+from spikeport.export.errors import FormatError
+from spikeport.export.network import Array
+from spikeport.export.nir_import.nodes import Graph, Node
 
 NEURONS = ("IF", "LIF", "CubaLIF")
 RESETS = ("hard", "subtract", "late", "settle", "pause", "none")

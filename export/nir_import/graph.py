@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from export.errors import FormatError, NetworkError
-from export.network import (
+from spikeport.export.errors import FormatError, NetworkError
+from spikeport.export.network import (
     Array,
     AveragePooling,
     Convolution,
@@ -28,11 +28,11 @@ from export.network import (
     Source,
     Stage,
 )
-from export.nir_import import nodes
-from export.nir_import.dialect import Dialect, dialect_of
-from export.nir_import.neurons import STATEFUL, neuron
-from export.nir_import.nodes import Graph, Node
-from export.passes.expand_paths import expand_paths, unshifted
+from spikeport.export.nir_import import nodes
+from spikeport.export.nir_import.dialect import Dialect, dialect_of
+from spikeport.export.nir_import.neurons import STATEFUL, neuron
+from spikeport.export.nir_import.nodes import Graph, Node
+from spikeport.export.passes.expand_paths import expand_paths, unshifted
 
 PASS_ON = ("Input", "Output", "NIRGraph", "Flatten", "Delay")
 

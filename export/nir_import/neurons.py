@@ -14,10 +14,10 @@ comparison of the next step where the potential was left above the threshold.
 
 import numpy as np
 
-from export.errors import FormatError
-from export.network import Array, FloatNeuron
-from export.nir_import.dialect import Dialect
-from export.nir_import.nodes import Node
+from spikeport.export.errors import FormatError
+from spikeport.export.network import Array, FloatNeuron
+from spikeport.export.nir_import.dialect import Dialect
+from spikeport.export.nir_import.nodes import Node
 
 STATEFUL = ("IF", "LIF", "CubaLIF", "I", "LI", "CubaLI", "Threshold")
 SNAP, SNAP_WITHIN = 4096, 4e-7

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from export import hdf5
-from export.errors import FormatError
-from export.hdf5 import Tree
+from spikeport.export import hdf5
+from spikeport.export.errors import FormatError
+from spikeport.export.hdf5 import Tree
 
 DEEPEST = 8
 """Graphs within graphs."""

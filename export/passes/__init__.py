@@ -1,13 +1,13 @@
 """Passes ``FloatNetwork -> FloatNetwork``, one file each; the spikes are the same before and after."""
 
-from export.network import FloatNetwork
-from export.passes.balance_delays import balance_delays
-from export.passes.expand_max_pooling import expand_max_pooling
-from export.passes.expand_paths import expand_paths
-from export.passes.fold_normalization import fold_normalization
-from export.passes.fold_pooling import fold_pooling
-from export.passes.fold_synapses import fold_synapses
-from export.passes.normalize_neurons import normalize_neurons
+from spikeport.export.network import FloatNetwork
+from spikeport.export.passes.balance_delays import balance_delays
+from spikeport.export.passes.expand_max_pooling import expand_max_pooling
+from spikeport.export.passes.expand_paths import expand_paths
+from spikeport.export.passes.fold_normalization import fold_normalization
+from spikeport.export.passes.fold_pooling import fold_pooling
+from spikeport.export.passes.fold_synapses import fold_synapses
+from spikeport.export.passes.normalize_neurons import normalize_neurons
 
 PASSES = (
     *(expand_max_pooling, expand_paths, normalize_neurons),

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from export.network import FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
-from export.passes.expand_max_pooling import ANY
-from export.passes.fold_synapses import identity
+from spikeport.export.network import FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
+from spikeport.export.passes.expand_max_pooling import ANY
+from spikeport.export.passes.fold_synapses import identity
 
 
 def balance_delays(network: FloatNetwork) -> FloatNetwork:

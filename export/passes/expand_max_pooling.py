@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from export.errors import NetworkError
-from export.network import (
+from spikeport.export.errors import NetworkError
+from spikeport.export.network import (
     Convolution,
     FloatNetwork,
     FloatNeuron,

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from export.linear import apply
-from export.network import (
+from spikeport.export.linear import apply
+from spikeport.export.network import (
     Array,
     Convolution,
     Dense,
@@ -19,7 +19,7 @@ from export.network import (
     Stage,
     Synapses,
 )
-from export.passes.fold_synapses import identity
+from spikeport.export.passes.fold_synapses import identity
 
 
 def fold_normalization(network: FloatNetwork) -> FloatNetwork:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from export.network import (
+from spikeport.export.network import (
     Array,
     AveragePooling,
     Convolution,
@@ -16,7 +16,7 @@ from export.network import (
     Stage,
     Synapses,
 )
-from export.passes.fold_synapses import identity
+from spikeport.export.passes.fold_synapses import identity
 
 
 def fold_pooling(network: FloatNetwork) -> FloatNetwork:

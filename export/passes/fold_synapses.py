@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from export.errors import NetworkError
-from export.linear import apply
-from export.network import (
+from spikeport.export.errors import NetworkError
+from spikeport.export.linear import apply
+from spikeport.export.network import (
     Convolution,
     Dense,
     FloatNetwork,

@@ -13,19 +13,28 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from export import archive
-from export.bounds import is_safe, prove
-from export.errors import NetworkError, PlacementError, ProfileError
-from export.files import write_text
-from export.network import IntegerNetwork, IntegerNeuron
-from export.stimulus import Stimulus
-from hardware_profiles.counting import MODES, Batch, Counter, LayerCount, OperationCounts, batches, events, zeros
-from hardware_profiles.energy import Deployment, energy, eq12
-from hardware_profiles.latency import LatencyBound, latency
-from hardware_profiles.load import CoreLoad, Loads
-from hardware_profiles.placement import Placement, place
-from hardware_profiles.profile import HardwareProfile, constants, load_profile, options, sizes
-from hardware_profiles.report import html
+from spikeport.export import archive
+from spikeport.export.bounds import is_safe, prove
+from spikeport.export.errors import NetworkError, PlacementError, ProfileError
+from spikeport.export.files import write_text
+from spikeport.export.network import IntegerNetwork, IntegerNeuron
+from spikeport.export.stimulus import Stimulus
+from spikeport.hardware_profiles.counting import (
+    MODES,
+    Batch,
+    Counter,
+    LayerCount,
+    OperationCounts,
+    batches,
+    events,
+    zeros,
+)
+from spikeport.hardware_profiles.energy import Deployment, energy, eq12
+from spikeport.hardware_profiles.latency import LatencyBound, latency
+from spikeport.hardware_profiles.load import CoreLoad, Loads
+from spikeport.hardware_profiles.placement import Placement, place
+from spikeport.hardware_profiles.profile import HardwareProfile, constants, load_profile, options, sizes
+from spikeport.hardware_profiles.report import html
 
 SCHEMA = 2
 NOT_MODELLED = (

@@ -5,7 +5,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from hardware_profiles.report.text import seconds, times
+from spikeport.hardware_profiles.report.text import seconds, times
 
 PARTS = {
     "synaptic_operations": "synapses, Eq. 12",

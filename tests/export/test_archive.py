@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from export import archive
-from export.errors import ArchiveError
-from export.lava.doctor import small_network
-from export.network import Dense, IntegerNetwork
+from spikeport.export import archive
+from spikeport.export.errors import ArchiveError
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.network import Dense, IntegerNetwork
 from tests.strategies import float_networks, integer_networks
 
 NETWORK = small_network()

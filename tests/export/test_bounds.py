@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export import bounds
-from export.executors import reference
-from export.fixed_point import POTENTIAL_LIMIT
-from export.lava.doctor import small_network
-from export.network import Dense, IntegerNetwork, IntegerNeuron, IntegerPopulation, IntegerProjection, Source
-from export.stimulus import stimulus
+from spikeport.export import bounds
+from spikeport.export.executors import reference
+from spikeport.export.fixed_point import POTENTIAL_LIMIT
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.network import Dense, IntegerNetwork, IntegerNeuron, IntegerPopulation, IntegerProjection, Source
+from spikeport.export.stimulus import stimulus
 from tests.strategies import inputs, integer_networks
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from export import fidelity
-from export.errors import ExecutorError
-from export.executors import reference
-from export.lava.doctor import small_network
-from export.stimulus import stimulus
-from export.trace import predicted, record
+from spikeport.export import fidelity
+from spikeport.export.errors import ExecutorError
+from spikeport.export.executors import reference
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import predicted, record
 
 NETWORK = small_network()
 DRIVEN = stimulus(np.random.default_rng(0).integers(0, 256, (5, 1, 6, 5)), NETWORK)

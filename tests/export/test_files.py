@@ -1,6 +1,6 @@
 import pytest
 
-from export.files import atomic, write_text
+from spikeport.export.files import atomic, write_text
 
 
 def test_file_appears_whole_and_replaces_the_old_one(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.fixed_point import (
+from spikeport.export.fixed_point import (
     STATE_LIMIT,
     bias_registers,
     decayed,

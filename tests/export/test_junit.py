@@ -1,7 +1,7 @@
 from xml.etree import ElementTree as ET
 
-from export.fidelity import Comparison, Difference, Fidelity
-from export.junit import to_xml
+from spikeport.export.fidelity import Comparison, Difference, Fidelity
+from spikeport.export.junit import to_xml
 
 
 def fidelity(different):

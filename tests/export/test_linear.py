@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from export.linear import apply, synaptic_sum
-from export.network import AveragePooling, Dense, Normalization
+from spikeport.export.linear import apply, synaptic_sum
+from spikeport.export.network import AveragePooling, Dense, Normalization
 from tests.strategies import convolutions, seeds
 
 shapes = st.tuples(st.integers(1, 4), st.integers(2, 7), st.integers(2, 7))

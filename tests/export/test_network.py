@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from export.errors import NetworkError
-from export.lava.doctor import small_network
-from export.network import Convolution, Dense, IntegerNeuron, IntegerPopulation, IntegerProjection, Source
+from spikeport.export.errors import NetworkError
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.network import Convolution, Dense, IntegerNeuron, IntegerPopulation, IntegerProjection, Source
 
 NETWORK = small_network()
 
@@ -104,7 +104,7 @@ def test_depth_is_the_longest_path_and_shorter_ones_have_slack():
 
 
 def test_loop_faster_than_its_projections_is_refused():
-    with pytest.raises(NetworkError, match="lies on, or behind, a loop with a shorter delay"):
+    with pytest.raises(NetworkError, match="conv1, readout form a loop with a shorter delay"):
         loop(1).depths()
     assert loop(2).depths() == {"input": 0, "conv1": 1, "readout": 2}
 

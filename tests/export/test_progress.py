@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from export import progress
+from spikeport.export import progress
 
 
 class Terminal(io.StringIO):

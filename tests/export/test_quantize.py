@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export import bounds
-from export.errors import QuantizationError
-from export.executors import floating, reference
-from export.network import (
+from spikeport.export import bounds
+from spikeport.export.errors import QuantizationError
+from spikeport.export.executors import floating, reference
+from spikeport.export.network import (
     AveragePooling,
     Dense,
     FloatNetwork,
@@ -19,10 +19,10 @@ from export.network import (
     FloatProjection,
     Source,
 )
-from export.passes import lowered
-from export.quantize import quantize
-from export.stimulus import stimulus
-from export.trace import record
+from spikeport.export.passes import lowered
+from spikeport.export.quantize import quantize
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import record
 from tests.strategies import float_networks, inputs, seeds
 
 

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export import bounds
-from export.errors import QuantizationError
-from export.executors import floating, reference
-from export.passes import lowered
-from export.quantize import quantize
-from export.scale_search import search
-from export.stimulus import stimulus
-from export.trace import record
+from spikeport.export import bounds
+from spikeport.export.errors import QuantizationError
+from spikeport.export.executors import floating, reference
+from spikeport.export.passes import lowered
+from spikeport.export.quantize import quantize
+from spikeport.export.scale_search import search
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import record
 from tests.export.test_quantize import dense_network
 from tests.strategies import float_networks, inputs
 

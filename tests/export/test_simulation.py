@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from dask.distributed import Client, LocalCluster
 
-from export import simulation
-from export.errors import ExecutorError
-from export.executors import fast, reference
-from export.lava.doctor import small_network
-from export.simulation import Cluster, estimate, simulate
-from export.stimulus import random_stimulus
-from export.trace import scores
-from hardware_profiles.counting import count, gather
+from spikeport.export import simulation
+from spikeport.export.errors import ExecutorError
+from spikeport.export.executors import fast, reference
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.simulation import Cluster, estimate, simulate
+from spikeport.export.stimulus import random_stimulus
+from spikeport.export.trace import scores
+from spikeport.hardware_profiles.counting import count, gather
 
 NETWORK = small_network()
 DRIVEN = random_stimulus(NETWORK, 25, 0)

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from export.errors import StimulusError
-from export.lava.doctor import small_network
-from export.network import Source
-from export.stimulus import random_stimulus, read, stimulus
+from spikeport.export.errors import StimulusError
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.network import Source
+from spikeport.export.stimulus import random_stimulus, read, stimulus
 
 NETWORK = small_network()
 

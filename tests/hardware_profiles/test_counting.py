@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.executors import reference
-from export.network import (
+from spikeport.export.executors import reference
+from spikeport.export.network import (
     Convolution,
     Dense,
     IntegerNetwork,
@@ -18,11 +18,11 @@ from export.network import (
     IntegerProjection,
     Source,
 )
-from export.stimulus import Stimulus, stimulus
-from export.trace import record
-from hardware_profiles.counting import MODES, Spread, batches, count, events, fan_out, gather
-from hardware_profiles.energy import energy
-from hardware_profiles.profile import load_profile
+from spikeport.export.stimulus import Stimulus, stimulus
+from spikeport.export.trace import record
+from spikeport.hardware_profiles.counting import MODES, Spread, batches, count, events, fan_out, gather
+from spikeport.hardware_profiles.energy import energy
+from spikeport.hardware_profiles.profile import load_profile
 from tests.hardware_profiles.written_out import synapses
 from tests.strategies import inputs, integer_networks
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware_profiles.encoding import RUN_BITS, Runs, list_bits, weight_bits
-from hardware_profiles.profile import load_profile
+from spikeport.hardware_profiles.encoding import RUN_BITS, Runs, list_bits, weight_bits
+from spikeport.hardware_profiles.profile import load_profile
 from tests.strategies import seeds
 
 ENCODING = load_profile("loihi1").encoding

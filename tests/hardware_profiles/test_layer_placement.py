@@ -6,13 +6,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from export.errors import PlacementError
-from export.network import Convolution, Dense, IntegerPopulation, IntegerProjection, Source
-from export.stimulus import random_stimulus
-from hardware_profiles.layer_placement import RULES
-from hardware_profiles.placement import place
-from hardware_profiles.profile import load_profile
-from hardware_profiles.report import build, html, text
+from spikeport.export.errors import PlacementError
+from spikeport.export.network import Convolution, Dense, IntegerPopulation, IntegerProjection, Source
+from spikeport.export.stimulus import random_stimulus
+from spikeport.hardware_profiles.layer_placement import RULES
+from spikeport.hardware_profiles.placement import place
+from spikeport.hardware_profiles.profile import load_profile
+from spikeport.hardware_profiles.report import build, html, text
 from tests.hardware_profiles.test_placement import convolutional
 
 SPECK = load_profile("speck")

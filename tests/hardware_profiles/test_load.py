@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.errors import PlacementError
-from export.lava.doctor import small_network
-from export.network import Dense
-from export.stimulus import random_stimulus, stimulus
-from hardware_profiles.counting import batches, count
-from hardware_profiles.energy import Deployment, energy
-from hardware_profiles.latency import latency
-from hardware_profiles.load import CoreLoad, Loads
-from hardware_profiles.placement import STRATEGIES, place
-from hardware_profiles.profile import load_profile
+from spikeport.export.errors import PlacementError
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.network import Dense
+from spikeport.export.stimulus import random_stimulus, stimulus
+from spikeport.hardware_profiles.counting import batches, count
+from spikeport.hardware_profiles.energy import Deployment, energy
+from spikeport.hardware_profiles.latency import latency
+from spikeport.hardware_profiles.load import CoreLoad, Loads
+from spikeport.hardware_profiles.placement import STRATEGIES, place
+from spikeport.hardware_profiles.profile import load_profile
 from tests.hardware_profiles.test_placement import convolutional, limited
 from tests.hardware_profiles.written_out import heard
 from tests.strategies import inputs, integer_networks

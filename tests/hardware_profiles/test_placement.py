@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from export.errors import PlacementError
-from export.lava.doctor import small_network
-from export.network import (
+from spikeport.export.errors import PlacementError
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.network import (
     Convolution,
     Dense,
     IntegerNetwork,
@@ -18,10 +18,10 @@ from export.network import (
     IntegerProjection,
     Source,
 )
-from hardware_profiles.encoding import list_bits, weight_bits
-from hardware_profiles.limits import RULES, first_violation, sentence
-from hardware_profiles.placement import STRATEGIES, place
-from hardware_profiles.profile import load_profile, profile_names
+from spikeport.hardware_profiles.encoding import list_bits, weight_bits
+from spikeport.hardware_profiles.limits import RULES, first_violation, sentence
+from spikeport.hardware_profiles.placement import STRATEGIES, place
+from spikeport.hardware_profiles.profile import load_profile, profile_names
 from tests.hardware_profiles.written_out import heard, synapses
 from tests.strategies import integer_networks
 

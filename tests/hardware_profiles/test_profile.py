@@ -2,8 +2,8 @@
 
 import pytest
 
-from export.errors import ProfileError
-from hardware_profiles.profile import PROFILE_DIR, constants, load_profile, profile_names
+from spikeport.export.errors import ProfileError
+from spikeport.hardware_profiles.profile import PROFILE_DIR, constants, load_profile, profile_names
 
 TEXT = (PROFILE_DIR / "loihi1.toml").read_text()
 

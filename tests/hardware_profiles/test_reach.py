@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware_profiles.counting import fan_out
-from hardware_profiles.reach import Cut, Reach
+from spikeport.hardware_profiles.counting import fan_out
+from spikeport.hardware_profiles.reach import Cut, Reach
 from tests.hardware_profiles.written_out import synapses
 from tests.strategies import integer_networks, seeds
 

@@ -5,12 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from export.engine.synapses import connect, pooled
-from export.errors import NetworkError, ProfileError, StimulusError
-from export.lava.doctor import small_network
-from export.stimulus import Stimulus, random_stimulus
-from hardware_profiles import what_if
-from hardware_profiles.counting import batches, count, zeros
+from spikeport.export.errors import NetworkError, ProfileError, StimulusError
+from spikeport.export.geometry import geometry_of, pooled
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.stimulus import Stimulus, random_stimulus
+from spikeport.hardware_profiles import what_if
+from spikeport.hardware_profiles.counting import batches, count, zeros
 from tests.hardware_profiles.test_placement import convolutional
 
 NETWORK = small_network()
@@ -52,7 +52,7 @@ def test_a_folded_pool_stays_one():
     totals = []
     for sparsity in (0.0, 0.3, 0.5, 0.9):
         changed = what_if.pruned(network, sparsity)
-        assert pooled(connect(changed, changed.projections[0]))[1] == (2, 2)
+        assert pooled(geometry_of(changed, changed.projections[0]))[1] == (2, 2)
         totals.append(count(changed, batches(changed, driven)).layers[0])
     for before, after in pairwise(totals):
         assert after.relay < before.relay

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hardware_profiles.unrolled import matrix
+from spikeport.hardware_profiles.unrolled import matrix
 
 
 def synapses(network, projection):

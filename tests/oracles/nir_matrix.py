@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from export.errors import FormatError
-from export.executors import floating
-from export.nir_import.graph import read
-from export.stimulus import stimulus
-from export.trace import record
+from spikeport.export.errors import FormatError
+from spikeport.export.executors import floating
+from spikeport.export.nir_import.graph import read
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import record
 
 RECORDINGS = Path(__file__).parent / "nir" / "recordings.zip"
 

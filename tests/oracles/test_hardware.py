@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from export.network import (
+from spikeport.export.network import (
     Convolution,
     Dense,
     IntegerNetwork,
@@ -18,9 +18,9 @@ from export.network import (
     IntegerProjection,
     Source,
 )
-from hardware_profiles.encoding import list_bits
-from hardware_profiles.placement import place
-from hardware_profiles.profile import load_profile
+from spikeport.hardware_profiles.encoding import list_bits
+from spikeport.hardware_profiles.placement import place
+from spikeport.hardware_profiles.profile import load_profile
 from tests.oracles.hardware.cases import cases
 from tests.oracles.hardware.compare import TOOLS, counted, recorded
 

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import archive, fidelity
-from export.errors import WorkerError
-from export.executors import lava, reference
-from export.executors.reference import State, advance
-from export.lava import job
-from export.lava.doctor import small_network
-from export.network import IntegerNeuron
-from export.stimulus import stimulus
-from export.trace import record
+from spikeport.export import archive, fidelity
+from spikeport.export.errors import WorkerError
+from spikeport.export.executors import lava, reference
+from spikeport.export.executors.reference import State, advance
+from spikeport.export.lava import job
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.network import IntegerNeuron
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import record
 from tests.oracles.golden import network_in_lava
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -5,16 +5,16 @@ import json
 import numpy as np
 import pytest
 
-from export import archive, fidelity
-from export.errors import FormatError, QuantizationError
-from export.nir_import import nodes
-from export.nir_import.dialect import dialect_of
-from export.nir_import.graph import read
-from export.passes import lowered
-from export.quantize import quantize
-from export.stimulus import random_stimulus
+from spikeport.export import archive, fidelity
+from spikeport.export.errors import FormatError, QuantizationError
+from spikeport.export.nir_import import nodes
+from spikeport.export.nir_import.dialect import dialect_of
+from spikeport.export.nir_import.graph import read
+from spikeport.export.passes import lowered
+from spikeport.export.quantize import quantize
+from spikeport.export.stimulus import random_stimulus
+from spikeport.toolchain import verbs
 from tests.oracles.nir_matrix import compare, names, told, unpacked
-from toolchain import verbs
 
 pytestmark = pytest.mark.oracle
 

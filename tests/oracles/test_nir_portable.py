@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import archive
-from export.errors import FormatError
-from export.executors import reference
-from export.fixed_point import ACTIVATION_SHIFT
-from export.formats import nir_portable
-from export.formats.nir import unit_of
-from export.lava.doctor import small_network
-from export.nir_import import nodes
-from export.stimulus import stimulus
-from export.trace import record
+from spikeport.export import archive
+from spikeport.export.errors import FormatError
+from spikeport.export.executors import reference
+from spikeport.export.fixed_point import ACTIVATION_SHIFT
+from spikeport.export.formats import nir_portable
+from spikeport.export.formats.nir import unit_of
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.nir_import import nodes
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import record
 
 pytestmark = pytest.mark.oracle
 RECORDINGS = Path(__file__).parent / "nir" / "portable.zip"

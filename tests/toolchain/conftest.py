@@ -2,8 +2,8 @@
 
 import pytest
 
+from spikeport.toolchain import verbs
 from tests.toolchain.networks import RECIPE
-from toolchain import verbs
 
 
 @pytest.fixture(scope="session")

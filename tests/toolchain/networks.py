@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from toolchain.nn.architectures import SewResNet, Vgg, WideResNet, specify
-from toolchain.nn.networks import ANN, SNN
+from spikeport.toolchain.nn.architectures import SewResNet, Vgg, WideResNet, specify
+from spikeport.toolchain.nn.networks import ANN, SNN
 
 IMAGES = {"classes": 5, "input_shape": (2, 8, 8), "mean": (0.4, 0.5), "std": (0.2, 0.3)}
 SPECIFICATION = specify(Vgg(plan=(4, "P", 6), head=(8,)), **IMAGES)

@@ -4,15 +4,15 @@ import math
 
 import pytest
 
-from export import archive, bounds, fidelity
-from export.executors import reference
-from export.passes import lowered
-from export.quantize import quantize
-from export.stimulus import random_stimulus
-from export.trace import record
+from spikeport.export import archive, bounds, fidelity
+from spikeport.export.executors import reference
+from spikeport.export.passes import lowered
+from spikeport.export.quantize import quantize
+from spikeport.export.stimulus import random_stimulus
+from spikeport.export.trace import record
+from spikeport.toolchain.lowering import lower
+from spikeport.toolchain.nn.architectures import VGG11, VGG16, SewResNet, Vgg, WideResNet, specify
 from tests.toolchain.networks import IMAGES, snn
-from toolchain.lowering import lower
-from toolchain.nn.architectures import VGG11, VGG16, SewResNet, Vgg, WideResNet, specify
 
 THIN = {**IMAGES, "input_shape": (2, 16, 16)}
 

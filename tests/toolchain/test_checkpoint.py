@@ -2,9 +2,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from export.errors import ArchiveError
+from spikeport.export.errors import ArchiveError
+from spikeport.toolchain import checkpoint
 from tests.toolchain.networks import ann, images, snn
-from toolchain import checkpoint
 
 
 @pytest.mark.parametrize(("make", "read"), [(ann, checkpoint.read_ann), (snn, checkpoint.read_snn)])

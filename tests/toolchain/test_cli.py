@@ -9,13 +9,13 @@ import time
 import pytest
 import typer
 
-from toolchain import cli, verbs
+from spikeport.toolchain import cli, verbs
 
 
 def call(*arguments, **variables):
     """Run the command in its own process."""
     return subprocess.run(
-        [sys.executable, "-m", "toolchain.cli", *map(str, arguments)],
+        [sys.executable, "-m", "spikeport.toolchain.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
@@ -45,7 +45,9 @@ def test_help_is_quick_and_lists_every_verb():
     assert min(spent) < 1
 
 
-@pytest.mark.parametrize("code", ["import toolchain.cli", "from toolchain import verbs; verbs.profiles()"])
+@pytest.mark.parametrize(
+    "code", ["import spikeport.toolchain.cli", "from spikeport.toolchain import verbs; verbs.profiles()"]
+)
 def test_light_verbs_do_not_load_torch(code):
     probe = f"import sys; {code}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)

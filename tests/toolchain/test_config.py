@@ -2,9 +2,9 @@
 
 import pytest
 
-from export.errors import RecipeError
+from spikeport.export.errors import RecipeError
+from spikeport.toolchain.config import RECIPE_DIR, embedded, read_recipe
 from tests.toolchain.networks import RECIPE
-from toolchain.config import RECIPE_DIR, embedded, read_recipe
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in RECIPE_DIR.glob("*.toml")))

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from spikeport.toolchain.conversion import convert
+from spikeport.toolchain.nn.networks import MINIMUM_THRESHOLD, SNN
 from tests.toolchain.networks import ann, images
-from toolchain.conversion import convert
-from toolchain.nn.networks import MINIMUM_THRESHOLD, SNN
 
 SETTINGS = {"steps": 3, "calibration_steps": 12, "percentile": 90.0, "threshold_scale": 0.3}
 BATCHES = (images(5, 1), images(5, 2), images(5, 3))

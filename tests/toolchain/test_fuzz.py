@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from export import archive, hdf5, stimulus
-from export.errors import SpikeportError
-from hardware_profiles.profile import PROFILE_DIR, load_profile
+from spikeport.export import archive, hdf5, stimulus
+from spikeport.export.errors import SpikeportError
+from spikeport.hardware_profiles.profile import PROFILE_DIR, load_profile
+from spikeport.toolchain import checkpoint, verbs
+from spikeport.toolchain.config import RECIPE_DIR, read_recipe
 from tests.export.formats.test_netx import chain
-from toolchain import checkpoint, verbs
-from toolchain.config import RECIPE_DIR, read_recipe
 
 GROWTH = 2 * 2**30
 """Bytes by which reading damaged files may raise the largest memory ever used: what archives may ask for, with room."""

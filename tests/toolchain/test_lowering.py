@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from export.executors import floating
-from export.network import Convolution, Dense
-from export.passes import lowered
-from export.stimulus import stimulus
-from export.trace import record
+from spikeport.export.executors import floating
+from spikeport.export.network import Convolution, Dense
+from spikeport.export.passes import lowered
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import record
+from spikeport.toolchain.lowering import lower
 from tests.toolchain.networks import NETWORKS, images, snn
-from toolchain.lowering import lower
 
 
 @pytest.mark.parametrize("folded", [False, True])

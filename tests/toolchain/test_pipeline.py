@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from export import archive
-from export.errors import ArchiveError, ExecutorError, LavaError, ProfileError, RecipeError, TrainingError
+from spikeport.export import archive
+from spikeport.export.errors import ArchiveError, ExecutorError, LavaError, ProfileError, RecipeError, TrainingError
+from spikeport.toolchain import checkpoint, pipeline, verbs
+from spikeport.toolchain.config import read_recipe
 from tests.toolchain.networks import RECIPE
-from toolchain import checkpoint, pipeline, verbs
-from toolchain.config import read_recipe
 
 STAGES = ["pretrain", "prune", "convert", "finetune", "tune_integers", "lower", "quantize", "export", "check", "report"]
 

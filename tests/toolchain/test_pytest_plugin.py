@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from export import archive
-from export.lava.doctor import small_network
+from spikeport.export import archive
+from spikeport.export.lava.doctor import small_network
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +45,7 @@ def test_without_a_network_the_test_is_skipped(repository):
 def test_difference_fails_with_its_place(repository):
     """A fidelity that finds a difference makes the suite fail: here onnx is made to see another network."""
     (repository / "conftest.py").write_text(
-        "import export.executors.onnx as onnx, dataclasses\n"
+        "import spikeport.export.executors.onnx as onnx, dataclasses\n"
         "original = onnx.steps\n"
         "def steps(network, stimulus, **options):\n"
         "    for step in original(network, stimulus, **options):\n"

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from export import archive, fidelity, simulation
-from export.errors import ArchiveError, ExecutorError, FormatError, QuantizationError, StimulusError
-from export.executors import reference
-from export.formats import format_names, netx
-from export.stimulus import stimulus
+from spikeport.export import archive, fidelity, simulation
+from spikeport.export.errors import ArchiveError, ExecutorError, FormatError, QuantizationError, StimulusError
+from spikeport.export.executors import reference
+from spikeport.export.formats import format_names, netx
+from spikeport.export.stimulus import stimulus
+from spikeport.toolchain import verbs
 from tests.export.formats.test_netx import chain
-from toolchain import verbs
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ Source: Tramer et al., ICLR 2018; alpha = eps / 4 as in the training runs of Sch
 import torch
 from torch import Tensor, nn
 
-from toolchain.attacks.pgd import Loss, ascent, ball
+from spikeport.toolchain.attacks.pgd import Loss, ascent, ball
 
 
 def rfgsm(model: nn.Module, images: Tensor, loss: Loss, *, epsilon: float, generator: torch.Generator) -> Tensor:

@@ -7,7 +7,7 @@ The 17 grey levels 0..16 are stretched to 8 bit. 500 images are held out by one 
 import numpy as np
 from sklearn.datasets import load_digits
 
-from toolchain.data.dataset import Dataset, Split, channel_statistics
+from spikeport.toolchain.data.dataset import Dataset, Split, channel_statistics
 
 HELD_OUT = 500
 SPLIT_SEED = 20_260

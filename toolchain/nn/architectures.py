@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from export.errors import RecipeError
-from toolchain.nn.specification import INPUT, READOUT, Convolution, Edge, Linear, Node, Shape, Specification
+from spikeport.export.errors import RecipeError
+from spikeport.toolchain.nn.specification import INPUT, READOUT, Convolution, Edge, Linear, Node, Shape, Specification
 
 Count = Annotated[int, Meta(ge=1)]
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolchain.nn.specification import Convolution, Edge, Linear, Shape, edge_shape
+from spikeport.toolchain.nn.specification import Convolution, Edge, Linear, Shape, edge_shape
 
 
 class TopScores(torch.autograd.Function):

@@ -5,9 +5,9 @@ from typing import Self, cast
 import torch
 from torch import Tensor, nn
 
-from toolchain.nn.layers import Link, Synapses
-from toolchain.nn.specification import INPUT, READOUT, Edge, Node, Shape, Specification
-from toolchain.nn.surrogate import piecewise_linear
+from spikeport.toolchain.nn.layers import Link, Synapses
+from spikeport.toolchain.nn.specification import INPUT, READOUT, Edge, Node, Shape, Specification
+from spikeport.toolchain.nn.surrogate import piecewise_linear
 
 MINIMUM_THRESHOLD = 0.03
 

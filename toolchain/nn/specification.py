@@ -1,6 +1,6 @@
 """A network's shape as plain data: ANN, SNN and exported network are all built from it.
 
-It is a graph like `export.network`: populations, each fed by edges of pooling, synapses and batch norm.
+It is a graph like `spikeport.export.network`: populations, each fed by edges of pooling, synapses and batch norm.
 """
 
 from typing import Literal

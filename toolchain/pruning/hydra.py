@@ -12,9 +12,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from toolchain.nn.layers import Synapses, top_mask
-from toolchain.nn.networks import ANN
-from toolchain.pruning.lwm import kept
+from spikeport.toolchain.nn.layers import Synapses, top_mask
+from spikeport.toolchain.nn.networks import ANN
+from spikeport.toolchain.pruning.lwm import kept
 
 
 def start_scores(model: ANN, sparsity: float) -> list[nn.Parameter]:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from export.errors import TrainingError
-from export.progress import Progress
+from spikeport.export.errors import TrainingError
+from spikeport.export.progress import Progress
 
 Batch = tuple[Tensor, Tensor]
 

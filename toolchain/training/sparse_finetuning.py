@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from toolchain.attacks.rfgsm import rfgsm
-from toolchain.nn.networks import SNN, Backbone
-from toolchain.training.loop import divergence
+from spikeport.toolchain.attacks.rfgsm import rfgsm
+from spikeport.toolchain.nn.networks import SNN, Backbone
+from spikeport.toolchain.training.loop import divergence
 
 
 def robust_loss(

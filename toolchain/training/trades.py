@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from toolchain.attacks.pgd import pgd
-from toolchain.training.loop import divergence
+from spikeport.toolchain.attacks.pgd import pgd
+from spikeport.toolchain.training.loop import divergence
 
 
 def trades(

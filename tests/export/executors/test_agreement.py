@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export import bounds, fidelity
-from export.errors import ExecutorError, FormatError
-from export.executors import executor, executor_names
-from export.stimulus import stimulus
+from spikeport.export import bounds, fidelity
+from spikeport.export.errors import ExecutorError, FormatError
+from spikeport.export.executors import executor, executor_names
+from spikeport.export.stimulus import stimulus
 from tests.strategies import inputs, integer_networks
 
 

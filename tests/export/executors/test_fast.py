@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export import bounds
-from export.engine.plan import KERNELS, Plan
-from export.engine.synapses import Planes, connect, pooled
-from export.errors import ExecutorError, StimulusError
-from export.executors import fast, reference
-from export.network import (
+from spikeport.export import bounds
+from spikeport.export.engine.plan import KERNELS, Plan
+from spikeport.export.engine.tables import Planes
+from spikeport.export.errors import ExecutorError, StimulusError
+from spikeport.export.executors import fast, reference
+from spikeport.export.geometry import geometry_of, pooled
+from spikeport.export.network import (
     Convolution,
     Dense,
     IntegerNetwork,
@@ -23,9 +24,9 @@ from export.network import (
     IntegerProjection,
     Source,
 )
-from export.stimulus import stimulus
-from export.trace import record
-from hardware_profiles.counting import count, fan_out, gather
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import record
+from spikeport.hardware_profiles.counting import count, fan_out, gather
 from tests.strategies import inputs, integer_networks, seeds
 
 WAYS = (None, *KERNELS)
@@ -184,7 +185,7 @@ def test_degrees_are_the_fan_out(seed):
     for projection in network.projections:
         source = network.population(projection.source).shape
         expected = fan_out(projection.synapses, source, projection.output_shape(source))
-        assert np.array_equal(connect(network, projection).degrees.ravel(), expected.ravel())
+        assert np.array_equal(geometry_of(network, projection).degrees.ravel(), expected.ravel())
 
 
 def test_only_what_is_asked_for_is_kept():
@@ -201,12 +202,12 @@ def test_folded_pooling_is_taken_apart():
     weight = np.random.default_rng(0).integers(-9, 9, (3, 2, 3, 3)).astype(np.int8)
     kernel = Convolution(weight=weight.repeat(2, 2).repeat(2, 3), stride=(2, 2), padding=(2, 2))
     network, _ = chain(kernel, (2, 8, 6))
-    smaller, window = pooled(connect(network, network.projections[0]))
+    smaller, window = pooled(geometry_of(network, network.projections[0]))
     assert window == (2, 2)
     assert np.array_equal(smaller.weight, weight)
     assert (smaller.kernel.stride, smaller.kernel.padding, smaller.levels) == ((1, 1), (1, 1), 4)
     odd, _ = chain(replace(kernel, padding=(1, 1)), (2, 8, 6))
-    assert pooled(connect(odd, odd.projections[0]))[1] == (1, 1)
+    assert pooled(geometry_of(odd, odd.projections[0]))[1] == (1, 1)
 
 
 def chain(synapses, shape, *, threshold=5, samples=4):
@@ -285,7 +286,7 @@ def test_threads_of_a_caller_may_run_the_same_network():
 
 def test_what_does_not_fit_is_refused():
     network, driven = wide(np.random.default_rng(3))
-    with pytest.raises(StimulusError, match="make it with export"):
+    with pytest.raises(StimulusError, match="make a stimulus for this network"):
         next(fast.steps(replace(network, steps=network.steps + 1), driven))
     with pytest.raises(ExecutorError, match="no kernel 'plane'; there are planes, rows, lists, merged"):
         next(fast.steps(network, driven, force="plane"))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import find, given, settings
 
-from export.executors import reference
-from export.executors.reference import State, advance
-from export.network import (
+from spikeport.export.executors import reference
+from spikeport.export.executors.reference import State, advance
+from spikeport.export.network import (
     Dense,
     IntegerNetwork,
     IntegerNeuron,
@@ -14,8 +14,8 @@ from export.network import (
     IntegerProjection,
     Source,
 )
-from export.stimulus import stimulus
-from export.trace import record
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import record
 from tests.strategies import neuron_steps
 
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from export.errors import NetworkError
-from export.executors import reference
-from export.formats import lava_job
-from export.lava import environment
-from export.lava.doctor import small_network
-from export.network import Dense, IntegerProjection
-from export.stimulus import random_stimulus
-from export.trace import record
+from spikeport.export.errors import NetworkError
+from spikeport.export.executors import reference
+from spikeport.export.formats import lava_job
+from spikeport.export.lava import environment
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.network import Dense, IntegerProjection
+from spikeport.export.stimulus import random_stimulus
+from spikeport.export.trace import record
 
 NETWORK = small_network()
 
@@ -25,7 +25,7 @@ def test_folder_runs_alone_and_gives_the_references_spikes(tmp_path):
     lava_job.write(NETWORK, folder)
     driven = random_stimulus(NETWORK, 3, 1)
     np.save(folder / "stimulus.npy", driven.values)
-    command = [environment.python(), "-m", "export.lava.worker", "."]
+    command = [environment.python(), "-m", "spikeport.export.lava.worker", "."]
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=120, env={"PATH": "/usr/bin"}, check=True
     )

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.errors import FormatError
-from export.executors import reference
-from export.formats import netx
-from export.lava import environment
-from export.network import (
+from spikeport.export.errors import FormatError
+from spikeport.export.executors import reference
+from spikeport.export.formats import netx
+from spikeport.export.lava import environment
+from spikeport.export.network import (
     Convolution,
     Dense,
     IntegerNetwork,
@@ -25,8 +25,8 @@ from export.network import (
     IntegerProjection,
     Source,
 )
-from export.stimulus import stimulus
-from export.trace import record
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import record
 from tests.strategies import inputs, integer_networks
 
 SHARED = Path(os.environ.get("SPIKEPORT_NETX_DATA", Path(__file__).parents[4] / "shared" / "data" / "netx"))

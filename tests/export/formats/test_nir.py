@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from export.errors import FormatError
-from export.formats import nir
-from export.lava.doctor import small_network
-from export.network import Convolution
-from export.nir_import import graph
+from spikeport.export.errors import FormatError
+from spikeport.export.formats import nir
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.network import Convolution
+from spikeport.export.nir_import import graph
 from tests.strategies import integer_networks
 
 NETWORK = small_network()

@@ -7,15 +7,15 @@ import onnx as onnx_package
 import onnxruntime
 import pytest
 
-from export import bounds
-from export.errors import FormatError
-from export.executors import reference
-from export.formats import onnx
-from export.lava.doctor import small_network
-from export.network import IntegerPopulation, Source
-from export.onnx_graph import OPSET
-from export.stimulus import stimulus
-from export.trace import record
+from spikeport.export import bounds
+from spikeport.export.errors import FormatError
+from spikeport.export.executors import reference
+from spikeport.export.formats import onnx
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.network import IntegerPopulation, Source
+from spikeport.export.onnx_graph import OPSET
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import record
 
 NETWORK = small_network()
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, *NETWORK.source.shape)).astype(np.uint8)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.executors import floating, onnx
-from export.formats import onnx_float
-from export.network import Dense, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
-from export.passes import lowered
-from export.stimulus import stimulus
-from export.trace import record
+from spikeport.export.executors import floating, onnx
+from spikeport.export.formats import onnx_float
+from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
+from spikeport.export.passes import lowered
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import record
 from tests.strategies import float_networks, residual_networks
 
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from export.errors import LavaError
-from export.lava import doctor, environment
+from spikeport.export.errors import LavaError
+from spikeport.export.lava import doctor, environment
 
 
 def test_missing_environment_says_what_to_run(monkeypatch, tmp_path):

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.executors import floating
-from export.lava import environment
-from export.network import FloatNeuron, FloatPopulation
+from spikeport.export.executors import floating
+from spikeport.export.lava import environment
+from spikeport.export.network import FloatNeuron, FloatPopulation
 
 pytestmark = pytest.mark.lava
 ROOT = Path(__file__).resolve().parents[3]
@@ -20,7 +20,7 @@ import numpy as np
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.io.source import RingBuffer
-from export.lava.processes import ResetNeuron, SpikeRecorder
+from spikeport.export.lava.processes import ResetNeuron, SpikeRecorder
 
 folder = sys.argv[1]
 with np.load(folder + "/case.npz") as file:
@@ -53,7 +53,7 @@ def spikes_in_lava(folder, neuron, arriving):
     }
     np.savez(folder / "case.npz", arriving=arriving, pause=PAUSE, **case)
     command = [str(environment.python()), "-c", IN_LAVA, str(folder)]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    variables = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     subprocess.run(command, check=True, env=variables, timeout=120, capture_output=True)
     packed = np.frombuffer((folder / "spikes").read_bytes(), np.uint8).reshape(SAMPLES, STEPS, -1)
     return np.unpackbits(packed, axis=-1, count=NEURONS).astype(bool)

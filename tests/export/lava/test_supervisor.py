@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from export.errors import WorkerError
-from export.lava.supervisor import Limits, supervise
+from spikeport.export.errors import WorkerError
+from spikeport.export.lava.supervisor import Limits, supervise
 
 CHILD = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
 
@@ -85,7 +85,7 @@ def test_chatty_worker_is_ended_by_the_total_limit(tmp_path):
 
 
 def test_failed_grandchild_is_reported_before_the_long_silence(tmp_path, monkeypatch):
-    monkeypatch.setattr("export.lava.supervisor.TRACEBACK_SECONDS", 1.0)
+    monkeypatch.setattr("spikeport.export.lava.supervisor.TRACEBACK_SECONDS", 1.0)
     grandchild = "raise KeyError('model')"
     code = f'import subprocess, sys, time; subprocess.run([sys.executable, "-c", "{grandchild}"]); time.sleep(600)'
     with pytest.raises(WorkerError, match="a process of the worker failed: KeyError: 'model'"):
@@ -97,7 +97,7 @@ def test_interrupted_parent_leaves_no_orphan(tmp_path):
     program = f"""
 import os, pathlib, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-from export.lava.supervisor import Limits, supervise
+from spikeport.export.lava.supervisor import Limits, supervise
 supervise([sys.executable, '-c', "import time; print('{{}}', flush=True); time.sleep(600)"],
           folder=pathlib.Path({str(tmp_path)!r}), environment=dict(os.environ), limits=Limits(),
           on_line=lambda line: print('running', flush=True))

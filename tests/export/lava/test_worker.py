@@ -11,20 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.errors import WorkerError
-from export.executors import lava
-from export.lava import job
-from export.lava.doctor import small_network
-from export.stimulus import random_stimulus
+from spikeport.export.errors import WorkerError
+from spikeport.export.executors import lava
+from spikeport.export.lava import job
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.stimulus import random_stimulus
 
 pytestmark = pytest.mark.lava
 NETWORK = small_network()
 LONG = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-from export.executors import lava
-from export.lava.doctor import small_network
-from export.stimulus import random_stimulus
+from spikeport.export.executors import lava
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.stimulus import random_stimulus
 network = small_network()
 list(lava.steps(network, random_stimulus(network, 100_000, 0)))
 """
@@ -40,7 +40,7 @@ def workers(folder):
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
-            if b"export.lava.worker" in command and str(folder).encode() in command:
+            if b"spikeport.export.lava.worker" in command and str(folder).encode() in command:
                 found.append(int(process.name))
         except OSError:
             continue
@@ -112,7 +112,7 @@ def test_worker_modules_are_enough_for_python_3_10(tmp_path):
     driven = random_stimulus(NETWORK, 2, 0)
     job.write(NETWORK, driven, tmp_path)
     interpreter = lava.environment.python()
-    command = [str(interpreter), "-m", "export.lava.worker", str(tmp_path)]
+    command = [str(interpreter), "-m", "spikeport.export.lava.worker", str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert np.fromfile(tmp_path / "trace" / "readout", "<i4").size == 2 * NETWORK.steps * 3
@@ -120,10 +120,10 @@ def test_worker_modules_are_enough_for_python_3_10(tmp_path):
 
 FULL = """
 import resource
-from export.errors import WorkerError
-from export.executors import lava
-from export.lava.doctor import small_network
-from export.stimulus import random_stimulus
+from spikeport.export.errors import WorkerError
+from spikeport.export.executors import lava
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.stimulus import random_stimulus
 network = small_network()
 resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, 80_000))
 try:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export import hdf5
-from export.errors import FormatError, SpikeportError
-from export.nir_import import nodes
-from export.nir_import.graph import read
+from spikeport.export import hdf5
+from spikeport.export.errors import FormatError, SpikeportError
+from spikeport.export.nir_import import nodes
+from spikeport.export.nir_import.graph import read
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.errors import NetworkError
-from export.executors import floating
-from export.network import Dense, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
-from export.passes import normalize_neurons
-from export.stimulus import stimulus
-from export.trace import record
+from spikeport.export.errors import NetworkError
+from spikeport.export.executors import floating
+from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
+from spikeport.export.passes import normalize_neurons
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import record
 from tests.strategies import seeds
 
 

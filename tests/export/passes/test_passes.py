@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.executors import floating
-from export.linear import apply
-from export.network import (
+from spikeport.export.executors import floating
+from spikeport.export.linear import apply
+from spikeport.export.network import (
     AveragePooling,
     Convolution,
     Dense,
@@ -20,9 +20,9 @@ from export.network import (
     Normalization,
     Source,
 )
-from export.passes import fold_normalization, fold_pooling, lowered
-from export.stimulus import stimulus
-from export.trace import record
+from spikeport.export.passes import fold_normalization, fold_pooling, lowered
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import record
 from tests.strategies import float_networks, inputs
 
 PASSES = [fold_normalization, fold_pooling, lowered]

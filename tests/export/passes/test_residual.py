@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export import fidelity
-from export.errors import NetworkError
-from export.executors import floating
-from export.network import (
+from spikeport.export import fidelity
+from spikeport.export.errors import NetworkError
+from spikeport.export.executors import floating
+from spikeport.export.network import (
     AveragePooling,
     Convolution,
     Dense,
@@ -22,10 +22,10 @@ from export.network import (
     Normalization,
     Source,
 )
-from export.passes import PASSES, balance_delays, expand_max_pooling, expand_paths, fold_synapses, lowered
-from export.quantize import quantize
-from export.stimulus import stimulus
-from export.trace import record
+from spikeport.export.passes import PASSES, balance_delays, expand_max_pooling, expand_paths, fold_synapses, lowered
+from spikeport.export.quantize import quantize
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import record
 from tests.strategies import inputs, residual_networks
 
 

@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from export.lava.doctor import small_network
-from export.stimulus import random_stimulus
-from hardware_profiles.report import build
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.stimulus import random_stimulus
+from spikeport.hardware_profiles.report import build
 
 NETWORK = small_network()
 BROWSER = next(

@@ -6,13 +6,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from export.errors import NetworkError
-from export.lava.doctor import small_network
-from export.stimulus import random_stimulus
-from hardware_profiles import what_if
-from hardware_profiles.counting import batches, count
-from hardware_profiles.profile import load_profile
-from hardware_profiles.report import build, html, text
+from spikeport.export.errors import NetworkError
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.stimulus import random_stimulus
+from spikeport.hardware_profiles import what_if
+from spikeport.hardware_profiles.counting import batches, count
+from spikeport.hardware_profiles.profile import load_profile
+from spikeport.hardware_profiles.report import build, html, text
 
 NETWORK = small_network()
 DOCUMENT = build.costs(NETWORK, random_stimulus(NETWORK, 7, 0), ["loihi1", "loihi2"])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from export import archive
-from export.executors import lava
-from export.network import (
+from spikeport.export import archive
+from spikeport.export.executors import lava
+from spikeport.export.network import (
     AveragePooling,
     Convolution,
     Dense,
@@ -22,10 +22,10 @@ from export.network import (
     Normalization,
     Source,
 )
-from export.passes import lowered
-from export.quantize import quantize
-from export.stimulus import stimulus
-from export.trace import record
+from spikeport.export.passes import lowered
+from spikeport.export.quantize import quantize
+from spikeport.export.stimulus import stimulus
+from spikeport.export.trace import record
 
 FOLDER = Path(__file__).parent
 

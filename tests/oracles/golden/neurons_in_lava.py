@@ -1,6 +1,6 @@
 """Record what Lava's own LIF neurons do at the ends of their registers: run with the Lava environment's Python.
 
-Usage, from the project's root: ``PYTHONPATH=. $LAVA/bin/python tests/oracles/golden/neurons_in_lava.py``.
+Usage, from the project's root: ``PYTHONPATH=src $LAVA/bin/python tests/oracles/golden/neurons_in_lava.py``.
 Writes neurons.npz beside this file: per case the parameters, the activations (steps, neurons) and Lava's u, v and
 spikes after every step. The states are steered beside threshold, wrap and saturation by the activations drawn.
 """
@@ -14,7 +14,7 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.io.source import RingBuffer
 from lava.proc.lif.process import LIFReset
 
-from export.lava.processes import PotentialRecorder, SpikeRecorder
+from spikeport.export.lava.processes import PotentialRecorder, SpikeRecorder
 
 STEPS, NEURONS, RESET = 40, 32, 20
 CASES = (

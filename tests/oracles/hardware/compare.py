@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from export.stimulus import Stimulus
-from hardware_profiles.counting import OperationCounts, batches, count
-from hardware_profiles.encoding import list_bits
-from hardware_profiles.profile import load_profile
+from spikeport.export.stimulus import Stimulus
+from spikeport.hardware_profiles.counting import OperationCounts, batches, count
+from spikeport.hardware_profiles.encoding import list_bits
+from spikeport.hardware_profiles.profile import load_profile
 from tests.oracles.hardware.cases import Case, cases
 from tests.oracles.hardware.networks import network_of
 

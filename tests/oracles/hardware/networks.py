@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from export.network import (
+from spikeport.export.network import (
     Array,
     Convolution,
     Dense,

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from spikeport.toolchain.attacks.pgd import pgd
+from spikeport.toolchain.attacks.rfgsm import rfgsm
 from tests.toolchain.networks import ann, generator, images, labels, snn
-from toolchain.attacks.pgd import pgd
-from toolchain.attacks.rfgsm import rfgsm
 
 EPSILON = 8 / 255
 

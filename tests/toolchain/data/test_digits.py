@@ -1,8 +1,8 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
-from toolchain.data import digits
-from toolchain.data.dataset import levels, pixels
+from spikeport.toolchain.data import digits
+from spikeport.toolchain.data.dataset import levels, pixels
 
 
 def test_split_is_fixed_complete_and_without_overlap():

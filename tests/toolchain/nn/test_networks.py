@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from export.errors import RecipeError
-from export.passes import lowered
-from export.quantize import quantize
+from spikeport.export.errors import RecipeError
+from spikeport.export.passes import lowered
+from spikeport.export.quantize import quantize
+from spikeport.toolchain.lowering import lower
+from spikeport.toolchain.nn.architectures import VGG11, VGG16, SewResNet, Vgg, WideResNet, specify
+from spikeport.toolchain.nn.layers import rounded
+from spikeport.toolchain.nn.networks import ANN, IntegrateAndFire
+from spikeport.toolchain.nn.surrogate import piecewise_linear
 from tests.toolchain.networks import IMAGES, SPECIFICATION, ann, images, snn
-from toolchain.lowering import lower
-from toolchain.nn.architectures import VGG11, VGG16, SewResNet, Vgg, WideResNet, specify
-from toolchain.nn.layers import rounded
-from toolchain.nn.networks import ANN, IntegrateAndFire
-from toolchain.nn.surrogate import piecewise_linear
 
 
 def test_neuron_fires_at_the_threshold_and_resets_to_zero():

@@ -2,9 +2,9 @@
 
 import torch
 
+from spikeport.toolchain.nn.layers import Synapses
+from spikeport.toolchain.pruning import hydra, lwm
 from tests.toolchain.networks import ann, images, labels
-from toolchain.nn.layers import Synapses
-from toolchain.pruning import hydra, lwm
 
 
 def counts(masks):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from export.progress import Progress
+from spikeport.export.progress import Progress
+from spikeport.toolchain.pruning import lwm
+from spikeport.toolchain.training.loop import accuracy, batches, divergence, shifted, train
+from spikeport.toolchain.training.sparse_finetuning import keep_sparse, robust_loss
+from spikeport.toolchain.training.trades import trades
 from tests.toolchain.networks import ann, generator, images, labels, snn
-from toolchain.pruning import lwm
-from toolchain.training.loop import accuracy, batches, divergence, shifted, train
-from toolchain.training.sparse_finetuning import keep_sparse, robust_loss
-from toolchain.training.trades import trades
 
 
 def probabilities(logits):

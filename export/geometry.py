@@ -1,0 +1,176 @@
+"""A projection as a convolution over grids: which neurons its synapses join, for the engine and for placement alike.
+
+Every projection is a convolution here: dense synapses from (C, H, W) are one H x W kernel per target, at stride (H, W).
+Neurons of a population lie on a grid of channels and positions; a flat population has one position.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from spikeport.export.network import Array, Convolution, IntegerNetwork, IntegerProjection, Pair, Shape, Source
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Channels, height and width of a population."""
+
+    channels: int
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, shape: Shape) -> "Grid":
+        """Return the grid of a shape; all but (C, H, W) are flat."""
+        return cls(*shape) if len(shape) == 3 else cls(math.prod(shape), 1, 1)
+
+    @property
+    def positions(self) -> int:
+        """Number of positions."""
+        return self.height * self.width
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons."""
+        return self.channels * self.positions
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """One projection as a convolution."""
+
+    projection: IntegerProjection
+    source: Grid
+    result: Grid
+    target: Grid
+    kernel: Convolution
+    levels: int
+
+    @property
+    def weight(self) -> Array:
+        """(Targets, channels / groups, taps down, taps across), not yet shifted by the exponent."""
+        return self.kernel.weight
+
+    @property
+    def direct(self) -> bool:
+        """Whether results are the target's neurons position by position, not only in C order."""
+        return self.result == self.target
+
+    @property
+    def nonzero(self) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+        """Target channel, source channel, row, column and weight of every kernel entry that is not zero."""
+        target, part, down, across = np.nonzero(self.weight)
+        size, groups = self.weight.shape[1], self.kernel.groups
+        channel = target // (len(self.weight) // groups) * size + part
+        weight = self.weight[target, part, down, across].astype(np.int64) << self.projection.exponent
+        return target, channel, down, across, weight
+
+    def meetings(self, axis: int) -> list[tuple[Ints, Ints]]:
+        """Return per tap of an axis the source coordinates that it joins, and the target's they are joined with."""
+        taps = self.weight.shape[axis + 2]
+        size = (self.source.height, self.source.width)[axis]
+        results = np.arange((self.result.height, self.result.width)[axis])
+        stride, padding, dilation = (v[axis] for v in (self.kernel.stride, self.kernel.padding, self.kernel.dilation))
+        sources = [results * stride + tap * dilation - padding for tap in range(taps)]
+        return [(s[(s >= 0) & (s < size)], results[(s >= 0) & (s < size)]) for s in sources]
+
+    @cached_property
+    def pairs(self) -> list[tuple[Ints, Ints]]:
+        """Return per tap (rows first) the source positions and the result positions that it joins."""
+        return [
+            (
+                (rows[0][:, None] * self.source.width + columns[0]).ravel(),
+                (rows[1][:, None] * self.result.width + columns[1]).ravel(),
+            )
+            for rows in self.meetings(0)
+            for columns in self.meetings(1)
+        ]
+
+    @cached_property
+    def per_row(self) -> Ints:
+        """Return how many non-zero weights leave a source channel over a tap, (taps, channels)."""
+        _, channel, down, across, _ = self.nonzero
+        taps = down * self.weight.shape[3] + across
+        size = self.weight.shape[2] * self.weight.shape[3]
+        counts = np.bincount(taps * self.source.channels + channel, minlength=size * self.source.channels)
+        return counts.reshape(size, self.source.channels)
+
+    @cached_property
+    def degrees(self) -> Ints:
+        """Return the number of non-zero synapses out of every source neuron, (C, H, W), by walking over all taps."""
+        found = np.zeros((self.source.positions, self.source.channels), np.int64)
+        for (sources, _), counts in zip(self.pairs, self.per_row, strict=True):
+            found[sources] += counts
+        return found.T.reshape(self.source.channels, self.source.height, self.source.width)
+
+
+def geometry_of(network: IntegerNetwork, projection: IntegerProjection) -> Geometry:
+    """Return a projection as a convolution."""
+    source, target = (network.population(name) for name in (projection.source, projection.target))
+    grid, synapses = Grid.of(source.shape), projection.synapses
+    if isinstance(synapses, Convolution):
+        kernel = synapses
+    else:
+        shape = (len(synapses.weight), grid.channels, grid.height, grid.width)
+        kernel = Convolution(weight=synapses.weight.reshape(shape), stride=(grid.height, grid.width))
+    return Geometry(
+        projection=projection,
+        source=grid,
+        result=Grid.of(kernel.output_shape((grid.channels, grid.height, grid.width))),
+        target=Grid.of(target.shape),
+        kernel=kernel,
+        levels=source.neuron.levels if isinstance(source.neuron, Source) else 1,
+    )
+
+
+def pooled(geometry: Geometry) -> tuple[Geometry, Pair]:
+    """Return an equal geometry from the sums over windows, where the kernel is constant over windows, and their size.
+
+    Folding average pooling into a convolution repeats every weight; summing spikes first adds each once.
+    """
+    size = _windows(geometry)
+    if size == (1, 1):
+        return geometry, size
+    kernel, source = geometry.kernel, geometry.source
+    smaller = Convolution(
+        weight=kernel.weight[:, :, :: size[0], :: size[1]],
+        stride=(kernel.stride[0] // size[0], kernel.stride[1] // size[1]),
+        padding=(kernel.padding[0] // size[0], kernel.padding[1] // size[1]),
+        groups=kernel.groups,
+    )
+    return replace(
+        geometry,
+        source=Grid(source.channels, source.height // size[0], source.width // size[1]),
+        kernel=smaller,
+        levels=geometry.levels * size[0] * size[1],
+    ), size
+
+
+def _windows(geometry: Geometry) -> Pair:
+    """Return the largest windows, up to the stride, over which all weights are equal and nothing is cut at a border."""
+    kernel, source, weight = geometry.kernel, geometry.source, geometry.weight
+    found = []
+    for axis, side in ((0, source.height), (1, source.width)):
+        best = 1
+        for size in range(2, kernel.stride[axis] + 1):
+            whole = (kernel.stride[axis], kernel.padding[axis], weight.shape[axis + 2], side)
+            if any(number % size for number in whole) or kernel.dilation[axis] != 1:
+                continue
+            lines = np.moveaxis(weight, axis + 2, 0)
+            if all(np.array_equal(lines[::size], lines[other::size]) for other in range(1, size)):
+                best = size
+        found.append(best)
+    return found[0], found[1]
+
+
+def span(geometry: Geometry, axis: int) -> tuple[Ints, Ints, int, int]:
+    """Return per tap of an axis its phase and its whole strides, the least of these and how far they reach."""
+    stride = geometry.kernel.stride[axis]
+    reach = np.arange(geometry.weight.shape[axis + 2]) * geometry.kernel.dilation[axis]
+    whole, phase = np.divmod(reach - geometry.kernel.padding[axis], stride)
+    return phase, whole, int(whole.min()), int(whole.max() - whole.min())

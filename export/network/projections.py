@@ -1,0 +1,49 @@
+"""Projections: the synapses from one population to another."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikeport.export.errors import NetworkError
+from spikeport.export.network.arrays import Shape
+from spikeport.export.network.stages import Stage, Synapses
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FloatProjection:
+    """Linear ``stages`` from source to target, applied in order; passes fold them into one synapse stage.
+
+    A ``delay`` waits in front of them, and what came before the first step is zero.
+    """
+
+    source: str
+    target: str
+    stages: tuple[Stage, ...]
+    delay: int = 0
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape after all stages."""
+        for stage in self.stages:
+            shape = stage.output_shape(shape)
+        return shape
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IntegerProjection:
+    """Synapses with integer weights; a weight ``w`` counts ``w << exponent``; ``delay`` is in whole steps."""
+
+    source: str
+    target: str
+    synapses: Synapses
+    exponent: int = 0
+    delay: int = 0
+
+    def __post_init__(self) -> None:
+        if self.synapses.weight.dtype != np.int8:
+            raise NetworkError(f"integer weights are int8, found {self.synapses.weight.dtype} ({self.source})")
+        if not 0 <= self.exponent <= 15:
+            raise NetworkError(f"a weight exponent lies in 0..15, found {self.exponent} ({self.source})")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape of the target of a source with ``shape``."""
+        return self.synapses.output_shape(shape)
