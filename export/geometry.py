@@ -103,10 +103,10 @@ class Geometry:
     @cached_property
     def degrees(self) -> Ints:
         """Return the number of non-zero synapses out of every source neuron, (C, H, W), by walking over all taps."""
-        found = np.zeros((self.source.positions, self.source.channels), np.int64)
+        degrees = np.zeros((self.source.positions, self.source.channels), np.int64)
         for (sources, _), counts in zip(self.pairs, self.per_row, strict=True):
-            found[sources] += counts
-        return found.T.reshape(self.source.channels, self.source.height, self.source.width)
+            degrees[sources] += counts
+        return degrees.T.reshape(self.source.channels, self.source.height, self.source.width)
 
 
 def geometry_of(network: IntegerNetwork, projection: IntegerProjection) -> Geometry:
@@ -154,7 +154,7 @@ def pooled(geometry: Geometry) -> tuple[Geometry, Pair]:
 def _windows(geometry: Geometry) -> Pair:
     """Return the largest windows, up to the stride, over which all weights are equal and nothing is cut at a border."""
     kernel, source, weight = geometry.kernel, geometry.source, geometry.weight
-    found = []
+    windows = []
     for axis, side in ((0, source.height), (1, source.width)):
         best = 1
         for size in range(2, kernel.stride[axis] + 1):
@@ -164,8 +164,8 @@ def _windows(geometry: Geometry) -> Pair:
             lines = np.moveaxis(weight, axis + 2, 0)
             if all(np.array_equal(lines[::size], lines[other::size]) for other in range(1, size)):
                 best = size
-        found.append(best)
-    return found[0], found[1]
+        windows.append(best)
+    return windows[0], windows[1]
 
 
 def span(geometry: Geometry, axis: int) -> tuple[Ints, Ints, int, int]:

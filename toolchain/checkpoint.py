@@ -64,5 +64,10 @@ def _read(path: Path) -> ANN | SNN:
 def _model(metadata: dict[str, str], tensors: dict[str, torch.Tensor]) -> ANN | SNN:
     specification = msgspec.json.decode(metadata["specification"], type=Specification)
     model = ANN(specification) if metadata["kind"] == "ANN" else SNN(specification, int(metadata["steps"]))
-    model.load_state_dict(tensors)
+    model.load_state_dict({_renamed(name): tensor for name, tensor in tensors.items()})
     return model
+
+
+def _renamed(name: str) -> str:
+    """Return the present name of a tensor; checkpoints of version 0.1 call projections links."""
+    return f"projections.{name.removeprefix('links.')}" if name.startswith("links.") else name

@@ -17,7 +17,7 @@ from spikeport.export.network import (
     Stage,
 )
 from spikeport.toolchain.data.dataset import PIXEL_LEVELS
-from spikeport.toolchain.nn.layers import Link, Synapses
+from spikeport.toolchain.nn.layers import ProjectionLayer, Synapses
 from spikeport.toolchain.nn.networks import SNN
 from spikeport.toolchain.nn.specification import INPUT, Linear, Node
 
@@ -30,12 +30,12 @@ def lower(snn: SNN) -> FloatNetwork:
     projections = []
     shapes = specification.shapes()
     for node in specification.nodes:
-        flat = isinstance(node.edges[0].synapses, Linear)
+        flat = isinstance(node.projections[0].synapses, Linear)
         shape = shapes[node.name][:1] if flat else shapes[node.name]
         populations.append(FloatPopulation(name=node.name, shape=shape, neuron=_neuron(snn, node)))
-        for link in snn.links_into(node.name):
-            stages = (*_pixel_stages(snn, link), *_stages(link))
-            projections.append(FloatProjection(source=link.source, target=node.name, stages=stages))
+        for layer in snn.projections_into(node.name):
+            stages = (*_pixel_stages(snn, layer), *_stages(layer))
+            projections.append(FloatProjection(source=layer.source, target=node.name, stages=stages))
     return FloatNetwork(populations=tuple(populations), projections=tuple(projections), steps=snn.steps)
 
 
@@ -45,20 +45,20 @@ def _neuron(snn: SNN, node: Node) -> FloatNeuron:
     return FloatNeuron(threshold=None, decay_potential=np.array(float(node.kind == "stream")))
 
 
-def _pixel_stages(snn: SNN, link: Link) -> list[Stage]:
-    """Return the pixel normalisation where the link hears the image."""
-    if link.source != INPUT:
+def _pixel_stages(snn: SNN, layer: ProjectionLayer) -> list[Stage]:
+    """Return the pixel normalisation where the source is the image."""
+    if layer.source != INPUT:
         return []
     mean, std = (_doubles(values).ravel() for values in (snn.mean, snn.std))
     return [Normalization(scale=1 / std, shift=-mean / std)]
 
 
-def _stages(link: Link) -> list[Stage]:
-    stages: list[Stage] = [AveragePooling(size=(link.pooling, link.pooling))] if link.pooling > 1 else []
-    if link.synapses is not None:
-        stages.append(_synapses(link.synapses))
-    if link.norm is not None:
-        stages.append(_batch_norm(link.norm))
+def _stages(layer: ProjectionLayer) -> list[Stage]:
+    stages: list[Stage] = [AveragePooling(size=(layer.pooling, layer.pooling))] if layer.pooling > 1 else []
+    if layer.synapses is not None:
+        stages.append(_synapses(layer.synapses))
+    if layer.norm is not None:
+        stages.append(_batch_norm(layer.norm))
     return stages
 
 

@@ -54,21 +54,21 @@ class _Network(Generic[Population, Projection]):
         if projection.delay < 0:
             raise NetworkError(f"{label}: the delay is {projection.delay}; it must not be negative")
         try:
-            found = projection.output_shape(self.population(projection.source).shape)
+            shape = projection.output_shape(self.population(projection.source).shape)
         except NetworkError as error:
             raise NetworkError(f"{label}: {error}") from None
         expected = self.population(projection.target).shape
-        if math.prod(found) != math.prod(expected) or (len(found) == len(expected) and found != expected):
-            raise NetworkError(f"{label}: gives shape {found}, the target has {expected}")
+        if math.prod(shape) != math.prod(expected) or (len(shape) == len(expected) and shape != expected):
+            raise NetworkError(f"{label}: gives shape {shape}, the target has {expected}")
 
     def _check_population(self, population: Population) -> None:
         if not re.fullmatch(NAME, population.name):
             raise NetworkError(f"population {population.name!r}: a name holds letters, digits, '_', '-' and '.' only")
         if not population.shape or min(population.shape) < 1:
             raise NetworkError(f"population {population.name}: shape {population.shape} holds no neuron")
-        hears = bool(self.incoming(population.name))
-        if hears == isinstance(population.neuron, Source):
-            state = "is a source but has" if hears else "has no"
+        targeted = bool(self.incoming(population.name))
+        if targeted == isinstance(population.neuron, Source):
+            state = "is a source but has" if targeted else "has no"
             raise NetworkError(f"population {population.name} {state} incoming projections")
         for name, value in _arrays(population.neuron).items():
             if not _fits(value.shape, population.shape):
@@ -118,7 +118,7 @@ class _Network(Generic[Population, Projection]):
 
     @cached_property
     def neurons(self) -> tuple[Population, ...]:
-        """All populations but the source, each after those it hears without delay."""
+        """All populations but the source, each after the sources of its projections without delay."""
         return tuple(p for p in self.ordered() if not isinstance(p.neuron, Source))
 
     @cached_property
@@ -133,9 +133,9 @@ class _Network(Generic[Population, Projection]):
 
     @cached_property
     def readout(self) -> Population:
-        """The one population that no other one hears; it may fire."""
-        heard = {projection.source for projection in self.projections if projection.source != projection.target}
-        last = [population for population in self.neurons if population.name not in heard]
+        """The one population without projections to another one; it may fire."""
+        sources = {projection.source for projection in self.projections if projection.source != projection.target}
+        last = [population for population in self.neurons if population.name not in sources]
         if len(last) != 1:
             raise NetworkError(f"a network has one readout population, found {[p.name for p in last]}")
         return last[0]
@@ -207,7 +207,9 @@ class IntegerNetwork(_Network[IntegerPopulation, IntegerProjection]):
         super().__post_init__()
         for population in self.silent:
             if self.outgoing(population.name):
-                raise NetworkError(f"population {population.name} never fires, so no other population can hear it")
+                raise NetworkError(
+                    f"population {population.name} never fires; it cannot be the source of a projection"
+                )
 
 
 Network = FloatNetwork | IntegerNetwork

@@ -44,7 +44,7 @@ def expected_thresholds(model):
     steps, thresholds = SETTINGS["calibration_steps"], []
     inputs = [np.repeat(model.normalized(batch).numpy()[None], steps, axis=0) for batch in BATCHES]
     for node in model.neuron_nodes():
-        (block,) = model.links_into(node.name)
+        (block,) = model.projections_into(node.name)
         currents = [block_over(block, given) for given in inputs]
         thresholds.append(max(percentile_of(each, SETTINGS["percentile"]) for each in currents))
         inputs = [integrate_and_fire(each, thresholds[-1]) for each in currents]
@@ -61,7 +61,7 @@ def test_thresholds_follow_algorithm_1():
 
 def test_weights_masks_and_affine_parameters_are_the_anns():
     model = ann()
-    model.links_into("conv1")[0].synapses.mask[0] = 0
+    model.projections_into("conv1")[0].synapses.mask[0] = 0
     snn = convert(model, BATCHES, **SETTINGS)
     theirs = snn.state_dict()
     for name, value in model.state_dict().items():
@@ -73,7 +73,7 @@ def test_weights_masks_and_affine_parameters_are_the_anns():
 def test_statistics_are_those_of_the_spiking_network():
     """Threshold-dependent batch norm: mean over batch and time of the weighted spikes."""
     snn = convert(ann(), BATCHES, **SETTINGS)
-    (first,) = snn.links_into("conv1")
+    (first,) = snn.projections_into("conv1")
     with torch.no_grad():
         weighted = torch.stack([first.synapses(snn.normalized(batch)).mean((0, 2, 3)) for batch in BATCHES])
     assert isinstance(first.norm, nn.BatchNorm2d)

@@ -34,7 +34,7 @@ def test_spikes_equal_pytorch(specification, seed, folded):
 
 def test_masked_weights_are_gone():
     model = snn()
-    synapses = model.links_into("conv2")[0].synapses
+    synapses = model.projections_into("conv2")[0].synapses
     synapses.mask[:, 0] = 0
     (stage,) = lowered(lower(model)).incoming("conv2")[0].stages
     assert isinstance(stage, Convolution)

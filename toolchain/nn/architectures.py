@@ -7,7 +7,16 @@ import msgspec
 from msgspec import Meta
 
 from spikeport.export.errors import RecipeError
-from spikeport.toolchain.nn.specification import INPUT, READOUT, Convolution, Edge, Linear, Node, Shape, Specification
+from spikeport.toolchain.nn.specification import (
+    INPUT,
+    READOUT,
+    Convolution,
+    Linear,
+    Node,
+    Projection,
+    Shape,
+    Specification,
+)
 
 Count = Annotated[int, Meta(ge=1)]
 
@@ -31,7 +40,7 @@ class Vgg(_Architecture, frozen=True, kw_only=True, tag="vgg"):
 class WideResNet(_Architecture, frozen=True, kw_only=True, tag="wide_resnet"):
     """Pre-activation wide residual network of ``depth`` 6n + 4 and widening factor ``width``.
 
-    Source: Zagoruyko and Komodakis, BMVC 2016; where the shape changes, the 1x1 shortcut hears the first activation.
+    Source: Zagoruyko and Komodakis, BMVC 2016. Where the shape changes, the 1x1 shortcut starts at the activation.
     """
 
     depth: Count = 28
@@ -79,12 +88,12 @@ def _vgg(architecture: Vgg, classes: int, _side: int) -> list[Node]:
             pooling *= 2
             continue
         count += 1
-        edge = Edge(source=last, pooling=pooling, synapses=Convolution(channels=int(entry)), norm=True)
-        nodes.append(Node(name=f"conv{count}", edges=(edge,)))
+        projection = Projection(source=last, pooling=pooling, synapses=Convolution(channels=int(entry)), norm=True)
+        nodes.append(Node(name=f"conv{count}", projections=(projection,)))
         last, pooling = f"conv{count}", 1
     for index, width in enumerate(architecture.head, 1):
-        edge = Edge(source=last, pooling=pooling, synapses=Linear(features=width))
-        nodes.append(Node(name=f"dense{index}", edges=(edge,)))
+        projection = Projection(source=last, pooling=pooling, synapses=Linear(features=width))
+        nodes.append(Node(name=f"dense{index}", projections=(projection,)))
         last, pooling = f"dense{index}", 1
     return [*nodes, _readout(last, classes, pooling)]
 
@@ -94,37 +103,41 @@ def _wide_resnet(architecture: WideResNet, classes: int, side: int) -> list[Node
     if rest or blocks < 1:
         raise RecipeError(f"network.depth is {architecture.depth}; expected 6n + 4: 10, 16, 22, 28, ...")
     channels = architecture.channels
-    stem = Edge(source=INPUT, synapses=Convolution(channels=channels))
-    nodes = [Node(name="stem", kind="stream", edges=(stem,))]
+    stem = Projection(source=INPUT, synapses=Convolution(channels=channels))
+    nodes = [Node(name="stem", kind="stream", projections=(stem,))]
     for group in range(3):
         wide = architecture.channels * architecture.width * 2**group
         for index in range(blocks):
             stride = 2 if group and index == 0 else 1
             nodes += _pre_activation(f"block{group + 1}_{index + 1}", nodes[-1].name, channels, wide, stride)
             channels = wide
-    last = Node(name="last", edges=(Edge(source=nodes[-1].name, norm=True),))
+    last = Node(name="last", projections=(Projection(source=nodes[-1].name, norm=True),))
     return [*nodes, last, _readout(last.name, classes, -(-side // 4))]
 
 
 def _pre_activation(name: str, stream: str, channels: int, wide: int, stride: int) -> list[Node]:
     first, second = f"{name}_a", f"{name}_b"
-    plain = Edge(source=stream)
+    plain = Projection(source=stream)
     if channels != wide or stride != 1:
-        plain = Edge(source=first, synapses=Convolution(channels=wide, kernel=1, stride=stride))
+        plain = Projection(source=first, synapses=Convolution(channels=wide, kernel=1, stride=stride))
     return [
-        Node(name=first, edges=(Edge(source=stream, norm=True),)),
+        Node(name=first, projections=(Projection(source=stream, norm=True),)),
         Node(
             name=second,
-            edges=(Edge(source=first, synapses=Convolution(channels=wide, stride=stride), norm=True),),
+            projections=(Projection(source=first, synapses=Convolution(channels=wide, stride=stride), norm=True),),
         ),
-        Node(name=name, kind="stream", edges=(Edge(source=second, synapses=Convolution(channels=wide)), plain)),
+        Node(
+            name=name,
+            kind="stream",
+            projections=(Projection(source=second, synapses=Convolution(channels=wide)), plain),
+        ),
     ]
 
 
 def _sew_resnet(architecture: SewResNet, classes: int, side: int) -> list[Node]:
     channels = architecture.channels
-    stem = Edge(source=INPUT, synapses=Convolution(channels=channels), norm=True)
-    nodes = [Node(name="stem", edges=(stem,))]
+    stem = Projection(source=INPUT, synapses=Convolution(channels=channels), norm=True)
+    nodes = [Node(name="stem", projections=(stem,))]
     for stage, blocks in enumerate(architecture.blocks):
         wide = architecture.channels * 2**stage
         for index in range(blocks):
@@ -138,16 +151,16 @@ def _sew_block(name: str, before: str, channels: int, wide: int, stride: int) ->
     first, second, shortcut = f"{name}_a", f"{name}_b", f"{name}_c"
     changed = Convolution(channels=wide, stride=stride)
     nodes = [
-        Node(name=first, edges=(Edge(source=before, synapses=changed, norm=True),)),
-        Node(name=second, edges=(Edge(source=first, synapses=Convolution(channels=wide), norm=True),)),
+        Node(name=first, projections=(Projection(source=before, synapses=changed, norm=True),)),
+        Node(name=second, projections=(Projection(source=first, synapses=Convolution(channels=wide), norm=True),)),
     ]
     if channels != wide or stride != 1:
         down = Convolution(channels=wide, kernel=1, stride=stride)
-        nodes.append(Node(name=shortcut, edges=(Edge(source=before, synapses=down, norm=True),)))
+        nodes.append(Node(name=shortcut, projections=(Projection(source=before, synapses=down, norm=True),)))
         before = shortcut
-    return [*nodes, Node(name=name, kind="stream", edges=(Edge(source=second), Edge(source=before)))]
+    return [*nodes, Node(name=name, kind="stream", projections=(Projection(source=second), Projection(source=before)))]
 
 
 def _readout(last: str, classes: int, pooling: int) -> Node:
-    edge = Edge(source=last, pooling=pooling, synapses=Linear(features=classes))
-    return Node(name=READOUT, kind="readout", edges=(edge,))
+    projection = Projection(source=last, pooling=pooling, synapses=Linear(features=classes))
+    return Node(name=READOUT, kind="readout", projections=(projection,))

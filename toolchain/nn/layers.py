@@ -1,10 +1,10 @@
-"""Synaptic layers with a connectivity mask, and the edge of pooling, synapses and batch norm."""
+"""Synaptic layers with a connectivity mask, and the projection of pooling, synapses and batch norm."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spikeport.toolchain.nn.specification import Convolution, Edge, Linear, Shape, edge_shape
+from spikeport.toolchain.nn.specification import Convolution, Linear, Projection, Shape, projected_shape
 
 
 class TopScores(torch.autograd.Function):
@@ -69,20 +69,20 @@ def rounded(weight: Tensor, factors: Tensor, bits: int) -> Tensor:
     return result
 
 
-class Link(nn.Module):
-    """One edge of the specification: average pooling, synapses and batch norm, each if there is one.
+class ProjectionLayer(nn.Module):
+    """One projection of the specification: average pooling, synapses and batch norm, each if there is one.
 
     ``gains`` are what the values that arrive were multiplied by, per channel: 1 / std of the pixels.
     """
 
     gains: Tensor
 
-    def __init__(self, edge: Edge, source: Shape, gains: Tensor) -> None:
+    def __init__(self, projection: Projection, source: Shape, gains: Tensor) -> None:
         super().__init__()
-        self.source, self.shape = edge.source, edge_shape(edge, source)
-        self.pooling = edge.pooling
-        self.synapses = _synapses(edge, source)
-        self.norm = nn.BatchNorm2d(self.shape[0]) if edge.norm else None
+        self.source, self.shape = projection.source, projected_shape(projection, source)
+        self.pooling = projection.pooling
+        self.synapses = _synapses(projection, source)
+        self.norm = nn.BatchNorm2d(self.shape[0]) if projection.norm else None
         self.bits: int | None = None
         self.register_buffer("gains", gains, persistent=False)
 
@@ -106,12 +106,12 @@ class Link(nn.Module):
         return factors * slope.view(-1, 1, *axes)
 
 
-def _synapses(edge: Edge, source: Shape) -> Synapses | None:
-    channels, height, width = source[0], source[1] // edge.pooling, source[2] // edge.pooling
-    if isinstance(edge.synapses, Convolution):
-        kernel = edge.synapses.kernel
-        sizes = (edge.synapses.channels, channels, kernel, kernel)
-        return Synapses(*sizes, padding=kernel // 2, stride=edge.synapses.stride)
-    if isinstance(edge.synapses, Linear):
-        return Synapses(edge.synapses.features, channels * height * width)
+def _synapses(projection: Projection, source: Shape) -> Synapses | None:
+    channels, height, width = source[0], source[1] // projection.pooling, source[2] // projection.pooling
+    if isinstance(projection.synapses, Convolution):
+        kernel = projection.synapses.kernel
+        sizes = (projection.synapses.channels, channels, kernel, kernel)
+        return Synapses(*sizes, padding=kernel // 2, stride=projection.synapses.stride)
+    if isinstance(projection.synapses, Linear):
+        return Synapses(projection.synapses.features, channels * height * width)
     return None

@@ -5,15 +5,15 @@ from typing import Self, cast
 import torch
 from torch import Tensor, nn
 
-from spikeport.toolchain.nn.layers import Link, Synapses
-from spikeport.toolchain.nn.specification import INPUT, READOUT, Edge, Node, Shape, Specification
+from spikeport.toolchain.nn.layers import ProjectionLayer, Synapses
+from spikeport.toolchain.nn.specification import INPUT, READOUT, Node, Projection, Shape, Specification
 from spikeport.toolchain.nn.surrogate import piecewise_linear
 
 MINIMUM_THRESHOLD = 0.03
 
 
 class Backbone(nn.Module):
-    """Pixel normalisation and the links of the graph; images are float (N, C, H, W) in [0, 1]."""
+    """Pixel normalisation and the projections of the graph; images are float (N, C, H, W) in [0, 1]."""
 
     mean: Tensor
     std: Tensor
@@ -25,32 +25,33 @@ class Backbone(nn.Module):
         self.register_buffer("mean", torch.tensor(specification.mean).view(-1, 1, 1))
         self.register_buffer("std", torch.tensor(specification.std).view(-1, 1, 1))
         shapes = specification.shapes()
-        self.links = nn.ModuleDict(
+        self.projections = nn.ModuleDict(
             {
                 node.name: nn.ModuleList(
-                    Link(edge, shapes[edge.source], self._gains(edge, shapes)) for edge in node.edges
+                    ProjectionLayer(projection, shapes[projection.source], self._gains(projection, shapes))
+                    for projection in node.projections
                 )
                 for node in specification.nodes
             }
         )
 
-    def _gains(self, edge: Edge, shapes: dict[str, Shape]) -> Tensor:
-        """Return what `normalized` multiplied the channels of the edge's source by."""
-        return 1 / self.std.flatten() if edge.source == INPUT else torch.ones(shapes[edge.source][0])
+    def _gains(self, projection: Projection, shapes: dict[str, Shape]) -> Tensor:
+        """Return what `normalized` multiplied the channels of the projection's source by."""
+        return 1 / self.std.flatten() if projection.source == INPUT else torch.ones(shapes[projection.source][0])
 
     def normalized(self, images: Tensor) -> Tensor:
         """Return ``(images - mean) / std`` per channel."""
         return (images - self.mean) / self.std
 
-    def links_into(self, name: str) -> list[Link]:
-        """Return the links that feed a population."""
-        return [cast("Link", link) for link in cast("nn.ModuleList", self.links[name])]
+    def projections_into(self, name: str) -> list[ProjectionLayer]:
+        """Return the projections that feed a population."""
+        return [cast("ProjectionLayer", layer) for layer in cast("nn.ModuleList", self.projections[name])]
 
     def round_weights(self, bits: int | None) -> None:
         """Let every forward pass round the weights to ``bits`` and keep batch norm's statistics as they are."""
         for node in self.specification.nodes:
-            for link in self.links_into(node.name):
-                link.bits = bits
+            for layer in self.projections_into(node.name):
+                layer.bits = bits
         self.rounding = bits is not None
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
@@ -65,10 +66,10 @@ class Backbone(nn.Module):
     def synapses(self) -> dict[str, Synapses]:
         """Return every synaptic layer by the name that its weights have in the state dictionary."""
         return {
-            f"links.{node.name}.{index}.synapses": link.synapses
+            f"projections.{node.name}.{index}.synapses": layer.synapses
             for node in self.specification.nodes
-            for index, link in enumerate(self.links_into(node.name))
-            if link.synapses is not None
+            for index, layer in enumerate(self.projections_into(node.name))
+            if layer.synapses is not None
         }
 
     def neuron_nodes(self) -> list[Node]:
@@ -82,7 +83,7 @@ class ANN(Backbone):
     def forward(self, images: Tensor) -> Tensor:
         values = {INPUT: self.normalized(images)}
         for node in self.specification.nodes:
-            total = sum(link(values[link.source]) for link in self.links_into(node.name))
+            total = sum(layer(values[layer.source]) for layer in self.projections_into(node.name))
             values[node.name] = torch.relu(total) if node.kind == "neurons" else cast("Tensor", total)
         return values[READOUT]
 
@@ -161,13 +162,13 @@ class SNN(Backbone):
         return values
 
     def _sum(self, values: dict[str, Tensor], name: str) -> Tensor:
-        arriving = [_at_every_step(link, values[link.source]) for link in self.links_into(name)]
+        arriving = [_at_every_step(layer, values[layer.source]) for layer in self.projections_into(name)]
         return cast("Tensor", sum(arriving))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.currents(images, READOUT).mean(0)
 
 
-def _at_every_step(link: Link, values: Tensor) -> Tensor:
-    """Apply a link to all steps at once, so that batch norm sees batch and time."""
-    return cast("Tensor", link(values.flatten(0, 1)).unflatten(0, values.shape[:2]))
+def _at_every_step(layer: ProjectionLayer, values: Tensor) -> Tensor:
+    """Apply a layer to all steps at once, so that batch norm sees batch and time."""
+    return cast("Tensor", layer(values.flatten(0, 1)).unflatten(0, values.shape[:2]))

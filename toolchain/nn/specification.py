@@ -1,6 +1,6 @@
 """A network's shape as plain data: ANN, SNN and exported network are all built from it.
 
-It is a graph like `spikeport.export.network`: populations, each fed by edges of pooling, synapses and batch norm.
+It is a graph like `spikeport.export.network`: populations, each fed by projections of pooling, synapses and batch norm.
 """
 
 from typing import Literal
@@ -25,7 +25,7 @@ class Linear(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
     features: int
 
 
-class Edge(msgspec.Struct, frozen=True, kw_only=True):
+class Projection(msgspec.Struct, frozen=True, kw_only=True):
     """What ``source`` sends: average pooling without overlap, then synapses, then batch norm, each if there is one."""
 
     source: str
@@ -34,15 +34,15 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     norm: bool = False
 
 
-class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """A population that adds up what its edges bring.
+class Node(msgspec.Struct, frozen=True, kw_only=True, rename={"projections": "edges"}):
+    """A population that adds up what its projections bring.
 
     'neurons' put it through ReLU or integrate-and-fire neurons, a 'stream' hands the sum on (residual paths), and the
-    'readout' is the network's output.
+    'readout' is the network's output. Checkpoints call the projections ``edges``.
     """
 
     name: str
-    edges: tuple[Edge, ...]
+    projections: tuple[Projection, ...]
     kind: Literal["neurons", "stream", "readout"] = "neurons"
 
 
@@ -58,16 +58,16 @@ class Specification(msgspec.Struct, frozen=True, kw_only=True):
         """Return the shape (C, H, W) of every population; dense ones are (features, 1, 1)."""
         shapes = {INPUT: self.input_shape}
         for node in self.nodes:
-            shapes[node.name] = edge_shape(node.edges[0], shapes[node.edges[0].source])
+            shapes[node.name] = projected_shape(node.projections[0], shapes[node.projections[0].source])
         return shapes
 
 
-def edge_shape(edge: Edge, shape: Shape) -> Shape:
-    """Return the shape that an edge makes of its source's."""
-    channels, height, width = shape[0], shape[1] // edge.pooling, shape[2] // edge.pooling
-    if isinstance(edge.synapses, Linear):
-        return (edge.synapses.features, 1, 1)
-    if edge.synapses is None:
+def projected_shape(projection: Projection, shape: Shape) -> Shape:
+    """Return the shape that a projection makes of its source's."""
+    channels, height, width = shape[0], shape[1] // projection.pooling, shape[2] // projection.pooling
+    if isinstance(projection.synapses, Linear):
+        return (projection.synapses.features, 1, 1)
+    if projection.synapses is None:
         return (channels, height, width)
-    sides = ((side - 1) // edge.synapses.stride + 1 for side in (height, width))
-    return (edge.synapses.channels, *sides)  # type: ignore[return-value]
+    sides = ((side - 1) // projection.synapses.stride + 1 for side in (height, width))
+    return (projection.synapses.channels, *sides)  # type: ignore[return-value]

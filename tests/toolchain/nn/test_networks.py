@@ -65,14 +65,14 @@ def test_logits_are_the_mean_readout_current():
     with torch.no_grad():
         spikes = model.spikes(images())["dense1"]
         assert len(spikes) == 4
-        (link,) = model.links_into("readout")
-        readout = torch.stack([link(step) for step in spikes])
+        (layer,) = model.projections_into("readout")
+        readout = torch.stack([layer(step) for step in spikes])
         assert torch.allclose(model(images()), readout.mean(0), atol=1e-5)
 
 
 def test_masked_weights_get_no_gradient():
     model = ann()
-    synapses = model.links_into("conv2")[0].synapses
+    synapses = model.projections_into("conv2")[0].synapses
     synapses.mask[:, 1] = 0
     model(images()).sum().backward()
     assert not synapses.weight.grad[:, 1].any()
@@ -141,14 +141,14 @@ def test_rounded_weights_are_those_of_the_quantizer(name, bits):
     pixels.
     """
     model = snn().double().eval()
-    (link,) = model.links_into(name)
-    folded = link.synapses.weight.detach() * link.factors()
+    (layer,) = model.projections_into(name)
+    folded = layer.synapses.weight.detach() * layer.factors()
     step = folded.abs().max() / (2 ** (bits - 1) - 1)
-    model.neurons_of(name).threshold.data.fill_(float(100 * step / link.pooling**2))
+    model.neurons_of(name).threshold.data.fill_(float(100 * step / layer.pooling**2))
     (projection,) = quantize(lowered(lower(model)), weight_bits=bits).incoming(name)
     found = projection.synapses.weight
-    found = found[:, :, :: link.pooling, :: link.pooling] if name == "conv2" else found
-    weight = rounded(link.synapses.weight, link.factors(), bits).detach() * folded / link.synapses.weight.detach()
+    found = found[:, :, :: layer.pooling, :: layer.pooling] if name == "conv2" else found
+    weight = rounded(layer.synapses.weight, layer.factors(), bits).detach() * folded / layer.synapses.weight.detach()
     assert np.array_equal(found.ravel(), torch.round(weight / step).numpy().ravel())
 
 
@@ -156,11 +156,11 @@ def test_rounding_keeps_gradient_and_statistics():
     model = snn()
     model.round_weights(3)
     model.train()
-    before = model.links_into("conv1")[0].norm.running_mean.clone()
+    before = model.projections_into("conv1")[0].norm.running_mean.clone()
     model(images()).square().sum().backward()
-    synapses = model.links_into("conv2")[0].synapses
+    synapses = model.projections_into("conv2")[0].synapses
     assert synapses.weight.grad.abs().sum() > 0
-    assert torch.equal(model.links_into("conv1")[0].norm.running_mean, before)
+    assert torch.equal(model.projections_into("conv1")[0].norm.running_mean, before)
     coarse = model(images())
     model.round_weights(None)
     model.eval()

@@ -76,7 +76,7 @@ def test_score_gradient_passes_straight_through_the_mask():
     """dL/ds = dL/dW * W * sign(s) at every entry, kept or not (HYDRA's estimator: the mask follows |s|)."""
     model = ann()
     scores = hydra.start_scores(model, 0.5)
-    synapses = model.links_into("readout")[0].synapses
+    synapses = model.projections_into("readout")[0].synapses
     torch.manual_seed(0)
     x, target = torch.randn(3, 8), torch.randn(3, 5)
     synapses(x).backward(target)
