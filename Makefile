@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: setup demo test test-all lint clean
+.PHONY: setup demo test test-all package-check lint clean
 
 setup: .venv/made
 	@$(BIN)/spikeport lava install
@@ -16,6 +16,9 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest -m "slow or not slow"
+
+package-check: .venv/made
+	$(BIN)/python tests/package/check.py
 
 lint: .venv/made
 	$(BIN)/ruff format --check .

@@ -1,13 +1,16 @@
-"""The command ``spikeport``: verbs only, each calls one function of `spikeport.toolchain.verbs`."""
+"""The command ``spikeport``: each verb reads its options, calls one function of `spikeport.toolchain.verbs`, prints."""
 
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spikeport.export.errors import SpikeportError
+
+if TYPE_CHECKING:
+    from spikeport.toolchain.verbs.networks import ImportSettings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,18 +40,16 @@ def main() -> None:
         sys.exit(2)
 
 
-def _verb(name: str, *args: Any, **options: Any) -> None:
-    """Call a verb, print its text, and leave with 1 where its verdict is bad; the import waits until now."""
-    from spikeport.toolchain import verbs  # noqa: PLC0415 - --help starts without numpy
-
-    try:
-        outcome = getattr(verbs, name)(*args, **options)
-    except KeyboardInterrupt:
-        print("\nspikeport: interrupted; files of finished stages are whole and stay", file=sys.stderr)
-        raise typer.Exit(130) from None
-    print(outcome.text)
-    if outcome.failed:
+def _say(text: str, *, passed: bool = True) -> None:
+    """Print a result, and leave with 1 where its verdict is bad: the same for every verb."""
+    print(text)
+    if not passed:
         raise typer.Exit(1)
+
+
+Out = Annotated[Path, typer.Option(help="Folder for the artefacts.")]
+Profiles = Annotated[list[str] | None, typer.Option(help="Name or .toml file; may be repeated.")]
+CHIPS = ("loihi1", "loihi2")
 
 
 @app.command()
@@ -57,21 +58,27 @@ def demo(
     fast: Annotated[bool, typer.Option(help="One epoch a stage on 40 held-out images.")] = False,
 ) -> None:
     """Take the embedded digits through every stage and print what came out."""
-    _verb("demo", out, fast=fast)
+    from spikeport.toolchain.verbs import recipes
+
+    done = recipes.demo(out, fast=fast)
+    _say(done.text(), passed=done.passed)
 
 
 @app.command()
 def run(
     recipe: Annotated[Path, typer.Argument(help="Recipe (.toml).")],
-    out: Annotated[Path, typer.Option(help="Folder for the artefacts.")] = Path("run"),
+    out: Out = Path("run"),
     from_: Annotated[str | None, typer.Option("--from", help="First stage; the ones before it have run.")] = None,
     to: Annotated[str | None, typer.Option(help="Last stage.")] = None,
 ) -> None:
     """Run a recipe: pretrain, prune, convert, finetune, lower, quantize, export, check, report."""
-    _verb("run", recipe, out, from_=from_, to=to)
+    from spikeport.toolchain.verbs import recipes
+
+    done = recipes.run(recipe, out, from_=from_, to=to)
+    _say(done.text(), passed=done.passed)
 
 
-Dialect = Annotated[str, typer.Option(help="auto, snntorch, norse, spikingjelly, sinabs, nir; slayer.")]
+Dialect = Annotated[str, typer.Option(help="auto, snntorch, norse, spikingjelly, sinabs, nir; .net: lava, slayer.")]
 Dt = Annotated[float | None, typer.Option(help="NIR: length of a step, in the file's unit of time.")]
 Reset = Annotated[str | None, typer.Option(help="NIR: hard, subtract, late, settle, pause or none.")]
 Most = Annotated[int | None, typer.Option(help="NIR: most spikes a step.")]
@@ -91,8 +98,10 @@ def import_network(
     levels: Levels = None,
 ) -> None:
     """Read another framework's network, say how it was understood, and keep it as it is."""
-    options = {"dialect": dialect, "dt": dt, "reset": reset, "most": most, "steps": steps, "levels": levels}
-    _verb("import_network", network, out, **options)
+    from spikeport.toolchain.verbs import networks
+
+    settings = _import_settings(dialect, dt, reset, most, steps, levels)
+    _say(networks.import_network(network, settings=settings, out=out).text())
 
 
 @app.command()
@@ -109,8 +118,19 @@ def quantize(
     levels: Levels = None,
 ) -> None:
     """Turn a float network into Loihi integers with a proof that no register overflows."""
-    options = {"dialect": dialect, "dt": dt, "reset": reset, "most": most, "steps": steps, "levels": levels}
-    _verb("quantize", network, out, weight_bits=weight_bits, calibration=calibration, **options)
+    from spikeport.toolchain.verbs import networks
+
+    source = _import_settings(dialect, dt, reset, most, steps, levels)
+    settings = networks.QuantizeSettings(weight_bits=weight_bits, source=source)
+    _say(networks.quantize(network, calibration=calibration, settings=settings, out=out).text())
+
+
+def _import_settings(
+    dialect: str, dt: float | None, reset: str | None, most: int | None, steps: int | None, levels: int | None
+) -> "ImportSettings":
+    from spikeport.toolchain.verbs.networks import ImportSettings
+
+    return ImportSettings(dialect=dialect, dt=dt, reset=reset, most=most, steps=steps, levels=levels)
 
 
 @app.command()
@@ -120,7 +140,9 @@ def export(
     out: Annotated[Path, typer.Option(help="File or folder to write.")],
 ) -> None:
     """Write a network in another format."""
-    _verb("export", network, out, to=to)
+    from spikeport.toolchain.verbs import networks
+
+    _say(networks.export_network(network, out, to=to).text())
 
 
 @app.command()
@@ -135,8 +157,12 @@ def simulate(
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
 ) -> None:
     """Run a network on images."""
-    options = {"count": count, "resume": resume, "workers": workers, "scheduler": scheduler}
-    _verb("simulate", network, input, executor=executor, out=out, **options)
+    from spikeport.export.simulation import Cluster
+    from spikeport.toolchain.verbs import simulation
+
+    cluster = Cluster(address=scheduler, workers=workers) if scheduler or workers > 1 else None
+    settings = simulation.SimulationSettings(executor=executor, count=count, cluster=cluster, resume=resume)
+    _say(simulation.simulate(network, input, settings=settings, out=out).text())
 
 
 @app.command()
@@ -152,43 +178,63 @@ def check(
     seed: Annotated[int, typer.Option(help="Seed of the random samples.")] = 0,
 ) -> None:
     """Compare executors with the fast one, every neuron and every step; exit code 0 or 1."""
-    chosen = {"input": input, "random": random, "executors": executors, "seed": seed, "junit": junit, "json": json}
-    _verb("check", network, **chosen, max_mismatches=max_mismatches, unproven=unproven)
+    from spikeport.toolchain.verbs import checking
+
+    names = tuple(name.strip() for name in executors.split(",") if name.strip())
+    settings = checking.CheckSettings(
+        executors=names, samples=random, seed=seed, max_mismatches=max_mismatches, unproven=unproven
+    )
+    verdict = checking.check(network, input, settings=settings)
+    if junit is not None:
+        verdict.write_junit(junit, name=network.name)
+    if json is not None:
+        verdict.write_json(json)
+    _say(verdict.text(), passed=verdict.passed)
 
 
 @app.command()
 def report(
     network: Network,
     input: Input,
-    profile: Annotated[list[str] | None, typer.Option(help="Name or .toml file; may be repeated.")] = None,
+    profile: Profiles = None,
     relative_to: Annotated[Path | None, typer.Option(help="Archive of the dense network, to compare with.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")] = Path("report"),
 ) -> None:
     """Count operations, place the network on cores, price it, and write the report."""
-    chosen = tuple(profile or ("loihi1", "loihi2"))
-    _verb("report", network, input, profile=chosen, relative_to=relative_to, out=out)
+    from spikeport.toolchain.verbs import costs
+
+    done = costs.report(network, input, profiles=profile or CHIPS, relative_to=relative_to, out=out)
+    _say(f"{done.text()}\n\nwrote {out}/report.html and {out}/report.json", passed=done.passed)
 
 
 @app.command("what-if")
 def what_if(
     network: Network,
     input: Input,
-    profile: Annotated[list[str] | None, typer.Option(help="Name or .toml file; may be repeated.")] = None,
+    profile: Profiles = None,
     steps: Annotated[list[int] | None, typer.Option(help="Other number of steps; may be repeated.", min=1)] = None,
     sparsity: Annotated[list[float] | None, typer.Option(help="More zeros, 0 to 1; may be repeated.")] = None,
     encoding: Annotated[list[str] | None, typer.Option(help="dense, sparse, run_length or one_copy alone.")] = None,
 ) -> None:
     """Say what a network would cost with other steps, more zeros or on another chip, without training."""
-    chosen = tuple(profile or ("loihi1", "loihi2"))
-    options = {"steps": tuple(steps or ()), "sparsity": tuple(sparsity or ()), "encoding": tuple(encoding or ())}
-    _verb("what_if", network, input, profile=chosen, **options)
+    from spikeport.toolchain.verbs import costs
+
+    variations = costs.Variations(
+        profiles=tuple(profile or CHIPS),
+        steps=tuple(steps or ()),
+        sparsities=tuple(sparsity or ()),
+        encodings=tuple(encoding or ()),
+    )
+    _say(costs.render(costs.what_if(network, input, variations)))
 
 
 @profiles_app.callback()
 def profiles(context: typer.Context) -> None:
     """List the hardware profiles."""
     if context.invoked_subcommand is None:
-        _verb("profiles")
+        from spikeport.toolchain.verbs import profiles as verb
+
+        _say(verb.profile_list())
 
 
 @profiles_app.command("show")
@@ -197,7 +243,9 @@ def profiles_show(
     rules: Annotated[bool, typer.Option(help="The rules of its cores instead.")] = False,
 ) -> None:
     """Print a profile's constants with their sources."""
-    _verb("profiles_show", name, rules=rules)
+    from spikeport.toolchain.verbs import profiles as verb
+
+    _say(verb.show_profile(name, rules=rules))
 
 
 @lava_app.command("install")
@@ -206,13 +254,18 @@ def lava_install(
     force: Annotated[bool, typer.Option(help="Make it anew.")] = False,
 ) -> None:
     """Make the Lava environment with the Python 3.10 that is found."""
-    _verb("lava_install", netx=netx, force=force)
+    from spikeport.toolchain.verbs import lava
+
+    _say(lava.lava_install(netx=netx, force=force).text())
 
 
 @lava_app.command("doctor")
 def lava_doctor() -> None:
     """Examine the Lava environment and run a small network in it."""
-    _verb("lava_doctor")
+    from spikeport.toolchain.verbs import lava
+
+    done = lava.lava_doctor()
+    _say(done.text(), passed=done.passed)
 
 
 if __name__ == "__main__":

@@ -100,9 +100,14 @@ class Hardware(_Table, frozen=True, kw_only=True):
 
 
 class Recipe(_Table, frozen=True, kw_only=True):
-    """A whole run."""
+    """A whole run.
+
+    ``threads`` is how many threads PyTorch adds with, whatever the machine has: sums in another order round otherwise,
+    and training makes another network of the difference.
+    """
 
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    threads: Annotated[int, Meta(ge=1, le=1024)] = 2
     data: Data = Data()
     network: Architecture
     pretrain: Pretrain

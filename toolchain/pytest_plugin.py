@@ -1,19 +1,20 @@
 """A pytest plugin: export fidelity as a test of your own suite.
 
     def test_my_network_is_exact(spikeport_fidelity):
-        for executor, found in spikeport_fidelity().items():
-            assert found["mismatches"] == 0, (executor, found)
+        verdict = spikeport_fidelity()
+        assert verdict.passed, verdict.text()
 
 ``pytest --spikeport-network network.safetensors`` runs it, once per network given.
 """
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-Verdict = dict[str, Any]
+if TYPE_CHECKING:
+    from spikeport import Verdict
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,19 +40,20 @@ def spikeport_network(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
-def spikeport_fidelity(spikeport_network: Path, request: pytest.FixtureRequest) -> Callable[..., Verdict]:
-    """Return a function that compares executors with the fast one: verdict per executor, as plain data.
+def spikeport_fidelity(spikeport_network: Path, request: pytest.FixtureRequest) -> "Callable[..., Verdict]":
+    """Return a function that compares executors with the fast one and returns a `spikeport.Verdict`.
 
-    Arguments are those of `spikeport.toolchain.verbs.check`; the command line's options are their defaults.
+    ``images``: a file, an array or a stimulus; the other arguments are fields of `spikeport.CheckSettings`. The command
+    line's options are their defaults.
     """
     option = request.config.getoption
 
-    def check(**changes: Any) -> Verdict:
-        from spikeport.toolchain import verbs  # noqa: PLC0415 - a suite that does not use the plugin does not pay for it
+    def check(images: Any = None, **changes: Any) -> "Verdict":
+        import spikeport  # noqa: PLC0415 - a suite that does not use the plugin does not pay for it
 
-        given = {"input": option("--spikeport-input"), "executors": option("--spikeport-executors")}
-        outcome = verbs.check(spikeport_network, **{**given, "random": option("--spikeport-samples"), **changes})
-        found: Verdict = outcome.value["fidelity"]
-        return found
+        names = tuple(name.strip() for name in option("--spikeport-executors").split(",") if name.strip())
+        settings = {"executors": names, "samples": option("--spikeport-samples"), **changes}
+        given = option("--spikeport-input") if images is None else images
+        return spikeport.check(spikeport_network, given, settings=spikeport.CheckSettings(**settings))
 
     return check

@@ -1,1 +1,146 @@
-"""spikeport: sparse, robust spiking networks to Loihi integers, NIR, ONNX and Lava, and what they cost on a chip."""
+"""spikeport: sparse, robust spiking networks to Loihi integers, NIR, ONNX and Lava, and what they cost on a chip.
+
+    import spikeport
+
+    network = spikeport.quantize("model.nir", settings=..., out="network.safetensors").network
+    verdict = spikeport.check(network, "images.npz")
+    report = spikeport.report(network, "images.npz", profiles=["loihi2"])
+
+Every public name stands in ``__all__`` and is loaded when it is first used. Functions take objects or paths, settings
+are frozen classes, results have ``text()``, ``to_dict()`` and ``passed``. Bad input raises `SpikeportError`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spikeport.export.errors import SpikeportError
+    from spikeport.export.executors import executor_names
+    from spikeport.export.formats import format_names
+    from spikeport.export.network import (
+        Convolution,
+        Dense,
+        FloatNetwork,
+        FloatNeuron,
+        FloatPopulation,
+        FloatProjection,
+        IntegerNetwork,
+        IntegerNeuron,
+        IntegerPopulation,
+        IntegerProjection,
+        Source,
+    )
+    from spikeport.export.simulation import Cluster
+    from spikeport.export.stimulus import Stimulus, stimulus
+    from spikeport.hardware_profiles.counting import OperationCounts
+    from spikeport.hardware_profiles.energy import EnergyPerImage
+    from spikeport.hardware_profiles.placement import Placement
+    from spikeport.hardware_profiles.profile import HardwareProfile, load_profile, profile_names
+    from spikeport.hardware_profiles.report.result import Report
+    from spikeport.hardware_profiles.what_if import Variations
+    from spikeport.toolchain.verbs.checking import CheckSettings, Verdict, check
+    from spikeport.toolchain.verbs.costs import count, energy, place, report, what_if
+    from spikeport.toolchain.verbs.networks import (
+        ImportSettings,
+        QuantizeSettings,
+        export_network,
+        import_netx,
+        import_nir,
+        quantize,
+        read_network,
+        write_network,
+    )
+    from spikeport.toolchain.verbs.recipes import run
+    from spikeport.toolchain.verbs.simulation import Simulation, SimulationSettings, simulate
+
+__all__ = [
+    "CheckSettings",
+    "Cluster",
+    "Convolution",
+    "Dense",
+    "EnergyPerImage",
+    "FloatNetwork",
+    "FloatNeuron",
+    "FloatPopulation",
+    "FloatProjection",
+    "HardwareProfile",
+    "ImportSettings",
+    "IntegerNetwork",
+    "IntegerNeuron",
+    "IntegerPopulation",
+    "IntegerProjection",
+    "OperationCounts",
+    "Placement",
+    "QuantizeSettings",
+    "Report",
+    "Simulation",
+    "SimulationSettings",
+    "Source",
+    "SpikeportError",
+    "Stimulus",
+    "Variations",
+    "Verdict",
+    "__version__",
+    "check",
+    "count",
+    "energy",
+    "executor_names",
+    "export_network",
+    "format_names",
+    "import_netx",
+    "import_nir",
+    "load_profile",
+    "place",
+    "profile_names",
+    "quantize",
+    "read_network",
+    "report",
+    "run",
+    "simulate",
+    "stimulus",
+    "what_if",
+    "write_network",
+]
+
+_HOMES = {
+    "export.errors": ("SpikeportError",),
+    "export.executors": ("executor_names",),
+    "export.formats": ("format_names",),
+    "export.network": (
+        *("Convolution", "Dense", "Source"),
+        *("FloatNetwork", "FloatNeuron", "FloatPopulation", "FloatProjection"),
+        *("IntegerNetwork", "IntegerNeuron", "IntegerPopulation", "IntegerProjection"),
+    ),
+    "export.simulation": ("Cluster",),
+    "export.stimulus": ("Stimulus", "stimulus"),
+    "hardware_profiles.counting": ("OperationCounts",),
+    "hardware_profiles.energy": ("EnergyPerImage",),
+    "hardware_profiles.placement": ("Placement",),
+    "hardware_profiles.profile": ("HardwareProfile", "load_profile", "profile_names"),
+    "hardware_profiles.report.result": ("Report",),
+    "hardware_profiles.what_if": ("Variations",),
+    "toolchain.verbs.checking": ("CheckSettings", "Verdict", "check"),
+    "toolchain.verbs.costs": ("count", "energy", "place", "report", "what_if"),
+    "toolchain.verbs.networks": (
+        *("ImportSettings", "QuantizeSettings", "export_network", "import_netx", "import_nir"),
+        *("quantize", "read_network", "write_network"),
+    ),
+    "toolchain.verbs.recipes": ("run",),
+    "toolchain.verbs.simulation": ("Simulation", "SimulationSettings", "simulate"),
+}
+"""The module that each public name comes from."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module (PEP 562)."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version(__name__)
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import spikeport
 from spikeport.export import archive, fidelity
 from spikeport.export.errors import FormatError, QuantizationError
 from spikeport.export.nir_import import nodes
@@ -13,10 +14,14 @@ from spikeport.export.nir_import.graph import read
 from spikeport.export.passes import lowered
 from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import random_stimulus
-from spikeport.toolchain import verbs
 from tests.oracles.nir_matrix import compare, names, told, unpacked
 
 pytestmark = pytest.mark.oracle
+
+
+def told_by(**changes):
+    """Return settings with what the file does not say."""
+    return spikeport.QuantizeSettings(source=spikeport.ImportSettings(**changes))
 
 
 @pytest.mark.parametrize("name", names())
@@ -56,17 +61,17 @@ def test_files_go_all_the_way_to_exact_integers(name, tmp_path):
 def test_several_spikes_a_step_are_refused_for_loihi_with_the_alternative(tmp_path):
     path, _ = unpacked("sinabs_mlp_iaf_grid", tmp_path)
     with pytest.raises(QuantizationError, match=r"fires several spikes a step; Loihi's neurons fire one: .*most=1"):
-        verbs.quantize(path, tmp_path / "out.safetensors", steps=8)
-    outcome = verbs.quantize(path, tmp_path / "out.safetensors", steps=8, most=1)
-    assert "name='sinabs'" in outcome.text
+        spikeport.quantize(path, settings=told_by(steps=8), out=tmp_path / "out.safetensors")
+    outcome = spikeport.quantize(path, settings=told_by(steps=8, most=1), out=tmp_path / "out.safetensors")
+    assert "name='sinabs'" in outcome.text()
     assert archive.read_integer(tmp_path / "out.safetensors").steps == 8
 
 
 def test_steps_and_dialect_must_be_known(tmp_path):
     path, _ = unpacked("norse_mlp_iaf_grid", tmp_path)
     with pytest.raises(FormatError, match="NIR does not say how many steps a sample takes"):
-        verbs.quantize(path, tmp_path / "out.safetensors")
+        spikeport.quantize(path, settings=told_by(), out=tmp_path / "out.safetensors")
     with pytest.raises(FormatError, match="no dialect 'brian'; there are auto, nir, spikeport, snntorch"):
-        verbs.quantize(path, tmp_path / "out.safetensors", steps=8, dialect="brian")
+        spikeport.quantize(path, settings=told_by(steps=8, dialect="brian"), out=tmp_path / "out.safetensors")
     with pytest.raises(FormatError, match="reset is 'soft'; expected one of hard, subtract"):
-        verbs.quantize(path, tmp_path / "out.safetensors", steps=8, reset="soft")
+        spikeport.quantize(path, settings=told_by(steps=8, reset="soft"), out=tmp_path / "out.safetensors")

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+import spikeport
 from spikeport.export import archive, hdf5, stimulus
 from spikeport.export.errors import SpikeportError
 from spikeport.hardware_profiles.profile import PROFILE_DIR, load_profile
-from spikeport.toolchain import checkpoint, verbs
+from spikeport.toolchain import checkpoint
 from spikeport.toolchain.config import RECIPE_DIR, read_recipe
+from spikeport.toolchain.verbs.networks import import_network
 from tests.export.formats.test_netx import chain
 
 GROWTH = 2 * 2**30
@@ -33,15 +35,17 @@ def kinds(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5, "SECONDS", 10)  # damage can keep the HDF5 library busy for ever
     out, network = tmp_path / "out.safetensors", archive.read_integer(tiny_run / "network.safetensors")
     archive.write(chain(), tmp_path / "chain.safetensors")
-    verbs.export(tmp_path / "chain.safetensors", tmp_path / "chain.net", to="netx")
+    spikeport.export_network(tmp_path / "chain.safetensors", tmp_path / "chain.net", to="netx")
     np.save(tmp_path / "images.npy", np.zeros((2, *network.source.shape), np.uint8))
+
+    steps = spikeport.ImportSettings(steps=4)
 
     def kind(path, read):
         return Kind(path.read_bytes(), path.suffix, read)
 
     return {
-        "nir": kind(tiny_run / "network.nir", lambda path: verbs.import_network(path, out, steps=4)),
-        "net": kind(tmp_path / "chain.net", lambda path: verbs.import_network(path, out, steps=4)),
+        "nir": kind(tiny_run / "network.nir", lambda path: import_network(path, settings=steps, out=out)),
+        "net": kind(tmp_path / "chain.net", lambda path: import_network(path, settings=steps, out=out)),
         "archive": kind(tiny_run / "network.safetensors", archive.read),
         "checkpoint": kind(tiny_run / "snn.safetensors", checkpoint.read_snn),
         "npz": kind(tiny_run / "held_out.npz", lambda path: stimulus.read(path, network)),

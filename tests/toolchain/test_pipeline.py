@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+import spikeport
 from spikeport.export import archive
 from spikeport.export.errors import ArchiveError, ExecutorError, LavaError, ProfileError, RecipeError, TrainingError
-from spikeport.toolchain import checkpoint, pipeline, verbs
+from spikeport.toolchain import checkpoint, pipeline
 from spikeport.toolchain.config import read_recipe
+from spikeport.toolchain.stages import records
 from tests.toolchain.networks import RECIPE
 
 STAGES = ["pretrain", "prune", "convert", "finetune", "tune_integers", "lower", "quantize", "export", "check", "report"]
@@ -48,9 +50,9 @@ def test_report_has_the_promised_keys_and_they_agree(tiny_run):
 
 
 def test_accuracy_in_the_report_is_that_of_the_artefacts(tiny_run):
-    outcome = verbs.simulate(tiny_run / "network.safetensors", tiny_run / "held_out.npz")
+    outcome = spikeport.simulate(tiny_run / "network.safetensors", tiny_run / "held_out.npz")
     with np.load(tiny_run / "held_out.npz") as held_out:
-        assert report_of(tiny_run)["accuracy"]["snn_integer_clean"] == np.mean(outcome.value == held_out["labels"])
+        assert report_of(tiny_run)["accuracy"]["snn_integer_clean"] == np.mean(outcome.classes == held_out["labels"])
 
 
 def test_sparsity_is_the_recipes_in_every_layer_and_does_not_change(tiny_run):
@@ -94,30 +96,30 @@ def test_resuming_gives_the_same_network(tiny_run, recipe, tmp_path, stage):
     (folder / "report.json").unlink()
     if "quantize" not in before:
         (folder / "network.safetensors").unlink()
-    verbs.run(recipe, folder, from_=stage)
+    spikeport.run(recipe, folder, from_=stage)
     assert (folder / "network.safetensors").read_bytes() == (tiny_run / "network.safetensors").read_bytes()
     assert {**report_of(folder), "date": ""} == {**report_of(tiny_run), "date": ""}
 
 
 def test_two_halves_make_a_whole(recipe, tiny_run, tmp_path):
-    first = verbs.run(recipe, tmp_path, to="lower")
-    assert first.text == f"stages done up to lower; artefacts are in {tmp_path}"
+    first = spikeport.run(recipe, tmp_path, to="lower")
+    assert first.text() == f"stages done up to lower; artefacts are in {tmp_path}"
     assert not (tmp_path / "network.safetensors").exists()
-    verbs.run(recipe, tmp_path, from_="quantize")
+    spikeport.run(recipe, tmp_path, from_="quantize")
     assert report_of(tmp_path)["accuracy"] == report_of(tiny_run)["accuracy"]
 
 
 def test_stage_without_its_input_names_the_file(recipe, tmp_path):
     with pytest.raises(ArchiveError, match=r"ann\.safetensors: no such file; run the stage that writes it first"):
-        verbs.run(recipe, tmp_path, from_="prune")
+        spikeport.run(recipe, tmp_path, from_="prune")
     with pytest.raises(ArchiveError, match=r"network_float\.safetensors: no such file"):
-        verbs.run(recipe, tmp_path, from_="quantize")
+        spikeport.run(recipe, tmp_path, from_="quantize")
 
 
 def test_report_without_measurements_says_which_stage_is_missing(recipe, tiny_run, tmp_path):
     shutil.copy(tiny_run / "network.safetensors", tmp_path)
     with pytest.raises(ArchiveError, match="stage 'pretrain' has not run; run it first"):
-        verbs.run(recipe, tmp_path, from_="report")
+        spikeport.run(recipe, tmp_path, from_="report")
 
 
 @pytest.mark.parametrize(
@@ -126,12 +128,12 @@ def test_report_without_measurements_says_which_stage_is_missing(recipe, tiny_ru
 )
 def test_unknown_or_reversed_stages_are_refused(recipe, tmp_path, from_, to, message):
     with pytest.raises(RecipeError, match=message):
-        verbs.run(recipe, tmp_path / "out", from_=from_, to=to)
+        spikeport.run(recipe, tmp_path / "out", from_=from_, to=to)
     assert not (tmp_path / "out").exists()
 
 
 def test_stages_are_the_documented_ones():
-    assert list(pipeline.STAGES) == STAGES
+    assert list(pipeline.STAGES) == STAGES == list(records.ORDER)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +159,7 @@ def test_interrupted_stage_leaves_whole_files_only(monkeypatch, recipe, tmp_path
 
     monkeypatch.setitem(pipeline.STAGES, "convert", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        verbs.run(recipe, tmp_path)
+        spikeport.run(recipe, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         *("ann.safetensors", "ann_lwm.safetensors", "ann_hydra.safetensors", "metrics.json", "run.json")
     }
@@ -169,7 +171,7 @@ def test_verdict_of_the_run_fails_where_a_comparison_failed(recipe, tiny_run, tm
     metrics = json.loads((tiny_run / "metrics.json").read_text())
     metrics["check"]["results"]["fidelity"]["onnx"]["mismatches"] = 1
     (tmp_path / "run" / "metrics.json").write_text(json.dumps(metrics))
-    assert verbs.run(recipe, tmp_path / "run", from_="report").failed
+    assert spikeport.run(recipe, tmp_path / "run", from_="report").passed is False
 
 
 @pytest.mark.parametrize(
@@ -187,22 +189,22 @@ def test_changed_recipe_must_run_from_the_stage_it_changes(tiny_run, tmp_path, o
     path.write_text(RECIPE.replace(old, new, 1))
     before = (tiny_run / "run.json").read_bytes()
     with pytest.raises(RecipeError, match=rf"\[{section}\] of the recipe has changed since stage '{stage}' ran in .*"):
-        verbs.run(path, tiny_run, from_="check")
+        spikeport.run(path, tiny_run, from_="check")
     assert (tiny_run / "run.json").read_bytes() == before
 
 
 def test_stage_that_runs_again_outdates_the_ones_behind_it(recipe, tiny_run, tmp_path):
     shutil.copytree(tiny_run, tmp_path / "run")
-    verbs.run(recipe, tmp_path / "run", from_="quantize", to="quantize")
+    spikeport.run(recipe, tmp_path / "run", from_="quantize", to="quantize")
     with pytest.raises(ArchiveError, match="stage 'export' has not run; run it first"):
-        verbs.run(recipe, tmp_path / "run", from_="report")
+        spikeport.run(recipe, tmp_path / "run", from_="report")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"pretrain": 5}', '{"pretrain": {"recipe": {}}}'])
 def test_damaged_metrics_are_named(recipe, tmp_path, content):
     (tmp_path / "metrics.json").write_text(content)
     with pytest.raises(ArchiveError, match=r"metrics\.json: damaged"):
-        verbs.run(recipe, tmp_path, from_="report")
+        spikeport.run(recipe, tmp_path, from_="report")
 
 
 def test_robust_accuracy_of_float_and_integers_is_of_the_same_images(tiny_run):
@@ -210,15 +212,15 @@ def test_robust_accuracy_of_float_and_integers_is_of_the_same_images(tiny_run):
     with np.load(tiny_run / "adversarial.npz") as attacked, torch.no_grad():
         chosen = snn(torch.from_numpy(attacked["images"] / np.float32(255))).argmax(1).numpy()
         assert report_of(tiny_run)["accuracy"]["snn_robust"] == np.mean(chosen == attacked["labels"])
-        outcome = verbs.simulate(tiny_run / "network.safetensors", tiny_run / "adversarial.npz")
-        assert report_of(tiny_run)["accuracy"]["snn_integer_robust"] == np.mean(outcome.value == attacked["labels"])
+        outcome = spikeport.simulate(tiny_run / "network.safetensors", tiny_run / "adversarial.npz")
+        assert report_of(tiny_run)["accuracy"]["snn_integer_robust"] == np.mean(outcome.classes == attacked["labels"])
 
 
 def test_diverged_training_is_called_that(tmp_path):
     path = tmp_path / "wild.toml"
     path.write_text(RECIPE.replace("learning_rate = 0.1", "learning_rate = 1e30", 1))
     with pytest.raises(TrainingError, match=r"pretrain: the loss is .*; use a smaller learning_rate"):
-        verbs.run(path, tmp_path / "out")
+        spikeport.run(path, tmp_path / "out")
 
 
 def test_integer_aware_finetuning_and_searched_scales_are_stages_of_a_run(tiny_run, tmp_path):
@@ -227,7 +229,7 @@ def test_integer_aware_finetuning_and_searched_scales_are_stages_of_a_run(tiny_r
     path.write_text(RECIPE + more + "calibration_images = 30\n")
     folder = tmp_path / "run"
     shutil.copytree(tiny_run, folder)
-    verbs.run(path, folder, from_="tune_integers")
+    spikeport.run(path, folder, from_="tune_integers")
     network = archive.read_integer(folder / "network.safetensors")
     assert max(np.abs(p.synapses.weight).max() for p in network.projections) == 3
     metrics = json.loads((folder / "metrics.json").read_text())

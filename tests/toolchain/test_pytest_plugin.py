@@ -37,6 +37,33 @@ def test_example_repository_passes(repository):
     assert "test_every_executor_gives_the_same_spikes[network.safetensors] PASSED" in done.stdout
 
 
+@pytest.fixture
+def own_names(repository):
+    """A repository whose own packages have the names of our folders, with content of their own."""
+    for name in ("export", "hardware_profiles", "toolchain"):
+        (repository / name).mkdir()
+        (repository / name / "__init__.py").write_text("OWN = True\n")
+    (repository / "tests" / "__init__.py").write_text("")
+    (repository / "tests" / "test_own.py").write_text(
+        "import export, hardware_profiles, toolchain\n\n\n"
+        "def test_own_packages_are_the_repositorys():\n"
+        "    assert export.OWN and hardware_profiles.OWN and toolchain.OWN\n"
+    )
+    return repository
+
+
+@pytest.mark.parametrize("start", [("-m", "pytest"), (str(Path(sys.executable).with_name("pytest")),)])
+def test_a_repository_keeps_its_own_export_toolchain_and_tests(own_names, start):
+    """``python -m pytest`` puts the repository first on the path, ``pytest`` its root; neither disturbs the plugin."""
+    options = ("-p", "no:cacheprovider", "--spikeport-network", "network.safetensors", "-v")
+    done = subprocess.run(
+        [sys.executable, *start, *options], cwd=own_names, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_own_packages_are_the_repositorys PASSED" in done.stdout
+    assert "test_every_executor_gives_the_same_spikes[network.safetensors] PASSED" in done.stdout
+
+
 def test_without_a_network_the_test_is_skipped(repository):
     done = run_pytest(repository)
     assert "1 skipped" in done.stdout

@@ -1,0 +1,29 @@
+"""Runs of recipes: what they return, and what they need."""
+
+import sys
+
+import pytest
+
+import spikeport
+from spikeport.export.errors import SpikeportError
+from spikeport.toolchain.verbs import recipes
+
+
+def test_a_run_returns_its_report(recipe, tiny_run, tmp_path):
+    part = spikeport.run(recipe, tmp_path / "part", to="pretrain")
+    assert part.passed
+    assert part.report is None
+    assert part.to_dict() == {"folder": str(tmp_path / "part"), "last": "pretrain", "report": None}
+    whole = spikeport.run(recipe, tiny_run, from_="report")
+    assert whole.passed is whole.report.passed is True
+    assert whole.to_dict()["report"]["operations"]["difference"] == 0
+    assert whole.text().startswith(f"{whole.report.text()}\n\nwrote network.safetensors")
+
+
+@pytest.mark.parametrize("module", ["torch", "sklearn"])
+def test_without_the_extra_a_sentence_names_it(monkeypatch, recipe, tmp_path, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    for start in (lambda: spikeport.run(recipe, tmp_path / "out"), lambda: recipes.demo(tmp_path / "out")):
+        with pytest.raises(SpikeportError, match=rf"needs {module}.*pip install 'spikeport\[train\]'"):
+            start()
+    assert list(tmp_path.iterdir()) == []

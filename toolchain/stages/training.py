@@ -1,0 +1,191 @@
+"""Stages that train: dense ANN, pruned ANN, converted SNN, finetuned SNN."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikeport.export.files import atomic
+from spikeport.export.progress import Progress
+from spikeport.toolchain import checkpoint
+from spikeport.toolchain.config import Finetune, Pretrain, Training
+from spikeport.toolchain.conversion import convert
+from spikeport.toolchain.data.dataset import levels, pixels
+from spikeport.toolchain.evaluation import attacked
+from spikeport.toolchain.nn.architectures import specify
+from spikeport.toolchain.nn.networks import ANN, SNN
+from spikeport.toolchain.pruning import hydra, lwm
+from spikeport.toolchain.stages.run import LEVEL, Metrics, Run
+from spikeport.toolchain.training.loop import accuracy, train
+from spikeport.toolchain.training.sparse_finetuning import keep_sparse, robust_loss
+from spikeport.toolchain.training.trades import trades
+
+
+def pretrain(run: Run) -> Metrics:
+    """Train the dense ANN with TRADES."""
+    specification = specify(
+        run.recipe.network,
+        classes=run.data.classes,
+        input_shape=(run.data.train.images.shape[1:]),
+        mean=run.data.mean,
+        std=run.data.std,
+    )
+    model = ANN(specification)
+    _train_ann(run, model, run.recipe.pretrain, list(model.parameters()), "pretrain")
+    checkpoint.write(model, run.path("ann.safetensors"))
+    return _robustness(run, model)
+
+
+def prune(run: Run) -> Metrics:
+    """Prune by every method of the recipe and finetune each sparse ANN."""
+    metrics: Metrics = {}
+    for method in run.recipe.prune.methods:
+        model = checkpoint.read_ann(run.path("ann.safetensors"))
+        masks = _masks(run, copy.deepcopy(model), method)
+        for name, synapses in model.synapses().items():
+            synapses.mask.copy_(masks[name])
+        keep_sparse(model)
+        _train_ann(run, model, run.recipe.prune.finetune, list(model.parameters()), f"finetune {method}")
+        checkpoint.write(model, run.path(f"ann_{method}.safetensors"))
+        metrics[method] = {**_robustness(run, model), "sparsity": sparsity(model)}
+    return metrics
+
+
+def convert_network(run: Run) -> Metrics:
+    """Turn the sparse ANN into an SNN by Algorithm 1."""
+    settings = run.recipe.convert
+    ann = checkpoint.read_ann(run.path(f"ann_{run.recipe.prune.use}.safetensors"))
+    images = run.data.train.tensors()[0]
+    order = torch.randperm(len(images), generator=run.generator)[: settings.batches * settings.batch_size]
+    snn = convert(
+        ann,
+        torch.split(images[order], settings.batch_size),
+        steps=run.recipe.network.steps,
+        calibration_steps=settings.steps,
+        percentile=settings.percentile,
+        threshold_scale=settings.threshold_scale,
+    )
+    checkpoint.write(snn, run.path("snn_converted.safetensors"))
+    return {"clean": accuracy(snn, *run.held_out_tensors()), "thresholds": _thresholds(snn)}
+
+
+def finetune(run: Run) -> Metrics:
+    """Finetune the sparse SNN by Eq. 8 under the masks of Eq. 9."""
+    settings = run.recipe.finetune
+    snn = checkpoint.read_snn(run.path("snn_converted.safetensors"))
+    before = sparsity(snn)
+    finetune_snn(run, snn, settings, "finetune SNN")
+    checkpoint.write(snn, run.path("snn.safetensors"))
+    return {"sparsity_before": before, **_measured(run, snn)}
+
+
+def tune_integers(run: Run) -> Metrics:
+    """Finetune the SNN with its weights rounded as the quantizer will, where the recipe asks for it."""
+    settings = run.recipe.tune_integers
+    if settings is None:
+        return {}
+    snn = checkpoint.read_snn(run.path("snn.safetensors"))
+    snn.round_weights(run.recipe.quantize.weight_bits)
+    finetune_snn(run, snn, settings, "tune integers")
+    checkpoint.write(snn, run.path("snn_tuned.safetensors"))
+    return _measured(run, snn)
+
+
+def finetune_snn(run: Run, snn: SNN, settings: Finetune, title: str) -> None:
+    """Finetune by Eq. 8 under the masks of Eq. 9."""
+
+    def after_update() -> None:
+        keep_sparse(snn)
+        for neurons in snn.neuron_list():
+            neurons.clamp_threshold()
+
+    loss = robust_loss(snn, epsilon=settings.epsilon * LEVEL, beta=settings.beta, generator=run.generator)
+    _train(run, settings, list(snn.parameters()), loss, after_update, title)
+
+
+def sparsity(model: ANN | SNN) -> float:
+    """Return the share of weights that are exactly zero, over all synaptic layers."""
+    weights = [synapses.weight.detach() for synapses in model.synapses().values()]
+    zeros = sum(int((weight == 0).sum()) for weight in weights)
+    return zeros / sum(weight.numel() for weight in weights)
+
+
+def _measured(run: Run, snn: SNN) -> Metrics:
+    """Attack the SNN, keep the attacked images for the integers, and return what the report needs of it."""
+    images, labels = run.held_out_tensors()
+    attacked = levels(_attack(run, snn))
+    with atomic(run.path("adversarial.npz")) as draft:
+        np.savez_compressed(draft, images=attacked, labels=labels.numpy())
+    return {
+        "clean": accuracy(snn, images, labels),
+        "robust": accuracy(snn, pixels(attacked), labels),
+        "sparsity": sparsity(snn),
+        "weights": sum(synapses.weight.numel() for synapses in snn.synapses().values()),
+        "thresholds": _thresholds(snn),
+    }
+
+
+def _masks(run: Run, model: ANN, method: str) -> dict[str, Tensor]:
+    settings = run.recipe.prune
+    if method == "lwm":
+        return lwm.masks(model, settings.sparsity)
+    return hydra.masks(
+        model, settings.sparsity, lambda scores: _train_ann(run, model, settings.score, scores, "HYDRA scores")
+    )
+
+
+def _train_ann(run: Run, model: ANN, settings: Pretrain, parameters: list[Any], title: str) -> None:
+    loss = trades(
+        model,
+        epsilon=settings.epsilon * LEVEL,
+        steps=settings.attack_steps,
+        regularization=settings.regularization,
+        generator=run.generator,
+    )
+    _train(run, settings, parameters, loss, lambda: keep_sparse(model), title)
+
+
+def _train(
+    run: Run,
+    settings: Training,
+    parameters: list[Any],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    after_update: Callable[[], None],
+    title: str,
+) -> None:
+    train(
+        parameters,
+        run.data.train.tensors(),
+        loss,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        shift=settings.shift,
+        generator=run.generator,
+        after_update=after_update,
+        progress=Progress(title),
+    )
+
+
+def _attack(run: Run, model: ANN | SNN) -> Tensor:
+    settings = run.recipe.evaluate
+    return attacked(
+        model,
+        *run.held_out_tensors(),
+        epsilon=settings.epsilon * LEVEL,
+        steps=settings.attack_steps,
+        generator=run.generator,
+    )
+
+
+def _robustness(run: Run, model: ANN | SNN) -> Metrics:
+    images, labels = run.held_out_tensors()
+    return {"clean": accuracy(model, images, labels), "robust": accuracy(model, _attack(run, model), labels)}
+
+
+def _thresholds(snn: SNN) -> list[float]:
+    return [neurons.threshold.item() for neurons in snn.neuron_list()]

@@ -1,0 +1,93 @@
+"""What a network costs on a chip: operations, placement, energy, the report, and what-if."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from spikeport.hardware_profiles.report.result import Report
+from spikeport.hardware_profiles.report.write import write
+
+from spikeport.export.network import IntegerNetwork
+from spikeport.hardware_profiles import counting, load, placement
+from spikeport.hardware_profiles import energy as energies
+from spikeport.hardware_profiles import what_if as what_ifs
+from spikeport.hardware_profiles.counting import OperationCounts
+from spikeport.hardware_profiles.energy import EnergyPerImage
+from spikeport.hardware_profiles.placement import Placement
+from spikeport.hardware_profiles.profile import HardwareProfile, load_profile
+from spikeport.hardware_profiles.report import build
+from spikeport.hardware_profiles.what_if import Variations, WhatIfRow, render
+from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, images_and_labels, integer_network
+
+AnyProfile = HardwareProfile | AnyPath
+"""A profile, its name, or the path of a .toml file."""
+__all__ = ["Variations", "count", "energy", "place", "render", "report", "what_if"]
+
+
+def count(network: IntegerNetwork | AnyPath, images: AnyInput) -> OperationCounts:
+    """Run the network on ``images`` and count its synaptic operations, per projection and image.
+
+    Counted in the run, and by Eq. 12 of Schmolli et al., CPAL 2025, in the modes fused, relay and area_ratio
+    (`spikeport.hardware_profiles.counting`). Accumulates from spikes; multiply-accumulates from a graded input apart.
+    """
+    loaded = integer_network(network)
+    return counting.count(loaded, images_and_labels(images, loaded)[0])
+
+
+def place(network: IntegerNetwork | AnyPath, profile: AnyProfile, *, strategy: str | None = None) -> Placement:
+    """Place the populations on the cores of a chip: neurons, axons, registers, and bytes of memory per core.
+
+    ``strategy``: 'unrolled', 'shared' or 'layers'; the one that takes fewest cores, if None. Raises `PlacementError`
+    with the population, the rule that it breaks, by how much, and the way out.
+    """
+    return placement.place(integer_network(network), _profile(profile), strategy)
+
+
+def energy(network: IntegerNetwork | AnyPath, images: AnyInput, profile: AnyProfile) -> EnergyPerImage:
+    """Run, place and price the network: joule per mean image, part by part; None where the profile lacks a constant.
+
+    ``synaptic_operations`` is Eq. 12: the profile's energy per accumulate times the accumulates in mode fused. A
+    profile without cores prices operations only. Raises `PlacementError` where the network does not fit.
+    """
+    loaded, chip = integer_network(network), _profile(profile)
+    stimulus = images_and_labels(images, loaded)[0]
+    counts = counting.count(loaded, stimulus)
+    if chip.limits is None and chip.layer_cores is None:
+        return energies.energy(counts, chip)
+    placed = placement.place(loaded, chip)
+    return energies.energy(counts, chip, placement=placed, load=load.core_load(loaded, stimulus, placed))
+
+
+def report(
+    network: IntegerNetwork | AnyPath,
+    images: AnyInput,
+    *,
+    profiles: Sequence[AnyProfile] = ("loihi1", "loihi2"),
+    relative_to: IntegerNetwork | AnyPath | None = None,
+    out: AnyPath | None = None,
+) -> Report:
+    """Count operations, place the network on every profile, and price it.
+
+    ``out``: a folder for report.json and report.html. ``relative_to``: a network of the same shape, the dense one for
+    instance; its spikes and energy on the same images stand beside. The report passes where all ways of counting agree
+    as integers and the registers are proven.
+    """
+    loaded = integer_network(network)
+    base = None if relative_to is None else integer_network(relative_to)
+    result = build.report(loaded, images_and_labels(images, loaded)[0], profiles, relative_to=base)
+    if out is not None:
+        write(result, Path(out))
+    return result
+
+
+def what_if(network: IntegerNetwork | AnyPath, images: AnyInput, variations: Variations) -> tuple[WhatIfRow, ...]:
+    """Say what a trained network would cost with other steps, more zeros, other encodings or on other chips.
+
+    Every row is run, counted in every mode and placed with every strategy; smallest weights are cut first and nothing
+    is trained again, so accuracy is not claimed.
+    """
+    loaded = integer_network(network)
+    return what_ifs.what_if(loaded, images_and_labels(images, loaded)[0], variations)
+
+
+def _profile(profile: AnyProfile) -> HardwareProfile:
+    return profile if isinstance(profile, HardwareProfile) else load_profile(str(profile))

@@ -1,0 +1,257 @@
+"""Networks from file to file: read, write, import from other frameworks, quantize, export."""
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from spikeport.export import archive
+from spikeport.export.bounds import is_safe
+from spikeport.export.errors import FormatError
+from spikeport.export.formats import FLOAT_FORMATS, writer
+from spikeport.export.network import FloatNetwork, IntegerNetwork, Network
+from spikeport.export.passes import lowered
+from spikeport.toolchain.verbs.sources import (
+    AnyInput,
+    AnyPath,
+    any_network,
+    float_network,
+    images_and_labels,
+    integer_network,
+)
+
+Kind = TypeVar("Kind", FloatNetwork, IntegerNetwork)
+NETX_DIALECTS = ("auto", "lava", "slayer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings:
+    """What files of other frameworks do not say; None leaves it to the dialect or the file.
+
+    ``dialect``: for NIR 'auto' (guessed from the file, and said), 'snntorch', 'norse', 'spikingjelly', 'sinabs', 'nir';
+    for .net files 'auto' and 'lava' (fires where v > threshold) or 'slayer' (where v >= threshold). ``dt``: length of a
+    step in the file's unit of time. ``reset``: 'hard', 'subtract', 'late', 'settle', 'pause' or 'none'
+    (`spikeport.export.nir_import.dialect.Dialect` says what each does). ``most``: spikes per step at most. ``steps``:
+    steps per sample, T. ``levels``: the input is 0..levels (1: spikes, 255: grey levels).
+    """
+
+    dialect: str = "auto"
+    dt: float | None = None
+    reset: str | None = None
+    most: int | None = None
+    steps: int | None = None
+    levels: int | None = None
+
+    def given(self) -> list[str]:
+        """Return the names of the settings that differ from their defaults."""
+        return [name for name, value in asdict(self).items() if value != asdict(ImportSettings())[name]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Imported(Generic[Kind]):
+    """A network of another framework, and what was taken for granted about its file."""
+
+    network: Kind
+    assumptions: tuple[str, ...]
+    out: Path | None = None
+
+    def text(self) -> str:
+        """Return how the file was understood and what the network is."""
+        network = self.network
+        sizes = f"{len(network.populations)} populations, {len(network.projections)} projections"
+        return "\n".join(
+            [*self.assumptions, f"{network.kind} network, {network.steps} steps a sample, {sizes}", *_wrote(self.out)]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the digest of the network and the assumptions."""
+        network = self.network
+        return {
+            "digest": archive.digest(network),
+            "kind": network.kind,
+            "steps": network.steps,
+            "populations": {population.name: list(population.shape) for population in network.populations},
+            "assumptions": list(self.assumptions),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeSettings:
+    """``weight_bits``: 2 to 8, with the sign. ``source``: what the file of another framework does not say."""
+
+    weight_bits: int = 8
+    source: ImportSettings = field(default_factory=ImportSettings)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Quantized:
+    """An integer network and its proof.
+
+    ``clips``: per population the share of the largest weight at which weights were cut, where calibration images chose
+    it. ``proven``: no register can wrap or saturate, for any input.
+    """
+
+    network: IntegerNetwork
+    proven: bool
+    clips: dict[str, float] = field(default_factory=dict)
+    assumptions: tuple[str, ...] = ()
+    out: Path | None = None
+
+    def text(self) -> str:
+        """Return the bounds of all registers, and what was assumed."""
+        clips = [f"weights cut at {', '.join(f'{n} {c:g}' for n, c in self.clips.items())} of the largest"]
+        proof = "no register can wrap or saturate" if self.proven else "NOT PROVEN: for some input a register overflows"
+        lines = [*self.assumptions, *(clips if self.clips else ()), *_wrote(self.out), f"{proof}:"]
+        for name, bound in self.network.bounds.items():
+            lines.append(f"  {name}: u in {bound.u_min:,}..{bound.u_max:,}, v in {bound.v_min:,}..{bound.v_max:,}")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return digest, proof and bounds."""
+        return {
+            "digest": archive.digest(self.network),
+            "proven": self.proven,
+            "clips": dict(self.clips),
+            "bounds": {name: asdict(bound) for name, bound in self.network.bounds.items()},
+            "assumptions": list(self.assumptions),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A network that was written in another format: where, and its size in bytes."""
+
+    out: Path
+    format: str
+    bytes: int
+
+    def text(self) -> str:
+        """Return what was written."""
+        return f"wrote {self.out} ({self.bytes:,} bytes)"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return path, format and size."""
+        return {"out": str(self.out), "format": self.format, "bytes": self.bytes}
+
+
+def read_network(path: AnyPath) -> Network:
+    """Read an archive (.safetensors): a `FloatNetwork` or an `IntegerNetwork`.
+
+    Raises `ArchiveError` where the file is missing, damaged or something else.
+    """
+    return any_network(path)
+
+
+def write_network(network: Network, path: AnyPath) -> None:
+    """Write ``network`` as an archive, whole or not at all; equal networks give equal bytes."""
+    archive.write(network, Path(path))
+
+
+def import_nir(path: AnyPath, *, settings: ImportSettings | None = None, out: AnyPath | None = None) -> Imported[FloatNetwork]:
+    """Read a NIR file of any framework as a `FloatNetwork` with that framework's own spikes.
+
+    ``out``: an archive to write. Raises `FormatError` with the file, the node and what is missing: NIR does not say how
+    many steps a sample takes (``settings.steps``), nor in which dialect its numbers are meant.
+    """
+    from spikeport.export.nir_import.graph import read
+
+    network, dialect = read(Path(path), **asdict(settings or ImportSettings()))
+    return _imported(network, f"read {path} as {dialect}", out)
+
+
+def import_netx(path: AnyPath, *, settings: ImportSettings | None = None, out: AnyPath | None = None) -> Imported[IntegerNetwork]:
+    """Read lava-dl's .net file as an `IntegerNetwork`; ``out``: an archive to write.
+
+    Raises `FormatError` with the layer and the key that cannot be taken over. A setting that .net files have no use for
+    is refused.
+    """
+    from spikeport.export.formats.netx import read
+
+    chosen = settings or ImportSettings()
+    useless = [name for name in chosen.given() if name in ("dt", "reset", "most")]
+    if useless or chosen.dialect not in NETX_DIALECTS:
+        wrong = f"the setting {useless[0]!r}" if useless else f"the dialect {chosen.dialect!r}"
+        raise FormatError(f"{path}: a .net file does not take {wrong}; dialects are {', '.join(NETX_DIALECTS)}")
+    slayer = chosen.dialect == "slayer"
+    network = read(Path(path), steps=chosen.steps, inclusive=slayer, levels=chosen.levels)
+    return _imported(network, f"read {path}: fires at v {'>=' if slayer else '>'} threshold", out)
+
+
+def import_network(path: AnyPath, *, settings: ImportSettings | None = None, out: AnyPath | None = None) -> Imported[Any]:
+    """Read a .nir file (`import_nir`) or a .net file (`import_netx`)."""
+    suffix = Path(path).suffix
+    if suffix == ".nir":
+        return import_nir(path, settings=settings, out=out)
+    if suffix == ".net":
+        return import_netx(path, settings=settings, out=out)
+    raise FormatError(f"{path}: the name ends in {suffix!r}; expected '.nir' or '.net'")
+
+
+def quantize(
+    network: FloatNetwork | AnyPath,
+    *,
+    calibration: AnyInput | None = None,
+    settings: QuantizeSettings | None = None,
+    out: AnyPath | None = None,
+) -> Quantized:
+    """Turn a float network into Loihi integers, with bounds of every register (`spikeport.export.quantize`).
+
+    ``network``: an object, an archive, a NIR file, or a .net file, which holds integers already. ``calibration`` images
+    choose the scales (`spikeport.export.scale_search`); without them the largest weight does. ``out``: an archive to
+    write. Raises `QuantizationError` with the population and the way out where no integers fit the registers.
+    """
+    chosen = settings or QuantizeSettings()
+    assumptions: tuple[str, ...] = ()
+    source: Network
+    if isinstance(network, Path | str) and Path(network).suffix in (".nir", ".net"):
+        imported = import_network(network, settings=chosen.source)
+        source, assumptions = imported.network, imported.assumptions
+    else:
+        if chosen.source.given():
+            raise FormatError(f"{chosen.source.given()[0]!r} is for .nir and .net files; an archive says it itself")
+        source = float_network(network)
+    result = _quantized(source, calibration, chosen)
+    if out is not None:
+        archive.write(result.network, Path(out))
+    return replace(result, assumptions=assumptions, out=None if out is None else Path(out))
+
+
+def _quantized(network: Network, calibration: AnyInput | None, settings: QuantizeSettings) -> Quantized:
+    from spikeport.export.quantize import quantize as quantized
+    from spikeport.export.scale_search import search
+
+    if isinstance(network, IntegerNetwork):
+        return Quantized(network=network, proven=is_safe(network))
+    folded = lowered(network)
+    if calibration is None:
+        integer = quantized(folded, weight_bits=settings.weight_bits)
+        return Quantized(network=integer, proven=is_safe(integer))
+    images = images_and_labels(calibration, folded)[0]
+    integer, clips = search(folded, images, weight_bits=settings.weight_bits)
+    return Quantized(network=integer, proven=is_safe(integer), clips=clips)
+
+
+def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Exported:
+    """Write a network in another format: one of `format_names`.
+
+    ``nir``: its integers exactly; ``nir-portable``: for snnTorch, Norse and SpikingJelly; ``onnx``: one stateful
+    integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``onnx-float``: a float
+    network. Raises `FormatError` where the format cannot say the network; nothing is written then.
+    """
+    write = writer(to)
+    loaded = any_network(network)
+    write(float_network(loaded) if to in FLOAT_FORMATS else integer_network(loaded), Path(out))
+    return Exported(out=Path(out), format=to, bytes=_size(Path(out)))
+
+
+def _imported(network: Kind, assumption: str, out: AnyPath | None) -> Imported[Kind]:
+    if out is not None:
+        archive.write(network, Path(out))
+    return Imported(network=network, assumptions=(assumption,), out=None if out is None else Path(out))
+
+
+def _wrote(out: Path | None) -> list[str]:
+    return [] if out is None else [f"wrote {out} ({_size(out):,} bytes)"]
+
+
+def _size(out: Path) -> int:
+    return sum(path.stat().st_size for path in (out.rglob("*") if out.is_dir() else [out]) if path.is_file())

@@ -1,0 +1,45 @@
+"""Hardware profiles as text: the list, the constants of one, the rules of its cores."""
+
+import numpy as np
+
+from spikeport.hardware_profiles import layer_placement
+from spikeport.hardware_profiles.limits import RULES, sentence
+from spikeport.hardware_profiles.profile import (
+    HardwareProfile,
+    constants,
+    load_profile,
+    options,
+    profile_names,
+    sizes,
+)
+from spikeport.hardware_profiles.report.text import table
+
+
+def profile_list() -> str:
+    """Return one line per profile."""
+    return "\n".join(f"{name}: {load_profile(name).description}" for name in profile_names())
+
+
+def show_profile(name: str, *, rules: bool = False) -> str:
+    """Return every constant of a profile with unit, evidence class and source, or the ``rules`` of its cores."""
+    profile = load_profile(name)
+    return _rules(profile) if rules else f"{profile.name}: {profile.description}\n\n{_constants(profile)}"
+
+
+def _rules(profile: HardwareProfile) -> str:
+    if profile.layer_cores is not None:
+        given = {rule: getattr(profile.layer_cores, rule.__name__, None) for rule in layer_placement.RULES}
+        most = {rule: np.max(limit.value) for rule, limit in given.items() if limit is not None}
+        lines = [f"{f'{most[r]:,.0f} ' if r in most else ''}{r.__name__}: {r.__doc__}" for r in given]
+    else:
+        limits = [(rule, getattr(profile.limits, rule.__name__)) for rule in RULES] if profile.limits else []
+        lines = [f"{limit.value:,.0f} {rule.__name__}: {sentence(rule)}" for rule, limit in limits if limit]
+    return "\n".join(lines) or f"{profile.name} has no cores and no rules: it prices operations only"
+
+
+def _constants(profile: HardwareProfile) -> str:
+    rows = [(key, f"{c.value:g}", c.unit, c.evidence, c.source) for key, c in constants(profile).items()]
+    rows += [(k, " ".join(f"{v:g}" for v in s.value), s.unit, s.evidence, s.source) for k, s in sizes(profile).items()]
+    named = {key: o.value if isinstance(o.value, str) else ", ".join(o.value) for key, o in options(profile).items()}
+    rows += [(key, named[key], "", o.evidence, o.source) for key, o in options(profile).items()]
+    return table(("constant", "value", "unit", "class", "source"), rows, left=(0, 2, 3, 4))

@@ -1,0 +1,144 @@
+"""Run a network on images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikeport.export import simulation
+from spikeport.export.errors import ExecutorError, StimulusError
+from spikeport.export.executors import executor as find_executor
+from spikeport.export.files import atomic
+from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
+from spikeport.export.progress import QUIET_SECONDS, announce
+from spikeport.export.simulation import Cluster
+from spikeport.export.stimulus import Stimulus
+from spikeport.hardware_profiles.report.text import table
+from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, any_network, images_and_labels
+
+SHOWN = 20
+"""Classes that the text shows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationSettings:
+    """How to run.
+
+    ``executor``: one of `executor_names`; None is 'fast' for integer networks and 'floating' for float ones. ``count``
+    adds the synaptic operations of every projection (executor 'fast'). ``cluster`` shares the images among the workers
+    of a Dask cluster. ``resume`` goes on from the finished parts of an interrupted run, which lie beside ``out``.
+    """
+
+    executor: str | None = None
+    count: bool = False
+    cluster: Cluster | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Simulation:
+    """What came out: ``classes`` (N,) and ``scores`` (N, outputs), one per image.
+
+    ``accuracy``: share of the images whose class is their label, where labels are known. ``operations``: accumulates
+    (multiply-accumulates from a graded input) per projection over all images, where they were counted.
+    """
+
+    executor: str
+    classes: Array
+    scores: Array
+    accuracy: float | None = None
+    operations: dict[str, int] | None = None
+
+    def text(self) -> str:
+        """Return the first classes, the accuracy and the operations."""
+        images = len(self.classes)
+        shown = " ".join(map(str, self.classes[:SHOWN])) + (" ..." if images > SHOWN else "")
+        parts = [f"{images} images, {self.executor}: classes {shown}"]
+        if self.accuracy is not None:
+            parts[0] += f"\naccuracy {100 * self.accuracy:.1f} %"
+        if self.operations is not None:
+            rows = [(name, f"{n:,}", f"{n / images:,.0f}") for name, n in self.operations.items()]
+            parts.append(table(("synaptic operations", "all images", "per image"), rows))
+        return "\n\n".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return classes, scores, accuracy and operations."""
+        return {
+            "executor": self.executor,
+            "classes": self.classes.tolist(),
+            "scores": self.scores.tolist(),
+            "accuracy": self.accuracy,
+            "operations": self.operations,
+        }
+
+
+def simulate(
+    network: Network | AnyPath,
+    images: AnyInput,
+    *,
+    labels: Array | None = None,
+    settings: SimulationSettings | None = None,
+    out: AnyPath | None = None,
+) -> Simulation:
+    """Run a network on ``images`` and return the class of the largest score per image.
+
+    The score of a class is the potential of its readout neuron after the last step, or its number of spikes where the
+    last population fires. ``labels`` (N,): those of a .npz file, if None. ``out``: a .npz file for ``classes`` and
+    ``scores``; finished parts of a long run lie beside it until the end. Raises `StimulusError` for images that do not
+    fit the network and `ExecutorError` for an executor that cannot run it.
+    """
+    chosen, loaded = settings or SimulationSettings(), any_network(network)
+    real = isinstance(loaded, FloatNetwork)
+    name = chosen.executor or ("floating" if real else "fast")
+    find_executor(name, real=real)
+    stimulus, known = images_and_labels(images, loaded)
+    truth = known if labels is None else _one_per_image(np.asarray(labels), len(stimulus))
+    kept = _parts_of(out, resume=chosen.resume)
+    _announce(loaded, stimulus, name, chosen)
+    result = simulation.simulate(
+        loaded, stimulus, executor=name, count=chosen.count, cluster=chosen.cluster, kept=kept, resume=chosen.resume
+    )
+    classes = result.scores.argmax(1)
+    if out is not None:
+        with atomic(Path(out)) as draft, draft.open("wb") as file:
+            np.savez_compressed(file, classes=classes, scores=result.scores)
+    result.discard()
+    return Simulation(
+        executor=name,
+        classes=classes,
+        scores=result.scores,
+        accuracy=None if truth is None else float((classes == truth).mean()),
+        operations=None if result.operations is None else _named(loaded, result.operations),
+    )
+
+
+def _one_per_image(labels: Array, images: int) -> Array:
+    if labels.shape != (images,):
+        raise StimulusError(f"labels of shape {labels.shape}; expected one per image, ({images},)")
+    return labels
+
+
+def _parts_of(out: AnyPath | None, *, resume: bool) -> Path | None:
+    """Return the folder for finished parts, beside the file to write."""
+    if out is None:
+        if resume:
+            raise ExecutorError("to resume needs a file to write (--out): finished parts lie beside it")
+        return None
+    if not Path(out).name or Path(out).is_dir():
+        raise ExecutorError(f"{out} is a folder; expected the name of a file to write")
+    return Path(out).with_name(f"{Path(out).name}.parts")
+
+
+def _announce(network: Network, stimulus: Stimulus, executor: str, settings: SimulationSettings) -> None:
+    """Say how long a long run in this process will take."""
+    here = settings.cluster is None and not settings.resume and len(stimulus) > simulation.PART
+    if here and executor == "fast" and isinstance(network, IntegerNetwork):
+        expected = simulation.estimate(network, stimulus, count=settings.count)
+        if expected.seconds > QUIET_SECONDS:
+            announce(expected.sentence(len(stimulus)))
+
+
+def _named(network: Network, operations: Array) -> dict[str, int]:
+    pairs = zip(network.projections, operations, strict=True)
+    return {network.label(projection): int(count) for projection, count in pairs}  # type: ignore[arg-type]
