@@ -25,10 +25,10 @@ from simulator import processor, vgg16
 
 from spikeport.export import archive
 from spikeport.export.errors import PlacementError
-from spikeport.export.geometry import geometry_of, pooled
+from spikeport.export.geometry import fan_out, geometry_of, pooled
 from spikeport.export.network import IntegerNetwork
 from spikeport.export.stimulus import random_stimulus
-from spikeport.hardware_profiles.counting import batches, count, events, fan_out
+from spikeport.hardware_profiles.counting import batches, count, count_batches, count_events
 from spikeport.hardware_profiles.placement import place
 from spikeport.hardware_profiles.profile import HardwareProfile, load_profile
 
@@ -77,10 +77,10 @@ def shape_of(network: IntegerNetwork) -> dict[str, int]:
 
 def differences(network: IntegerNetwork) -> dict[str, int]:
     """Return Eq. 12 minus the simulation on 8 images, and minus the events of one image counted one by one."""
-    counts = count(network, batches(network, random_stimulus(network, 8, 2)))
+    counts = count(network, random_stimulus(network, 8, 2))
     (one,) = batches(network, random_stimulus(network, 1, 2))
-    formula = count(network, [one])
-    counted = [events(p, one.spikes[p.source][0]) for p in network.projections]
+    formula = count_batches(network, [one])
+    counted = [count_events(p, one.spikes[p.source][0]) for p in network.projections]
     return {
         "simulated": sum(abs(layer.formula - layer.simulated) for layer in counts.layers),
         "events": sum(abs(a.formula - b) for a, b in zip(formula.layers, counted, strict=True)),

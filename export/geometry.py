@@ -11,7 +11,16 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from spikeport.export.network import Array, Convolution, IntegerNetwork, IntegerProjection, Pair, Shape, Source
+from spikeport.export.network import (
+    Array,
+    Convolution,
+    IntegerNetwork,
+    IntegerProjection,
+    Pair,
+    Shape,
+    Source,
+    Synapses,
+)
 
 Ints = npt.NDArray[np.int64]
 
@@ -174,3 +183,32 @@ def span(geometry: Geometry, axis: int) -> tuple[Ints, Ints, int, int]:
     reach = np.arange(geometry.weight.shape[axis + 2]) * geometry.kernel.dilation[axis]
     whole, phase = np.divmod(reach - geometry.kernel.padding[axis], stride)
     return phase, whole, int(whole.min()), int(whole.max() - whole.min())
+
+
+def fan_out(synapses: Synapses, source: Shape, target: Shape) -> Ints:
+    """Return psi of Eq. 12, the number of non-zero synapses out of every source neuron, shape ``source``.
+
+    ``target`` is the shape of the synapses' output. A tap that falls outside the target is no synapse. Computed from
+    shapes axis by axis and not with `Geometry.degrees`, which walks over the taps: each checks the other.
+    """
+    if not isinstance(synapses, Convolution):
+        return np.asarray(np.count_nonzero(synapses.weight, axis=0), np.int64).reshape(source)
+    taps = _taps_per_input(synapses)
+    reached = [_reached(synapses, axis, source[axis + 1], target[axis + 1]) for axis in (0, 1)]
+    counts: Ints = np.einsum("ckl,ky,lx->cyx", taps, *reached)
+    return counts
+
+
+def _taps_per_input(synapses: Convolution) -> Ints:
+    """Count non-zero weights per (input channel, row, column) over the output channels that read it."""
+    used = (synapses.weight != 0).astype(np.int64)
+    groups = used.reshape(synapses.groups, -1, *used.shape[1:])
+    return np.asarray(groups.sum(axis=1), np.int64).reshape(-1, *used.shape[2:])
+
+
+def _reached(synapses: Convolution, axis: int, source: int, target: int) -> Ints:
+    """Return 1 where a source position reaches an output position over a tap, (taps, source)."""
+    taps = np.arange(synapses.weight.shape[axis + 2])[:, None] * synapses.dilation[axis]
+    offset = np.arange(source)[None] + synapses.padding[axis] - taps
+    output, rest = np.divmod(offset, synapses.stride[axis])
+    return np.asarray((rest == 0) & (output >= 0) & (output < target), np.int64)

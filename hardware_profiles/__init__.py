@@ -1,1 +1,18 @@
-"""Chips as data, costs as functions: synaptic operations, placement, memory, energy, report. No torch."""
+"""Chips as data, costs as functions: synaptic operations, placement, memory, energy, report. No torch.
+
+The functions that other packages use, each with a frozen result that has ``to_dict()`` (JSON-ready):
+
+- ``profile``: ``load_profile(name: str | Path) -> HardwareProfile``, ``profile_names() -> list[str]``
+- ``counting``: ``count(network, stimulus) -> OperationCounts``
+- ``placement``: ``place(network, profile, strategy=None) -> Placement``
+- ``load``: ``core_load(network, stimulus, placement) -> CoreLoad``
+- ``latency``: ``latency(placement, load) -> LatencyBound``
+- ``energy``: ``energy(counts, profile, *, placement=None, load=None) -> EnergyPerImage``
+- ``what_if``: ``what_if(network, stimulus, variations: Variations) -> tuple[WhatIfRow, ...]``, ``render(rows) -> str``;
+  ``Variations(profiles=("loihi1", "loihi2"), steps=(), sparsities=(), encodings=())``
+- ``report.build``: ``report(network, stimulus, profiles=("loihi1", "loihi2"), *, relative_to=None) -> Report``;
+  a profile is a name, a path of a .toml file, or a `HardwareProfile`
+- ``report.result``: ``Report`` with ``passed: bool``, ``reasons: tuple[str, ...]``, ``to_dict()``, ``from_dict(dict)``,
+  ``with_run(*, accuracy, attack, fidelity, sparsity) -> Report``, ``text() -> str``
+- ``report.write``: ``write(report, folder)`` writes report.json and report.html
+"""

@@ -8,6 +8,7 @@ with N the most of any core in that step; an image takes the sum over its steps.
 MACs of a graded input are left out, as the host may do them. What a profile does not give bounds nothing, and is named.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -15,6 +16,7 @@ import numpy as np
 
 from spikeport.hardware_profiles.load import CoreLoad
 from spikeport.hardware_profiles.placement import Placement
+from spikeport.hardware_profiles.result import Result
 
 TERMS = {
     "neuron_update": "neuron updates",
@@ -26,19 +28,19 @@ TERMS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatencyBound:
+class LatencyBound(Result):
     """Seconds per image, at least; None where the profile gives no time at all.
 
     ``shares`` says in which share of the steps a term was the largest; ``unknown`` are the terms without a constant.
     """
 
     seconds: float | None
-    shares: dict[str, float]
+    shares: Mapping[str, float]
     unknown: tuple[str, ...]
 
 
 def latency(placement: Placement, load: CoreLoad) -> LatencyBound:
-    """Return the bound for a mean image of the run."""
+    """Return the bound for a mean image of the run that ``load`` was counted in, in seconds."""
     times = placement.profile.latency
     if placement.shared and times.accumulate is not None and times.accumulate_shared is not None:
         least = min(times.accumulate, times.accumulate_shared, key=lambda constant: constant.value)

@@ -6,22 +6,26 @@ message on its way takes as many hops as its tiles lie apart. That numbering is 
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from spikeport.export.geometry import Grid
 from spikeport.export.network import Array, IntegerNetwork, Source
-from spikeport.hardware_profiles.counting import Batch, is_graded
+from spikeport.export.stimulus import Stimulus
+from spikeport.hardware_profiles.counting import Batch, batches, is_graded
 from spikeport.hardware_profiles.encoding import Counts
 from spikeport.hardware_profiles.placement import Placement
-from spikeport.hardware_profiles.reach import Cut, Reach
+from spikeport.hardware_profiles.placement.block_fan_out import BlockFanOut
+from spikeport.hardware_profiles.placement.cuts import Cut
+from spikeport.hardware_profiles.result import Result
 
 CORES_PER_TILE = 4
 TILES_PER_ROW = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CoreLoad:
+class CoreLoad(Result):
     """Per core, in the order of the placement; per image, if not said otherwise.
 
     ``operations`` are accumulates, mean and largest over images; the MACs of a graded input are not among them, they
@@ -29,6 +33,8 @@ class CoreLoad:
     way is not known) are those of a mean image. ``busiest_operations`` and ``busiest_messages`` are the most of any
     core, (images, steps).
     """
+
+    derived: ClassVar[tuple[str, ...]] = ("bottleneck",)
 
     operations: Array
     operations_max: Counts
@@ -44,69 +50,76 @@ class CoreLoad:
         return int(np.argmax(self.operations))
 
 
-class Loads:
+def core_load(network: IntegerNetwork, stimulus: Stimulus, placement: Placement) -> CoreLoad:
+    """Run ``network`` on ``stimulus`` and return what every core of ``placement`` does, exactly."""
+    loads = LoadCounter(network, placement)
+    for batch in batches(network, stimulus):
+        loads.add(batch)
+    return loads.load()
+
+
+class LoadCounter:
     """Adds up what the cores of a placement do, batch by batch."""
 
     def __init__(self, network: IntegerNetwork, placement: Placement) -> None:
         self.network, self.placement = network, placement
-        self.first: dict[str, int] = {}
+        self.first_core: dict[str, int] = {}
         for number, core in enumerate(placement.cores):
-            self.first.setdefault(core.population, number)
+            self.first_core.setdefault(core.population, number)
         self.grids = {p.name: Grid.of(p.shape) for p in network.populations}
-        self.reaches = [
-            Reach(network, projection) for projection in network.projections if not is_graded(network, projection)
-        ]
-        self.held_by = {name: self._numbers(name, cut) for name, cut in placement.cuts.items()}
+        spiking = [projection for projection in network.projections if not is_graded(network, projection)]
+        self.fan_outs = [BlockFanOut(network, projection) for projection in spiking]
+        self.core_of = {name: self._cores_of_neurons(name, cut) for name, cut in placement.cuts.items()}
         self.operations: list[Counts] = []
         self.busiest: list[tuple[Counts, Counts]] = []
-        self.active = {p.name: np.zeros(p.shape, np.int64) for p in network.populations}
+        self.spikes = {p.name: np.zeros(p.shape, np.int64) for p in network.populations}
 
     def add(self, batch: Batch) -> None:
         """Add the work of a batch."""
         operations = np.zeros((batch.images, self.network.steps, len(self.placement.cores)))
         messages = np.zeros_like(operations)
         for name, values in batch.spikes.items():
-            self.active[name] += values.sum(axis=(0, 1), dtype=np.int64)
-        for reach in self.reaches:
-            self._add(reach, batch, operations, messages)
+            self.spikes[name] += values.sum(axis=(0, 1), dtype=np.int64)
+        for fan_out in self.fan_outs:
+            self._add(fan_out, batch, operations, messages)
         self.operations.append(operations.sum(axis=1).astype(np.int64))
         self.busiest.append((operations.max(axis=2).astype(np.int64), messages.max(axis=2).astype(np.int64)))
 
-    def _add(self, reach: Reach, batch: Batch, operations: Array, messages: Array) -> None:
-        projection, cut = reach.projection, self.placement.cuts[reach.projection.target]
+    def _add(self, fan_out: BlockFanOut, batch: Batch, operations: Array, messages: Array) -> None:
+        projection, cut = fan_out.projection, self.placement.cuts[fan_out.projection.target]
         grid = self.grids[projection.source]
         spikes = batch.spikes[projection.source]
         spikes = spikes.reshape(-1, grid.channels, grid.height, grid.width)
         shape = (batch.images, self.network.steps, -1)
-        for window, counts in reach.blocks(cut):
-            rows, columns = reach.sources(window)
+        for patch, counts in fan_out.blocks(cut):
+            rows, columns = fan_out.sources(patch)
             synapses = counts.reshape(len(counts), -1)
             exact = np.float32 if synapses.sum(axis=1).max() < 2**24 else np.float64
-            heard = spikes[:, :, rows, columns].reshape(len(spikes), -1).astype(exact)
-            cores = self._cores(projection.target, cut, window.row, window.column)
-            operations[:, :, cores] += (heard @ synapses.T.astype(exact)).reshape(shape)
-            messages[:, :, cores] += (heard @ (synapses > 0).T.astype(exact)).reshape(shape)
+            arriving = spikes[:, :, rows, columns].reshape(len(spikes), -1).astype(exact)
+            cores = self._cores(projection.target, cut, patch.row, patch.column)
+            operations[:, :, cores] += (arriving @ synapses.T.astype(exact)).reshape(shape)
+            messages[:, :, cores] += (arriving @ (synapses > 0).T.astype(exact)).reshape(shape)
 
     def _cores(self, name: str, cut: Cut, row: int, column: int) -> Counts:
-        """Return the cores of the channel parts at a place; cores are numbered channels first, then rows, columns."""
+        """Return the cores of a patch's channel parts; cores are numbered channels first, then rows, columns."""
         rows, columns = len(cut.rows) - 1, len(cut.columns) - 1
         parts = np.arange(len(cut.channels) - 1)
-        return self.first[name] + (parts * rows + row) * columns + column
+        return self.first_core[name] + (parts * rows + row) * columns + column
 
-    def _numbers(self, name: str, cut: Cut) -> Counts:
+    def _cores_of_neurons(self, name: str, cut: Cut) -> Counts:
         """Return the core of every neuron, (channels, rows, columns)."""
-        found = np.zeros((cut.channels[-1], cut.rows[-1], cut.columns[-1]), np.int64)
+        cores = np.zeros((cut.channels[-1], cut.rows[-1], cut.columns[-1]), np.int64)
         for row in range(len(cut.rows) - 1):
             for column in range(len(cut.columns) - 1):
-                places = np.repeat(self._cores(name, cut, row, column), np.diff(cut.channels))
+                per_channel = np.repeat(self._cores(name, cut, row, column), np.diff(cut.channels))
                 inside = (slice(*cut.rows[row : row + 2]), slice(*cut.columns[column : column + 2]))
-                found[:, inside[0], inside[1]] = places[:, None, None]
-        return found
+                cores[:, inside[0], inside[1]] = per_channel[:, None, None]
+        return cores
 
     def load(self) -> CoreLoad:
-        """Return what was added up."""
+        """Return the load of a mean image, and the most of any."""
         operations = np.concatenate(self.operations)
-        messages, off_chip, *hops = np.sum([np.zeros(4), *map(self._traffic, self.reaches)], axis=0)
+        messages, off_chip, *hops = np.sum([np.zeros(4), *map(self._traffic, self.fan_outs)], axis=0)
         images = len(operations)
         return CoreLoad(
             operations=operations.mean(axis=0),
@@ -118,23 +131,25 @@ class Loads:
             busiest_messages=np.concatenate([each for _, each in self.busiest]),
         )
 
-    def _traffic(self, reach: Reach) -> Counts:
-        """Return messages, those to other chips, and hops over a projection, all images; without the host's."""
-        source, target = reach.projection.source, reach.projection.target
+    def _traffic(self, fan_out: BlockFanOut) -> Counts:
+        """Return messages, those to other chips, vertical and horizontal hops of a projection, all images.
+
+        The input's messages are the host's and not among them.
+        """
+        source, target = fan_out.projection.source, fan_out.projection.target
         if isinstance(self.network.population(source).neuron, Source):
             return np.zeros(4, np.int64)
         cut, total = self.placement.cuts[target], np.zeros(4, np.int64)
         grid = self.grids[source]
-        active = self.active[source].reshape(grid.channels, grid.height, grid.width)
-        for window, counts in reach.blocks(cut):
-            rows, columns = reach.sources(window)
-            sent = (counts > 0) * active[:, rows, columns]
-            leaving = self._places(self.held_by[source][:, rows, columns])
-            arriving = self._places(self._cores(target, cut, window.row, window.column)[:, None, None, None])
-            same = leaving[0] == arriving[0]
-            down, across = (np.abs(leaving[axis] - arriving[axis]) for axis in (1, 2))
-            inside = sent * same
-            total += (sent.sum(), (sent * ~same).sum(), (inside * down).sum(), (inside * across).sum())
+        spikes = self.spikes[source].reshape(grid.channels, grid.height, grid.width)
+        for patch, counts in fan_out.blocks(cut):
+            rows, columns = fan_out.sources(patch)
+            sent = (counts > 0) * spikes[:, rows, columns]
+            start = self._places(self.core_of[source][:, rows, columns])
+            end = self._places(self._cores(target, cut, patch.row, patch.column)[:, None, None, None])
+            on_chip = sent * (start[0] == end[0])
+            down, across = (np.abs(start[axis] - end[axis]) for axis in (1, 2))
+            total += (sent.sum(), (sent - on_chip).sum(), (on_chip * down).sum(), (on_chip * across).sum())
         return total
 
     def _places(self, cores: Counts) -> tuple[Counts, Counts, Counts]:

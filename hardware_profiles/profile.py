@@ -4,6 +4,7 @@ Classes: ``published`` (by the maker or in a paper), ``fitted`` (to silicon), ``
 ``assumed`` (by us, for want of anything better).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -156,14 +157,39 @@ def profile_names() -> list[str]:
     return sorted(path.stem for path in PROFILE_DIR.glob("*.toml"))
 
 
-def load_profile(name: str) -> HardwareProfile:
-    """Read a profile by name, or a user's own by the path of its TOML file."""
-    path = Path(name) if name.endswith(".toml") else PROFILE_DIR / f"{name}.toml"
-    if not path.is_file():
-        raise ProfileError(f"no profile {name!r}; there are {', '.join(profile_names())}, or give a .toml file")
+def load_profile(name: str | Path) -> HardwareProfile:
+    """Read a profile by name, or a user's own by the path of its TOML file.
+
+    `ProfileError` names the file, the table and the key, what stands there and what was expected.
+    """
+    path = Path(name) if str(name).endswith(".toml") else PROFILE_DIR / f"{name}.toml"
+    known = path.stem in profile_names() if path.parent == PROFILE_DIR else _is_file(path)
+    if not known:
+        raise ProfileError(f"no profile {str(name)!r}; there are {', '.join(profile_names())}, or give a .toml file")
     profile = read_table(path, HardwareProfile, ProfileError)
     _check(profile, path)
     return profile
+
+
+def load_profiles(profiles: Sequence[str | Path | HardwareProfile]) -> list[HardwareProfile]:
+    """Read profiles, at least one and each of another name; those that are loaded stay as they are."""
+    if isinstance(profiles, str):
+        raise ProfileError(f"profiles is the text {profiles!r}; expected a sequence of names")
+    loaded = [each if isinstance(each, HardwareProfile) else load_profile(each) for each in profiles]
+    names = [profile.name for profile in loaded]
+    if not names:
+        raise ProfileError(f"no profile given; expected at least one of {', '.join(profile_names())}")
+    if len(set(names)) != len(names):
+        given = ", ".join(each.name if isinstance(each, HardwareProfile) else str(each) for each in profiles)
+        raise ProfileError(f"two of the profiles {given} are called {max(names, key=names.count)!r}; rename one")
+    return loaded
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def constants(profile: HardwareProfile) -> dict[str, Constant]:

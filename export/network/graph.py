@@ -207,9 +207,7 @@ class IntegerNetwork(_Network[IntegerPopulation, IntegerProjection]):
         super().__post_init__()
         for population in self.silent:
             if self.outgoing(population.name):
-                raise NetworkError(
-                    f"population {population.name} never fires; it cannot be the source of a projection"
-                )
+                raise NetworkError(f"population {population.name} never fires; it cannot be the source of a projection")
 
 
 Network = FloatNetwork | IntegerNetwork

@@ -1,10 +1,10 @@
 """The report as one HTML file: no network access, figures as SVG, light and dark."""
 
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from spikeport.hardware_profiles.report.result import Report
 from spikeport.hardware_profiles.report.text import seconds, times
 
 PARTS = {
@@ -18,8 +18,9 @@ TABLE_ROWS = 64
 """Cores that the page lists one by one, the busiest; report.json has them all."""
 
 
-def render(document: dict[str, Any]) -> str:
-    """Return the page for a report document."""
+def render(report: Report) -> str:
+    """Return the page of a report."""
+    document = report.to_dict()
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["whole"] = lambda number: f"{number:,.0f}"
@@ -33,4 +34,6 @@ def render(document: dict[str, Any]) -> str:
         for name, placed in document["placement"].items()
         if "cores" in placed
     }
-    return environment.get_template("report.html.j2").render(document, parts=PARTS, busiest=busiest)
+    return environment.get_template("report.html.j2").render(
+        document, parts=PARTS, busiest=busiest, reasons=report.reasons
+    )

@@ -22,8 +22,8 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def render(document: dict[str, Any]) -> str:
-    """Return the report's main figures as text."""
+def render(document: dict[str, Any], reasons: Sequence[str]) -> str:
+    """Return the main figures of a report's document as text, and the ``reasons`` why it failed."""
     parts = []
     if "accuracy" in document:
         parts.append(_accuracy(document["accuracy"], document["attack"]))
@@ -32,7 +32,7 @@ def render(document: dict[str, Any]) -> str:
     if "relative" in document:
         parts.append(relative(document["relative"]))
     parts += [_operations(document["operations"], document["spikes"]), validation(document)]
-    return "\n\n".join([*parts, _cores(document), _energy(document), *_refusals(document)])
+    return "\n\n".join([*parts, _cores(document), _energy(document), *_refusals(document), *_reasons(reasons)])
 
 
 def fidelity(found: dict[str, Any]) -> str:
@@ -170,3 +170,7 @@ def joule(value: float | None) -> str:
 
 def _refusals(document: dict[str, Any]) -> list[str]:
     return [f"{name}: {placed['refused']}" for name, placed in document["placement"].items() if "refused" in placed]
+
+
+def _reasons(reasons: Sequence[str]) -> list[str]:
+    return ["\n".join(("FAILED:", *reasons))] if reasons else []

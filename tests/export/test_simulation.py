@@ -17,7 +17,7 @@ from spikeport.export.lava.doctor import small_network
 from spikeport.export.simulation import Cluster, estimate, simulate
 from spikeport.export.stimulus import random_stimulus
 from spikeport.export.trace import scores
-from spikeport.hardware_profiles.counting import count, gather
+from spikeport.hardware_profiles.counting import count_batches, gather
 
 NETWORK = small_network()
 DRIVEN = random_stimulus(NETWORK, 25, 0)
@@ -37,7 +37,9 @@ def test_parts_give_the_scores_of_one_run():
 
 def test_counted_operations_are_those_of_the_reference():
     found = simulate(NETWORK, DRIVEN, executor="fast", count=True)
-    expected = [layer.simulated for layer in count(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN))).layers]
+    expected = [
+        layer.simulated for layer in count_batches(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN))).layers
+    ]
     assert found.operations.tolist() == expected
     with pytest.raises(ExecutorError, match="executor 'onnx' does not count; the fast one does"):
         simulate(NETWORK, DRIVEN, executor="onnx", count=True)
@@ -68,7 +70,9 @@ def test_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     found = simulate(NETWORK, DRIVEN, executor="fast", count=True, kept=kept, resume=True)
     assert seen == [4, 4, 4, 1]
     assert np.array_equal(found.scores, EXPECTED)
-    expected = [layer.simulated for layer in count(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN))).layers]
+    expected = [
+        layer.simulated for layer in count_batches(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN))).layers
+    ]
     assert found.operations.tolist() == expected
     assert len(list(kept.iterdir())) == 7
     found.discard()
@@ -111,7 +115,7 @@ def test_estimate_is_the_work_of_the_first_images_times_all(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     monkeypatch.setattr(fast, "BLOCK", 5)
     found = estimate(NETWORK, DRIVEN)
-    first = count(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN.first(5))))
+    first = count_batches(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN.first(5))))
     assert found.operations == 5 * sum(layer.simulated for layer in first.layers)
     assert found.seconds > 0
     assert 3_000 < found.memory < 10**6

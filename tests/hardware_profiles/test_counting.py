@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeport.export.executors import reference
+from spikeport.export.geometry import fan_out
 from spikeport.export.network import (
     Convolution,
     Dense,
@@ -20,7 +21,7 @@ from spikeport.export.network import (
 )
 from spikeport.export.stimulus import Stimulus, stimulus
 from spikeport.export.trace import record
-from spikeport.hardware_profiles.counting import MODES, Spread, batches, count, events, fan_out, gather
+from spikeport.hardware_profiles.counting import MODES, Spread, batches, count, count_batches, count_events, gather
 from spikeport.hardware_profiles.energy import energy
 from spikeport.hardware_profiles.profile import load_profile
 from tests.hardware_profiles.written_out import synapses
@@ -30,10 +31,10 @@ from tests.strategies import inputs, integer_networks
 @given(st.data(), integer_networks())
 def test_simulated_events_equal_the_formula_layer_by_layer(data, network):
     driven = stimulus(data.draw(inputs(network)), network)
-    counts = count(network, gather(network, reference.steps(network, driven, batch=2)))
+    counts = count_batches(network, gather(network, reference.steps(network, driven, batch=2)))
     assert [layer.simulated for layer in counts.layers] == [layer.formula for layer in counts.layers]
     assert counts.images == len(driven)
-    fast = count(network, batches(network, driven, 3))
+    fast = count_batches(network, batches(network, driven, 3))
     assert fast == counts
     spikes = {found.population: found.spikes for found in counts.spikes}
     trace = record(reference.steps(network, driven))
@@ -53,7 +54,7 @@ def brute_force(projection, shape):
     """Count the targets that a single spike at each source neuron reaches."""
     size = math.prod(shape)
     single = np.eye(size, dtype=np.int64).reshape(size, *shape)
-    return np.array([events(projection, spike[None]) for spike in single]).reshape(shape)
+    return np.array([count_events(projection, spike[None]) for spike in single]).reshape(shape)
 
 
 def test_four_by_four_example_of_the_docs():
@@ -93,7 +94,7 @@ def test_paper_vgg16_has_its_known_number_of_synapses():
 def test_energy_is_eq_12_in_both_its_forms(data, network):
     """E_AC sum psi s over time equals T E_AC sum psi o with o the mean rate."""
     driven = stimulus(data.draw(inputs(network)), network)
-    counts = count(network, gather(network, reference.steps(network, driven)))
+    counts = count_batches(network, gather(network, reference.steps(network, driven)))
     trace = record(reference.steps(network, driven))
     expected = 0.0
     for projection in network.projections:
@@ -105,7 +106,7 @@ def test_energy_is_eq_12_in_both_its_forms(data, network):
         if projection.source == "input" and driven.held:
             spikes = np.repeat(spikes[:, None], network.steps, axis=1)
         expected += network.steps * 23.6e-12 * float((psi * spikes.mean(axis=1)).sum(axis=(1, 2, 3)).mean())
-    assert energy(load_profile("loihi1"), counts, 1).synaptic_operations == pytest.approx(expected, abs=1e-18)
+    assert energy(counts, load_profile("loihi1")).synaptic_operations == pytest.approx(expected, abs=1e-18)
 
 
 def test_worked_example_of_the_documentation():
@@ -147,7 +148,7 @@ def test_three_modes_by_hand():
     frame = np.zeros((1, 1, 1, 4, 4), np.uint8)
     frame[..., 0, 0] = frame[..., 0, 1] = frame[..., 3, 3] = 1
     network = pooled_example()
-    counts = count(network, batches(network, Stimulus(values=frame, steps=1, held=False)))
+    counts = count(network, Stimulus(values=frame, steps=1, held=False))
     found = [counts.total(mode) for mode in MODES]
     assert found == [counts.simulated, 7, pytest.approx(6)]
     documented = (Path(__file__).parents[2] / "docs" / "counting.md").read_text(encoding="utf-8")
@@ -163,7 +164,7 @@ def test_mean_maximum_and_deviation_are_over_images():
     frames = np.zeros((3, 1, 1, 4, 4), np.uint8)
     frames[1, ..., 0, 0] = 1
     frames[2] = 1
-    counts = count(network, batches(network, Stimulus(values=frames, steps=1, held=False), 2))
+    counts = count_batches(network, batches(network, Stimulus(values=frames, steps=1, held=False), 2))
     each = [0, 4, 4 * (4 + 4 + 4 + 3)]
     assert counts.per_image == Spread(
         mean=pytest.approx(64 / 3), maximum=60, deviation=pytest.approx(float(np.std(each)))
@@ -174,6 +175,6 @@ def test_mean_maximum_and_deviation_are_over_images():
 @given(st.data(), integer_networks())
 def test_relay_never_costs_more_than_fused(data, network):
     driven = stimulus(data.draw(inputs(network)), network)
-    for layer in count(network, batches(network, driven)).layers:
+    for layer in count(network, driven).layers:
         assert layer.relay <= layer.formula
         assert layer.relay_synapses <= layer.synapses

@@ -12,7 +12,7 @@ from spikeport.export.stimulus import random_stimulus
 from spikeport.hardware_profiles.layer_placement import RULES
 from spikeport.hardware_profiles.placement import place
 from spikeport.hardware_profiles.profile import load_profile
-from spikeport.hardware_profiles.report import build, html, text
+from spikeport.hardware_profiles.report import build, html
 from tests.hardware_profiles.test_placement import convolutional
 
 SPECK = load_profile("speck")
@@ -111,9 +111,9 @@ def test_every_rule_is_a_sentence():
 
 def test_report_has_the_cores_of_a_chip_whose_cores_differ():
     network = convolutional()
-    document = build.costs(network, random_stimulus(network, 3, 0), ["speck", "loihi1"])
-    placed = document["placement"]["speck"]
-    assert placed["cores"] == 2
-    assert all(0 < core["utilisation"]["kernel_words"] <= 1 for core in placed["per_core"])
-    assert "layers" in text.render(document)
-    assert "synapses layers" in html.render(document)
+    report = build.report(network, random_stimulus(network, 3, 0), ["speck", "loihi1"])
+    placed = report.placement["speck"]
+    assert placed.cores == 2
+    assert all(0 < core.utilisation["kernel_words"] <= 1 for core in placed.per_core)
+    assert "layers" in report.text()
+    assert "synapses layers" in html.render(report)

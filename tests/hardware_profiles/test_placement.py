@@ -22,7 +22,7 @@ from spikeport.hardware_profiles.encoding import list_bits, weight_bits
 from spikeport.hardware_profiles.limits import RULES, first_violation, sentence
 from spikeport.hardware_profiles.placement import STRATEGIES, place
 from spikeport.hardware_profiles.profile import load_profile, profile_names
-from tests.hardware_profiles.written_out import heard, synapses
+from tests.hardware_profiles.written_out import into_core, synapses
 from tests.strategies import integer_networks
 
 NETWORK = small_network()
@@ -71,7 +71,7 @@ def test_all_rules_hold_and_every_neuron_is_placed_once(profile, strategy, netwo
             if core.population == population.name:
                 seen[tuple(slice(*edges) for edges in (core.channels, core.rows, core.columns))] += 1
         assert (seen == 1).all()
-    assert len(placement.cores) >= max(placement.bound_by_neurons, placement.bound_by_memory)
+    assert len(placement.cores) >= max(placement.lower_bounds.neurons, placement.lower_bounds.memory)
 
 
 @given(network=integer_networks())
@@ -81,10 +81,10 @@ def test_uses_are_those_of_the_synapses_written_out(network):
     placement = place(network, profile, "unrolled")
     reached = {p.name: np.zeros(int(np.prod(p.shape)), int) for p in network.populations}
     for core in placement.cores:
-        for number, counts in heard(network, core).items():
+        for number, counts in into_core(network, core).items():
             reached[network.projections[number].source] += counts > 0
     for core in placement.cores:
-        each = heard(network, core)
+        each = into_core(network, core)
         assert core.use.synapses == sum(counts.sum() for counts in each.values())
         assert core.use.input_axons == sum(int((counts > 0).sum()) for counts in each.values())
         bits = 0
@@ -107,7 +107,7 @@ def test_dense_lists_hold_every_pair_and_the_best_kind_is_taken(lists, network):
     for core in placement.cores:
         least = sum(
             int(counts[counts > 0].size) * weight_bits(network.projections[number].synapses.weight)
-            for number, counts in heard(network, core).items()
+            for number, counts in into_core(network, core).items()
         )
         assert core.use.synaptic_memory * 8 >= least
         if lists == ("dense",) and core.use.synapses:
@@ -284,20 +284,20 @@ def test_pruned_synapses_take_no_memory():
 def test_lower_bounds_are_below_what_is_taken(lists, network):
     placement = place(network, limited("loihi2", lists=lists, synaptic_memory=2**20, core_memory=2**20))
     taken = sum(core.use.synaptic_memory for core in placement.cores)
-    assert placement.bound_by_memory * 2**20 < taken + 2**20
+    assert placement.lower_bounds.memory * 2**20 < taken + 2**20
     for strategy in STRATEGIES:
         profile = limited("loihi2", lists=lists, synaptic_memory=64)
         try:
             found = place(network, profile, strategy)
         except PlacementError:
             continue
-        assert found.bound_by_memory <= len(found.cores)
+        assert found.lower_bounds.memory <= len(found.cores)
 
 
 def test_kernels_larger_than_the_map_bound_by_what_is_met():
     network = convolutional(weight=np.ones((64, 2, 15, 15), np.int8), kernel=15, padding=7, side=2)
     placement = place(network, limited("loihi2", synaptic_memory=2048), "shared")
-    assert placement.bound_by_memory <= len(placement.cores)
+    assert placement.lower_bounds.memory <= len(placement.cores)
 
 
 def test_run_length_lists_fit_where_they_fit():

@@ -80,6 +80,7 @@ OTHER_NAMES = {
     "sparsity": "sparsities",
     "encoding": "encodings",
     "scheduler": "address",
+    ("import_network", "network"): "path",
 }
 """Options that are called otherwise in Python, where they are sequences or where a name is taken."""
 WRITTEN_APART = {"check": {"junit", "json"}}
@@ -106,7 +107,7 @@ def test_every_option_is_an_argument_or_a_setting_with_the_same_default(name):
     for option, default in options.items():
         if option in WRITTEN_APART.get(name, ()):
             continue
-        ours = given[OTHER_NAMES.get(option, option)]
+        ours = given[OTHER_NAMES.get((name, option), OTHER_NAMES.get(option, option))]
         expected = ",".join(ours) if option == "executors" else ours
         unset = default is None and isinstance(ours, tuple)
         required = default is inspect.Parameter.empty

@@ -23,7 +23,7 @@ def test_embedded_recipes_are_valid(name):
     ("old", "new", "message"),
     [
         ("steps = 4", "stpes = 4", r"\[network\] has no key 'stpes'; it takes steps, plan, head"),
-        ("[convert]", "[convrt]", r"has no key 'convrt'; it takes seed, data, network"),
+        ("[convert]", "[convrt]", r"has no key 'convrt'; it takes seed, threads, data, network"),
         ("steps = 4", 'steps = "4"', r"\[network.steps\] expected `int`, got `str`"),
         ("steps = 4", "steps = 0", r"\[network.steps\] expected `int` >= 1"),
         ("sparsity = 0.8", "sparsity = 1.0", r"\[prune.sparsity\] expected `float` < 1.0"),

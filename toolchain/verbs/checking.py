@@ -104,10 +104,12 @@ class Verdict:
 def check(
     network: IntegerNetwork | AnyPath, images: AnyInput | None = None, *, settings: CheckSettings | None = None
 ) -> Verdict:
-    """Compare executors with the fast one on ``images``, or on random samples: every neuron, every step, as integers.
+    """Compare executors with the fast one: every neuron, every step, as integers.
 
-    Raises `ExecutorError` where an executor is unknown or nothing is left to compare, `LavaError` where Lava is not
-    installed, `FormatError` where a format cannot say the network.
+    ``network``: an integer network or the path of its archive. ``images``: a stimulus, an array (N, *shape) or (N, T,
+    *shape), or a file; random samples, if None. ``settings``: the executors, and what passes. Raises `ExecutorError`
+    where an executor is unknown or nothing is left to compare, `LavaError` where Lava is not installed, `FormatError`
+    where a format cannot say the network.
     """
     chosen, loaded = settings or CheckSettings(), integer_network(network)
     if images is None:

@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from spikeport.hardware_profiles.report.result import Report
-from spikeport.hardware_profiles.report.write import write
-
 from spikeport.export.network import IntegerNetwork
 from spikeport.hardware_profiles import counting, load, placement
 from spikeport.hardware_profiles import energy as energies
@@ -15,6 +12,8 @@ from spikeport.hardware_profiles.energy import EnergyPerImage
 from spikeport.hardware_profiles.placement import Placement
 from spikeport.hardware_profiles.profile import HardwareProfile, load_profile
 from spikeport.hardware_profiles.report import build
+from spikeport.hardware_profiles.report.result import Report
+from spikeport.hardware_profiles.report.write import write
 from spikeport.hardware_profiles.what_if import Variations, WhatIfRow, render
 from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, images_and_labels, integer_network
 
@@ -24,7 +23,7 @@ __all__ = ["Variations", "count", "energy", "place", "render", "report", "what_i
 
 
 def count(network: IntegerNetwork | AnyPath, images: AnyInput) -> OperationCounts:
-    """Run the network on ``images`` and count its synaptic operations, per projection and image.
+    """Run ``network`` on ``images`` and count its synaptic operations, per projection and image.
 
     Counted in the run, and by Eq. 12 of Schmolli et al., CPAL 2025, in the modes fused, relay and area_ratio
     (`spikeport.hardware_profiles.counting`). Accumulates from spikes; multiply-accumulates from a graded input apart.
@@ -34,7 +33,7 @@ def count(network: IntegerNetwork | AnyPath, images: AnyInput) -> OperationCount
 
 
 def place(network: IntegerNetwork | AnyPath, profile: AnyProfile, *, strategy: str | None = None) -> Placement:
-    """Place the populations on the cores of a chip: neurons, axons, registers, and bytes of memory per core.
+    """Place ``network`` on the cores of the chip ``profile``: neurons, axons, registers, and bytes of memory per core.
 
     ``strategy``: 'unrolled', 'shared' or 'layers'; the one that takes fewest cores, if None. Raises `PlacementError`
     with the population, the rule that it breaks, by how much, and the way out.
@@ -43,10 +42,11 @@ def place(network: IntegerNetwork | AnyPath, profile: AnyProfile, *, strategy: s
 
 
 def energy(network: IntegerNetwork | AnyPath, images: AnyInput, profile: AnyProfile) -> EnergyPerImage:
-    """Run, place and price the network: joule per mean image, part by part; None where the profile lacks a constant.
+    """Return the joule that a mean image of ``images`` costs ``network`` on the chip ``profile``, part by part.
 
-    ``synaptic_operations`` is Eq. 12: the profile's energy per accumulate times the accumulates in mode fused. A
-    profile without cores prices operations only. Raises `PlacementError` where the network does not fit.
+    A part is None where the profile lacks a constant. ``synaptic_operations`` is Eq. 12: the profile's energy per
+    accumulate times the accumulates in mode fused. A profile without cores prices operations only. Raises
+    `PlacementError` where the network does not fit.
     """
     loaded, chip = integer_network(network), _profile(profile)
     stimulus = images_and_labels(images, loaded)[0]
@@ -65,7 +65,7 @@ def report(
     relative_to: IntegerNetwork | AnyPath | None = None,
     out: AnyPath | None = None,
 ) -> Report:
-    """Count operations, place the network on every profile, and price it.
+    """Count the operations of ``network`` on ``images``, place it on each of ``profiles``, and price it.
 
     ``out``: a folder for report.json and report.html. ``relative_to``: a network of the same shape, the dense one for
     instance; its spikes and energy on the same images stand beside. The report passes where all ways of counting agree
@@ -80,7 +80,9 @@ def report(
 
 
 def what_if(network: IntegerNetwork | AnyPath, images: AnyInput, variations: Variations) -> tuple[WhatIfRow, ...]:
-    """Say what a trained network would cost with other steps, more zeros, other encodings or on other chips.
+    """Return what a trained ``network`` would cost on ``images`` under other ``variations``.
+
+    These are other steps, more zeros, other encodings of the synapses, and other chips.
 
     Every row is run, counted in every mode and placed with every strategy; smallest weights are cut first and nothing
     is trained again, so accuracy is not claimed.

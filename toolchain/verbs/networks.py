@@ -134,7 +134,7 @@ class Exported:
 
 
 def read_network(path: AnyPath) -> Network:
-    """Read an archive (.safetensors): a `FloatNetwork` or an `IntegerNetwork`.
+    """Read the archive (.safetensors) at ``path``: a `FloatNetwork` or an `IntegerNetwork`.
 
     Raises `ArchiveError` where the file is missing, damaged or something else.
     """
@@ -142,12 +142,14 @@ def read_network(path: AnyPath) -> Network:
 
 
 def write_network(network: Network, path: AnyPath) -> None:
-    """Write ``network`` as an archive, whole or not at all; equal networks give equal bytes."""
+    """Write ``network`` as an archive to ``path``, whole or not at all; equal networks give equal bytes."""
     archive.write(network, Path(path))
 
 
-def import_nir(path: AnyPath, *, settings: ImportSettings | None = None, out: AnyPath | None = None) -> Imported[FloatNetwork]:
-    """Read a NIR file of any framework as a `FloatNetwork` with that framework's own spikes.
+def import_nir(
+    path: AnyPath, *, settings: ImportSettings | None = None, out: AnyPath | None = None
+) -> Imported[FloatNetwork]:
+    """Read the NIR file at ``path``, of any framework, as a `FloatNetwork` with that framework's own spikes.
 
     ``out``: an archive to write. Raises `FormatError` with the file, the node and what is missing: NIR does not say how
     many steps a sample takes (``settings.steps``), nor in which dialect its numbers are meant.
@@ -158,11 +160,13 @@ def import_nir(path: AnyPath, *, settings: ImportSettings | None = None, out: An
     return _imported(network, f"read {path} as {dialect}", out)
 
 
-def import_netx(path: AnyPath, *, settings: ImportSettings | None = None, out: AnyPath | None = None) -> Imported[IntegerNetwork]:
-    """Read lava-dl's .net file as an `IntegerNetwork`; ``out``: an archive to write.
+def import_netx(
+    path: AnyPath, *, settings: ImportSettings | None = None, out: AnyPath | None = None
+) -> Imported[IntegerNetwork]:
+    """Read lava-dl's .net file at ``path`` as an `IntegerNetwork`; ``out``: an archive to write.
 
-    Raises `FormatError` with the layer and the key that cannot be taken over. A setting that .net files have no use for
-    is refused.
+    ``settings``: the steps of a sample, the dialect ('lava' or 'slayer') and the input's levels; others are refused.
+    Raises `FormatError` with the layer and the key that cannot be taken over.
     """
     from spikeport.export.formats.netx import read
 
@@ -176,7 +180,9 @@ def import_netx(path: AnyPath, *, settings: ImportSettings | None = None, out: A
     return _imported(network, f"read {path}: fires at v {'>=' if slayer else '>'} threshold", out)
 
 
-def import_network(path: AnyPath, *, settings: ImportSettings | None = None, out: AnyPath | None = None) -> Imported[Any]:
+def import_network(
+    path: AnyPath, *, settings: ImportSettings | None = None, out: AnyPath | None = None
+) -> Imported[Any]:
     """Read a .nir file (`import_nir`) or a .net file (`import_netx`)."""
     suffix = Path(path).suffix
     if suffix == ".nir":
@@ -195,9 +201,10 @@ def quantize(
 ) -> Quantized:
     """Turn a float network into Loihi integers, with bounds of every register (`spikeport.export.quantize`).
 
-    ``network``: an object, an archive, a NIR file, or a .net file, which holds integers already. ``calibration`` images
-    choose the scales (`spikeport.export.scale_search`); without them the largest weight does. ``out``: an archive to
-    write. Raises `QuantizationError` with the population and the way out where no integers fit the registers.
+    ``network``: an object, an archive, a NIR file, or a .net file, which holds integers already. ``calibration``
+    images choose the scales (`spikeport.export.scale_search`); without them the largest weight does. ``settings``:
+    weight bits, and what a file of another framework does not say. ``out``: an archive to write. Raises
+    `QuantizationError` with the population and the way out where no integers fit the registers.
     """
     chosen = settings or QuantizeSettings()
     assumptions: tuple[str, ...] = ()
@@ -231,7 +238,7 @@ def _quantized(network: Network, calibration: AnyInput | None, settings: Quantiz
 
 
 def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Exported:
-    """Write a network in another format: one of `format_names`.
+    """Write ``network`` to ``out`` in another format; ``to`` is one of `format_names`.
 
     ``nir``: its integers exactly; ``nir-portable``: for snnTorch, Norse and SpikingJelly; ``onnx``: one stateful
     integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``onnx-float``: a float

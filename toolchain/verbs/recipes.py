@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikeport.hardware_profiles.report.result import Report
-
 from spikeport.export.errors import SpikeportError
+from spikeport.hardware_profiles.report.result import Report
 from spikeport.toolchain.verbs.sources import AnyPath
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class Run:
 
 
 def run(recipe: AnyPath, out: AnyPath = Path("run"), *, from_: str | None = None, to: str | None = None) -> Run:
-    """Run a recipe's stages, all of them or those ``from_`` one ``to`` another, in the folder ``out``.
+    """Run the stages of ``recipe`` (a TOML file), all or those ``from_`` one ``to`` another, in the folder ``out``.
 
     Needs the extra [train]. Raises `RecipeError` with the file, the table and the key; `TrainingError` where a loss is
     not finite.

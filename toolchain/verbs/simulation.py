@@ -81,10 +81,11 @@ def simulate(
     settings: SimulationSettings | None = None,
     out: AnyPath | None = None,
 ) -> Simulation:
-    """Run a network on ``images`` and return the class of the largest score per image.
+    """Run ``network`` on ``images`` and return the class of the largest score per image.
 
     The score of a class is the potential of its readout neuron after the last step, or its number of spikes where the
-    last population fires. ``labels`` (N,): those of a .npz file, if None. ``out``: a .npz file for ``classes`` and
+    last population fires. ``labels`` (N,): those of a .npz file, if None. ``settings``: the executor, counting, a
+    cluster. ``out: a .npz file for ``classes`` and
     ``scores``; finished parts of a long run lie beside it until the end. Raises `StimulusError` for images that do not
     fit the network and `ExecutorError` for an executor that cannot run it.
     """

@@ -14,7 +14,7 @@ from spikeport.export.engine.plan import KERNELS, Plan
 from spikeport.export.engine.tables import Planes
 from spikeport.export.errors import ExecutorError, StimulusError
 from spikeport.export.executors import fast, reference
-from spikeport.export.geometry import geometry_of, pooled
+from spikeport.export.geometry import fan_out, geometry_of, pooled
 from spikeport.export.network import (
     Convolution,
     Dense,
@@ -26,7 +26,7 @@ from spikeport.export.network import (
 )
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
-from spikeport.hardware_profiles.counting import count, fan_out, gather
+from spikeport.hardware_profiles.counting import count_batches, gather
 from tests.strategies import inputs, integer_networks, seeds
 
 WAYS = (None, *KERNELS)
@@ -167,7 +167,7 @@ def test_counts_ride_along(data, network, force):
     steps = list(fast.steps(network, driven, force=force, count=True, batch=3))
     counts = [step.count for step in steps if step.count is not None]
     assert [step.step for step in steps if step.count] == [network.steps - 1] * len(counts)
-    slow = count(network, gather(network, reference.steps(network, driven, batch=3)))
+    slow = count_batches(network, gather(network, reference.steps(network, driven, batch=3)))
     assert [sum(c.operations[index] for c in counts) for index in range(len(slow.layers))] == [
         layer.simulated for layer in slow.layers
     ]

@@ -9,7 +9,8 @@ import pytest
 
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.stimulus import random_stimulus
-from spikeport.hardware_profiles.report import build
+from spikeport.hardware_profiles.report.build import report
+from spikeport.hardware_profiles.report.write import write
 
 NETWORK = small_network()
 BROWSER = next(
@@ -29,10 +30,8 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on the PATH
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    document = build.costs(
-        NETWORK, random_stimulus(NETWORK, 5, 0), ["loihi1", "loihi2", "cmos45_fp32"], relative_to=NETWORK
-    )
-    build.write(document, folder)
+    found = report(NETWORK, random_stimulus(NETWORK, 5, 0), ["loihi1", "loihi2", "cmos45_fp32"], relative_to=NETWORK)
+    write(found, folder)
     text = (folder / "report.html").read_text(encoding="utf-8")
     (folder / "probed.html").write_text(text.replace("</body>", f"{PROBE}</body>"), encoding="utf-8")
     return folder

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spikeport.export.stimulus import Stimulus
-from spikeport.hardware_profiles.counting import OperationCounts, batches, count
+from spikeport.hardware_profiles.counting import OperationCounts, count
 from spikeport.hardware_profiles.encoding import list_bits
 from spikeport.hardware_profiles.profile import load_profile
 from tests.oracles.hardware.cases import Case, cases
@@ -27,7 +27,7 @@ def recorded(tool: str) -> dict[str, Any]:
 def counted(case: Case, images: slice = slice(None)) -> OperationCounts:
     """Return our counts of some images of a case."""
     network = network_of(case)
-    return count(network, batches(network, Stimulus(values=case.frames[images], steps=network.steps, held=False)))
+    return count(network, Stimulus(values=case.frames[images], steps=network.steps, held=False))
 
 
 def sana_fe() -> Pairs:

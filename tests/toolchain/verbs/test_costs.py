@@ -16,7 +16,7 @@ def test_counts_agree_and_are_those_of_the_report(network, held_out):
     report = spikeport.report(network, held_out, profiles=["loihi1"])
     assert report.to_dict()["operations"]["formula"] == counts.formula
     simulated = spikeport.simulate(network, held_out, settings=spikeport.SimulationSettings(count=True))
-    assert sum(simulated.operations.values()) == counts.simulated + counts.macs
+    assert sum(simulated.operations.values()) == counts.simulated + counts.first_layer_macs
 
 
 def test_report_is_written_and_passes(network, held_out, tmp_path):

@@ -128,10 +128,10 @@ def test_quantize_claims_a_proof_only_where_there_is_one(tmp_path):
     source = ImportSettings(steps=6)
     good = spikeport.quantize(tmp_path / "small.net", settings=QuantizeSettings(source=source))
     assert good.proven
-    bad = replace(good, network=large, proven=spikeport.check(large, settings=ONNX).proven)
+    bad = replace(good, network=large, proven=spikeport.check(large, settings=REFERENCE).proven)
     assert not bad.proven
     assert "NOT PROVEN" in bad.text()
     assert "no register can" not in bad.text()
 
 
-ONNX = spikeport.CheckSettings(samples=2, executors=("onnx",), unproven=True)
+REFERENCE = spikeport.CheckSettings(samples=2, executors=("reference",), unproven=True)

@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeport.hardware_profiles.counting import fan_out
-from spikeport.hardware_profiles.reach import Cut, Reach
+from spikeport.export.geometry import fan_out
+from spikeport.hardware_profiles.placement.block_fan_out import BlockFanOut
+from spikeport.hardware_profiles.placement.cuts import Cut
 from tests.hardware_profiles.written_out import synapses
 from tests.strategies import integer_networks, seeds
 
@@ -19,25 +20,25 @@ def random_cut(rng, grid):
 def test_counts_of_every_block(network, seed):
     rng = np.random.default_rng(seed)
     for projection in network.projections:
-        reach = Reach(network, projection)
-        cut, full = random_cut(rng, reach.target), synapses(network, projection)
+        fan_outs = BlockFanOut(network, projection)
+        cut, full = random_cut(rng, fan_outs.target), synapses(network, projection)
         blocks = 0
-        for window, counts in reach.blocks(cut):
+        for patch, counts in fan_outs.blocks(cut):
             for part in range(cut.shape[2]):
-                block = tuple(slice(*edges) for edges in cut.block(window.row, window.column, part))
+                block = tuple(slice(*edges) for edges in cut.block(patch.row, patch.column, part))
                 expected = (
                     full[block]
                     .sum(axis=(0, 1, 2))
-                    .reshape(reach.source.channels, reach.source.height, reach.source.width)
+                    .reshape(fan_outs.source.channels, fan_outs.source.height, fan_outs.source.width)
                 )
-                rows, columns = reach.sources(window)
+                rows, columns = fan_outs.sources(patch)
                 assert np.array_equal(counts[part], expected[:, rows, columns])
                 assert counts[part].sum() == expected.sum()
                 blocks += 1
         assert blocks == cut.size
         source = network.population(projection.source).shape
         psi = fan_out(projection.synapses, source, projection.output_shape(source))
-        assert reach.synapses == psi.sum() == full.sum()
+        assert fan_outs.synapses == psi.sum() == full.sum()
 
 
 @given(st.integers(1, 12), st.integers(1, 12))

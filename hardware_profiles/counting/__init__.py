@@ -1,0 +1,51 @@
+"""Synaptic operations: event by event in the simulation, and by the paper's Eq. 12, in three modes.
+
+An accumulate operation is one spike over one non-zero synapse, with true borders. By Eq. 12 of Schmolli et al., CPAL
+2025, over the steps t and source neurons i::
+
+    AC_l = sum_t sum_i psi_{l,i} s_{l,i,t};        E = E_AC sum_l mean over images of AC_l
+
+Average pooling in front of a convolution splits the meanings of psi:
+
+- ``fused``: a spike inherits the fan-out of the folded kernel, the exact number of synapses that it crosses.
+- ``relay``: pooling is apart; every pooled pixel that is not zero in a step costs its own fan-out once.
+- ``area_ratio``: Eq. 11, ``psi = (w' h') / (w h) c' k^2`` for all neurons of a layer, times the density of its weights.
+
+The graded input does not spike: its operations are multiply-accumulates, counted for non-zero pixels and kept apart.
+"""
+
+from spikeport.export.network import IntegerNetwork
+from spikeport.export.stimulus import Stimulus
+from spikeport.hardware_profiles.counting.counter import Counter, count_batches
+from spikeport.hardware_profiles.counting.fan_outs import FanOuts, is_graded, zero_share
+from spikeport.hardware_profiles.counting.results import MODES, LayerCount, Mode, OperationCounts, SpikeCount, Spread
+from spikeport.hardware_profiles.counting.run import Batch, batches, count_events, gather
+
+__all__ = [
+    "MODES",
+    "Batch",
+    "Counter",
+    "FanOuts",
+    "LayerCount",
+    "Mode",
+    "OperationCounts",
+    "SpikeCount",
+    "Spread",
+    "batches",
+    "count",
+    "count_batches",
+    "count_events",
+    "gather",
+    "is_graded",
+    "zero_share",
+]
+
+
+def count(network: IntegerNetwork, stimulus: Stimulus) -> OperationCounts:
+    """Run ``network`` on ``stimulus`` and count the synaptic operations of every projection, in three modes.
+
+    The fast executor counts while it runs; Eq. 12 of Schmolli et al., CPAL 2025, is computed from its spikes and the
+    fan-outs. Totals are over all N samples of the stimulus, whose values are (N, *shape) or (N, T, *shape). Raises
+    `StimulusError` where the stimulus does not fit the network, or one sample's spikes do not fit in memory.
+    """
+    return count_batches(network, batches(network, stimulus))

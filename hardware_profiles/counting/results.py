@@ -1,0 +1,121 @@
+"""What counting returns: operations per projection and spikes per population, totals over all counted images."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from spikeport.hardware_profiles.result import Result
+
+Mode = Literal["fused", "relay", "area_ratio"]
+MODES: tuple[Mode, ...] = ("fused", "relay", "area_ratio")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread(Result):
+    """Mean, maximum and standard deviation over images."""
+
+    mean: float
+    maximum: int
+    deviation: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCount(Result):
+    """One projection, totals over all counted images: accumulates, or MACs from a graded input.
+
+    ``simulated`` is counted in the run, ``formula`` is Eq. 12 with psi of mode fused; ``relay`` and ``area_ratio`` are
+    Eq. 12 in the other modes. ``synapses`` and ``relay_synapses`` are non-zero, written out.
+    """
+
+    derived: ClassVar[tuple[str, ...]] = ("kind", "difference")
+
+    source: str
+    target: str
+    graded: bool
+    simulated: int
+    formula: int
+    relay: int
+    area_ratio: float
+    synapses: int
+    relay_synapses: int
+    per_image: Spread
+
+    @property
+    def kind(self) -> str:
+        """'MAC' where the source is graded, else 'AC'."""
+        return "MAC" if self.graded else "AC"
+
+    @property
+    def difference(self) -> int:
+        """Eq. 12 minus the simulation; anything but zero is an error of the simulator or of the formula."""
+        return self.formula - self.simulated
+
+    def operations(self, mode: Mode) -> float:
+        """Return Eq. 12's total in one of `MODES`."""
+        return float({"fused": self.formula, "relay": self.relay, "area_ratio": self.area_ratio}[mode])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpikeCount(Result):
+    """Spikes of a population over all counted images; the rate is per neuron and step."""
+
+    population: str
+    neurons: int
+    spikes: int
+    rate: float
+    per_image: Spread
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationCounts(Result):
+    """The operations of a run of ``images`` images over ``steps`` steps, by a network of ``neurons`` neurons.
+
+    ``per_image`` are accumulates; all totals leave out the graded input, whose MACs are ``first_layer_macs``.
+    """
+
+    derived: ClassVar[tuple[str, ...]] = ("mode", "formula", "simulated", "difference", "modes", "first_layer_macs")
+
+    images: int
+    steps: int
+    neurons: int
+    layers: tuple[LayerCount, ...]
+    spikes: tuple[SpikeCount, ...]
+    per_image: Spread
+
+    @property
+    def mode(self) -> Mode:
+        """The mode of ``formula``."""
+        return "fused"
+
+    @property
+    def simulated(self) -> int:
+        """Accumulates counted in the run."""
+        return sum(layer.simulated for layer in self.layers if not layer.graded)
+
+    @property
+    def formula(self) -> int:
+        """Accumulates by Eq. 12 in mode fused."""
+        return sum(layer.formula for layer in self.layers if not layer.graded)
+
+    @property
+    def difference(self) -> int:
+        """Eq. 12 minus the simulation, all projections."""
+        return self.formula - self.simulated
+
+    @property
+    def modes(self) -> dict[Mode, float]:
+        """Accumulates of a mean image in every mode."""
+        return {mode: self.total(mode) / self.images for mode in MODES}
+
+    @property
+    def first_layer_macs(self) -> int:
+        """Multiply-accumulates of the graded input, non-zero pixels only."""
+        return sum(layer.simulated for layer in self.layers if layer.graded)
+
+    @property
+    def total_spikes(self) -> int:
+        """Spikes of all neurons; the input's are not among them."""
+        return sum(each.spikes for each in self.spikes)
+
+    def total(self, mode: Mode) -> float:
+        """Return the accumulates by Eq. 12 in one of `MODES`."""
+        return sum(layer.operations(mode) for layer in self.layers if not layer.graded)

@@ -1,0 +1,139 @@
+"""Where neurons lie: a block of one population per core, what it uses, and what the core has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from spikeport.hardware_profiles.limits import RULES, CoreUse, Utilisation
+from spikeport.hardware_profiles.placement.cuts import Cut
+from spikeport.hardware_profiles.profile import HardwareProfile
+from spikeport.hardware_profiles.result import Result
+
+MEMORY = ("core_memory", "synaptic_memory", "kernel_words")
+"""What fills a core's memory: the first that has a limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Core:
+    """A block of one population: channels, rows and columns, each from one to before another."""
+
+    population: str
+    channels: tuple[int, int]
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    use: CoreUse
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreSummary(Result):
+    """One core as the report writes it.
+
+    ``used`` and ``available`` (None: no limit published) are per resource, memory in bytes; ``utilisation`` is their
+    ratio, ``fullest`` the resource where it is largest. ``operations`` are accumulates of a mean image and
+    ``operations_max`` the most of any image, where a run was counted.
+    """
+
+    optional: ClassVar[tuple[str, ...]] = ("operations", "operations_max")
+
+    population: str
+    channels: tuple[int, int]
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    synapses: int
+    operations: float | None = None
+    operations_max: int | None = None
+    used: Mapping[str, int]
+    available: Mapping[str, int | None]
+    utilisation: Mapping[str, float]
+    memory_share: float
+    fullest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LowerBounds(Result):
+    """Cores that no placement with the strategy can do without, by ``neurons`` and by synaptic ``memory``."""
+
+    neurons: int
+    memory: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement(Result):
+    """All cores in the order of the network.
+
+    ``refused`` says why other strategies were not taken: the cores they need, or what does not fit. ``numbers`` are the
+    cores of a chip whose cores differ, ``shared`` the projections, by number, whose kernels are shared.
+    """
+
+    profile: HardwareProfile
+    strategy: str
+    cuts: Mapping[str, Cut]
+    cores: tuple[Core, ...]
+    lower_bounds: LowerBounds
+    refused: Mapping[str, str] = field(default_factory=dict)
+    numbers: tuple[int, ...] = ()
+    shared: frozenset[int] = frozenset()
+
+    @property
+    def chips(self) -> int:
+        """Chips needed for the cores."""
+        return -(-len(self.cores) // self.cores_per_chip)
+
+    @property
+    def cores_per_chip(self) -> int:
+        """Cores of one chip."""
+        if self.profile.layer_cores is not None:
+            return len(self.profile.layer_cores.kernel_words.value)
+        assert self.profile.limits is not None
+        return int(self.profile.limits.cores_per_chip.value)
+
+    def utilisation(self, number: int) -> list[Utilisation]:
+        """Return what a core uses of every resource, and what there is."""
+        use, cores = self.cores[number].use, self.profile.layer_cores
+        shared = [rule(self.profile, use) for rule in RULES]
+        if cores is None:
+            return shared
+        kernels, words = (int(each.value[self.numbers[number]]) for each in (cores.kernel_words, cores.neuron_words))
+        potentials = (use.core_memory - use.synaptic_memory) // 2
+        return [
+            *shared,
+            Utilisation(resource="kernel_words", used=use.synaptic_memory, available=kernels),
+            Utilisation(resource="neuron_words", used=potentials, available=words),
+        ]
+
+    @property
+    def max_core_memory(self) -> int:
+        """Bytes on the fullest core: of everything where the chip limits that, else of synapses."""
+        if self.profile.limits is not None and self.profile.limits.core_memory is None:
+            return max(core.use.synaptic_memory for core in self.cores)
+        return max(core.use.core_memory for core in self.cores)
+
+    def core(self, number: int) -> CoreSummary:
+        """Return one core with what it uses and what there is."""
+        core, resources = self.cores[number], self.utilisation(number)
+        shares = {r.resource: r.used / r.available for r in resources if r.available}
+        return CoreSummary(
+            population=core.population,
+            channels=core.channels,
+            rows=core.rows,
+            columns=core.columns,
+            synapses=core.use.synapses,
+            used={r.resource: r.used for r in resources},
+            available={r.resource: r.available for r in resources},
+            utilisation=shares,
+            memory_share=next(shares[key] for key in MEMORY if key in shares),
+            fullest=max(shares, key=lambda resource: shares[resource]),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the placement under the keys of the report's ``placement.PROFILE``; what needs a run is left out."""
+        return {
+            "profile": self.profile.name,
+            "strategy": self.strategy,
+            "refused_strategies": dict(self.refused),
+            "cores": len(self.cores),
+            "chips": self.chips,
+            "max_core_memory_bytes": self.max_core_memory,
+            "lower_bounds": self.lower_bounds.to_dict(),
+            "per_core": [self.core(number).to_dict() for number in range(len(self.cores))],
+        }

@@ -1,0 +1,159 @@
+"""The report: one frozen class whose ``passed`` decides the exit code; docs/hardware.md describes its JSON keys."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from spikeport.export.errors import ArchiveError
+from spikeport.hardware_profiles.counting.results import OperationCounts
+from spikeport.hardware_profiles.energy import EnergyPerImage
+from spikeport.hardware_profiles.latency import LatencyBound
+from spikeport.hardware_profiles.report.sections import (
+    EventCheck,
+    Images,
+    NetworkSummary,
+    PlacementSummary,
+    ProfileSummary,
+    Relative,
+)
+from spikeport.hardware_profiles.report.text import render
+from spikeport.hardware_profiles.result import Result, plain
+
+SCHEMA = 2
+RUN = ("accuracy", "attack", "fidelity", "sparsity")
+"""The sections that only the stages of a recipe can fill."""
+ELSEWHERE = ("spikes", "steps", "neurons")
+"""What stands outside the section ``operations`` in report.json."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Result):
+    """What a network costs on every profile, and whether it may be believed: `passed` and `reasons`.
+
+    ``placement`` and ``latency`` hold the profiles that the network fits, ``refused`` the reason for every other;
+    ``energy`` and ``profiles`` hold all. ``accuracy``, ``attack``, ``fidelity`` and ``sparsity`` are of a run of a
+    recipe (`with_run`), ``relative`` of another network on the same images. `to_dict` gives the keys of report.json.
+    """
+
+    spikeport: str
+    versions: Mapping[str, str]
+    date: str
+    network: NetworkSummary
+    images: Images
+    operations: OperationCounts
+    events: EventCheck
+    oracles: str
+    profiles: Mapping[str, ProfileSummary]
+    placement: Mapping[str, PlacementSummary]
+    refused: Mapping[str, str]
+    energy: Mapping[str, EnergyPerImage]
+    latency: Mapping[str, LatencyBound]
+    not_modelled: tuple[str, ...]
+    relative: Relative | None = None
+    accuracy: Mapping[str, float] | None = None
+    attack: Mapping[str, Any] | None = None
+    fidelity: Mapping[str, Mapping[str, Any]] | None = None
+    sparsity: Mapping[str, float] | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the figures may be believed; False is exit code 1."""
+        return not self.reasons
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """One sentence for each check that failed."""
+        return tuple(self._failures())
+
+    def _failures(self) -> Iterator[str]:
+        for layer in self.operations.layers:
+            if layer.difference:
+                yield (
+                    f"{layer.source} -> {layer.target}: Eq. 12 counts {layer.formula:,} operations and the simulation "
+                    f"{layer.simulated:,}; expected equal numbers."
+                )
+        if self.events.difference:
+            yield (
+                f"Event by event on the first image, {self.events.counted:,} accumulates are counted and Eq. 12 gives "
+                f"{self.events.formula:,}; the projections differ by {self.events.difference:,} in all."
+            )
+        if not self.network.proven:
+            yield "The registers are not proven: for some input one wraps or saturates."
+        for name, found in (self.fidelity or {}).items():
+            if found["mismatches"]:
+                yield f"{name}: {found['mismatches']:,} of {found['compared']:,} compared neuron steps differ."
+
+    def with_run(
+        self,
+        *,
+        accuracy: Mapping[str, float],
+        attack: Mapping[str, Any],
+        fidelity: Mapping[str, Mapping[str, Any]],
+        sparsity: Mapping[str, float],
+    ) -> "Report":
+        """Return the report with what the stages of a recipe measured.
+
+        ``accuracy``: shares of held-out images by network, clean and robust; ``attack``: ``name``, ``attack_steps``
+        and ``epsilon`` in pixel levels; ``fidelity``: per executor at least ``compared`` and ``mismatches``, numbers of
+        neuron steps; ``sparsity``: ``global`` and ``integer``, shares of zeros, and ``weights``, their number.
+        """
+        return replace(self, accuracy=accuracy, attack=attack, fidelity=fidelity, sparsity=sparsity)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report under the keys of report.json, schema 2."""
+        counts = self.operations.to_dict()
+        run = {name: plain(getattr(self, name)) for name in ("relative", *RUN) if getattr(self, name) is not None}
+        return {
+            "schema": SCHEMA,
+            "spikeport": self.spikeport,
+            "versions": plain(self.versions),
+            "date": self.date,
+            "network": self.network.to_dict(),
+            "images": self.images.to_dict(),
+            "operations": {key: value for key, value in counts.items() if key not in ELSEWHERE},
+            "validation": {
+                "formula": self.operations.formula,
+                "simulated": self.operations.simulated,
+                "events": self.events.to_dict(),
+                "oracles": self.oracles,
+            },
+            "spikes": counts["spikes"],
+            "profiles": plain(self.profiles),
+            "placement": {
+                name: self.placement[name].to_dict() if name in self.placement else {"refused": self.refused[name]}
+                for name in self.profiles
+            },
+            "energy": plain(self.energy),
+            "latency": plain(self.latency),
+            "not_modelled": list(self.not_modelled),
+            **run,
+        }
+
+    def text(self) -> str:
+        """Return the main figures as text tables, and every reason of a failure."""
+        return render(self.to_dict(), self.reasons)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> "Report":
+        """Return the report of `to_dict`; `ArchiveError` where keys are missing or of another type."""
+        try:
+            if document["schema"] != SCHEMA:
+                raise ArchiveError(f"a report of schema {document['schema']!r}; expected {SCHEMA}: write it again")
+            network, placement = document["network"], document["placement"]
+            joined = {
+                **document,
+                "operations": {
+                    **document["operations"],
+                    "spikes": document["spikes"],
+                    **{key: network[key] for key in ("steps", "neurons")},
+                },
+                "events": document["validation"]["events"],
+                "oracles": document["validation"]["oracles"],
+                "placement": {name: placed for name, placed in placement.items() if "refused" not in placed},
+                "refused": {name: placed["refused"] for name, placed in placement.items() if "refused" in placed},
+            }
+            return msgspec.convert(joined, cls)
+        except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as fault:
+            raise ArchiveError(f"not a report of schema {SCHEMA} ({fault}); write it again") from None

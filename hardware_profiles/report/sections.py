@@ -1,0 +1,90 @@
+"""The sections of a report: frozen classes whose fields are the keys of report.json."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spikeport.export.network import Bounds
+from spikeport.hardware_profiles.placement.results import CoreSummary, LowerBounds
+from spikeport.hardware_profiles.result import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class PopulationSummary(Result):
+    """One population with neurons: ``bounds`` are the proven ends of its current u and potential v."""
+
+    name: str
+    shape: tuple[int, ...]
+    scale: float | None
+    bounds: Bounds
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSummary(Result):
+    """The network: ``proven`` where no register can wrap or saturate, ``sparsity`` the share of zero weights."""
+
+    digest: str
+    proven: bool
+    steps: int
+    neurons: int
+    sparsity: float
+    populations: tuple[PopulationSummary, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images(Result):
+    """The input: number of images and SHA-256 of their levels."""
+
+    count: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventCheck(Result):
+    """The accumulates of the first ``images`` images: ``counted`` event by event, and by Eq. 12 (``formula``).
+
+    ``difference`` adds up the absolute differences of all projections, those of a graded input included.
+    """
+
+    images: int
+    counted: int
+    formula: int
+    difference: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileSummary(Result):
+    """A profile: SHA-256 of its content, and every constant as 'table.key' with unit, evidence class and source."""
+
+    description: str
+    hash: str
+    constants: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacementSummary(Result):
+    """A placement with what its cores do in the run: messages and hops of a mean image, operations per core."""
+
+    strategy: str
+    refused_strategies: Mapping[str, str]
+    cores: int
+    chips: int
+    max_core_memory_bytes: int
+    lower_bounds: LowerBounds
+    bottleneck: int
+    messages: float
+    hops: float
+    messages_off_chip: float
+    per_core: tuple[CoreSummary, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relative(Result):
+    """This network and another of the same shape, in this order; ratios are the other's figure over this one's."""
+
+    digest: str
+    sparsity: tuple[float, float]
+    spikes: tuple[float, float]
+    spikes_ratio: float | None
+    accumulates: tuple[float, float]
+    energy_ratio: Mapping[str, float | None]

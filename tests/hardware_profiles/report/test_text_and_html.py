@@ -1,0 +1,119 @@
+"""The report's page and text: the same numbers in both, and every reason of a failure."""
+
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.stimulus import random_stimulus
+from spikeport.hardware_profiles.report import html
+from spikeport.hardware_profiles.report.build import report
+
+NETWORK = small_network()
+REPORT = report(NETWORK, random_stimulus(NETWORK, 7, 0), ["loihi1", "loihi2"])
+RUN = {
+    "accuracy": {
+        **{f"{name}_clean": 0.9 for name in ("ann", "ann_sparse", "snn_float", "snn_integer", "lava")},
+        **dict.fromkeys(("ann_robust", "ann_sparse_robust", "snn_robust", "snn_integer_robust"), 0.8),
+    },
+    "attack": {"name": "PGD", "attack_steps": 10, "epsilon": 8.0},
+    "sparsity": {"global": 0.9, "integer": 0.91, "weights": 1000},
+    "fidelity": {"lava": {"compared": 1234567, "mismatches": 0, "populations": []}},
+}
+FULL = REPORT.with_run(**RUN)
+
+
+class Page(HTMLParser):
+    """Collects the text and checks that every element is closed."""
+
+    void = frozenset({"meta", "link", "rect", "br"})
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.words, self.links = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [value for key, value in attrs if key in ("src", "href")]
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in self.void:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data.strip())
+
+
+def page_of(found):
+    page = Page()
+    page.feed(html.render(found))
+    assert page.open == []
+    return page
+
+
+@pytest.mark.parametrize("found", [REPORT, FULL])
+def test_page_is_well_formed_and_loads_nothing(found):
+    page = page_of(found)
+    assert page.links == ["data:,"]
+    assert "Not modelled" in page.words
+
+
+def test_page_shows_the_documents_numbers():
+    words = " ".join(page_of(FULL).words)
+    assert "1,234,567" in words
+    assert "Exact: every executor gives the same spikes" in words
+    for layer in REPORT.operations.layers:
+        assert f"{layer.simulated:,}" in words
+    for placed in REPORT.placement.values():
+        assert f"fullest core {placed.max_core_memory_bytes:,} bytes" in words
+
+
+def test_page_says_what_is_not_exact():
+    first = {"sample": 3, "step": 1, "neuron": [2, 0, 1], "expected": 1.0, "found": 0.0}
+    populations = [{"population": "conv1", "different": 5, "first": first}]
+    found = {"onnx": {"compared": 100, "mismatches": 5, "populations": populations}}
+    words = " ".join(page_of(REPORT.with_run(**{**RUN, "fidelity": found})).words)
+    assert "Not exact: 5 neuron steps differ." in words
+    assert "conv1, sample 3, step 1, neuron 2, 0, 1" in words
+    assert "Executors were not compared" in " ".join(page_of(REPORT).words)
+
+
+def test_names_cannot_inject_markup():
+    layer = replace(REPORT.operations.layers[0], source="<script>alert(1)</script>")
+    operations = replace(REPORT.operations, layers=(layer, *REPORT.operations.layers[1:]))
+    assert "<script>" not in html.render(replace(FULL, operations=operations))
+
+
+def test_text_holds_the_same_figures():
+    shown = FULL.text()
+    assert "1,234,567" in shown
+    assert "PGD-10, eps 8/255" in shown
+    assert "accuracy" not in REPORT.text()
+    for name, placed in REPORT.placement.items():
+        assert f"{placed.max_core_memory_bytes:,}" in shown
+        assert name in shown
+
+
+def test_reasons_stand_on_page_and_in_text():
+    failed = replace(REPORT, network=replace(REPORT.network, proven=False))
+    (reason,) = failed.reasons
+    assert reason in " ".join(page_of(failed).words)
+    assert failed.text().endswith(f"FAILED:\n{reason}")
+    assert "Failed." not in page_of(REPORT).words
+    assert "FAILED" not in REPORT.text()
+
+
+def test_a_difference_in_one_layer_is_marked_on_the_page():
+    layer = replace(REPORT.operations.layers[1], simulated=1)
+    operations = replace(REPORT.operations, layers=(REPORT.operations.layers[0], layer))
+    page = page_of(replace(REPORT, operations=operations))
+    assert str(layer.difference) in page.words
+    assert "Failed." in page.words
+
+
+def test_what_does_not_fit_is_shown():
+    found = report(NETWORK, random_stimulus(NETWORK, 2, 0), ["speck", "cmos45_fp32", "loihi1"])
+    assert "cmos45_fp32 has no cores" in found.text()
+    assert "speck: not placed." in " ".join(page_of(found).words)
