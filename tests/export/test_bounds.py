@@ -82,6 +82,26 @@ def test_large_subtraction_is_seen_after_the_reset():
     assert not bounds.is_safe(unsafe)
 
 
+@pytest.mark.parametrize(
+    ("neuron", "expected"),
+    [
+        # highest potential: 3, 6 -> 5 (the neurons that did not fire), 8; of those that fire 6 - 2 is left
+        ({"threshold": 5, "reset_by": 2}, (-64 * 9, 64 * 8)),
+        # 3 -> 2, 5 -> 4, 7: what is left after a spike is above the threshold
+        ({"threshold": 2, "reset_by": 1}, (-64 * 9, 64 * 7)),
+        # the least that fires is 64 x 5 + 1; a step later, 64 x 20 and 64 x 3 less
+        ({"threshold": 5, "reset_by": 20}, (64 * 5 + 1 - 64 * 23, 64 * 8)),
+        ({"threshold": 5, "reset_to": -30}, (-64 * 33, 64 * 8)),
+        ({"threshold": None}, (-64 * 9, 64 * 9)),
+    ],
+)
+def test_bounds_of_one_neuron_are_as_computed_by_hand(neuron, expected):
+    """Weights 3 and -3, one spike each at most, three steps: 192 up or down a step."""
+    found = bounds.prove(one_neuron(3, -3, levels=1, steps=3, **neuron))["a"]
+    assert (found.u_min, found.u_max) == (-192, 192)
+    assert (found.v_min, found.v_max) == expected
+
+
 def test_sums_beyond_64_bit_are_not_taken_for_zero():
     wide = one_neuron(*[64] * 2**14, levels=2**23, exponent=15, threshold=5)
     assert not bounds.is_safe(wide)

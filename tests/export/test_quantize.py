@@ -113,6 +113,14 @@ def test_comparison_becomes_strictly_greater(inclusive, threshold):
     assert quantize(network).population("a").neuron.threshold == threshold
 
 
+@pytest.mark.parametrize(("inclusive", "threshold"), [(True, 2), (False, 2)])
+def test_threshold_between_whole_sums_fires_above_it(inclusive, threshold):
+    """Weights of one and two in whole numbers: a potential above 2.5 is one of at least 3, tie or not."""
+    quantized = quantize(dense_network([[1.0, 2.0]], 2.5, inclusive=inclusive), weight_bits=3)
+    assert quantized.projections[0].synapses.weight.tolist() == [[1, 2]]
+    assert quantized.population("a").neuron.threshold == threshold
+
+
 @given(st.data(), float_networks(), st.sampled_from([8, 6, 4, 2]))
 def test_no_register_leaves_its_bounds_for_any_input(data, network, bits):
     try:
