@@ -64,7 +64,7 @@ class Quantized(NamedTuple):
 def quantize(
     network: FloatNetwork, *, weight_bits: int = WEIGHT_BITS, clips: Mapping[str, float] | None = None
 ) -> IntegerNetwork:
-    """Return ``network`` in integers; it must have one stage of synapses per projection (`passes.lowered`).
+    """Return ``network`` in integers; it must have one stage of synapses per projection (`passes.folded`).
 
     ``weight_bits`` (2..8) includes the sign; two are ternary weights. ``clips`` holds, for populations that have one,
     the share of the largest weight at which weights are cut (`spikeport.export.scale_search` finds them). Raises
@@ -305,5 +305,5 @@ def _synapses(projection: FloatProjection) -> Synapses:
     kinds = ", ".join(type(stage).__name__ for stage in projection.stages) or "nothing"
     raise QuantizationError(
         f"projection {projection.source} -> {projection.target} holds {kinds}; "
-        "expected one convolution or dense stage: run spikeport.export.passes.lowered first"
+        "expected one convolution or dense stage: run spikeport.export.passes.folded first"
     )

@@ -22,7 +22,7 @@ from spikeport.export.files import atomic, write_text
 from spikeport.export.formats import nir, onnx
 from spikeport.export.lava import environment
 from spikeport.export.network import IntegerNetwork
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.progress import Progress
 from spikeport.export.quantize import quantize
 from spikeport.export.scale_search import search
@@ -178,7 +178,7 @@ def _measured(run: Run, snn: SNN) -> Metrics:
 def lower_network(run: Run) -> Metrics:
     """Fold the SNN into a float network and compare its spikes with PyTorch's, both in float64."""
     snn = _last_snn(run).double().eval()
-    network = lowered(lower(snn))
+    network = folded(lower(snn))
     archive.write(network, run.path("network_float.safetensors"))
     images, _ = run.held_out()
     with torch.no_grad():

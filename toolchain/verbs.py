@@ -17,7 +17,7 @@ from spikeport.export.files import atomic, write_text
 from spikeport.export.formats import FLOAT_FORMATS, writer
 from spikeport.export.junit import to_xml
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.progress import QUIET_SECONDS, announce
 from spikeport.export.stimulus import random_stimulus, read
 
@@ -106,11 +106,11 @@ def quantize(
     elif calibration is not None:
         from spikeport.export.scale_search import search
 
-        loaded = lowered(loaded)
+        loaded = folded(loaded)
         integer, clips = search(loaded, read(Path(calibration), loaded)[0], weight_bits=weight_bits)
         lines.append(f"weights cut at {', '.join(f'{name} {clip:g}' for name, clip in clips.items())} of the largest")
     else:
-        integer = quantized(lowered(loaded), weight_bits=weight_bits)
+        integer = quantized(folded(loaded), weight_bits=weight_bits)
     archive.write(integer, out)
     lines += [f"wrote {out} ({out.stat().st_size:,} bytes); no register can wrap or saturate:"]
     for name, bound in integer.bounds.items():

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from spikeport.export.errors import RecipeError
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.nn.architectures import VGG11, VGG16, SewResNet, Vgg, WideResNet, specify
@@ -142,13 +142,13 @@ def test_rounded_weights_are_those_of_the_quantizer(name, bits):
     """
     model = snn().double().eval()
     (link,) = model.links_into(name)
-    folded = link.synapses.weight.detach() * link.factors()
-    step = folded.abs().max() / (2 ** (bits - 1) - 1)
+    scaled = link.synapses.weight.detach() * link.factors()
+    step = scaled.abs().max() / (2 ** (bits - 1) - 1)
     model.neurons_of(name).threshold.data.fill_(float(100 * step / link.pooling**2))
-    (projection,) = quantize(lowered(lower(model)), weight_bits=bits).incoming(name)
+    (projection,) = quantize(folded(lower(model)), weight_bits=bits).incoming(name)
     found = projection.synapses.weight
     found = found[:, :, :: link.pooling, :: link.pooling] if name == "conv2" else found
-    weight = rounded(link.synapses.weight, link.factors(), bits).detach() * folded / link.synapses.weight.detach()
+    weight = rounded(link.synapses.weight, link.factors(), bits).detach() * scaled / link.synapses.weight.detach()
     assert np.array_equal(found.ravel(), torch.round(weight / step).numpy().ravel())
 
 
