@@ -12,7 +12,6 @@ from spikeport.export.errors import NetworkError
 from spikeport.export.executors import floating
 from spikeport.export.linear import apply
 from spikeport.export.network import (
-    AveragePooling,
     Convolution,
     Dense,
     FloatNetwork,
