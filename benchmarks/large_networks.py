@@ -22,7 +22,7 @@ from torch import nn
 from spikeport.export import archive
 from spikeport.export.executors import reference
 from spikeport.export.formats import onnx
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import random_stimulus
 from spikeport.toolchain.lowering import lower
@@ -56,7 +56,7 @@ def measure(name: str) -> None:
     model = snn(NETWORKS[name])
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         path, times = Path(folder) / "network.safetensors", [time.perf_counter()]
-        network = lowered(lower(model))
+        network = folded(lower(model))
         times.append(time.perf_counter())
         integer = quantize(network)
         times.append(time.perf_counter())

@@ -14,7 +14,7 @@ from pathlib import Path
 from spikeport.export import archive
 from spikeport.export.executors import executor
 from spikeport.export.network import IntegerNetwork
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import Stimulus, read
 
@@ -32,7 +32,7 @@ def seconds(name: str, network: IntegerNetwork, driven: Stimulus) -> float:
 
 def main() -> None:
     """Measure and print."""
-    network = quantize(lowered(archive.read_float(EXAMPLE / "network_float.safetensors")))
+    network = quantize(folded(archive.read_float(EXAMPLE / "network_float.safetensors")))
     driven, _ = read(EXAMPLE / "held_out.npz", network)
     rows = []
     for _ in range(REPEATS):

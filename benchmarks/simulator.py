@@ -42,7 +42,7 @@ from spikeport.export.network import (
     IntegerProjection,
     Source,
 )
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import Stimulus, random_stimulus, stimulus
 from spikeport.export.trace import record, scores
@@ -55,7 +55,7 @@ DENSITIES, RATES = (0.01, 0.03, 0.1, 0.3, 1.0), (0.02, 0.05, 0.1, 0.2, 0.5)
 def vgg16(sparsity: float) -> IntegerNetwork:
     """Return the paper's VGG-16 with random weights, every layer's threshold set to fire at `RATE`."""
     with torch.no_grad():
-        network = quantize(lowered(lower(snn(NETWORKS["vgg16"], sparsity))))
+        network = quantize(folded(lower(snn(NETWORKS["vgg16"], sparsity))))
     driven = random_stimulus(network, 4, 0)
     for population in network.spiking:
         network = with_threshold(network, population.name, threshold_at_rate(network, population.name, driven))

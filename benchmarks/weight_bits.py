@@ -15,7 +15,7 @@ import torch
 
 from spikeport.export.executors import reference
 from spikeport.export.network import FloatNetwork, IntegerNetwork
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.export.scale_search import search
 from spikeport.export.stimulus import stimulus
@@ -52,13 +52,13 @@ def tuned(folder: Path, bits: int, data: pipeline.Dataset) -> FloatNetwork:
     snn.round_weights(bits)
     pipeline.finetune_snn(run, snn, settings, f"{bits} bits")
     snn.round_weights(None)
-    return lowered(lower(snn.double().eval()))
+    return folded(lower(snn.double().eval()))
 
 
 def main(folder: Path) -> None:
     """Print the table."""
     data = digits.load()
-    start = lowered(lower(checkpoint.read_snn(folder / "snn.safetensors").double().eval()))
+    start = folded(lower(checkpoint.read_snn(folder / "snn.safetensors").double().eval()))
     print("| bits | max-abs | searched | finetuned, max-abs | finetuned, searched |\n| --- | --- | --- | --- | --- |")
     for bits in BITS:
         cells = [*both(start, bits, data), *both(tuned(folder, bits, data), bits, data)]

@@ -37,14 +37,14 @@ from spikeport.export.network import (
 
 FAR = 2**40
 """Far outside every register, and small enough to be multiplied by a decay in 64 bit."""
-Heard = tuple[IntegerProjection, FloatPopulation | IntegerPopulation]
+Incoming = tuple[IntegerProjection, FloatPopulation | IntegerPopulation]
 """A projection and the population that it comes from."""
 
 
 def prove(network: IntegerNetwork) -> dict[str, Bounds]:
     """Return the bounds of every population with neurons."""
-    heard = {p.name: [(q, network.population(q.source)) for q in network.incoming(p.name)] for p in network.neurons}
-    return {p.name: population_bounds(p, heard[p.name], network.steps) for p in network.neurons}
+    incoming = {p.name: [(q, network.population(q.source)) for q in network.incoming(p.name)] for p in network.neurons}
+    return {p.name: population_bounds(p, incoming[p.name], network.steps) for p in network.neurons}
 
 
 def violation(neuron: IntegerNeuron, bounds: Bounds) -> float:
@@ -82,11 +82,11 @@ class _Intervals:
         return int(self.u_low.min()), int(self.u_high.max()), int(self.v_low.min()), int(self.v_high.max())
 
 
-def population_bounds(population: IntegerPopulation, heard: Sequence[Heard], steps: int) -> Bounds:
+def population_bounds(population: IntegerPopulation, incoming: Sequence[Incoming], steps: int) -> Bounds:
     """Return the bounds of one population over ``steps`` steps, given its projections with their sources."""
     neuron = population.neuron
     assert isinstance(neuron, IntegerNeuron)
-    low, high = _activation_range(population, heard)
+    low, high = _activation_range(population, incoming)
     zero = np.zeros(population.shape, np.int64)
     now = _Intervals(zero, zero, zero, zero)
     ends: list[tuple[int, int, int, int]] = []
@@ -126,17 +126,18 @@ def _reset(now: _Intervals, neuron: IntegerNeuron) -> None:
     now.v_high = np.where(fires, np.maximum(threshold, highest), now.v_high)
 
 
-def _activation_range(population: IntegerPopulation, heard: Sequence[Heard]) -> tuple[Integers, Integers]:
+def _activation_range(population: IntegerPopulation, incoming: Sequence[Incoming]) -> tuple[Integers, Integers]:
     low = np.zeros(population.shape, np.int64)
     high = np.zeros(population.shape, np.int64)
-    for projection, source in heard:
+    for projection, source in incoming:
         most = source.neuron.levels if isinstance(source.neuron, Source) else 1
         full: Array = np.full((1, *source.shape), most)
-        low += _driven(projection, np.minimum, full).reshape(low.shape)
-        high += _driven(projection, np.maximum, full).reshape(high.shape)
+        low += _sum_of_part(projection, np.minimum, full).reshape(low.shape)
+        high += _sum_of_part(projection, np.maximum, full).reshape(high.shape)
     return low, high
 
 
-def _driven(projection: IntegerProjection, part: np.ufunc, full: Array) -> Integers:
+def _sum_of_part(projection: IntegerProjection, part: np.ufunc, full: Array) -> Integers:
+    """Return what arrives when every source neuron sends all it can over the negative or the positive weights."""
     synapses = replace(projection.synapses, weight=part(projection.synapses.weight, 0))
     return _capped(_capped(synaptic_sum(synapses, full)) << projection.exponent)

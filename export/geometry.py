@@ -71,13 +71,10 @@ class Geometry:
         return self.result == self.target
 
     @property
-    def nonzero(self) -> tuple[Ints, Ints, Ints, Ints, Ints]:
-        """Target channel, source channel, row, column and weight of every kernel entry that is not zero."""
-        target, part, down, across = np.nonzero(self.weight)
-        size, groups = self.weight.shape[1], self.kernel.groups
-        channel = target // (len(self.weight) // groups) * size + part
-        weight = self.weight[target, part, down, across].astype(np.int64) << self.projection.exponent
-        return target, channel, down, across, weight
+    def by_group(self) -> Array:
+        """A view of the weights as (groups, targets of a group, source channels of a group, taps)."""
+        groups, (targets, channels, *_) = self.kernel.groups, self.weight.shape
+        return self.weight.reshape(groups, targets // groups, channels, -1)
 
     def meetings(self, axis: int) -> list[tuple[Ints, Ints]]:
         """Return per tap of an axis the source coordinates that it joins, and the target's they are joined with."""
@@ -103,11 +100,8 @@ class Geometry:
     @cached_property
     def per_row(self) -> Ints:
         """Return how many non-zero weights leave a source channel over a tap, (taps, channels)."""
-        _, channel, down, across, _ = self.nonzero
-        taps = down * self.weight.shape[3] + across
-        size = self.weight.shape[2] * self.weight.shape[3]
-        counts = np.bincount(taps * self.source.channels + channel, minlength=size * self.source.channels)
-        return counts.reshape(size, self.source.channels)
+        counts = np.stack([np.count_nonzero(weight, axis=0) for weight in self.by_group])
+        return counts.reshape(self.source.channels, -1).T
 
     @cached_property
     def degrees(self) -> Ints:
@@ -163,7 +157,7 @@ def pooled(geometry: Geometry) -> tuple[Geometry, Pair]:
 def _windows(geometry: Geometry) -> Pair:
     """Return the largest windows, up to the stride, over which all weights are equal and nothing is cut at a border."""
     kernel, source, weight = geometry.kernel, geometry.source, geometry.weight
-    windows = []
+    sizes = []
     for axis, side in ((0, source.height), (1, source.width)):
         best = 1
         for size in range(2, kernel.stride[axis] + 1):
@@ -173,8 +167,8 @@ def _windows(geometry: Geometry) -> Pair:
             lines = np.moveaxis(weight, axis + 2, 0)
             if all(np.array_equal(lines[::size], lines[other::size]) for other in range(1, size)):
                 best = size
-        windows.append(best)
-    return windows[0], windows[1]
+        sizes.append(best)
+    return sizes[0], sizes[1]
 
 
 def span(geometry: Geometry, axis: int) -> tuple[Ints, Ints, int, int]:

@@ -8,6 +8,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from spikeport.export.network import Array, AveragePooling, Convolution, Dense, MaxPooling, Normalization, Shape, Stage
 
+PART = 2**22
+"""Integer weights that are held in float64 at a time."""
+
 
 def apply(stage: Stage, inputs: Array) -> Array:
     """Return ``stage`` of ``inputs`` (N, ...) in float64, shape (N, ...)."""
@@ -15,8 +18,7 @@ def apply(stage: Stage, inputs: Array) -> Array:
     if isinstance(stage, Convolution):
         return _convolved(stage, inputs)
     if isinstance(stage, Dense):
-        product: Array = inputs.reshape(len(inputs), -1) @ stage.weight.T.astype(np.float64)
-        return product
+        return _multiplied(stage.weight, inputs.reshape(len(inputs), -1))
     if isinstance(stage, AveragePooling):
         return _pooled(stage, inputs)
     if isinstance(stage, MaxPooling):
@@ -29,16 +31,35 @@ def synaptic_sum(stage: Stage, spikes: Array) -> Array:
     return apply(stage, spikes).astype(np.int64)
 
 
+def _multiplied(weight: Array, inputs: Array) -> Array:
+    """Return weighted sums (N, targets); integer weights become float64 some targets at a time."""
+    if weight.dtype == np.float64:
+        product: Array = inputs @ weight.T
+        return product
+    sums = np.empty((len(inputs), len(weight)))
+    for targets in _parts(weight):
+        np.matmul(inputs, weight[targets].T.astype(np.float64), out=sums[:, targets])
+    return sums
+
+
+def _parts(weight: Array) -> list[slice]:
+    """Return ranges of targets with at most about `PART` weights each."""
+    step = len(weight) if weight.dtype == np.float64 else max(1, PART * len(weight) // max(1, weight.size))
+    return [slice(first, first + step) for first in range(0, len(weight), step)]
+
+
 def _convolved(stage: Convolution, inputs: Array) -> Array:
     (top, left), (rows, columns) = stage.padding, stage.stride
     padded = np.pad(inputs, ((0, 0), (0, 0), (top, top), (left, left)))
     reach = [(size - 1) * step + 1 for size, step in zip(stage.weight.shape[2:], stage.dilation, strict=True)]
     windows = sliding_window_view(padded, reach, axis=(2, 3))
     windows = windows[:, :, ::rows, ::columns, :: stage.dilation[0], :: stage.dilation[1]]
-    weights = np.split(stage.weight.astype(np.float64), stage.groups)
     parts = [
-        np.tensordot(part, weight, axes=((1, 4, 5), (1, 2, 3)))
-        for part, weight in zip(np.split(windows, stage.groups, axis=1), weights, strict=True)
+        np.tensordot(part, weight[targets].astype(np.float64, copy=False), axes=((1, 4, 5), (1, 2, 3)))
+        for part, weight in zip(
+            np.split(windows, stage.groups, axis=1), np.split(stage.weight, stage.groups), strict=True
+        )
+        for targets in _parts(weight)
     ]
     return np.moveaxis(np.concatenate(parts, axis=-1), -1, 1)
 

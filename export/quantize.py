@@ -14,7 +14,7 @@ and no spike changes. With a bias or a leak, potentials meet thresholds between 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -49,6 +49,8 @@ THRESHOLD_UNITS, MOST_DOUBLINGS = 64, 8
 """A threshold of fewer units is rounded too coarsely; weights of few bits get an exponent instead."""
 SAMPLE = 1000
 """Weights that are looked at first: mostly they show at once that there is no grid."""
+PART = 2**18
+"""Weights that are worked on at a time."""
 ROUNDING = 1 + 1e-9
 """Numbers that differ by less come from rounding in float64."""
 
@@ -64,7 +66,7 @@ class Quantized(NamedTuple):
 def quantize(
     network: FloatNetwork, *, weight_bits: int = WEIGHT_BITS, clips: Mapping[str, float] | None = None
 ) -> IntegerNetwork:
-    """Return ``network`` in integers; it must have one stage of synapses per projection (`passes.lowered`).
+    """Return ``network`` in integers; it must have one stage of synapses per projection (`passes.folded`).
 
     ``weight_bits`` (2..8) includes the sign; two are ternary weights. ``clips`` holds, for populations that have one,
     the share of the largest weight at which weights are cut (`spikeport.export.scale_search` finds them). Raises
@@ -124,7 +126,7 @@ def _check(network: FloatNetwork) -> None:
             )
         if neuron.threshold is None and network.outgoing(population.name):
             raise QuantizationError(
-                f"population {population.name} never fires but others hear its potential; Loihi sends spikes: "
+                f"population {population.name} never fires but is the source of others; Loihi sends spikes only: "
                 "put spiking neurons there, or stay with the float executor"
             )
 
@@ -160,7 +162,7 @@ def _finer(population: FloatPopulation, scale: float) -> float:
 
 
 def _largest_scale(network: FloatNetwork, population: FloatPopulation, weight_bits: int) -> float:
-    peaks = [np.abs(_graded(network, p)).max() for p in network.incoming(population.name)]
+    peaks = [_peak(network, p) for p in network.incoming(population.name)]
     smallest = min((peak for peak in peaks if peak > 0), default=1.0)
     return float((2 ** (weight_bits - 1) - 1) / smallest)
 
@@ -178,30 +180,31 @@ def _tidy(population: FloatPopulation, scale: float, grid: float | None) -> floa
 
 def _grid(network: FloatNetwork, population: FloatPopulation, weight_bits: int) -> float | None:
     """Return the largest g of which all weights into a population are whole multiples, if the bits can hold them."""
-    most, heard = 2 ** (weight_bits - 1) - 1, network.incoming(population.name)
-    sample = np.abs(np.concatenate([_graded(network, p).ravel()[:SAMPLE] for p in heard]))
+    most, incoming = 2 ** (weight_bits - 1) - 1, network.incoming(population.name)
+    sample = np.abs(np.concatenate([next(_graded(network, p)).ravel()[:SAMPLE] for p in incoming]))
     if len(np.unique(sample)) > most + 1:
         return None
-    values = np.unique(np.concatenate([np.abs(_graded(network, p)).ravel() for p in heard]))
-    values = values[values > 0]
-    if not len(values):
-        return None
-    for parts in range(1, most + 1):
-        multiples = values * (parts / values[0])
-        if multiples[-1] > most * ROUNDING:
+    smallest = [np.abs(part[part != 0]).min(initial=np.inf) for p in incoming for part in _graded(network, p)]
+    least, largest = min(smallest), max(_peak(network, p) for p in incoming)
+    for parts in range(1, most + 1 if largest > 0 else 0):
+        if largest * (parts / least) > most * ROUNDING:
             return None
-        if np.all(np.abs(multiples - np.rint(multiples)) <= (ROUNDING - 1) * multiples):
-            return float(values[0] / parts)
+        if all(_are_whole(part * (parts / least)) for p in incoming for part in _graded(network, p)):
+            return float(least / parts)
     return None
 
 
-def _check_kept(network: FloatNetwork, population: FloatPopulation, found: Quantized) -> None:
+def _are_whole(multiples: Array) -> bool:
+    return bool(np.all(np.abs(multiples - np.rint(multiples)) <= (ROUNDING - 1) * np.abs(multiples)))
+
+
+def _check_kept(network: FloatNetwork, population: FloatPopulation, quantized: Quantized) -> None:
     """Refuse to round to nothing what was something."""
-    neuron, integer = population.neuron, found.population.neuron
+    neuron, integer = population.neuron, quantized.population.neuron
     assert isinstance(neuron, FloatNeuron)
     assert isinstance(integer, IntegerNeuron)
-    for projection, done in zip(network.incoming(population.name), found.projections, strict=True):
-        if _graded(network, projection).any() and not done.synapses.weight.any():
+    for projection, done in zip(network.incoming(population.name), quantized.projections, strict=True):
+        if _peak(network, projection) > 0 and not done.synapses.weight.any():
             raise QuantizationError(
                 f"projection {projection.source} -> {projection.target}: all weights round to zero beside the "
                 f"biases and the other projections of {population.name}; scale them up or leave it out"
@@ -228,8 +231,8 @@ def _at_scale(
     assert isinstance(neuron, FloatNeuron)
     try:
         mantissa, exponent = bias_registers(np.asarray(neuron.bias) * (ACTIVATION_UNIT * scale))
-        heard = network.incoming(population.name)
-        projections = tuple(_projection(network, p, scale, weight_bits, clip) for p in heard)
+        incoming = network.incoming(population.name)
+        projections = tuple(_projection(network, p, scale, weight_bits, clip) for p in incoming)
     except OverflowError:
         return None, math.inf
     integer = IntegerPopulation(
@@ -268,35 +271,46 @@ def _threshold(scaled: Array, inclusive: bool, on_grid: bool) -> Array:  # noqa:
 def _projection(
     network: FloatNetwork, projection: FloatProjection, scale: float, weight_bits: int, clip: float
 ) -> IntegerProjection:
-    weight = _graded(network, projection) * scale
-    peak, most = np.abs(weight).max() * clip, 2 ** (weight_bits - 1) - 1
+    peak, most = _peak(network, projection) * scale * clip, 2 ** (weight_bits - 1) - 1
     exponent = max(0, math.ceil(math.log2(peak / most) - 1e-9)) if peak > 0 else 0
     if exponent > WEIGHT_EXPONENT_MAX:
         raise OverflowError(exponent)
-    synapses = replace(_synapses(projection), weight=weight)
+    rounded = np.empty(_synapses(projection).weight.shape, np.int8)
+    done = 0
+    for part in _graded(network, projection):
+        rounded[done : done + len(part)] = np.clip(np.rint(part * scale * 2.0**-exponent), -most, most)
+        done += len(part)
     return IntegerProjection(
         source=projection.source,
         target=projection.target,
-        synapses=_rounded(synapses, 2.0**-exponent, most),
+        synapses=replace(_synapses(projection), weight=rounded),
         exponent=exponent,
         delay=projection.delay,
     )
 
 
-def _rounded(synapses: Synapses, factor: float, most: int) -> Synapses:
-    whole = np.clip(np.rint(synapses.weight * factor), -most, most)
-    return replace(synapses, weight=whole.astype(np.int8))
+def _graded(network: FloatNetwork, projection: FloatProjection) -> Iterator[Array]:
+    """Yield the weights per level of the source, some targets at a time."""
+    weight, unit = _synapses(projection).weight, _unit(network, projection)
+    step = max(1, PART * len(weight) // max(1, weight.size))
+    return (weight[first : first + step] * unit for first in range(0, max(1, len(weight)), step))
 
 
-def _graded(network: FloatNetwork, projection: FloatProjection) -> Array:
-    """Return the weights per level of the source."""
-    neuron = network.population(projection.source).neuron
-    weight: Array = _synapses(projection).weight * (neuron.unit if isinstance(neuron, Source) else 1.0)
-    if not np.all(np.isfinite(weight)):
+def _peak(network: FloatNetwork, projection: FloatProjection) -> float:
+    """Return the largest size of a weight per level of the source; refuse weights that are not finite."""
+    weight = _synapses(projection).weight
+    peak = float(max(weight.max(), -weight.min())) * _unit(network, projection)
+    if not math.isfinite(peak):
         raise QuantizationError(
             f"projection {projection.source} -> {projection.target} has weights that are not finite"
         )
-    return weight
+    return peak
+
+
+def _unit(network: FloatNetwork, projection: FloatProjection) -> float:
+    """Return what one level of the source is worth."""
+    neuron = network.population(projection.source).neuron
+    return neuron.unit if isinstance(neuron, Source) else 1.0
 
 
 def _synapses(projection: FloatProjection) -> Synapses:
@@ -305,5 +319,5 @@ def _synapses(projection: FloatProjection) -> Synapses:
     kinds = ", ".join(type(stage).__name__ for stage in projection.stages) or "nothing"
     raise QuantizationError(
         f"projection {projection.source} -> {projection.target} holds {kinds}; "
-        "expected one convolution or dense stage: run spikeport.export.passes.lowered first"
+        "expected one convolution or dense stage: run spikeport.export.passes.folded first"
     )

@@ -114,8 +114,10 @@ def _join(line: Any, tall: Any, samples: int, width: int) -> None:
 
 
 @_compiled
-def add_planes(sums: Any, buffer: Any, rows: Any, offsets: Any, weights: Any, first: int, fresh: bool) -> None:
-    """Add to ``sums`` (targets, lanes): target ``first + i`` hears ``weights[e] buffer[offsets[e] + lane]``.
+def add_planes(
+    sums: Any, buffer: Any, rows: Any, index: Any, starts: Any, weights: Any, first: int, fresh: bool
+) -> None:
+    """Add to ``sums[i]`` of target ``first + i``, lane by lane, ``weights[e] buffer[starts[index[e]] + lane]``.
 
     The entries e of a target are ``rows[target]`` to ``rows[target + 1]``; four are added at a time.
     ``fresh``: whatever is in ``sums`` counts as zero.
@@ -130,15 +132,15 @@ def add_planes(sums: Any, buffer: Any, rows: Any, offsets: Any, weights: Any, fi
                     total[lane] = 0
             entry, last = rows[first + target], rows[first + target + 1]
             while entry + 4 <= last:
-                i, j = offsets[entry] + start, offsets[entry + 1] + start
-                k, m = offsets[entry + 2] + start, offsets[entry + 3] + start
+                i, j = starts[index[entry]] + start, starts[index[entry + 1]] + start
+                k, m = starts[index[entry + 2]] + start, starts[index[entry + 3]] + start
                 a, b, c, d = buffer[i : i + size], buffer[j : j + size], buffer[k : k + size], buffer[m : m + size]
                 p, q, r, s = weights[entry], weights[entry + 1], weights[entry + 2], weights[entry + 3]
                 for lane in range(size):
                     total[lane] += a[lane] * p + b[lane] * q + c[lane] * r + d[lane] * s
                 entry += 4
             while entry < last:
-                i, p = offsets[entry] + start, weights[entry]
+                i, p = starts[index[entry]] + start, weights[entry]
                 a = buffer[i : i + size]
                 for lane in range(size):
                     total[lane] += a[lane] * p

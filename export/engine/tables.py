@@ -1,13 +1,17 @@
 """Synapses as the compiled kernels take them: entries of planes, whole rows of weights, lists of weights."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spikeport.export.geometry import Geometry, Grid, Ints, span
 from spikeport.export.network import Array, Pair
+
+CHUNK = 2**18
+"""Weights whose places are worked out at a time; these take some 50 bytes each, tables 1 to 6."""
 
 
 @dataclass(frozen=True)
@@ -22,19 +26,24 @@ class Frame:
 
 @dataclass(eq=False)
 class Planes:
-    """A geometry for `kernels.add_planes`; ``columns`` is the width of a padded line, common to a population."""
+    """A geometry for `kernels.add_planes`; ``columns`` is the width of a padded line, common to a population.
+
+    Entry e of a target is weight ``weights[e]`` from place ``index[e]`` of a source channel and a tap; ``line`` and
+    ``shift`` say per place which line of the buffer is read, and from which column on.
+    """
 
     geometry: Geometry
     pool: Pair
     rows: Ints
+    index: Array
+    weights: Array
     line: Ints
     shift: Ints
-    weights: Array
     least: Pair
     phases: int
     height: int
     columns: int
-    _offsets: dict[tuple[int, int], Ints] = field(default_factory=dict)
+    _starts: dict[tuple[int, int], Ints] = field(default_factory=dict)
 
     @property
     def frame(self) -> Frame | None:
@@ -46,38 +55,67 @@ class Planes:
     @property
     def nbytes(self) -> int:
         """Bytes of the tables."""
-        tables = (self.rows, self.line, self.shift, self.weights, *self._offsets.values())
+        tables = (self.rows, self.index, self.weights, self.line, self.shift, *self._starts.values())
         return sum(table.nbytes for table in tables)
 
-    def offsets(self, lanes: int, samples: int) -> Ints:
-        """Return where the lanes of every entry begin in a buffer whose columns have ``lanes`` lanes."""
+    def starts(self, lanes: int, samples: int) -> Ints:
+        """Return where the lanes of every place begin in a buffer whose columns have ``lanes`` lanes."""
         key = (lanes, samples)
-        if key not in self._offsets:
-            found = self.line * (lanes * self.columns) + self.shift * samples
-            self._offsets[key] = found.astype(np.int32) if found.max(initial=0) < 2**31 else found
-        return self._offsets[key]
+        if key not in self._starts:
+            starts = self.line * (lanes * self.columns) + self.shift * samples
+            self._starts[key] = starts.astype(np.int32) if starts.max(initial=0) < 2**31 else starts
+        return self._starts[key]
 
 
 def to_planes(geometry: Geometry, pool: Pair, columns: int, dtype: npt.DTypeLike) -> Planes:
     """Return the entries of every target channel; ``columns`` holds the widest line of the population."""
-    target, channel, down, across, weight = geometry.nonzero
     phase_y, whole_y, least_y, reach_y = span(geometry, 0)
     phase_x, whole_x, least_x, _ = span(geometry, 1)
-    stride = geometry.kernel.stride
+    stride, taps = geometry.kernel.stride, geometry.by_group.shape[-1]
     phases, height = stride[0] * stride[1], geometry.result.height + reach_y
-    phase = phase_y[down] * stride[1] + phase_x[across]
+    phase = (phase_y[:, None] * stride[1] + phase_x).ravel()
+    row, column = (whole_y - least_y).repeat(len(whole_x)), np.tile(whole_x - least_x, len(whole_y))
+    channels = np.arange(geometry.source.channels)[:, None]
+    index, weights, per_target = _entries(geometry, _weight_type(geometry, dtype))
     return Planes(
         geometry=geometry,
         pool=pool,
-        rows=np.searchsorted(target, np.arange(geometry.result.channels + 1)),
-        line=(channel * phases + phase) * height + whole_y[down] - least_y,
-        shift=whole_x[across] - least_x,
-        weights=weight.astype(dtype),
+        rows=np.cumsum([0, *per_target]),
+        index=index,
+        weights=weights,
+        line=((channels * phases + phase) * height + row).ravel(),
+        shift=np.broadcast_to(column, (len(channels), taps)).ravel(),
         least=(least_y, least_x),
         phases=phases,
         height=height,
         columns=columns,
     )
+
+
+def _entries(geometry: Geometry, dtype: npt.DTypeLike) -> tuple[Array, Array, Ints]:
+    """Return place (channel, tap) and weight of every weight that is not zero, by target, and how many a target has."""
+    groups, targets, channels, taps = geometry.by_group.shape
+    flat, each = geometry.weight.reshape(groups * targets, -1), channels * taps
+    index = np.empty(np.count_nonzero(flat), np.min_scalar_type(groups * each - 1))
+    weights, counts, done = np.empty(len(index), dtype), np.empty(len(flat), np.int64), 0
+    step = max(1, CHUNK // each)
+    for first in range(0, len(flat), step):
+        part = flat[first : first + step]
+        row, place = np.nonzero(part)
+        here = slice(done, done + len(row))
+        index[here] = (first + row) // targets * each + place
+        weights[here] = part[row, place]
+        counts[first : first + step] = np.bincount(row, minlength=len(part))
+        done = here.stop
+    weights <<= geometry.projection.exponent
+    return index, weights, counts
+
+
+def _weight_type(geometry: Geometry, sums: npt.DTypeLike) -> np.dtype[Any]:
+    """Return the type of weights in a table: those of the network as they are, shifted ones at most in 32 bits."""
+    if geometry.projection.exponent == 0:
+        return geometry.weight.dtype
+    return np.dtype(np.int32 if np.dtype(sums).itemsize > 4 else sums)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,46 +152,87 @@ def to_events(geometry: Geometry, frame: Frame, dtype: npt.DTypeLike, way: str) 
         "targets": across_positions[np.concatenate([results for _, results in joined])],
     }
     if way == "rows":
-        exponent = geometry.projection.exponent
-        table = np.ascontiguousarray(geometry.weight.transpose(2, 3, 1, 0), np.int8 if exponent == 0 else dtype)
-        table = table.reshape(len(joined), size, -1) << exponent
+        table = np.array(geometry.weight.transpose(2, 3, 1, 0), _weight_type(geometry, dtype), order="C")
+        table = table.reshape(len(joined), size, -1)
+        table <<= geometry.projection.exponent
         return Events(**common, whole=table, rows=empty, index=empty, weights=empty)
-    target, channel, down, across, weight = geometry.nonzero
-    row = (down * geometry.weight.shape[3] + across) * size + channel
-    order = np.argsort(row, kind="stable")
+    lists = _Lists(geometry, dtype, np.uint16 if along_channels.max() < 2**16 else np.int32)
+    each = max(1, CHUNK // (size * geometry.by_group.shape[1]))
+    for first in range(0, len(joined), each):
+        for _, _, target, weight in _blocks(geometry, np.arange(first, min(first + each, len(joined)))):
+            lists.add(along_channels[target], weight)
     return Events(
         **common,
         whole=None,
-        rows=np.cumsum([0, *np.bincount(row, minlength=len(joined) * size)]),
-        index=along_channels[target[order]].astype(np.int32),
-        weights=weight[order].astype(dtype),
+        rows=np.cumsum([0, *geometry.per_row.ravel()]),
+        index=lists.index,
+        weights=lists.weights,
     )
+
+
+class _Lists:
+    """Lists of weights, filled from block to block."""
+
+    def __init__(self, geometry: Geometry, dtype: npt.DTypeLike, index: npt.DTypeLike) -> None:
+        size = int(np.count_nonzero(geometry.weight))
+        self.index, self.weights = np.empty(size, index), np.empty(size, _weight_type(geometry, dtype))
+        self.exponent, self.done = geometry.projection.exponent, 0
+
+    def add(self, index: Ints, weight: Array) -> None:
+        """Append a block's entries."""
+        here = slice(self.done, self.done + len(index))
+        self.index[here], self.weights[here] = index, weight
+        self.weights[here] <<= self.exponent
+        self.done = here.stop
+
+
+def _blocks(geometry: Geometry, taps: Ints) -> Iterator[tuple[Ints, Ints, Ints, Array]]:
+    """Yield tap, source channel, target channel and weight of what is not zero, for some taps.
+
+    A block holds at most about `CHUNK` weights: some source channels, ascending from block to block, of one group, or
+    all of several. Within a block entries ascend by tap, channel and target.
+    """
+    groups, targets, size, _ = geometry.by_group.shape
+    several, some = max(1, CHUNK // (targets * size * len(taps))), max(1, CHUNK // (targets * len(taps)))
+    for first in range(0, groups, several):
+        for begin in range(0, size, some):
+            part = geometry.by_group[first : first + several, :, begin : begin + some, taps].transpose(3, 0, 2, 1)
+            tap, group, channel, target = np.nonzero(part)
+            weight = part[tap, group, channel, target]
+            group += first
+            yield taps[tap], group * size + channel + begin, group * targets + target, weight
 
 
 def _merged(geometry: Geometry, frame: Frame, dtype: npt.DTypeLike) -> Events:
     """Return one list per phase and source channel; what falls outside the target lands in the frame's border."""
     source, size = geometry.source, geometry.target.channels
-    target, channel, down, across, weight = geometry.nonzero
     phase_y, whole_y, *_ = span(geometry, 0)
     phase_x, whole_x, *_ = span(geometry, 1)
     stride = geometry.kernel.stride
-    row = (phase_y[down] * stride[1] + phase_x[across]) * source.channels + channel
-    index = target - (whole_y[down] * frame.width + whole_x[across]) * size
-    order = np.lexsort((index, row))
+    of_tap = (phase_y[:, None] * stride[1] + phase_x).ravel()
+    back = (whole_y[:, None] * frame.width + whole_x).ravel() * size
+    lists, phases = _Lists(geometry, dtype, np.int32), stride[0] * stride[1]
+    counts = np.zeros((phases, source.channels), np.int64)
+    for phase in np.unique(of_tap):
+        (taps,) = np.nonzero(of_tap == phase)
+        counts[phase] = geometry.per_row[taps].sum(axis=0)
+        for tap, channel, target, weight in _blocks(geometry, taps):
+            index = target - back[tap]
+            order = np.lexsort((index, channel))
+            lists.add(index[order], weight[order])
     y, x = np.divmod(np.arange(source.positions), source.width)
-    phase = y % stride[0] * stride[1] + x % stride[1]
-    positions = np.argsort(phase, kind="stable")
+    of_position = y % stride[0] * stride[1] + x % stride[1]
+    positions = np.argsort(of_position, kind="stable")
     places = ((y // stride[0] + frame.top) * frame.width + x // stride[1] + frame.left) * size
-    phases = stride[0] * stride[1]
     return Events(
         geometry=geometry,
-        pairs=np.cumsum([0, *np.bincount(phase, minlength=phases)]),
+        pairs=np.cumsum([0, *np.bincount(of_position, minlength=phases)]),
         positions=positions,
         targets=places[positions],
         whole=None,
-        rows=np.cumsum([0, *np.bincount(row, minlength=phases * source.channels)]),
-        index=index[order].astype(np.int32),
-        weights=weight[order].astype(dtype),
+        rows=np.cumsum([0, *counts.ravel()]),
+        index=lists.index,
+        weights=lists.weights,
     )
 
 
@@ -172,7 +251,7 @@ def _places(geometry: Geometry, frame: Frame) -> tuple[Ints, Ints]:
 
 
 def frame_of(grid: Grid, merged: Sequence[Geometry]) -> Frame:
-    """Return the frame of a population that hears ``merged`` geometries."""
+    """Return the frame of a population whose ``merged`` geometries add into it."""
     edges = np.zeros((2, 2), np.int64)
     for geometry in merged:
         for axis, side in enumerate((geometry.source.height, geometry.source.width)):

@@ -263,8 +263,8 @@ class _Work:
 
     def _advance_planes(self, layer: Layer, begin: int, end: int, steps: int) -> None:
         grid, items = layer.grid, [item for item in layer.incoming if isinstance(item, Planes)]
-        heard = [
-            (item, self._padded(item, f"buffer {n}", begin, steps), item.offsets(steps * self.samples, self.samples))
+        arriving = [
+            (item, self._padded(item, f"buffer {n}", begin, steps), item.starts(steps * self.samples, self.samples))
             for n, item in enumerate(items)
         ]
         lanes = grid.height * steps * items[0].columns * self.samples
@@ -274,8 +274,9 @@ class _Work:
             room = self.runner.scratch.array("sums", (min(each, len(targets)), lanes), layer.sums)
             for first in targets[::each]:
                 sums = room[: targets.stop - first]
-                for item, buffer, offsets in heard:
-                    kernels.add_planes(sums, buffer, item.rows, offsets, item.weights, first, item is items[0])
+                for item, buffer, starts in arriving:
+                    table = (item.rows, item.index, starts, item.weights)
+                    kernels.add_planes(sums, buffer, *table, first, item is items[0])
                 groups = slice(first * grid.height, (first + len(sums)) * grid.height)
                 self._fire(layer, sums.reshape(-1, steps, lanes // (grid.height * steps)), groups, begin, end)
 

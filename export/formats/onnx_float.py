@@ -37,7 +37,7 @@ def write(network: FloatNetwork, path: Path) -> None:
 
 
 def to_model(network: FloatNetwork) -> onnx.ModelProto:
-    """Return ``network``, lowered or not, as an ONNX model that the full checker accepts."""
+    """Return ``network``, folded or not, as an ONNX model that the full checker accepts."""
     body = Body()
     for population in network.neurons:
         neuron = population.neuron

@@ -15,15 +15,17 @@ from spikeport.export.network import (
     Pair,
     Shape,
 )
+from spikeport.export.passes.contract import NO_MAX_POOLING, network_pass
 
 ANY = 0.5
 """Threshold of a neuron that fires when at least one spike of weight one arrives."""
 
 
+@network_pass(guarantees=(NO_MAX_POOLING,))
 def expand_max_pooling(network: FloatNetwork) -> FloatNetwork:
     """Return ``network`` without max pooling stages.
 
-    1. A projection that starts with max pooling hears a new population instead, one memoryless neuron per window:
+    1. A projection that starts with max pooling gets a new source, a population of one memoryless neuron per window:
        all weights one, threshold one half, hard reset. Projections with the same window share it.
     2. Max pooling of anything but spikes, or behind another stage, is refused: it is not linear.
     """

@@ -1,4 +1,4 @@
-"""Expand residual paths: real-valued streams disappear, each layer hears the spikes that feed its stream."""
+"""Expand residual paths: streams of real values disappear, each layer gets the spikes that feed its stream."""
 
 from dataclasses import replace
 
@@ -10,16 +10,17 @@ from spikeport.export.network import (
     FloatNeuron,
     FloatPopulation,
     FloatProjection,
-    MaxPooling,
     Normalization,
     Stage,
 )
+from spikeport.export.passes.contract import NO_MAX_POOLING, NO_STREAMS, is_stream, network_pass
 
 
+@network_pass(requires=(NO_MAX_POOLING,), guarantees=(NO_STREAMS,))
 def expand_paths(network: FloatNetwork) -> FloatNetwork:
-    """Return ``network`` without streams: populations that never fire, keep nothing, and are heard by others.
+    """Return ``network`` without streams: populations that never fire, keep nothing, and are sources of others.
 
-    A stream is a sum of currents, so what hears it is linear in earlier spikes:
+    A stream is a sum of currents, so what it feeds is linear in earlier spikes:
 
     1. Every path source -> stream -> target becomes one projection with the stages of both, delays added.
     2. A shift behind the stream (batch norm) must count once, not once per path: only the first path keeps it.
@@ -28,14 +29,6 @@ def expand_paths(network: FloatNetwork) -> FloatNetwork:
         if is_stream(network, population):
             network = _without(network, population)
     return network
-
-
-def is_stream(network: FloatNetwork, population: FloatPopulation) -> bool:
-    """Return whether a population only hands on the sum of what arrives."""
-    neuron = population.neuron
-    if not isinstance(neuron, FloatNeuron) or neuron.threshold is not None or not network.outgoing(population.name):
-        return False
-    return bool(np.all(neuron.decay_potential == 1) and np.all(neuron.decay_current == 1) and np.all(neuron.gain == 1))
 
 
 def _without(network: FloatNetwork, stream: FloatPopulation) -> FloatNetwork:
@@ -60,11 +53,6 @@ def _without(network: FloatNetwork, stream: FloatPopulation) -> FloatNetwork:
 
 def unshifted(projection: FloatProjection) -> tuple[Stage, ...]:
     """Return the linear part of a projection's stages."""
-    if any(isinstance(stage, MaxPooling) for stage in projection.stages):
-        raise NetworkError(
-            f"projection {projection.source} -> {projection.target}: max pooling of a sum of paths is not linear; "
-            "use average pooling"
-        )
     return tuple(
         replace(stage, shift=np.zeros_like(stage.shift)) if isinstance(stage, Normalization) else stage
         for stage in projection.stages

@@ -19,9 +19,11 @@ from spikeport.export.network import (
     Stage,
     Synapses,
 )
+from spikeport.export.passes.contract import NO_MAX_POOLING, NO_NORMALIZATION, UNIT_GAINS, network_pass
 from spikeport.export.passes.fold_synapses import identity
 
 
+@network_pass(requires=(NO_MAX_POOLING, UNIT_GAINS), guarantees=(NO_NORMALIZATION,))
 def fold_normalization(network: FloatNetwork) -> FloatNetwork:
     """Return ``network`` without normalisation stages.
 
@@ -52,11 +54,11 @@ def fold_normalization(network: FloatNetwork) -> FloatNetwork:
 def _carrying(projections: tuple[FloatProjection, ...]) -> list[FloatProjection]:
     """Leave out projections whose weights are all zero, as long as each target keeps one."""
     kept = [p for p in projections if not any(_is_zero(stage) for stage in p.stages)]
-    heard = {projection.target for projection in kept}
+    reached = {projection.target for projection in kept}
     for projection in projections:
-        if projection.target not in heard:
+        if projection.target not in reached:
             kept.append(projection)
-            heard.add(projection.target)
+            reached.add(projection.target)
     return [projection for projection in projections if any(projection is each for each in kept)]
 
 

@@ -16,9 +16,11 @@ from spikeport.export.network import (
     Stage,
     Synapses,
 )
+from spikeport.export.passes.contract import NO_AVERAGE_POOLING, NO_MAX_POOLING, NO_NORMALIZATION, network_pass
 from spikeport.export.passes.fold_synapses import identity
 
 
+@network_pass(requires=(NO_MAX_POOLING, NO_NORMALIZATION), guarantees=(NO_AVERAGE_POOLING,))
 def fold_pooling(network: FloatNetwork) -> FloatNetwork:
     """Return ``network`` without pooling stages.
 

@@ -16,13 +16,21 @@ from spikeport.export.network import (
     Shape,
     Stage,
 )
+from spikeport.export.passes.contract import (
+    NO_AVERAGE_POOLING,
+    NO_MAX_POOLING,
+    NO_NORMALIZATION,
+    ONE_STAGE,
+    network_pass,
+)
 
 LARGEST_MATRIX = 2**26
 """Entries of a dense matrix that replaces stages which share no kernel."""
 
 
+@network_pass(requires=(NO_MAX_POOLING, NO_NORMALIZATION, NO_AVERAGE_POOLING), guarantees=(ONE_STAGE,))
 def fold_synapses(network: FloatNetwork) -> FloatNetwork:
-    """Return ``network`` with exactly one stage of synapses per projection; run after the other folds.
+    """Return ``network`` with exactly one stage of synapses per projection.
 
     1. A convolution, then a 1x1 convolution without padding (a residual shortcut): one convolution with the product
        of the kernels and of the strides.

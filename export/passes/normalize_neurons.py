@@ -13,8 +13,10 @@ from spikeport.export.network import (
     FloatProjection,
     Normalization,
 )
+from spikeport.export.passes.contract import UNIT_GAINS, network_pass
 
 
+@network_pass(guarantees=(UNIT_GAINS,))
 def normalize_neurons(network: FloatNetwork) -> FloatNetwork:
     """Return ``network`` with gains of one and potentials that start at zero; the spikes are the same.
 

@@ -175,11 +175,11 @@ def _unrolled(geometry: Geometry) -> Array:
     """Return 1 for every synapse of a convolution whose results lie flat in the target, (results, sources)."""
     source, result = geometry.source, geometry.result
     full = np.zeros((result.channels, result.positions, source.channels, source.positions), np.int8)
-    target, channel, down, across, _ = geometry.nonzero
-    tap = down * geometry.weight.shape[3] + across
+    size, each = geometry.weight.shape[1], len(geometry.weight) // geometry.kernel.groups
     for number, (sources, results) in enumerate(geometry.pairs):
-        here = tap == number
-        full[target[here, None], results, channel[here, None], sources] = 1
+        target, part = np.nonzero(geometry.weight[(..., *divmod(number, geometry.weight.shape[3]))])
+        channel = target // each * size + part
+        full[target[:, None], results, channel[:, None], sources] = 1
     return full
 
 

@@ -19,7 +19,7 @@ from spikeport.export.network import (
     FloatProjection,
     Source,
 )
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
@@ -124,7 +124,7 @@ def test_threshold_between_whole_sums_fires_above_it(inclusive, threshold):
 @given(st.data(), float_networks(), st.sampled_from([8, 6, 4, 2]))
 def test_no_register_leaves_its_bounds_for_any_input(data, network, bits):
     try:
-        integer = quantize(lowered(network), weight_bits=bits)
+        integer = quantize(folded(network), weight_bits=bits)
     except QuantizationError as error:
         assert "round to zero" in str(error) or "too small for Loihi's integers" in str(error)
         return
@@ -183,4 +183,4 @@ def test_network_that_was_not_lowered_is_refused():
     )
     with pytest.raises(QuantizationError, match="holds AveragePooling, Dense; expected one"):
         quantize(unfolded)
-    assert quantize(lowered(unfolded)).projections[0].synapses.weight.shape == (1, 2)
+    assert quantize(folded(unfolded)).projections[0].synapses.weight.shape == (1, 2)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from spikeport.export import bounds
 from spikeport.export.errors import QuantizationError
 from spikeport.export.executors import floating, reference
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.export.scale_search import search
 from spikeport.export.stimulus import stimulus
@@ -45,7 +45,7 @@ def test_search_clips_an_outlier_and_changes_fewer_spikes(bits):
 @given(data=st.data(), network=float_networks(), bits=st.sampled_from([8, 4, 2]))
 @settings(max_examples=15)
 def test_first_population_never_gets_worse_than_max_abs(data, network, bits):
-    network = lowered(network)
+    network = folded(network)
     driven = stimulus(data.draw(inputs(network)), network)
     first = network.neurons[0].name
     try:

@@ -11,7 +11,7 @@ from spikeport.export.errors import FormatError, QuantizationError
 from spikeport.export.nir_import import nodes
 from spikeport.export.nir_import.dialect import dialect_of
 from spikeport.export.nir_import.graph import read
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import random_stimulus
 from tests.oracles.nir_matrix import compare, names, told, unpacked
@@ -50,7 +50,7 @@ def test_files_go_all_the_way_to_exact_integers(name, tmp_path):
     dialect, changes = told(json.loads(str(np.load(recorded)["meta"])))
     network, _ = read(path, dialect=dialect, steps=10, levels=1, **changes)
     try:
-        integer = quantize(lowered(network))
+        integer = quantize(folded(network))
     except QuantizationError as error:
         assert "stay with the float executor" in str(error)
         return

@@ -6,7 +6,7 @@ import pytest
 
 from spikeport.export import archive, bounds, fidelity
 from spikeport.export.executors import reference
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import random_stimulus
 from spikeport.export.trace import record
@@ -33,7 +33,7 @@ NETWORKS = {
 
 def integers(name):
     model = snn(specification=specify(NETWORKS[name], **THIN), steps=8)
-    return quantize(lowered(lower(model)))
+    return quantize(folded(lower(model)))
 
 
 def samples(network, steps):

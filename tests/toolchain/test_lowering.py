@@ -6,19 +6,19 @@ import torch
 
 from spikeport.export.executors import floating
 from spikeport.export.network import Convolution, Dense
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
 from spikeport.toolchain.lowering import lower
 from tests.toolchain.networks import NETWORKS, images, snn
 
 
-@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("fold", [False, True])
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("specification", NETWORKS.values(), ids=NETWORKS)
-def test_spikes_equal_pytorch(specification, seed, folded):
+def test_spikes_equal_pytorch(specification, seed, fold):
     model = snn(seed, specification=specification).double()
-    network = lowered(lower(model)) if folded else lower(model)
+    network = folded(lower(model)) if fold else lower(model)
     levels = np.rint(images(seed=seed).numpy() * 255).astype(np.uint8)
     with torch.no_grad():
         expected = model.spikes(torch.from_numpy(levels / 255.0))
@@ -36,12 +36,12 @@ def test_masked_weights_are_gone():
     model = snn()
     synapses = model.projections_into("conv2")[0].synapses
     synapses.mask[:, 0] = 0
-    (stage,) = lowered(lower(model)).incoming("conv2")[0].stages
+    (stage,) = folded(lower(model)).incoming("conv2")[0].stages
     assert isinstance(stage, Convolution)
     assert not stage.weight[:, 0].any()
 
 
 def test_folded_network_has_one_synaptic_stage_a_projection():
-    network = lowered(lower(snn()))
+    network = folded(lower(snn()))
     kinds = [[type(stage) for stage in projection.stages] for projection in network.projections]
     assert kinds == [[Convolution], [Convolution], [Dense], [Dense]]

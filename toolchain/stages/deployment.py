@@ -2,18 +2,18 @@
 
 import numpy as np
 import torch
-from spikeport.hardware_profiles.report.write import write
 
 from spikeport.export import archive, fidelity
 from spikeport.export.executors import fast, floating
 from spikeport.export.files import atomic
 from spikeport.export.formats import nir, onnx
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.export.scale_search import search
 from spikeport.export.stimulus import read, stimulus
 from spikeport.export.trace import predicted, record
 from spikeport.hardware_profiles.report import build
+from spikeport.hardware_profiles.report.write import write
 from spikeport.toolchain import checkpoint
 from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.nn.networks import SNN
@@ -24,7 +24,7 @@ from spikeport.toolchain.stages.run import Metrics, Run
 def lower_network(run: Run) -> Metrics:
     """Fold the SNN into a float network and compare its spikes with PyTorch's, both in float64."""
     snn = _last_snn(run).double().eval()
-    network = lowered(lower(snn))
+    network = folded(lower(snn))
     archive.write(network, run.path("network_float.safetensors"))
     images, _ = run.held_out()
     with torch.no_grad():

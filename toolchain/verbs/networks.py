@@ -9,7 +9,7 @@ from spikeport.export.bounds import is_safe
 from spikeport.export.errors import FormatError
 from spikeport.export.formats import FLOAT_FORMATS, writer
 from spikeport.export.network import FloatNetwork, IntegerNetwork, Network
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.toolchain.verbs.sources import (
     AnyInput,
     AnyPath,
@@ -228,12 +228,12 @@ def _quantized(network: Network, calibration: AnyInput | None, settings: Quantiz
 
     if isinstance(network, IntegerNetwork):
         return Quantized(network=network, proven=is_safe(network))
-    folded = lowered(network)
+    source = folded(network)
     if calibration is None:
-        integer = quantized(folded, weight_bits=settings.weight_bits)
+        integer = quantized(source, weight_bits=settings.weight_bits)
         return Quantized(network=integer, proven=is_safe(integer))
-    images = images_and_labels(calibration, folded)[0]
-    integer, clips = search(folded, images, weight_bits=settings.weight_bits)
+    images = images_and_labels(calibration, source)[0]
+    integer, clips = search(source, images, weight_bits=settings.weight_bits)
     return Quantized(network=integer, proven=is_safe(integer), clips=clips)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spikeport.export.executors import floating, onnx
 from spikeport.export.formats import onnx_float
 from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
 from tests.strategies import float_networks, residual_networks
@@ -56,7 +56,7 @@ def assert_equal(network, values):
 def test_networks_as_trained_and_lowered(network, lower, seed):
     network = on_grid(network)
     if lower:
-        network = lowered(network)
+        network = folded(network)
     values = np.random.default_rng(seed).integers(0, 5, (3, *network.source.shape)) / 4
     assert_equal(network, values)
 

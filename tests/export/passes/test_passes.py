@@ -20,15 +20,19 @@ from spikeport.export.network import (
     Normalization,
     Source,
 )
-from spikeport.export.passes import fold_normalization, fold_pooling, lowered
+from spikeport.export.passes import fold_normalization, fold_pooling, folded
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
 from tests.strategies import float_networks, inputs
 
-PASSES = [fold_normalization, fold_pooling, lowered]
+FOLDS = {
+    "fold_normalization": fold_normalization,
+    "fold_pooling": lambda network: fold_pooling(fold_normalization(network)),
+    "folded": folded,
+}
 
 
-@pytest.mark.parametrize("change", PASSES)
+@pytest.mark.parametrize("change", FOLDS.values(), ids=FOLDS)
 @given(data=st.data(), network=float_networks())
 def test_spikes_stay_the_same(change, data, network):
     driven = stimulus(data.draw(inputs(network)), network)
@@ -40,8 +44,8 @@ def test_spikes_stay_the_same(change, data, network):
 
 
 @given(network=float_networks())
-def test_lowered_network_has_one_stage_of_synapses_each(network):
-    for projection in lowered(network).projections:
+def test_folded_network_has_one_stage_of_synapses_each(network):
+    for projection in folded(network).projections:
         assert [type(stage) in (Convolution, Dense) for stage in projection.stages] == [True]
 
 
@@ -62,7 +66,8 @@ def assert_equal(found, expected):
     assert type(stage) is type(wanted)
     assert np.array_equal(stage.weight, wanted.weight)
     if isinstance(stage, Convolution):
-        assert (stage.stride, stage.padding, stage.groups) == (wanted.stride, wanted.padding, wanted.groups)
+        for name in ("stride", "padding", "dilation", "groups"):
+            assert getattr(stage, name) == getattr(wanted, name)
     biases = (network.population("a").neuron.bias for network in (found, expected))
     assert np.array_equal(*(np.broadcast_to(bias, expected.population("a").shape) for bias in biases))
 
@@ -75,6 +80,21 @@ def test_pooling_before_a_convolution_enlarges_the_kernel():
     large = np.kron(kernel[0, 0], np.ones((2, 2)))[None, None] / 4
     expected = one_projection(
         Convolution(weight=large, stride=(2, 2), padding=(2, 2)), shape=(1, 8, 8), target=(1, 4, 4)
+    )
+    assert_equal(fold_pooling(before), expected)
+
+
+def test_pooling_before_a_dilated_convolution_enlarges_its_holes_too():
+    before = one_projection(
+        AveragePooling(size=(1, 2)),
+        Convolution(weight=np.array([[[[2.0, 6.0]]]]), dilation=(1, 2)),
+        shape=(1, 1, 8),
+        target=(1, 1, 2),
+    )
+    expected = one_projection(
+        Convolution(weight=np.array([[[[1.0, 1.0, 0.0, 0.0, 3.0, 3.0]]]]), stride=(1, 2)),
+        shape=(1, 1, 8),
+        target=(1, 1, 2),
     )
     assert_equal(fold_pooling(before), expected)
 
@@ -116,6 +136,13 @@ def test_batch_norm_behind_a_convolution_gives_one_bias_per_channel():
     assert after.projections[0].stages[0].weight.ravel().tolist() == [3.0, -1.0]
 
 
+def test_scales_of_two_normalizations_before_the_synapses_multiply():
+    first, second = (Normalization(scale=np.array([s]), shift=np.array([1.0])) for s in (2.0, 3.0))
+    before = one_projection(first, second, Dense(weight=np.array([[5.0]])), shape=(1,), target=(1,))
+    expected = one_projection(Dense(weight=np.array([[30.0]])), shape=(1,), target=(1,), bias=np.array([20.0]))
+    assert_equal(fold_normalization(before), expected)
+
+
 def output_shape(stages, shape):
     for stage in stages:
         shape = stage.output_shape(shape)
@@ -134,7 +161,7 @@ def output_shape(stages, shape):
 def test_projection_without_synapses_becomes_an_identity(stages):
     target = output_shape(stages, (1, 4, 4))
     before = one_projection(*stages, shape=(1, 4, 4), target=target)
-    after = lowered(before)
+    after = folded(before)
     (stage,) = after.projections[0].stages
     image = np.arange(16.0).reshape(1, 1, 4, 4)
     expected = image
@@ -160,6 +187,6 @@ def test_shift_into_a_current_with_memory_or_over_a_delay_keeps_the_spikes(decay
     projections = tuple(replace(p, delay=delay) for p in before.projections)
     before = replace(before, populations=populations, projections=projections, steps=8)
     driven = stimulus(rng.integers(0, 256, (6, 4)), before)
-    expected, found = (record(floating.steps(network, driven))["a"] for network in (before, lowered(before)))
+    expected, found = (record(floating.steps(network, driven))["a"] for network in (before, folded(before)))
     assert np.array_equal(expected, found)
     assert expected.any()

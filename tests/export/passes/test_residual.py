@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from spikeport.export import fidelity
 from spikeport.export.errors import NetworkError
 from spikeport.export.executors import floating
+from spikeport.export.linear import apply
 from spikeport.export.network import (
-    AveragePooling,
     Convolution,
     Dense,
     FloatNetwork,
@@ -22,7 +22,7 @@ from spikeport.export.network import (
     Normalization,
     Source,
 )
-from spikeport.export.passes import PASSES, balance_delays, expand_max_pooling, expand_paths, fold_synapses, lowered
+from spikeport.export.passes import PASSES, balance_delays, expand_max_pooling, expand_paths, fold_synapses, folded
 from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
@@ -31,7 +31,7 @@ from tests.strategies import inputs, residual_networks
 
 def prefixes():
     """Every pass behind the ones that run before it."""
-    return {each.__name__: PASSES[: index + 1] for index, each in enumerate(PASSES)}
+    return {each.name: PASSES[: index + 1] for index, each in enumerate(PASSES)}
 
 
 @pytest.mark.parametrize("passes", prefixes().values(), ids=prefixes())
@@ -49,8 +49,8 @@ def test_spikes_stay_the_same(passes, data, network):
 
 
 @given(network=residual_networks())
-def test_lowered_network_is_in_balance_with_one_stage_each(network):
-    after = lowered(network)
+def test_folded_network_is_in_balance_with_one_stage_each(network):
+    after = folded(network)
     depths = after.depths()
     for projection in after.projections:
         assert [type(stage) in (Convolution, Dense) for stage in projection.stages] == [True]
@@ -62,7 +62,7 @@ def test_executors_agree_on_quantized_residual_networks(name):
     @given(data=st.data(), network=residual_networks())
     @settings(max_examples=4 if name == "lava" else 40)
     def agree(data, network):
-        integer = quantize(lowered(network))
+        integer = quantize(folded(network))
         found, _ = fidelity.check(integer, stimulus(data.draw(inputs(integer)), integer), [name])
         assert found[name].mismatches == 0
         assert found[name].compared > 0
@@ -129,8 +129,18 @@ def test_expanded_paths():
     assert shifts == [[3.0], [0.0]]
 
 
+def test_delays_of_a_path_add_up():
+    before = residual()
+    projections = tuple(
+        replace(p, delay={("b", "stream"): 2, ("stream", "c"): 3}.get((p.source, p.target), 0))
+        for p in before.projections
+    )
+    after = expand_paths(replace(before, projections=projections))
+    assert {p.source: p.delay for p in after.incoming("c")} == {"a": 3, "b": 5}
+
+
 def test_balanced_paths():
-    after = lowered(residual())
+    after = folded(residual())
     assert structure(after) == [
         ("a", "a_relay1", ("Convolution",)),
         ("a", "b", ("Convolution",)),
@@ -192,16 +202,53 @@ def test_max_pooling_becomes_one_shared_population():
     ]
 
 
+def test_windows_that_differ_in_padding_are_two_populations():
+    wide, padded = (MaxPooling(size=(2, 2), stride=(2, 2), padding=padding) for padding in ((0, 0), (1, 1)))
+    before = network(
+        {
+            "input": ((1, 4, 4), Source()),
+            "a": ((1, 4, 4), SPIKING),
+            "b": ((1, 2, 2), SPIKING),
+            "c": ((1, 3, 3), SPIKING),
+            "readout": ((1,), READOUT),
+        },
+        [
+            ("input", "a", (POINT,)),
+            ("a", "b", (wide, POINT)),
+            ("a", "c", (padded, POINT)),
+            ("b", "readout", (Dense(weight=np.ones((1, 4))),)),
+            ("c", "readout", (Dense(weight=np.ones((1, 9))),)),
+        ],
+    )
+    after = expand_max_pooling(before)
+    assert [(p.source, p.target) for p in after.projections if p.target in "bc"] == [("a_pool", "b"), ("a_pool_", "c")]
+    assert [after.population(name).shape for name in ("a_pool", "a_pool_")] == [(1, 2, 2), (1, 3, 3)]
+
+
 def test_folded_shortcut_is_one_strided_convolution():
     rng = np.random.default_rng(0)
-    first = Convolution(weight=rng.normal(size=(4, 1, 3, 3)), padding=(1, 1), groups=2)
-    shortcut = Convolution(weight=rng.normal(size=(3, 4, 1, 1)), stride=(2, 2))
+    first = Convolution(weight=rng.integers(-9, 10, (4, 1, 3, 3)), padding=(1, 1), groups=2)
+    shortcut = Convolution(weight=rng.integers(-9, 10, (3, 4, 1, 1)), stride=(2, 2))
     before = network(
         {"input": ((2, 6, 6), Source()), "a": ((3, 3, 3), SPIKING), "readout": ((1,), READOUT)},
         [("input", "a", (first, shortcut)), ("a", "readout", (Dense(weight=np.ones((1, 27))),))],
     )
     (stage,) = fold_synapses(before).incoming("a")[0].stages
     assert (stage.weight.shape, stage.stride, stage.padding, stage.groups) == ((3, 2, 3, 3), (2, 2), (1, 1), 1)
+    images = rng.integers(0, 9, (5, 2, 6, 6))
+    assert np.array_equal(apply(stage, images), apply(shortcut, apply(first, images)))
+
+
+def test_shortcut_with_a_border_is_no_product_of_kernels():
+    padded = Convolution(weight=np.full((1, 1, 1, 1), 2.0), padding=(1, 1))
+    before = network(
+        {"input": ((1, 2, 2), Source()), "a": ((1, 4, 4), SPIKING), "readout": ((1,), READOUT)},
+        [("input", "a", (POINT, padded)), ("a", "readout", (Dense(weight=np.ones((1, 16))),))],
+    )
+    (stage,) = fold_synapses(before).incoming("a")[0].stages
+    expected = np.zeros((1, 4, 4))
+    expected[:, 1:3, 1:3] = [[10.0, 20.0], [30.0, 40.0]]
+    assert np.array_equal(apply(stage, np.array([[[[1.0, 2.0], [3.0, 4.0]]]])).reshape(1, 4, 4), expected)
 
 
 def test_other_chains_become_a_matrix_up_to_a_limit():
@@ -237,6 +284,8 @@ def test_max_pooling_of_a_sum_of_paths_is_refused():
     before = residual()
     pooled = replace(before.incoming("c")[0], stages=(MaxPooling(size=(1, 1), stride=(1, 1)),))
     projections = tuple(pooled if p.target == "c" else p for p in before.projections)
-    with pytest.raises(NetworkError, match="max pooling of a sum of paths is not linear"):
-        expand_paths(replace(before, projections=projections))
-    assert AveragePooling(size=(1, 1)).output_shape((1, 2, 2)) == (1, 2, 2)
+    pooling = replace(before, projections=projections)
+    with pytest.raises(NetworkError, match="pass expand_paths requires no max pooling stages"):
+        expand_paths(pooling)
+    with pytest.raises(NetworkError, match="projection stream -> c: max pooling of what is not one spike a step"):
+        folded(pooling)

@@ -22,7 +22,7 @@ from spikeport.export.network import (
     Normalization,
     Source,
 )
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
@@ -54,7 +54,7 @@ def network() -> IntegerNetwork:
     )
     names = list(shapes)
     return quantize(
-        lowered(
+        folded(
             FloatNetwork(
                 populations=tuple(FloatPopulation(name=n, shape=shapes[n], neuron=neurons[n]) for n in names),
                 projections=tuple(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from spikeport.export.errors import RecipeError
-from spikeport.export.passes import lowered
+from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.nn.architectures import VGG11, VGG16, SewResNet, Vgg, WideResNet, specify
@@ -142,13 +142,13 @@ def test_rounded_weights_are_those_of_the_quantizer(name, bits):
     """
     model = snn().double().eval()
     (layer,) = model.projections_into(name)
-    folded = layer.synapses.weight.detach() * layer.factors()
-    step = folded.abs().max() / (2 ** (bits - 1) - 1)
+    scaled = layer.synapses.weight.detach() * layer.factors()
+    step = scaled.abs().max() / (2 ** (bits - 1) - 1)
     model.neurons_of(name).threshold.data.fill_(float(100 * step / layer.pooling**2))
-    (projection,) = quantize(lowered(lower(model)), weight_bits=bits).incoming(name)
+    (projection,) = quantize(folded(lower(model)), weight_bits=bits).incoming(name)
     found = projection.synapses.weight
     found = found[:, :, :: layer.pooling, :: layer.pooling] if name == "conv2" else found
-    weight = rounded(layer.synapses.weight, layer.factors(), bits).detach() * folded / layer.synapses.weight.detach()
+    weight = rounded(layer.synapses.weight, layer.factors(), bits).detach() * scaled / layer.synapses.weight.detach()
     assert np.array_equal(found.ravel(), torch.round(weight / step).numpy().ravel())
 
 
