@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from spikeport.export.executors.lava import check
 from spikeport.export.files import atomic
 from spikeport.export.lava import job
 from spikeport.export.lava.environment import PACKAGES, PYTHON_VERSION
+from spikeport.export.lava.limits import check
 from spikeport.export.network import IntegerNetwork, Source
 from spikeport.export.stimulus import random_stimulus
 
