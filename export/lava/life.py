@@ -72,8 +72,9 @@ class Watch(threading.Thread):
 
 
 def name_memory(prefix: str) -> None:
-    """Let the names of all shared memory made from now on begin with ``prefix``, so that others can free it."""
+    """Begin the names of all shared memory and semaphores made from now on with ``prefix``: others can free them."""
     full = f"/{prefix}"
+    vars(multiprocessing.current_process())["_config"]["semprefix"] = full.rstrip("-")
     vars(shared_memory).update(_SHM_NAME_PREFIX=full, _SHM_SAFE_NAME_LENGTH=len(full) + 8)
 
 

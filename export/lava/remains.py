@@ -52,13 +52,55 @@ def end_processes(folder: Path) -> None:
     """Kill the process groups of the job's worker and of what it forked, and wait until they are gone."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
-        living = processes(folder)
-        if not living:
+        groups = {group for group in map(group_of, processes(folder)) if group}
+        if not groups:
             return
-        for process in living:
-            with suppress(OSError):
-                os.killpg(os.getpgid(process), signal.SIGKILL)
+        for group in groups:
+            with unfinished_freed(group), suppress(OSError):
+                os.killpg(group, signal.SIGKILL)
         time.sleep(0.02)
+
+
+def group_of(process: int) -> int:
+    """Return the process group of ``process``; 0 where it has ended."""
+    try:
+        return os.getpgid(process)
+    except ProcessLookupError:
+        return 0
+
+
+@contextmanager
+def unfinished_freed(group: int) -> Iterator[None]:
+    """Stop the leader of ``group`` before it is ended, then unlink the semaphore that it was just making.
+
+    The C library makes a semaphore under a name of its own, links it and removes the first name; a process that is
+    killed in between leaves that one. The worker, the leader, makes all of Lava's semaphores.
+    """
+    unfinished = _semaphores(group) if _stopped(group) else set()
+    yield
+    for path in unfinished:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _stopped(process: int) -> bool:
+    """Stop a process and wait until it stands; False where it has ended."""
+    with suppress(OSError):
+        os.kill(process, signal.SIGSTOP)
+        for _ in range(100):
+            state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            if state in "TZ":
+                return state == "T"
+            time.sleep(0.001)
+    return False
+
+
+def _semaphores(process: int) -> set[Path]:
+    """Return the semaphores that a process has open or mapped under a name that still exists."""
+    place = Path(f"/proc/{process}")
+    names = [str(each.readlink()) for each in (place / "fd").iterdir()]
+    names += [line.split(maxsplit=5)[-1] for line in (place / "maps").read_text().splitlines()]
+    return {Path(name) for name in names if name.startswith(f"{MEMORY}/sem.") and not name.endswith("(deleted)")}
 
 
 def processes(folder: Path) -> list[int]:
@@ -76,15 +118,16 @@ def _runs(process: Path, folder: Path) -> bool:
 
 
 def memory_prefix(folder: Path) -> str:
-    """Return how the names of the job's shared memory begin; the name of the folder is unique."""
+    """Return how the names of the job's shared memory and semaphores begin; the name of the folder is unique."""
     return f"{folder.name}-"
 
 
 def free_memory(folder: Path) -> None:
-    """Unlink the job's shared memory."""
-    for segment in MEMORY.glob(f"{memory_prefix(folder)}*"):
-        with suppress(OSError):
-            segment.unlink()
+    """Unlink the job's shared memory and semaphores."""
+    for kind in ("", "sem."):
+        for segment in MEMORY.glob(f"{kind}{memory_prefix(folder)}*"):
+            with suppress(OSError):
+                segment.unlink()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from spikeport.export.errors import WorkerError
+from spikeport.export.lava.remains import unfinished_freed
 from spikeport.export.lava.vitals import Pulse
 
 POLL_SECONDS = 0.2
@@ -141,8 +142,9 @@ def _last_error(log: Path) -> str:
 def _end_group(process: "subprocess.Popen[bytes]") -> None:
     """Ask the group to end, so that Python frees its shared memory, then make it end; stopped processes continue."""
     for chosen in (signal.SIGTERM, signal.SIGKILL):
-        if not _signal(process.pid, chosen):
-            break
+        with unfinished_freed(process.pid):
+            if not _signal(process.pid, chosen):
+                break
         _signal(process.pid, signal.SIGCONT)
         deadline = time.monotonic() + GRACE_SECONDS
         while time.monotonic() < deadline and _signal(process.pid, 0):
