@@ -5,22 +5,23 @@
 
 import math
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from spikeport.export import children
-from spikeport.export.errors import FormatError, WorkerError
-from spikeport.export.fixed_point import INT8_MAX
-from spikeport.export.lava import environment, job, supervisor
-from spikeport.export.network import Array, Convolution, IntegerNetwork, IntegerPopulation, IntegerProjection
+from spikeport.export.errors import WorkerError
+from spikeport.export.lava import environment, job, remains, supervisor
+from spikeport.export.lava.limits import check
+from spikeport.export.network import Array, IntegerNetwork, IntegerPopulation
 from spikeport.export.progress import Progress
+from spikeport.export.scratch import scratch
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Step
 
 BATCH = 100
+PREFIX = "spikeport-lava-"
 
 
 def steps(
@@ -33,30 +34,10 @@ def steps(
     """Run all samples in Lava, then yield every step of every batch of at most ``batch`` samples."""
     check(network)
     interpreter = environment.python()
-    with tempfile.TemporaryDirectory(prefix="spikeport-lava-") as name:
-        folder = Path(name)
+    with scratch(PREFIX, discard=remains.remove) as folder, remains.kept(folder):
         job.write(network, stimulus, folder, guarded=True)
         _run(folder, interpreter, limits or supervisor.Limits())
         yield from _trace(network, stimulus, folder / "trace", batch)
-
-
-def check(network: IntegerNetwork) -> None:
-    """Refuse, with a `FormatError` or `NetworkError`, what Lava processes cannot do."""
-    network.depths()
-    for projection in network.projections:
-        _check_projection(network, projection)
-
-
-def _check_projection(network: IntegerNetwork, projection: IntegerProjection) -> None:
-    label = f"projection {projection.source} -> {projection.target}"
-    if not isinstance(projection.synapses, Convolution):
-        return
-    synapses = projection.synapses
-    largest = max(*synapses.weight.shape[2:], *synapses.stride, *synapses.padding, *synapses.dilation)
-    if largest > INT8_MAX:
-        raise FormatError(f"{label}: Lava's Conv holds kernel, stride, padding and dilation in 8 bit, found {largest}")
-    if len(network.population(projection.target).shape) != 3:
-        raise FormatError(f"{label}: a convolution needs a target of shape (C, H, W)")
 
 
 def _run(folder: Path, interpreter: Path, limits: supervisor.Limits) -> None:
@@ -71,9 +52,7 @@ def _run(folder: Path, interpreter: Path, limits: supervisor.Limits) -> None:
             progress.update(line["done"], line["total"])
 
     supervisor.supervise(
-        children.command(
-            "spikeport.export.lava.worker", [str(folder)], interpreter=interpreter, package=folder / "spikeport"
-        ),
+        children.command(remains.WORKER, [str(folder)], interpreter=interpreter, package=folder / "spikeport"),
         folder=folder,
         environment={**variables, "TMPDIR": str(folder)},
         limits=limits,

@@ -1,25 +1,27 @@
 """A folder that runs the network in Lava on another machine: worker, network, one sample, and how to use it."""
 
+import shutil
 from pathlib import Path
 
-from spikeport.export.executors.lava import check
 from spikeport.export.files import atomic
 from spikeport.export.lava import job
-from spikeport.export.lava.environment import PACKAGES, PYTHON_VERSION
+from spikeport.export.lava.environment import PYTHON_VERSION, REQUIREMENTS, pinned
+from spikeport.export.lava.limits import check
 from spikeport.export.network import IntegerNetwork, Source
 from spikeport.export.stimulus import random_stimulus
 
 README = """# A network for Lava
 
-Made by spikeport. This folder needs nothing but Python {python} and Lava:
+Made by spikeport. This folder needs nothing but Python {python} and Lava (`requirements.txt`: {lava} and what it
+needs, with hashes, for Linux x86-64):
 
     python{python} -m venv env
-    env/bin/pip install {packages}
+    env/bin/pip install --require-hashes --no-deps -r requirements.txt
     env/bin/python -m spikeport.export.lava.worker .
 
 It runs the samples in `stimulus.npy` (now one random sample): integers of shape (N, {shape}), 0 to {levels},
 each held for {steps} steps, or (N, {steps}, {shape}) with `"held": false` in `job.json`. Every line it prints is JSON;
-the last one says `finished`. Remove the folder `trace` before the next run.
+the last one says `finished`, those before name the phase. Remove the folder `trace` before the next run.
 
 `trace` then holds one file per population, samples one after another, {steps} rows each:
 
@@ -37,9 +39,10 @@ def write(network: IntegerNetwork, path: Path) -> None:
     with atomic(path) as draft:
         draft.mkdir()
         job.write(network, random_stimulus(network, 1, 0), draft)
+        shutil.copyfile(REQUIREMENTS, draft / REQUIREMENTS.name)
         text = README.format(
             python=PYTHON_VERSION,
-            packages=" ".join(f"'{package}'" for package in PACKAGES),
+            lava=next(package for package in pinned() if package.startswith("lava-nc")),
             shape=", ".join(map(str, source.shape)),
             levels=source.neuron.levels,
             steps=network.steps,

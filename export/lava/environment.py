@@ -1,25 +1,40 @@
 """The Python 3.10 environment that Lava lives in: found, made and examined here.
 
 lava-nc 0.10.0 needs CPython 3.10 and numpy 1; its import fails on 3.11. The environment is made once per user by
-`install` and is independent of the one that spikeport runs in.
+`install`, from versions with hashes in ``requirements.txt``, and is independent of the one that spikeport runs in.
+Every child starts isolated (``-I``, root as current folder), so that no ``lava.py`` or ``pip.py`` of a user runs.
 """
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from spikeport.export import children
 from spikeport.export.errors import LavaError
 from spikeport.export.files import write_text
 
-PACKAGES = ("lava-nc==0.10.0", "safetensors>=0.5,<1")
+REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+"""The packages of the environment, pinned and with hashes."""
 NETX_PACKAGES = ("lava-dl==0.6.0",)
 PYTHON_VERSION = "3.10"
 MARKER = "spikeport.json"
 PROBE = "import sys; print('%d.%d' % sys.version_info[:2])"
+CONTENT = """
+import importlib.metadata, json, lava.proc.lif.process
+print(json.dumps([f"{each.name}=={each.version}" for each in importlib.metadata.distributions()]))
+"""
 HINT = "run 'spikeport lava install'"
+PIP_PATHS = ("CACHE_DIR", "CERT", "CLIENT_CERT", "CONFIG_FILE", "CONSTRAINT", "FIND_LINKS")
+"""Variables ``PIP_*`` that may name files by their place in the user's current folder."""
+
+
+def pinned() -> list[str]:
+    """Return ``name==version`` of every package of the environment."""
+    return re.findall(r"^[\w.-]+==[\w.]+", REQUIREMENTS.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def folder() -> Path:
@@ -44,18 +59,42 @@ def python() -> Path:
 
 def version_of(interpreter: Path | str) -> str | None:
     """Return 'major.minor' of an interpreter that really starts, else None."""
+    return _answer([str(interpreter), "-I", "-c", PROBE])
+
+
+def _answer(command: list[str], *, seconds: float = 60) -> str | None:
+    """Return what a command prints, run apart from the user's folder; None where it fails."""
     try:
-        done = subprocess.run([interpreter, "-c", PROBE], capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+            cwd="/",
+            env=_variables(),
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _variables() -> dict[str, str]:
+    """Return the user's variables for children: without PYTHON*, and with absolute paths for pip."""
+    variables = children.environment()
+    for name in PIP_PATHS:
+        if f"PIP_{name}" in variables:
+            parts = variables[f"PIP_{name}"].split(" ")
+            variables[f"PIP_{name}"] = " ".join(str(Path(p).absolute()) if Path(p).exists() else p for p in parts if p)
+    return variables
 
 
 def base_pythons() -> Iterator[str]:
     """Yield candidates for Python 3.10: the user's choice, the PATH, pyenv's versions, uv's."""
     chosen = os.environ.get("SPIKEPORT_LAVA_PYTHON")
     if chosen:
-        yield chosen
+        yield str(Path(chosen).absolute()) if os.sep in chosen else chosen
         return
     on_path = shutil.which(f"python{PYTHON_VERSION}")
     if on_path:
@@ -67,10 +106,9 @@ def base_pythons() -> Iterator[str]:
 
 def _uv_pythons() -> Iterator[str]:
     uv = shutil.which("uv")
-    if uv:
-        found = subprocess.run([uv, "python", "find", PYTHON_VERSION], capture_output=True, text=True, check=False)
-        if found.returncode == 0:
-            yield found.stdout.strip()
+    found = _answer([str(Path(uv).absolute()), "python", "find", PYTHON_VERSION]) if uv else None
+    if found:
+        yield found
 
 
 def find_base_python() -> str:
@@ -88,29 +126,35 @@ def find_base_python() -> str:
 
 
 def install(*, netx: bool = False, force: bool = False) -> Path:
-    """Make the environment where it is missing and return its folder; ``netx`` adds lava-dl (5.6 GB)."""
-    home, packages = folder(), [*PACKAGES, *(NETX_PACKAGES if netx else ())]
-    if not force and _installed(home) >= set(packages) and _works(home):
+    """Make the environment where it is missing and return its folder; ``netx`` adds lava-dl (5.6 GB, no hashes)."""
+    home, extra = folder(), [*(NETX_PACKAGES if netx else ())]
+    if not force and (home / MARKER).is_file() and _content(home) >= _normalized([*pinned(), *extra]):
         return home
     if home.exists() and not _ours(home):
         raise LavaError(f"{home} is not empty and no environment of ours; choose another folder in SPIKEPORT_LAVA_ENV")
     base = find_base_python()
     (home / MARKER).unlink(missing_ok=True)
-    _call([base, "-m", "venv", "--clear", str(home)], "making the environment")
-    _call([str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", *packages], "installing Lava")
-    write_text(home / MARKER, json.dumps({"packages": packages, "base": base}, indent=1) + "\n")
+    _call([base, "-I", "-m", "venv", "--clear", str(home)], "making the environment")
+    pip = [str(home / "bin" / "python"), "-I", "-m", "pip", "install", "--quiet"]
+    _call([*pip, "--require-hashes", "--no-deps", "--requirement", str(REQUIREMENTS)], "installing Lava")
+    if extra:
+        _call([*pip, *extra], "installing lava-dl")
+    write_text(home / MARKER, json.dumps({"packages": [*pinned(), *extra], "base": base}, indent=1) + "\n")
     return home
 
 
-def _works(home: Path) -> bool:
-    """Return whether the interpreter starts and finds Lava."""
-    try:
-        done = subprocess.run(
-            [home / "bin" / "python", "-c", "import lava.proc.lif.process"], capture_output=True, check=False
-        )
-    except OSError:
-        return False
-    return done.returncode == 0
+def _content(home: Path) -> set[str]:
+    """Return ``name==version`` of what is installed; nothing where the interpreter does not start or lacks Lava."""
+    answer = _answer([str(home / "bin" / "python"), "-I", "-c", CONTENT])
+    return _normalized(json.loads(answer)) if answer else set()
+
+
+def _normalized(packages: list[str]) -> set[str]:
+    return {re.sub(r"[-_.]+", "-", name).lower() + f"=={version}" for name, _, version in map(_parted, packages)}
+
+
+def _parted(package: str) -> tuple[str, str, str]:
+    return package.partition("==")
 
 
 def _ours(home: Path) -> bool:
@@ -118,17 +162,10 @@ def _ours(home: Path) -> bool:
     return home.is_dir() and (not any(home.iterdir()) or (home / "pyvenv.cfg").is_file())
 
 
-def _installed(home: Path) -> set[str]:
-    try:
-        marker = json.loads((home / MARKER).read_text(encoding="utf-8"))
-        return set(marker["packages"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
-
-
 def _call(command: list[str], what: str) -> None:
-    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=False, cwd="/", env=_variables()
+    )
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise LavaError(f"{what} failed: {lines[-1] if lines else 'no message'} (command: {' '.join(command)})")

@@ -20,14 +20,13 @@ WORKER_MODULES = (
     *(f"export/network/{name}" for name in ("__init__", "arrays", "stages", "populations", "projections", "graph")),
     "export/archive",
     "export/lava/__init__",
-    "export/lava/processes",
-    "export/lava/worker",
+    *(f"export/lava/{name}" for name in ("builder", "life", "processes", "remains", "worker")),
 )
 """The modules of `spikeport` that run in Lava's Python."""
 
 
 def write(network: IntegerNetwork, stimulus: Stimulus, folder: Path, *, guarded: bool = False) -> None:
-    """Write network, input and the worker's own modules to ``folder``; a ``guarded`` worker ends with its parent."""
+    """Write network, input and the worker's own modules to ``folder``; a ``guarded`` job has a supervisor."""
     for module in WORKER_MODULES:
         target = folder / "spikeport" / f"{module}.py"
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,5 @@
-"""Own a worker process from start to end: heartbeat, time limits, its own error, and nothing left behind."""
+"""Own a worker process from start to end: signs of life, time limits, its own error, and nothing left behind."""
 
-import contextlib
 import json
 import os
 import queue
@@ -14,17 +13,18 @@ from pathlib import Path
 from typing import IO, Any
 
 from spikeport.export.errors import WorkerError
+from spikeport.export.lava.remains import unfinished_freed
+from spikeport.export.lava.vitals import Pulse
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 5.0
-TRACEBACK_SECONDS = 10.0
 TAIL_BYTES = 20_000
 Line = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Seconds: without a heartbeat, and in all."""
+    """Seconds: without a sign of life (a line, or processor time), and in all."""
 
     silence: float = 180.0
     total: float = 24 * 3600.0
@@ -40,8 +40,9 @@ def supervise(
 ) -> None:
     """Run ``command`` in ``folder`` and hand every JSON line of its output to ``on_line``.
 
-    `WorkerError` carries the worker's own last error where it fails, dies, or stays silent beyond the limits. The
-    worker leads a process group that is gone when this function returns or raises, whatever the reason.
+    `WorkerError` carries the worker's own last error where it fails, dies, or gives no sign of life within the limits,
+    and the last ``phase`` that one of its lines named. The worker leads a process group that is gone when this function
+    returns or raises, whatever the reason.
     """
     log = folder / "worker.log"
     with log.open("wb") as stderr:
@@ -49,7 +50,7 @@ def supervise(
             list(command),
             cwd=folder,
             env=environment,
-            stdin=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
@@ -64,8 +65,8 @@ def _follow(process: "subprocess.Popen[bytes]", log: Path, limits: Limits, on_li
     assert process.stdout is not None
     lines: queue.Queue[bytes | None] = queue.Queue()
     threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
-    started = heard = time.monotonic()
-    ended = False
+    started, pulse = time.monotonic(), Pulse(process.pid, limits.silence)
+    phase, ended = "", False
     while True:
         try:
             line = lines.get(timeout=POLL_SECONDS)
@@ -75,10 +76,11 @@ def _follow(process: "subprocess.Popen[bytes]", log: Path, limits: Limits, on_li
         else:
             if line is None:
                 break
-            heard = time.monotonic()
-            on_line(_parsed(line))
-        now = time.monotonic()
-        _check_alive(process, log, limits, now - heard, now - started)
+            pulse.beat()
+            fields = _parsed(line)
+            phase = str(fields.get("phase", phase))
+            on_line(fields)
+        _check_alive(process, log, limits, pulse.silence(), time.monotonic() - started, phase)
         ended = process.poll() == 0
     try:
         code = process.wait(timeout=GRACE_SECONDS)
@@ -102,15 +104,19 @@ def _parsed(line: bytes) -> Line:
     return fields if isinstance(fields, dict) else {"text": line.decode(errors="replace").rstrip()}
 
 
-def _check_alive(process: "subprocess.Popen[bytes]", log: Path, limits: Limits, silent: float, elapsed: float) -> None:
+def _check_alive(
+    process: "subprocess.Popen[bytes]", log: Path, limits: Limits, silent: float, elapsed: float, phase: str
+) -> None:
+    place = f" while {phase}" if phase else ""
     if process.poll() not in (None, 0):
-        raise WorkerError(f"the worker {_ending(process.returncode)}: {_last_error(log)}")
-    if silent > min(TRACEBACK_SECONDS, limits.silence) and "Traceback" in _tail(log):
-        raise WorkerError(f"a process of the worker failed: {_last_error(log)}")
+        raise WorkerError(f"the worker {_ending(process.returncode)}{place}: {_last_error(log)}")
     if silent > limits.silence:
-        raise WorkerError(f"the worker gave no sign of life for {limits.silence:g} s; ended it: {_last_error(log)}")
+        raise WorkerError(
+            f"the worker gave no sign of life for {limits.silence:g} s{place} (no line, and no processor time); "
+            f"ended it: {_last_error(log)}"
+        )
     if elapsed > limits.total:
-        raise WorkerError(f"the worker ran longer than {limits.total:g} s; ended it: {_last_error(log)}")
+        raise WorkerError(f"the worker ran longer than {limits.total:g} s{place}; ended it: {_last_error(log)}")
 
 
 def _ending(code: int) -> str:
@@ -134,18 +140,18 @@ def _last_error(log: Path) -> str:
 
 
 def _end_group(process: "subprocess.Popen[bytes]") -> None:
-    """Ask the group to end, so that Python frees its shared memory, then make it end."""
-    for chosen, patience in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
-        if not _signal(process.pid, chosen):
-            break
-        deadline = time.monotonic() + patience
+    """Ask the group to end, so that Python frees its shared memory, then make it end; stopped processes continue."""
+    for chosen in (signal.SIGTERM, signal.SIGKILL):
+        with unfinished_freed(process.pid):
+            if not _signal(process.pid, chosen):
+                break
+        _signal(process.pid, signal.SIGCONT)
+        deadline = time.monotonic() + GRACE_SECONDS
         while time.monotonic() < deadline and _signal(process.pid, 0):
             process.poll()
             time.sleep(0.02)
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                stream.close()
+    if process.stdout is not None:
+        process.stdout.close()
     process.wait()
 
 

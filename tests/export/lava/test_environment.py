@@ -1,12 +1,18 @@
 """Finding Python 3.10 and the environment; the clear sentence where either is missing."""
 
 import os
+import re
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from spikeport.export.errors import LavaError
+from spikeport.export.executors import lava
 from spikeport.export.lava import doctor, environment
+from spikeport.export.stimulus import random_stimulus
 
 
 def test_missing_environment_says_what_to_run(monkeypatch, tmp_path):
@@ -52,7 +58,7 @@ def test_failed_installation_leaves_no_marker(monkeypatch, tmp_path):
     (home / environment.MARKER).write_text('{"packages": []}')
     (home / "pyvenv.cfg").write_text("")
     broken = tmp_path / "python3.10"
-    broken.write_text('#!/bin/sh\n[ "$1" = -c ] && echo 3.10 && exit 0\necho "no venv here" >&2; exit 1\n')
+    broken.write_text('#!/bin/sh\n[ "$2" = -c ] && echo 3.10 && exit 0\necho "no venv here" >&2; exit 1\n')
     broken.chmod(0o755)
     monkeypatch.setenv("SPIKEPORT_LAVA_ENV", str(home))
     monkeypatch.setenv("SPIKEPORT_LAVA_PYTHON", str(broken))
@@ -77,6 +83,103 @@ def test_folder_with_something_else_in_it_is_never_cleared(monkeypatch, tmp_path
         with pytest.raises(LavaError, match="is not empty and no environment of ours; choose another folder"):
             environment.install(force=force)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+MODULES = (
+    "lava",
+    "pip",
+    "venv",
+    "ensurepip",
+    "json",
+    "numpy",
+    "importlib",
+    "multiprocessing",
+    "sitecustomize",
+    "spikeport",
+)
+
+
+@pytest.fixture
+def hostile(tmp_path, monkeypatch):
+    """A current folder, also on PYTHONPATH, whose modules would write a file if a child imported them."""
+    folder, marker = tmp_path / "downloads", tmp_path / "ran"
+    folder.mkdir()
+    for name in MODULES:
+        (folder / f"{name}.py").write_text(f"open({str(marker)!r}, 'a').write({name + ' '!r})\n")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("PYTHONSTARTUP", str(folder / "lava.py"))
+    yield folder
+    assert not marker.exists(), marker.read_text()
+
+
+def test_the_hostile_folder_is_hostile(tmp_path):
+    """Without isolation its modules do run: the test below can fail."""
+    (tmp_path / "json.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write('json')\n")
+    subprocess.run([sys.executable, "-c", "import json"], cwd=tmp_path, check=True)
+    assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.usefixtures("hostile")
+def test_installation_imports_nothing_from_the_users_folder(monkeypatch, tmp_path):
+    """The same commands as ever, with this interpreter and an empty list of packages."""
+    home, version = tmp_path / "env", f"{sys.version_info.major}.{sys.version_info.minor}"
+    empty = tmp_path / "requirements.txt"
+    empty.write_text("# nothing\n")
+    monkeypatch.setattr(environment, "PYTHON_VERSION", version)
+    monkeypatch.setattr(environment, "REQUIREMENTS", empty)
+    monkeypatch.setenv("SPIKEPORT_LAVA_PYTHON", sys.executable)
+    monkeypatch.setenv("SPIKEPORT_LAVA_ENV", str(home))
+    assert environment.version_of(sys.executable) == version
+    assert environment.install() == home
+    assert environment.python() == home / "bin" / "python"
+    assert environment.install() == home
+
+
+@pytest.mark.usefixtures("hostile")
+def test_search_for_a_python_runs_apart_from_the_users_folder(monkeypatch, tmp_path):
+    """uv reads settings, and pyenv's shim a version, from the current folder."""
+    monkeypatch.delenv("SPIKEPORT_LAVA_PYTHON", raising=False)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "uv").write_text(f'#!/bin/sh\npwd > {tmp_path}/place\nenv > {tmp_path}/variables\necho "$1 $2 $3"\n')
+    (tools / "uv").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}/usr/bin:/bin")
+    monkeypatch.setattr(shutil, "which", lambda name: str(tools / "uv") if name == "uv" else None)
+    assert list(environment.base_pythons()) == ["python find 3.10"]
+    assert (tmp_path / "place").read_text() == "/\n"
+    assert "PYTHON" not in (tmp_path / "variables").read_text()
+
+
+@pytest.mark.lava
+def test_lava_runs_apart_from_the_users_folder(hostile):
+    assert hostile == Path.cwd()
+    assert environment._content(environment.folder()) >= environment._normalized(environment.pinned())
+    network = doctor.small_network()
+    assert len(list(lava.steps(network, random_stimulus(network, 1, 0)))) == network.steps
+
+
+def test_users_settings_of_pip_reach_it(monkeypatch, tmp_path):
+    """Mirrors and wheels stay as chosen; what was named by its place in the current folder gets its full path."""
+    (tmp_path / "wheels").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.example/simple")
+    monkeypatch.setenv("PIP_FIND_LINKS", "wheels https://mirror.example/wheels /opt/none")
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    variables = environment._variables()
+    assert variables["PIP_INDEX_URL"] == "https://mirror.example/simple"
+    assert variables["PIP_FIND_LINKS"] == f"{tmp_path}/wheels https://mirror.example/wheels /opt/none"
+    assert "PYTHONHOME" not in variables
+
+
+def test_every_package_is_pinned_with_hashes():
+    text = environment.REQUIREMENTS.read_text()
+    packages = environment.pinned()
+    assert {"lava-nc==0.10.0", "numpy==1.26.4"} <= set(packages)
+    assert len(packages) == len(re.findall(r"^[^\s#]", text, re.MULTILINE))
+    for block in re.split(r"^(?=[\w])", text, flags=re.MULTILINE)[1:]:
+        assert re.fullmatch(r"[\w.-]+==[\w.]+( \\\n    --hash=sha256:[0-9a-f]{64})+\n", block), block
 
 
 @pytest.mark.lava

@@ -84,13 +84,64 @@ def test_chatty_worker_is_ended_by_the_total_limit(tmp_path):
     assert living(tmp_path) == []
 
 
-def test_failed_grandchild_is_reported_before_the_long_silence(tmp_path, monkeypatch):
-    monkeypatch.setattr("spikeport.export.lava.supervisor.TRACEBACK_SECONDS", 1.0)
-    grandchild = "raise KeyError('model')"
-    code = f'import subprocess, sys, time; subprocess.run([sys.executable, "-c", "{grandchild}"]); time.sleep(600)'
-    with pytest.raises(WorkerError, match="a process of the worker failed: KeyError: 'model'"):
-        run(tmp_path, code)
+BUSY = """
+import time
+end = time.monotonic() + 4
+while time.monotonic() < end: pass
+print('{"finished": true}')
+"""
+
+
+def test_silent_worker_that_computes_is_not_ended(tmp_path):
+    lines = []
+    run(tmp_path, BUSY, limits=Limits(silence=1, total=60), lines=lines)
+    assert lines == [{"finished": True}]
+
+
+def test_silent_worker_whose_child_computes_is_not_ended(tmp_path):
+    lines = []
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY!r}])"
+    run(tmp_path, code, limits=Limits(silence=1, total=60), lines=lines)
+    assert lines == [{"finished": True}]
+
+
+def test_stopped_worker_is_ended_within_its_limit_and_its_phase_is_named(tmp_path):
+    code = """if True:
+        import os, signal
+        print('{"phase": "compiling"}', flush=True)
+        os.kill(os.getpid(), signal.SIGSTOP)
+    """
+    started = time.monotonic()
+    with pytest.raises(
+        WorkerError, match=r"no sign of life for 2 s while compiling \(no line, and no processor time\)"
+    ):
+        run(tmp_path, f"{CHILD}\n{code}", limits=Limits(silence=2, total=60))
+    assert time.monotonic() - started < 5
     assert living(tmp_path) == []
+
+
+def test_stopped_worker_can_still_clean_up(tmp_path):
+    """Python's resource tracker frees shared memory only if it ends by itself, so it must be continued first."""
+    code = f"""if True:
+        import os, signal, sys, time
+        def clean(*_):
+            open({str(tmp_path / "cleaned")!r}, "w").close()
+            sys.exit()
+        signal.signal(signal.SIGTERM, clean)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(600)
+    """
+    with pytest.raises(WorkerError, match="no sign of life"):
+        run(tmp_path, code, limits=Limits(silence=1, total=60))
+    assert (tmp_path / "cleaned").exists()
+
+
+@pytest.mark.slow
+def test_traceback_and_silence_do_not_end_a_run_that_goes_on(tmp_path):
+    lines = []
+    code = "import sys, time; sys.stderr.write('Traceback'); time.sleep(15); print('{\"finished\": true}')"
+    run(tmp_path, code, lines=lines)
+    assert lines == [{"finished": True}]
 
 
 def test_interrupted_parent_leaves_no_orphan(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 
 from spikeport.export.errors import WorkerError
 from spikeport.export.executors import lava
-from spikeport.export.lava import job
+from spikeport.export.lava import job, remains
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.stimulus import random_stimulus
 
@@ -31,7 +31,7 @@ list(lava.steps(network, random_stimulus(network, 100_000, 0)))
 
 
 def shared_memory():
-    return {path.name for path in Path("/dev/shm").glob("psm_*")}
+    return {path.name for path in Path("/dev/shm").iterdir() if path.name.startswith(("psm_", lava.PREFIX))}
 
 
 def workers(folder):
@@ -45,6 +45,27 @@ def workers(folder):
         except OSError:
             continue
     return found
+
+
+def guards(folder):
+    """Return the process ids of the guards of jobs in ``folder``."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if remains.__file__.encode() in arguments and any(str(folder).encode() in each for each in arguments):
+            found.append(int(process.name))
+    return found
+
+
+def group_lives(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def started_at(process):
@@ -77,13 +98,49 @@ def running(folder):
     process.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_killed_parent_leaves_no_process_no_memory_and_no_folder(running, folder, number):
     process, workers_left, memory_left = running
     process.send_signal(number)
     process.wait()
     assert wait_for(lambda: not workers_left() and not memory_left(), seconds=20)
     assert wait_for(lambda: not list(folder.iterdir()), seconds=5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("which", ["worker", "one of its processes", "all, and the resource tracker"])
+def test_stopped_processes_leave_nothing_either(running, folder, which, number):
+    process, workers_left, memory_left = running
+    in_order = sorted(workers_left(), key=started_at)
+    group = os.getpgid(in_order[0])
+    assert memory_left()
+    if which == "all, and the resource tracker":
+        os.killpg(group, signal.SIGSTOP)
+    else:
+        os.kill(in_order[0 if which == "worker" else -1], signal.SIGSTOP)
+    process.send_signal(number)
+    process.wait()
+    assert wait_for(lambda: not workers_left() and not memory_left(), seconds=20)
+    assert wait_for(lambda: not list(folder.iterdir()), seconds=5)
+    assert wait_for(lambda: not group_lives(group), seconds=5)
+
+
+def test_what_a_killed_owner_and_its_killed_guard_left_goes_at_the_next_start(running, folder, monkeypatch):
+    process, workers_left, memory_left = running
+    for guard in guards(folder):
+        os.kill(guard, signal.SIGKILL)
+    for worker in workers_left():
+        os.kill(worker, signal.SIGSTOP)
+    process.kill()
+    process.wait()
+    time.sleep(1)
+    assert len(list(folder.iterdir())) == 1
+    assert workers_left()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    list(lava.steps(NETWORK, random_stimulus(NETWORK, 1, 0)))
+    assert not workers_left()
+    assert not memory_left()
+    assert list(folder.iterdir()) == []
 
 
 def test_death_of_a_lava_process_is_noticed_at_once(monkeypatch, folder):
@@ -125,9 +182,9 @@ from spikeport.export.executors import lava
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.stimulus import random_stimulus
 network = small_network()
-resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, 80_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
-    list(lava.steps(network, random_stimulus(network, 2_000, 0)))
+    list(lava.steps(network, random_stimulus(network, 600, 0)))
 except WorkerError as error:
     print("WorkerError:", error)
 """

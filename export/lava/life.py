@@ -1,0 +1,103 @@
+"""The life of the worker: the lines it writes, and a thread that watches the traces and Lava's processes.
+
+Imports nothing of Lava. Lava forks its processes while the thread runs, so the thread takes no lock that they would
+inherit: lines go to the descriptor, not through ``sys.stdout``.
+"""
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from multiprocessing import shared_memory
+from pathlib import Path
+from typing import Any
+
+BEAT_SECONDS = 2.0
+
+
+def say(**fields: Any) -> None:
+    """Write one JSON line for the supervisor."""
+    os.write(1, json.dumps(fields).encode() + b"\n")
+
+
+class Watch(threading.Thread):
+    """Tell the phase and how far the traces have grown; end the worker when one of Lava's processes has ended.
+
+    ``rows`` gives the bytes per step of every trace file, ``steps`` how many steps each will hold.
+    """
+
+    def __init__(self, rows: dict[Path, int], steps: int) -> None:
+        super().__init__(daemon=True)
+        self.rows, self.steps, self.shown = rows, steps, 0
+        self.phase, self.children = "", set[multiprocessing.process.BaseProcess]()
+        self.over = threading.Event()
+
+    def enter(self, phase: str) -> None:
+        """Begin a phase: 'building', 'compiling', 'running' or 'ending'."""
+        self.phase = phase
+        say(phase=phase, done=self.shown, total=self.steps)
+
+    def run(self) -> None:
+        """Beat until the worker ends."""
+        while not self.over.wait(BEAT_SECONDS):
+            self.beat()
+
+    def beat(self) -> None:
+        """Write a line where a trace has grown, and look after Lava's processes."""
+        steps = [self._recorded(path) for path in self.rows]
+        done = sum(steps) // len(steps)
+        if self.phase == "running" and max(steps) == self.steps > done:
+            self.enter("draining")
+        if done > self.shown:
+            self.shown = done
+            say(phase=self.phase, done=done, total=self.steps)
+        self._check_children()
+
+    def _recorded(self, path: Path) -> int:
+        return path.stat().st_size // self.rows[path] if path.is_file() else 0
+
+    def _check_children(self) -> None:
+        """End at once when a process has ended: the others would wait for it. Those that raise end with code 0."""
+        self.children |= set(multiprocessing.active_children())
+        ended = [child for child in self.children if child.exitcode is not None]
+        if ended and not self.over.is_set():
+            code = ended[0].exitcode
+            kind = "RuntimeError: " if code else ""  # one that raised has written its own error
+            sys.stderr.write(f"\n{kind}a process of Lava ended with exit code {code}\n")
+            sys.stderr.flush()
+            os._exit(1)
+
+
+def name_memory(prefix: str) -> None:
+    """Begin the names of all shared memory and semaphores made from now on with ``prefix``: others can free them."""
+    full = f"/{prefix}"
+    vars(multiprocessing.current_process())["_config"]["semprefix"] = full.rstrip("-")
+    vars(shared_memory).update(_SHM_NAME_PREFIX=full, _SHM_SAFE_NAME_LENGTH=len(full) + 8)
+
+
+def leave() -> None:
+    """End without Lava's own shutdown, which can take minutes and fail where there are hundreds of processes.
+
+    Python's resource tracker is spared: it frees the shared memory when it is the last one left, and ends.
+    """
+    while kill_group():
+        time.sleep(0.1)
+    os._exit(0)
+
+
+def kill_group() -> int:
+    """Kill the other processes of the group, but for the resource tracker; return how many there were."""
+    killed = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = os.getpgid(int(process.name)) == os.getpgid(0) and int(process.name) != os.getpid()
+            state = (process / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            if ours and state != "Z" and b"resource_tracker" not in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
+                killed += 1
+        except OSError:
+            continue
+    return killed

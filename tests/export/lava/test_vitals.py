@@ -1,0 +1,56 @@
+"""Processor time as the sign of life: that of the whole group, living and waited for."""
+
+import os
+import subprocess
+import sys
+import time
+
+from spikeport.export.lava.vitals import Pulse, processor_seconds
+
+BURN = "import time\nend = time.process_time() + 0.6\nwhile time.process_time() < end: pass\n"
+
+
+def start(code):
+    return subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+
+
+def test_group_counts_children_that_live_and_those_that_ended():
+    code = f"""
+import subprocess, sys, time
+burn = {BURN!r}
+subprocess.run([sys.executable, "-c", burn])
+subprocess.Popen([sys.executable, "-c", burn + "time.sleep(60)"])
+time.sleep(60)
+"""
+    process = start(code)
+    deadline = time.monotonic() + 30
+    while processor_seconds(process.pid) < 1.2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processor_seconds(process.pid) >= 1.2
+    os.killpg(process.pid, 9)
+    process.wait()
+
+
+def test_silence_grows_while_nothing_is_computed_and_ends_with_a_line():
+    process = start("import time; time.sleep(60)")
+    time.sleep(0.5)
+    pulse = Pulse(process.pid, limit=0.4)
+    time.sleep(0.2)
+    pulse.silence()
+    time.sleep(0.5)
+    assert pulse.silence() >= 0.5
+    pulse.beat()
+    assert pulse.silence() < 0.2
+    process.kill()
+    process.wait()
+
+
+def test_computing_ends_the_silence():
+    process = start("while True: pass")
+    pulse = Pulse(process.pid, limit=0.4)
+    time.sleep(1)
+    assert pulse.silence() < 0.2
+    time.sleep(0.5)
+    assert pulse.silence() < 0.2
+    process.kill()
+    process.wait()
