@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from spikeport.export import archive
 from spikeport.export.errors import ExecutorError, SpikeportError, one_line
 from spikeport.export.executors import executor as find_executor
 from spikeport.export.executors import fast
-from spikeport.export.files import atomic
+from spikeport.export.files import locked, write_arrays
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import tracked
 from spikeport.export.stimulus import Stimulus
@@ -46,7 +46,7 @@ class Result:
         for path in self.parts:
             path.unlink(missing_ok=True)
         for folder in {path.parent for path in self.parts}:
-            if folder.is_dir() and not any(folder.iterdir()):
+            with suppress(OSError):
                 folder.rmdir()
 
 
@@ -86,22 +86,22 @@ def simulate(
 
     ``kept`` is a folder for finished parts, whose names begin with a digest of network, input and executor; with
     ``resume`` those of this run are not run again. Raises `ExecutorError` where an executor cannot ``count`` or where
-    no cluster answers.
+    no cluster answers, `OutputError` where another run writes to ``kept``.
     """
     if count and executor != "fast":
         raise ExecutorError(f"executor {executor!r} does not count; the fast one does, and 'spikeport report' too")
     rows = list(driven.batches(PART))
     paths = {} if kept is None else _paths(kept, _key(network, driven, executor, count=count), rows)
-    outputs = int(np.prod(network.readout.shape))
-    done = _finished(paths, rows, (outputs, len(network.projections))) if resume else {}
-    tasks = [part for part in rows if part.start not in done]
-    run = _local if cluster is None else _distributed
-    parts = run(network, driven, tasks, executor, count, cluster)
-    for start, part in tracked(f"simulating in parts of {PART}", parts, len(tasks)):
-        done[start] = part
-        if kept is not None:
-            with atomic(paths[start]) as draft, draft.open("wb") as file:
-                np.savez(file, scores=part["scores"], operations=part["operations"])
+    with nullcontext() if kept is None else locked(kept):
+        outputs = int(np.prod(network.readout.shape))
+        done = _finished(paths, rows, (outputs, len(network.projections))) if resume else {}
+        tasks = [part for part in rows if part.start not in done]
+        run = _local if cluster is None else _distributed
+        parts = run(network, driven, tasks, executor, count, cluster)
+        for start, part in tracked(f"simulating in parts of {PART}", parts, len(tasks)):
+            done[start] = part
+            if kept is not None:
+                write_arrays(paths[start], **part)
     ordered = [done[part.start] for part in rows]
     operations = np.sum([part["operations"] for part in ordered], axis=0) if count else None
     scores = np.concatenate([part["scores"] for part in ordered])
