@@ -21,7 +21,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -52,10 +52,10 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def write_arrays(path: Path, *, compressed: bool = False, **arrays: Any) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, Any], *, compressed: bool = False) -> None:
     """Write arrays as .npz to ``path``, whole or not at all; the file is made in memory first."""
     made = io.BytesIO()
-    (np.savez_compressed if compressed else np.savez)(made, **arrays)
+    (np.savez_compressed if compressed else np.savez)(made, **dict(arrays))
     write_bytes(path, made.getvalue())
 
 

@@ -101,7 +101,7 @@ def simulate(
         for start, part in tracked(f"simulating in parts of {PART}", parts, len(tasks)):
             done[start] = part
             if kept is not None:
-                write_arrays(paths[start], **part)
+                write_arrays(paths[start], part)
     ordered = [done[part.start] for part in rows]
     operations = np.sum([part["operations"] for part in ordered], axis=0) if count else None
     scores = np.concatenate([part["scores"] for part in ordered])

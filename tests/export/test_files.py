@@ -47,8 +47,8 @@ def test_fault_leaves_the_old_file_and_nothing_else(tmp_path, fault):
 
 
 def test_arrays_are_read_back(tmp_path):
-    write_arrays(tmp_path / "plain.npz", a=np.arange(5))
-    write_arrays(tmp_path / "small.npz", compressed=True, a=np.arange(5), b=np.zeros(0))
+    write_arrays(tmp_path / "plain.npz", {"a": np.arange(5)})
+    write_arrays(tmp_path / "small.npz", {"a": np.arange(5), "b": np.zeros(0)}, compressed=True)
     for name in ("plain.npz", "small.npz"):
         with np.load(tmp_path / name) as found:
             assert np.array_equal(found["a"], np.arange(5))
