@@ -125,6 +125,9 @@ def sentence(error: OSError, path: Path, folder: Path | None = None, size: int |
         errno.ENXIO: "nobody reads from this pipe or device",
         errno.EPIPE: "who read from this pipe has left before everything was written",
     }
+    if error.errno == errno.ENOTDIR:
+        file = next((each for each in path.parents if each.is_file()), path)
+        return f"{path}: {file} is a file; expected a folder"
     if error.errno == errno.ENOSPC:
         free = shutil.disk_usage(place).free
         files = " and perhaps no file entries (df -i)" if size is not None and free > size else ""

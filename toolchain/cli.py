@@ -1,13 +1,12 @@
 """The command ``spikeport``: each verb reads its options, calls one function of `spikeport.toolchain.verbs`, prints."""
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spikeport.export.errors import SpikeportError
+from spikeport.toolchain import exits
 
 if TYPE_CHECKING:
     from spikeport.toolchain.verbs.networks import ImportSettings
@@ -28,16 +27,8 @@ Input = Annotated[Path, typer.Option("--input", help="Images: .npz with 'images'
 
 
 def main() -> None:
-    """Run the command; bad input ends in one sentence and exit code 2."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        app()
-    except SpikeportError as error:
-        print(f"spikeport: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        print(f"spikeport: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(2)
+    """Run the command; `spikeport.toolchain.exits` has the table of its exit codes."""
+    exits.run(app)
 
 
 def _say(text: str, *, passed: bool = True) -> None:

@@ -160,7 +160,10 @@ FAULTS = {
     "no Lava": ("simulate {network} --input {images} --executor lava", "run 'spikeport lava install'"),
     "demo without Lava": ("demo --out {tmp}/out", "run 'spikeport lava install'"),
     "wrong Python": ("lava install", "Lava needs Python 3.10; tried"),
-    "folder is a file": ("report {network} --input {images} --out {recipe}", "recipe.toml: "),
+    "folder is a file": (
+        "report {network} --input {images} --out {recipe}",
+        "recipe.toml is a file; expected a folder",
+    ),
     "archive is a folder": ("simulate {tmp} --input {images}", "{tmp}: "),
     "images are a folder": ("simulate {network} --input {tmp}", "{tmp}: "),
     "images are an archive": ("simulate {network} --input {network}", "network.safetensors: "),

@@ -119,7 +119,7 @@ def with_weights(index, **changes):
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (with_weights(0, exponent=8), "input -> conv1 has weights of exponent 8; netx holds 8 bits"),
+        (with_weights(0, exponent=12), "input -> conv1 has weights of exponent 12; netx holds 8 bits"),
         (
             with_weights(2, exponent=1, synapses=Dense(weight=np.full((5, 64), -128, np.int8))),
             r"conv2 -> dense1 has weights -256\.\.-256; netx holds -255\.\.254, where none is positive",
