@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from spikeport.export import archive
+from spikeport.export.cluster import Cluster as Cluster  # noqa: PLC0414 - callers take it from here
+from spikeport.export.cluster import connected
 from spikeport.export.errors import ExecutorError, SpikeportError, one_line
 from spikeport.export.executors import executor as find_executor
 from spikeport.export.executors import fast
@@ -62,14 +64,6 @@ class Estimate:
         """Return the estimate for people."""
         work = f"{self.operations:,} synaptic operations, {self.memory / 1e9:.1f} GB"
         return f"{images:,} images on this machine: about {self.seconds:.0f} s, {work}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """A Dask scheduler's ``address``, or else a local cluster of ``workers`` processes."""
-
-    address: str | None = None
-    workers: int = 0
 
 
 def simulate(
@@ -155,10 +149,10 @@ def _local(
 def _distributed(
     network: Network, driven: Stimulus, rows: Sequence[slice], executor: str, count: bool, cluster: Cluster | None  # noqa: FBT001
 ) -> Parts:  # fmt: skip
-    from dask.distributed import as_completed  # noqa: PLC0415 - an extra, and slow to import
-
     assert cluster is not None
-    with _client(cluster) as client:
+    with connected(cluster, retries=RETRIES, seconds=SECONDS) as client:
+        from dask.distributed import as_completed  # noqa: PLC0415 - an extra, and slow to import
+
         safe = {"pure": False, "retries": RETRIES}
         shared = client.submit(_restored, archive.to_bytes(network), **safe)
         options = {"count": count, "threads": 1}
@@ -178,35 +172,6 @@ def _distributed(
 def _restored(data: bytes) -> Network:
     """Return the network of an archive's bytes; a worker keeps it while parts need it."""
     return archive.from_bytes(data)
-
-
-@contextmanager
-def _client(cluster: Cluster) -> Iterator[Any]:
-    try:
-        from dask import config  # noqa: PLC0415
-        from dask.distributed import Client, LocalCluster  # noqa: PLC0415
-    except ImportError:
-        raise ExecutorError("a cluster needs Dask: pip install 'spikeport[cluster]'") from None
-    with config.set({"distributed.scheduler.allowed-failures": RETRIES}):
-        if cluster.address is None:
-            with (
-                LocalCluster(  # type: ignore[no-untyped-call]
-                    n_workers=cluster.workers, threads_per_worker=1, dashboard_address=None
-                ) as own,
-                Client(own) as client,  # type: ignore[no-untyped-call]
-            ):
-                yield client
-            return
-        try:
-            client = Client(cluster.address, timeout=SECONDS)  # type: ignore[no-untyped-call]
-        except (OSError, ValueError) as error:
-            raise ExecutorError(f"no Dask scheduler answers at {cluster.address} ({one_line(error)})") from None
-        with client:
-            try:
-                client.wait_for_workers(1, timeout=SECONDS)
-            except TimeoutError:
-                raise ExecutorError(f"the Dask cluster at {cluster.address} has no workers; start some") from None
-            yield client
 
 
 def _key(network: Network, driven: Stimulus, executor: str, *, count: bool) -> str:
