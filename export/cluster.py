@@ -85,7 +85,8 @@ def _local(workers: int) -> Iterator[Any]:
         security = Security.temporary()  # type: ignore[no-untyped-call]
     except ImportError:
         raise ExecutorError(MISSING) from None
-    options = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+    options: dict[str, Any] = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+    options["scheduler_kwargs"] = {"dashboard": False}
     with scratch("spikeport-dask-") as folder, _without_current_folder():
         pages: dict[str, object] = {f"distributed.{each}.http.routes": [] for each in ("scheduler", "worker")}
         with (
