@@ -19,7 +19,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from spikeport.export.errors import ArchiveError, one_line
-from spikeport.export.files import atomic
+from spikeport.export.files import write_bytes
 from spikeport.export.network import (
     Array,
     AveragePooling,
@@ -75,9 +75,7 @@ def to_bytes(network: Network) -> bytes:
 
 def write(network: Network, path: Path) -> None:
     """Write ``network`` to ``path``, whole or not at all."""
-    data = to_bytes(network)
-    with atomic(path) as draft:
-        draft.write_bytes(data)
+    write_bytes(path, to_bytes(network))
 
 
 def digest(network: Network) -> str:

@@ -47,27 +47,83 @@ def prove(network: IntegerNetwork) -> dict[str, Bounds]:
     return {p.name: population_bounds(p, incoming[p.name], network.steps) for p in network.neurons}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Register:
+    """The values ``least`` to ``most`` that a register can reach, and the ``range`` that it holds."""
+
+    population: str
+    name: str
+    least: int
+    most: int
+    range: tuple[int, int]
+
+    @property
+    def kept(self) -> bool:
+        """Whether it can neither wrap nor saturate."""
+        return self.range[0] <= self.least and self.most <= self.range[1]
+
+    def sentence(self) -> str:
+        """Return what it can reach, and what it holds."""
+        low, high = self.range
+        return f"{self.name} of {self.population} can reach {self.least:,}..{self.most:,}; it holds {low:,}..{high:,}"
+
+
+def registers(name: str, neuron: IntegerNeuron, bounds: Bounds) -> list[Register]:
+    """Return the registers of a population with their reach; one that never fires stays below the largest threshold."""
+    top = POTENTIAL_LIMIT if neuron.threshold is not None else NO_THRESHOLD << ACTIVATION_SHIFT
+    spans = {
+        "the synaptic current": (bounds.u_min, bounds.u_max, (1 - STATE_LIMIT, STATE_LIMIT)),
+        "the potential": (bounds.v_min, bounds.v_max, (-POTENTIAL_LIMIT, top)),
+    }
+    if neuron.threshold is not None:
+        spans["the threshold"] = (int(neuron.threshold.min()), int(neuron.threshold.max()), (0, THRESHOLD_MAX))
+    return [
+        Register(population=name, name=what, least=least, most=most, range=held)
+        for what, (least, most, held) in spans.items()
+    ]
+
+
+def unproven(network: IntegerNetwork) -> list[Register]:
+    """Return the registers that can leave their range for some input; the bounds are computed anew."""
+    return _leaving(network, prove(network))
+
+
+def proof_sentence(network: IntegerNetwork, left: Sequence[Register] | None = None, most: int = 3) -> str:
+    """Return whether the registers are proven to stay in range, and else the first ``most`` that can leave it.
+
+    ``left``: what `unproven` returned, where it has run already.
+    """
+    left = unproven(network) if left is None else left
+    if not left:
+        return f"no register can wrap or saturate within {network.steps} steps, whatever the input"
+    more = f"; and {len(left) - most} more registers" if len(left) > most else ""
+    return f"not proven: {'; '.join(register.sentence() for register in left[:most])}{more}"
+
+
 def violation(neuron: IntegerNeuron, bounds: Bounds) -> float:
     """Return the largest register use relative to its end; above 1 a register could wrap or saturate."""
-    top = POTENTIAL_LIMIT if neuron.threshold is not None else NO_THRESHOLD << ACTIVATION_SHIFT
-    uses = [bounds.u_max / STATE_LIMIT, -bounds.u_min / (STATE_LIMIT - 1)]
-    uses += [bounds.v_max / top, -bounds.v_min / POTENTIAL_LIMIT]
-    if neuron.threshold is not None:
-        uses.append(float(neuron.threshold.max()) / THRESHOLD_MAX)
-        if neuron.threshold.min() < 0:
-            uses.append(np.inf)
+    uses = [0.0]
+    for register in registers("", neuron, bounds):
+        low, high = register.range
+        below = register.least / low if low else np.inf if register.least < 0 else 0.0
+        uses += [register.most / high, below]
     return max(uses)
 
 
 def is_safe(network: IntegerNetwork) -> bool:
     """Return whether the bounds, computed anew, keep every register of ``network`` in range."""
-    return are_kept(network, prove(network))
+    return not unproven(network)
 
 
 def are_kept(network: IntegerNetwork, bounds: Mapping[str, Bounds]) -> bool:
     """Return whether ``bounds`` keep every register of ``network`` in range."""
+    return not _leaving(network, bounds)
+
+
+def _leaving(network: IntegerNetwork, bounds: Mapping[str, Bounds]) -> list[Register]:
     neurons = {p.name: p.neuron for p in network.neurons}
-    return all(violation(n, bounds[name]) <= 1 for name, n in neurons.items() if isinstance(n, IntegerNeuron))
+    found = [registers(name, n, bounds[name]) for name, n in neurons.items() if isinstance(n, IntegerNeuron)]
+    return [register for group in found for register in group if not register.kept]
 
 
 @dataclass

@@ -34,6 +34,10 @@ class ArchiveError(SpikeportError):
     """A file is not an archive, or is damaged."""
 
 
+class OutputError(SpikeportError):
+    """A file or folder cannot be written: no space, no permission, something else stands there, another run writes."""
+
+
 class FormatError(SpikeportError):
     """A format or target cannot express the network."""
 

@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from spikeport.export import archive
+from spikeport.export.cluster import Cluster, connected
 from spikeport.export.errors import ExecutorError, SpikeportError, one_line
 from spikeport.export.executors import executor as find_executor
 from spikeport.export.executors import fast
-from spikeport.export.files import atomic
+from spikeport.export.files import locked, write_arrays
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import tracked
 from spikeport.export.stimulus import Stimulus
@@ -46,7 +47,7 @@ class Result:
         for path in self.parts:
             path.unlink(missing_ok=True)
         for folder in {path.parent for path in self.parts}:
-            if folder.is_dir() and not any(folder.iterdir()):
+            with suppress(OSError):
                 folder.rmdir()
 
 
@@ -64,14 +65,6 @@ class Estimate:
         return f"{images:,} images on this machine: about {self.seconds:.0f} s, {work}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """A Dask scheduler's ``address``, or else a local cluster of ``workers`` processes."""
-
-    address: str | None = None
-    workers: int = 0
-
-
 def simulate(
     network: Network,
     driven: Stimulus,
@@ -86,22 +79,22 @@ def simulate(
 
     ``kept`` is a folder for finished parts, whose names begin with a digest of network, input and executor; with
     ``resume`` those of this run are not run again. Raises `ExecutorError` where an executor cannot ``count`` or where
-    no cluster answers.
+    no cluster answers, `OutputError` where another run writes to ``kept``.
     """
     if count and executor != "fast":
         raise ExecutorError(f"executor {executor!r} does not count; the fast one does, and 'spikeport report' too")
     rows = list(driven.batches(PART))
     paths = {} if kept is None else _paths(kept, _key(network, driven, executor, count=count), rows)
-    outputs = int(np.prod(network.readout.shape))
-    done = _finished(paths, rows, (outputs, len(network.projections))) if resume else {}
-    tasks = [part for part in rows if part.start not in done]
-    run = _local if cluster is None else _distributed
-    parts = run(network, driven, tasks, executor, count, cluster)
-    for start, part in tracked(f"simulating in parts of {PART}", parts, len(tasks)):
-        done[start] = part
-        if kept is not None:
-            with atomic(paths[start]) as draft, draft.open("wb") as file:
-                np.savez(file, scores=part["scores"], operations=part["operations"])
+    with nullcontext() if kept is None else locked(kept):
+        outputs = int(np.prod(network.readout.shape))
+        done = _finished(paths, rows, (outputs, len(network.projections))) if resume else {}
+        tasks = [part for part in rows if part.start not in done]
+        run = _local if cluster is None else _distributed
+        parts = run(network, driven, tasks, executor, count, cluster)
+        for start, part in tracked(f"simulating in parts of {PART}", parts, len(tasks)):
+            done[start] = part
+            if kept is not None:
+                write_arrays(paths[start], part)
     ordered = [done[part.start] for part in rows]
     operations = np.sum([part["operations"] for part in ordered], axis=0) if count else None
     scores = np.concatenate([part["scores"] for part in ordered])
@@ -155,10 +148,10 @@ def _local(
 def _distributed(
     network: Network, driven: Stimulus, rows: Sequence[slice], executor: str, count: bool, cluster: Cluster | None  # noqa: FBT001
 ) -> Parts:  # fmt: skip
-    from dask.distributed import as_completed  # noqa: PLC0415 - an extra, and slow to import
-
     assert cluster is not None
-    with _client(cluster) as client:
+    with connected(cluster, retries=RETRIES, seconds=SECONDS) as client:
+        from dask.distributed import as_completed  # noqa: PLC0415 - an extra, and slow to import
+
         safe = {"pure": False, "retries": RETRIES}
         shared = client.submit(_restored, archive.to_bytes(network), **safe)
         options = {"count": count, "threads": 1}
@@ -178,35 +171,6 @@ def _distributed(
 def _restored(data: bytes) -> Network:
     """Return the network of an archive's bytes; a worker keeps it while parts need it."""
     return archive.from_bytes(data)
-
-
-@contextmanager
-def _client(cluster: Cluster) -> Iterator[Any]:
-    try:
-        from dask import config  # noqa: PLC0415
-        from dask.distributed import Client, LocalCluster  # noqa: PLC0415
-    except ImportError:
-        raise ExecutorError("a cluster needs Dask: pip install 'spikeport[cluster]'") from None
-    with config.set({"distributed.scheduler.allowed-failures": RETRIES}):
-        if cluster.address is None:
-            with (
-                LocalCluster(  # type: ignore[no-untyped-call]
-                    n_workers=cluster.workers, threads_per_worker=1, dashboard_address=None
-                ) as own,
-                Client(own) as client,  # type: ignore[no-untyped-call]
-            ):
-                yield client
-            return
-        try:
-            client = Client(cluster.address, timeout=SECONDS)  # type: ignore[no-untyped-call]
-        except (OSError, ValueError) as error:
-            raise ExecutorError(f"no Dask scheduler answers at {cluster.address} ({one_line(error)})") from None
-        with client:
-            try:
-                client.wait_for_workers(1, timeout=SECONDS)
-            except TimeoutError:
-                raise ExecutorError(f"the Dask cluster at {cluster.address} has no workers; start some") from None
-            yield client
 
 
 def _key(network: Network, driven: Stimulus, executor: str, *, count: bool) -> str:

@@ -88,13 +88,13 @@ def _integers(synapses):
 
 
 @st.composite
-def _neurons(draw, shape, *, leaky, resets):
+def _neurons(draw, shape, *, leaky, resets, least=0):
     rng = np.random.default_rng(draw(seeds))
     per = draw(st.sampled_from([(), (shape[0], *(1,) * (len(shape) - 1)), shape]))
     leak = leaky and draw(st.booleans())
     reset = draw(st.sampled_from(resets))
     return IntegerNeuron(
-        threshold=rng.integers(0, 6, per),
+        threshold=rng.integers(least, 6, per),
         bias_mantissa=rng.integers(-100, 100, draw(st.sampled_from([(), shape]))) * draw(st.integers(0, 1)),
         bias_exponent=draw(st.integers(0, 2)),
         decay_u=rng.choice([0, 1, 1000, 4096], draw(st.sampled_from([(), shape]))) if leak else 4096,
@@ -108,8 +108,11 @@ RESETS = ("zero", "value", "subtract")
 
 
 @st.composite
-def integer_networks(draw, *, leaky=True, resets=RESETS, delays=True):
-    """Draw a proven network: convolutions, several paths, skips, delays and loops, dense readout, silent or spiking."""
+def integer_networks(draw, *, leaky=True, resets=RESETS, delays=True, least=0):
+    """Draw a network: convolutions, several paths, skips, delays and loops, dense readout, silent or spiking.
+
+    Most are proven; where ``least``, the smallest threshold, is below zero, many are not.
+    """
     shape = (draw(st.integers(1, 3)), draw(st.integers(2, 6)), draw(st.integers(2, 6)))
     levels = draw(st.sampled_from([1, 255]))
     populations = [IntegerPopulation(name="input", shape=shape, neuron=Source(levels=levels, unit=1 / levels))]
@@ -122,7 +125,7 @@ def integer_networks(draw, *, leaky=True, resets=RESETS, delays=True):
         if draw(st.booleans()):
             paths.append(replace(paths[0], weight=rng.integers(-2, 3, paths[0].weight.shape)))
         name, target = f"conv{index + 1}", paths[0].output_shape(source.shape)
-        neuron = draw(_neurons(target, leaky=leaky, resets=resets))
+        neuron = draw(_neurons(target, leaky=leaky, resets=resets, least=least))
         populations.append(IntegerPopulation(name=name, shape=target, neuron=neuron))
         ends = [(source.name, _integers(path), draw(wait)) for path in paths]
         if delays and draw(st.integers(0, 3)) == 0:
@@ -135,6 +138,36 @@ def integer_networks(draw, *, leaky=True, resets=RESETS, delays=True):
             for s, w, d in ends
         ]
     return draw(_finished(populations, projections, resets=resets, leaky=leaky))
+
+
+@st.composite
+def reshaped_networks(draw):
+    """Draw a chain in which dense layers give images and convolutions give vectors, with every kind of bias."""
+    image = (draw(st.integers(1, 2)), draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    shape = draw(st.sampled_from([image, (int(np.prod(image)),), (2, int(np.prod(image)))]))
+    populations = [IntegerPopulation(name="input", shape=shape, neuron=Source(levels=draw(st.sampled_from([1, 255]))))]
+    projections = []
+    for index in range(draw(st.integers(1, 3))):
+        source, rng = populations[-1], np.random.default_rng(draw(seeds))
+        if len(source.shape) == 3 and draw(st.booleans()):
+            synapses = _integers(draw(convolutions(source.shape)))
+            target = synapses.output_shape(source.shape)
+            target = draw(st.sampled_from([target, (int(np.prod(target)),)]))
+        else:
+            target = draw(st.sampled_from([(2, 3, 2), (4,), (1, 1, 5)]))
+            synapses = _between(rng, source.shape, target)
+        bias = rng.integers(-9, 10, draw(st.sampled_from([(), target, (target[0], *(1,) * (len(target) - 1))])))
+        neuron = IntegerNeuron(
+            threshold=rng.integers(0, 6),
+            bias_mantissa=bias * draw(st.integers(0, 1)),
+            bias_exponent=draw(st.integers(0, 7)),
+        )
+        populations.append(IntegerPopulation(name=f"layer{index + 1}", shape=target, neuron=neuron))
+        exponent = draw(st.integers(0, 9))
+        projections.append(
+            IntegerProjection(source=source.name, target=populations[-1].name, synapses=synapses, exponent=exponent)
+        )
+    return IntegerNetwork(populations=tuple(populations), projections=tuple(projections), steps=draw(st.integers(1, 4)))
 
 
 def _square(rng, channels):

@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from spikeport.export.errors import ArchiveError, one_line
-from spikeport.export.files import atomic
+from spikeport.export.files import write_bytes
 from spikeport.toolchain.nn.networks import ANN, SNN
 from spikeport.toolchain.nn.specification import Specification
 
@@ -24,8 +24,7 @@ def write(model: ANN | SNN, path: Path) -> None:
         "steps": str(model.steps if isinstance(model, SNN) else 0),
     }
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    with atomic(path) as draft:
-        draft.write_bytes(save(tensors, metadata))
+    write_bytes(path, save(tensors, metadata))
 
 
 def read_ann(path: Path) -> ANN:

@@ -1,13 +1,11 @@
 """The command ``spikeport``: each verb reads its options, calls one function of `spikeport.toolchain.verbs`, prints."""
 
-import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spikeport.export.errors import SpikeportError
+from spikeport.toolchain import exits
 
 if TYPE_CHECKING:
     from spikeport.toolchain.verbs.networks import ImportSettings
@@ -28,16 +26,8 @@ Input = Annotated[Path, typer.Option("--input", help="Images: .npz with 'images'
 
 
 def main() -> None:
-    """Run the command; bad input ends in one sentence and exit code 2."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        app()
-    except SpikeportError as error:
-        print(f"spikeport: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        print(f"spikeport: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(2)
+    """Run the command; `spikeport.toolchain.exits` has the table of its exit codes."""
+    exits.run(app)
 
 
 def _say(text: str, *, passed: bool = True) -> None:
@@ -155,12 +145,20 @@ def simulate(
     resume: Annotated[bool, typer.Option(help="Go on from the finished parts of an interrupted run.")] = False,
     workers: Annotated[int, typer.Option(help="Processes of a local Dask cluster.", min=1)] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
+    tls_ca: Annotated[Path | None, typer.Option(help="For tls:// schedulers: who signed (PEM).")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="For tls:// schedulers: your certificate (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="For tls:// schedulers: its key (PEM).")] = None,
 ) -> None:
     """Run a network on images."""
-    from spikeport.export.simulation import Cluster
+    from spikeport.export.cluster import Cluster, Tls
     from spikeport.toolchain.verbs import simulation
 
-    cluster = Cluster(address=scheduler, workers=workers) if scheduler or workers > 1 else None
+    files = [tls_ca, tls_cert, tls_key]
+    given = [path for path in files if path is not None]
+    if len(given) not in (0, len(files)):
+        raise typer.BadParameter("--tls-ca, --tls-cert and --tls-key go together")
+    tls = Tls(ca=given[0], cert=given[1], key=given[2]) if given else None
+    cluster = Cluster(address=scheduler, workers=workers, tls=tls) if scheduler or workers > 1 or tls else None
     settings = simulation.SimulationSettings(executor=executor, count=count, cluster=cluster, resume=resume)
     _say(simulation.simulate(network, input, settings=settings, out=out).text())
 

@@ -14,7 +14,7 @@ import torch
 from spikeport.export import fidelity
 from spikeport.export.errors import RecipeError
 from spikeport.export.executors import executor
-from spikeport.export.files import write_text
+from spikeport.export.files import locked, write_text
 from spikeport.export.lava import environment
 from spikeport.hardware_profiles.profile import load_profile
 from spikeport.toolchain.config import Recipe
@@ -48,6 +48,13 @@ def execute(recipe: Recipe, folder: Path, *, first: str | None = None, last: str
     if not chosen:
         raise RecipeError(f"stage {first!r} comes after stage {last!r}")
     _look_ahead(recipe, chosen)
+    with locked(folder):
+        _execute(recipe, folder, chosen)
+    return folder
+
+
+def _execute(recipe: Recipe, folder: Path, chosen: list[str]) -> None:
+    names = list(STAGES)
     run = Run(recipe, folder, DATASETS[recipe.data.name](), torch.Generator())
     records.check_unchanged(run, names[: names.index(chosen[0])])
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +65,6 @@ def execute(recipe: Recipe, folder: Path, *, first: str | None = None, last: str
             torch.manual_seed(seed)
             run.generator.manual_seed(seed)
             records.keep(run, name, STAGES[name](run))
-    return folder
 
 
 @contextmanager

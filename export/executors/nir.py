@@ -5,10 +5,8 @@ reference is one of integers.
 """
 
 import math
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +16,8 @@ from spikeport.export.formats import nir
 from spikeport.export.network import Array, IntegerNetwork
 from spikeport.export.nir_import.graph import read
 from spikeport.export.passes.fold_normalization import fold_normalization
+from spikeport.export.real_numbers import unit_of
+from spikeport.export.scratch import scratch
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Step
 
@@ -26,11 +26,11 @@ BATCH = 100
 
 def steps(network: IntegerNetwork, stimulus: Stimulus, *, batch: int = BATCH) -> Iterator[Step]:
     """Write ``network`` to NIR, read it back and yield every step of every batch of at most ``batch`` samples."""
-    with tempfile.TemporaryDirectory(prefix="spikeport-nir-") as folder:
-        path = Path(folder) / "network.nir"
-        nir.write(network, path)
+    with scratch("spikeport-nir-") as folder:
+        path = folder / "network.nir"
+        nir.write(network, path, unproven=True)
         restored = fold_normalization(read(path, trusted=True)[0])
-    units = {p.name: math.ldexp(nir.unit_of(p.neuron), -ACTIVATION_SHIFT) for p in network.silent}
+    units = {p.name: math.ldexp(unit_of(p.neuron), -ACTIVATION_SHIFT) for p in network.silent}
     for step in floating.steps(restored, stimulus, batch=batch):
         yield replace(step, potentials={name: _integers(step.potentials[name] / unit) for name, unit in units.items()})
 

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from spikeport.export.files import atomic
+from spikeport.export.files import atomic, locked
 from spikeport.export.lava import job
 from spikeport.export.lava.environment import PYTHON_VERSION, REQUIREMENTS, pinned
 from spikeport.export.lava.limits import check
@@ -36,7 +36,7 @@ def write(network: IntegerNetwork, path: Path) -> None:
     check(network)
     source = network.source
     assert isinstance(source.neuron, Source)
-    with atomic(path) as draft:
+    with locked(path), atomic(path, folder=True) as draft:
         draft.mkdir()
         job.write(network, random_stimulus(network, 1, 0), draft)
         shutil.copyfile(REQUIREMENTS, draft / REQUIREMENTS.name)

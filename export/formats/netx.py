@@ -1,10 +1,13 @@
 """lava-dl's HDF5 exchange format, which `lava.lib.dl.netx.hdf5.Network` loads (lava-dl 0.6.0).
 
 One chain of 'conv' and 'dense' layers of 'CUBA' neurons with hard reset; a layer has one threshold. Weights stand as
-``w << exponent``; dense ones must lie in -256..254. A bias counts 64 potential units, that is one activation unit.
-Shapes are (C, H, W); only netx turns them into Lava's order. The input layer holds the shape alone.
+``w << exponent`` with an exponent up to 7; dense ones must lie in -256..254, and without a positive one from -255 on,
+as Lava clips them there. A bias counts 64 potential units, that is one activation unit. Shapes are (C, H, W); only netx
+turns them into Lava's order. The input layer holds the shape alone. A file is read back and compared with the network
+before it takes its place.
 """
 
+import io
 import math
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ import h5py
 import numpy as np
 
 from spikeport.export import hdf5
-from spikeport.export.bounds import prove
+from spikeport.export.bounds import prove, unproven
 from spikeport.export.errors import FormatError, NetworkError
 from spikeport.export.files import atomic
 from spikeport.export.fixed_point import ACTIVATION_SHIFT, NO_THRESHOLD
@@ -31,23 +34,87 @@ from spikeport.export.network import (
 )
 
 DENSE_MIN, DENSE_MAX = -256, 254
+EXPONENT_MAX = 7
 UNIT = 1 << ACTIVATION_SHIFT
 
 
 def write(network: IntegerNetwork, path: Path) -> None:
     """Write ``network`` as a .net file; `FormatError` names what netx cannot say and the way out."""
+    _check_silent(network)
     layers = [{"type": np.array(["input"], "S10"), "shape": np.array(network.source.shape)}]
-    before = network.source
+    before, shape = network.source, network.source.shape
     for population in network.neurons:
         projection = _only(network, population, before)
-        if isinstance(projection.synapses, Dense) and len(before.shape) == 3:
-            layers.append({"type": np.array(["flatten"], "S10"), "shape": np.array([math.prod(before.shape)])})
-        layers.append(_layer(projection, before, population))
-        before = population
-    with atomic(path) as draft, h5py.File(draft, "w") as file:
+        if isinstance(projection.synapses, Dense) and len(shape) > 1:
+            layers.append({"type": np.array(["flatten"], "S10"), "shape": np.array([math.prod(shape)])})
+        layers.append(_layer(projection, shape, population))
+        before, shape = population, projection.output_shape(shape)
+    data = _file(layers)
+    with atomic(path, size=len(data)) as draft:
+        draft.write_bytes(data)
+        _verify(network, draft)
+
+
+def _file(layers: list[dict[str, Any]]) -> bytes:
+    """Return the file, made in memory: HDF5 does not survive a full disk."""
+    made = io.BytesIO()
+    with h5py.File(made, "w") as file:
         for index, layer in enumerate(layers):
             for key, value in layer.items():
                 file[f"layer/{index}/{key}"] = value
+    return made.getvalue()
+
+
+def _check_silent(network: IntegerNetwork) -> None:
+    """Refuse populations that never fire here and could there: netx gives them the largest threshold."""
+    silent = {population.name for population in network.silent}
+    for register in unproven(network):
+        if register.population in silent:
+            raise FormatError(
+                f"netx has no neurons without a threshold, and {register.sentence()}; quantize the network again "
+                "without forcing the scale"
+            )
+
+
+def _verify(network: IntegerNetwork, path: Path) -> None:
+    """Read a file of ours back; `FormatError` where it holds another network."""
+    assert isinstance(network.source.neuron, Source)
+    try:
+        tree = hdf5.read(path, kind="netx", trusted=True)
+        found = _difference(network, _network(tree, network.steps, False, network.source.neuron.levels))
+    except (FormatError, NetworkError) as error:
+        found = str(error).removeprefix(f"{path}: ")
+    if found:
+        raise FormatError(f"netx cannot say this network, its file would be read as another one: {found}")
+
+
+def _difference(network: IntegerNetwork, restored: IntegerNetwork) -> str:
+    """Return what differs between two chains, layer by layer, or nothing; a vector may stand for an image."""
+    ours, theirs = (each.ordered() for each in (network, restored))
+    if [math.prod(p.shape) for p in ours] != [math.prod(p.shape) for p in theirs]:
+        return f"shapes {[p.shape for p in ours]} become {[p.shape for p in theirs]}"
+    for old, new in zip(ours[1:], theirs[1:], strict=True):
+        before, after = network.incoming(old.name)[0], restored.incoming(new.name)[0]
+        if _numbers(old) != _numbers(new) or not _same_synapses(before, after):
+            return f"population {old.name} has other numbers"
+    return ""
+
+
+def _numbers(population: IntegerPopulation) -> list[list[int]]:
+    """Return threshold, decays and bias of every neuron."""
+    neuron = population.neuron
+    assert isinstance(neuron, IntegerNeuron)
+    bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
+    threshold = np.array(NO_THRESHOLD) if neuron.threshold is None else neuron.threshold
+    values = (threshold, neuron.decay_u, neuron.decay_v, bias)
+    return [np.broadcast_to(value, population.shape).ravel().tolist() for value in values]
+
+
+def _same_synapses(ours: IntegerProjection, theirs: IntegerProjection) -> bool:
+    weights = [each.synapses.weight.astype(np.int64) << each.exponent for each in (ours, theirs)]
+    names = ("stride", "padding", "dilation", "groups")
+    geometry = [[getattr(each.synapses, name, None) for name in names] for each in (ours, theirs)]
+    return geometry[0] == geometry[1] and np.array_equal(weights[0], weights[1])
 
 
 def read(path: Path, *, steps: int | None, inclusive: bool = False, levels: int | None = None) -> IntegerNetwork:
@@ -74,27 +141,29 @@ def _only(network: IntegerNetwork, population: IntegerPopulation, before: Intege
     return incoming[0]
 
 
-def _layer(projection: IntegerProjection, before: IntegerPopulation, population: IntegerPopulation) -> dict[str, Any]:
-    neuron = population.neuron
+def _layer(projection: IntegerProjection, before: Shape, population: IntegerPopulation) -> dict[str, Any]:
+    """Return the layer of a population, behind one that gives spikes of shape ``before`` in the file."""
+    neuron, synapses = population.neuron, projection.synapses
     assert isinstance(neuron, IntegerNeuron)
-    weight = projection.synapses.weight.astype(np.int32) << projection.exponent
-    shared = {"shape": np.array(population.shape), **_neuron(population.name, neuron)}
-    bias = _bias(population, neuron)
+    weight = synapses.weight.astype(np.int32) << projection.exponent
+    _check_weights(projection, weight)
+    if isinstance(synapses, Convolution) and len(before) != 3:
+        raise FormatError(
+            f"projection {projection.source} -> {projection.target} convolves what a dense layer gave, which is a "
+            "vector in netx: export to NIR, ONNX or a Lava job"
+        )
+    shape = synapses.output_shape(before)
+    shared = {"shape": np.array(shape), **_neuron(population.name, neuron)}
+    bias = _bias(population, neuron, shape)
     if bias is not None:
         shared["bias"] = bias
-    if isinstance(projection.synapses, Dense):
-        if weight.min() < DENSE_MIN or weight.max() > DENSE_MAX:
-            raise FormatError(
-                f"projection {projection.source} -> {projection.target} has weights {weight.min()}..{weight.max()}; "
-                f"netx holds {DENSE_MIN}..{DENSE_MAX} in dense layers: quantize with fewer weight bits"
-            )
-        sizes = {"inFeatures": math.prod(before.shape), "outFeatures": len(weight)}
+    if isinstance(synapses, Dense):
+        sizes = {"inFeatures": math.prod(before), "outFeatures": len(weight)}
         return {"type": np.array(["dense"], "S10"), "weight": weight, **sizes, **shared}
-    synapses = projection.synapses
     return {
         "type": np.array(["conv"], "S10"),
         "weight": weight[..., None],
-        "inChannels": before.shape[0],
+        "inChannels": before[0],
         "outChannels": len(weight),
         "kernelSize": np.array(weight.shape[2:]),
         "stride": np.array(synapses.stride),
@@ -103,6 +172,24 @@ def _layer(projection: IntegerProjection, before: IntegerPopulation, population:
         "groups": synapses.groups,
         **shared,
     }
+
+
+def _check_weights(projection: IntegerProjection, weight: Array) -> None:
+    """Refuse weights that netx, Lava or a reader would change."""
+    label = f"projection {projection.source} -> {projection.target}"
+    least = DENSE_MIN if weight.max() > 0 else -255
+    if isinstance(projection.synapses, Dense) and (weight.min() < least or weight.max() > DENSE_MAX):
+        held = f"{least}..{DENSE_MAX}" + ("" if weight.max() > 0 else ", where none is positive")
+        raise FormatError(
+            f"{label} has weights {weight.min()}..{weight.max()}; netx holds {held}, in dense layers: quantize with "
+            "fewer weight bits"
+        )
+    shared = weight >> EXPONENT_MAX
+    if projection.exponent > EXPONENT_MAX and (shared.min() < -128 or shared.max() > 127):
+        raise FormatError(
+            f"{label} has weights of exponent {projection.exponent}; netx holds 8 bits with exponents up to "
+            f"{EXPONENT_MAX}: quantize the network again, or export it to NIR, ONNX or a Lava job"
+        )
 
 
 def _neuron(name: str, neuron: IntegerNeuron) -> dict[str, Any]:
@@ -117,7 +204,7 @@ def _neuron(name: str, neuron: IntegerNeuron) -> dict[str, Any]:
     return {"neuron/type": "CUBA", "neuron/gradedSpike": False, **numbers}
 
 
-def _bias(population: IntegerPopulation, neuron: IntegerNeuron) -> Array | None:
+def _bias(population: IntegerPopulation, neuron: IntegerNeuron, shape: Shape) -> Array | None:
     """Return the bias in activation units: per channel, or per neuron in netx's (W, H, C)."""
     bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
     if not bias.any():
@@ -127,8 +214,8 @@ def _bias(population: IntegerPopulation, neuron: IntegerNeuron) -> Array | None:
             f"population {population.name} has a bias that is no multiple of {UNIT}; netx holds whole activation "
             "units: export to NIR, ONNX or a Lava job"
         )
-    full = np.broadcast_to(bias // UNIT, population.shape)
-    if len(population.shape) == 1:
+    full = np.broadcast_to(bias // UNIT, population.shape).reshape(shape)
+    if len(shape) == 1:
         return full.astype(np.int32)
     return np.ascontiguousarray(full[:, 0, 0] if np.all(full == full[:, :1, :1]) else full.T).astype(np.int32)
 

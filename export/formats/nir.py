@@ -4,10 +4,11 @@ One step is one unit of time. A population of hard-reset IF neurons is an `IF` n
 node with r = 1, so the potential is the sum of what arrived. The numbers are the network's integers times one power
 of two per population; potentials have 24 bits, so float32 holds and adds them exactly. Spikes have weight 1 and the
 input carries its integer levels. Thresholds stand half a potential unit above the compared value, so that ``>`` and
-``>=`` agree. A bias that differs from neuron to neuron, which no NIR node holds, is a plane of ones convolved with
-the map (`_bias_map`).
+``>=`` agree. A bias that differs from neuron to neuron behind a convolution, which no NIR node holds, is a constant one
+times the map (`_bias_map`). The file is read back and compared with the network before it takes its place.
 """
 
+import io
 import itertools
 import math
 from dataclasses import dataclass, field, replace
@@ -17,9 +18,9 @@ from typing import Any
 import nir
 import numpy as np
 
-from spikeport.export.errors import FormatError
+from spikeport.export import bounds
+from spikeport.export.errors import FormatError, NetworkError
 from spikeport.export.files import atomic
-from spikeport.export.fixed_point import ACTIVATION_SHIFT
 from spikeport.export.network import (
     Array,
     Convolution,
@@ -29,9 +30,10 @@ from spikeport.export.network import (
     IntegerProjection,
     Source,
 )
+from spikeport.export.nir_import.graph import read
+from spikeport.export.real_numbers import bias_of, compared, difference, unit_of
 
 VERSION_KEY = "spikeport"
-HALF_UNIT = 2.0 ** -(ACTIVATION_SHIFT + 1)
 
 
 @dataclass
@@ -39,15 +41,56 @@ class _Graph:
     nodes: dict[str, Any] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
 
+    def add(self, name: str, node: nir.NIRNode) -> str:
+        """Add a node under ``name``, or that with ':' behind it where the name is taken, and return its name."""
+        while name in self.nodes:
+            name += ":"
+        self.nodes[name] = node
+        return name
+
     def chain(self, *names: str) -> None:
         self.edges.extend(itertools.pairwise(names))
 
 
-def write(network: IntegerNetwork, path: Path) -> None:
-    """Write ``network`` as a NIR file; `FormatError` names what NIR cannot say."""
+def write(network: IntegerNetwork, path: Path, *, unproven: bool = False) -> None:
+    """Write ``network`` as a NIR file; `FormatError` names what NIR cannot say.
+
+    NIR's numbers neither wrap nor saturate: a network whose registers can is refused, unless ``unproven`` allows it.
+    """
     graph = to_graph(network)
-    with atomic(path) as draft:
-        nir.write(draft, graph)
+    if not unproven:
+        refuse_unproven(network)
+    data = to_bytes(graph)
+    with atomic(path, size=len(data)) as draft:
+        draft.write_bytes(data)
+        _verify(network, draft)
+
+
+def refuse_unproven(network: IntegerNetwork) -> None:
+    """Raise `FormatError` where a register of ``network`` can wrap or saturate."""
+    left = bounds.unproven(network)
+    if left:
+        raise FormatError(
+            f"NIR's numbers neither wrap nor saturate, and {left[0].sentence()}; quantize the network again without "
+            "forcing the scale, or export it to a Lava job"
+        )
+
+
+def to_bytes(graph: nir.NIRGraph) -> bytes:
+    """Return the file of a graph, made in memory: HDF5 does not survive a full disk."""
+    made = io.BytesIO()
+    nir.write(made, graph)
+    return made.getvalue()
+
+
+def _verify(network: IntegerNetwork, path: Path) -> None:
+    """Read a file of ours back; `FormatError` where it holds another network."""
+    try:
+        found = difference(network, read(path, trusted=True)[0])
+    except (FormatError, NetworkError) as error:
+        found = str(error).removeprefix(f"{path}: ")
+    if found:
+        raise FormatError(f"NIR cannot say this network, its file would be read as another one: {found}")
 
 
 def to_graph(network: IntegerNetwork) -> nir.NIRGraph:
@@ -58,13 +101,11 @@ def to_graph(network: IntegerNetwork) -> nir.NIRGraph:
     for population in network.neurons:
         assert isinstance(population.neuron, IntegerNeuron)
         _check(population, population.neuron)
-        unit = unit_of(population.neuron)
-        graph.nodes[population.name] = _neuron_node(population, population.neuron, unit)
-        for projection in network.incoming(population.name):
-            _add_projection(graph, network, projection, unit)
-        _add_bias(graph, network, population, population.neuron, unit)
-    output = "output" if "output" not in graph.nodes else "output:"
-    graph.nodes[output] = nir.Output({"output": np.array(readout.shape)})
+        graph.add(population.name, _neuron_node(population, population.neuron, unit_of(population.neuron)))
+    for population in network.neurons:
+        assert isinstance(population.neuron, IntegerNeuron)
+        _add_synapses(graph, network, population, population.neuron)
+    output = graph.add("output", nir.Output({"output": np.array(readout.shape)}))
     graph.chain(readout.name, output)
     assert isinstance(source.neuron, Source)
     metadata = {VERSION_KEY: 1, "steps": network.steps, "levels": source.neuron.levels}
@@ -90,39 +131,67 @@ def _check(population: IntegerPopulation, neuron: IntegerNeuron) -> None:
         )
     if neuron.reset_by is not None:
         raise FormatError(f"population {population.name} resets by subtraction, which NIR cannot say")
-
-
-def unit_of(neuron: IntegerNeuron | Source) -> float:
-    """Return the power of two nearest above 1 / scale: what one activation unit is worth in the file."""
-    assert isinstance(neuron, IntegerNeuron)
-    return float(2.0 ** -math.floor(math.log2(neuron.scale)))
+    if neuron.level is not None and neuron.level.min() < 0:
+        raise FormatError(
+            f"population {population.name} fires at potentials down to {neuron.level.min() + 1}; NIR's thresholds are "
+            "positive: export the network to ONNX or to a Lava job"
+        )
+    if not (np.isfinite(neuron.scale) and neuron.scale > 0):
+        raise FormatError(f"population {population.name} has the scale {neuron.scale}; expected a positive number")
 
 
 def _neuron_node(population: IntegerPopulation, neuron: IntegerNeuron, unit: float) -> nir.NIRNode:
     rate = np.ones(population.shape, np.float32)
     if neuron.threshold is None:
         return nir.I(r=rate)
-    half = -HALF_UNIT if neuron.inclusive else HALF_UNIT
-    threshold = np.broadcast_to(neuron.threshold + half, population.shape) * unit
+    threshold = np.broadcast_to(compared(neuron), population.shape)
     reset = np.broadcast_to(neuron.reset_to * unit, population.shape)
     return nir.IF(r=rate, v_threshold=threshold.astype(np.float32), v_reset=reset.astype(np.float32))
 
 
-def _add_projection(graph: _Graph, network: IntegerNetwork, projection: IntegerProjection, unit: float) -> None:
+def _add_synapses(graph: _Graph, network: IntegerNetwork, population: IntegerPopulation, neuron: IntegerNeuron) -> None:
+    """Add the projections of a population, the first with its bias; a bias per neuron behind convolutions is a map."""
+    unit = unit_of(neuron)
+    bias = np.broadcast_to(bias_of(neuron) * unit, population.shape).astype(np.float32)
+    rest = bias if bias.any() else None
+    for projection in network.incoming(population.name):
+        shape = projection.output_shape(network.population(projection.source).shape)
+        own = None if rest is None else _held(projection, rest.reshape(shape))
+        _add_projection(graph, network, projection, unit, own)
+        rest = rest if own is None else None
+    if rest is not None:
+        _bias_map(graph, network.source, population, rest)
+
+
+def _held(projection: IntegerProjection, bias: Array) -> Array | None:
+    """Return the bias as the projection's node holds it, per neuron of a dense one and per channel of a convolution."""
+    if not isinstance(projection.synapses, Convolution):
+        return bias.ravel()
+    return bias[:, 0, 0] if np.all(bias == bias[:, :1, :1]) else None
+
+
+def _add_projection(
+    graph: _Graph, network: IntegerNetwork, projection: IntegerProjection, unit: float, bias: Array | None
+) -> None:
     shape = network.population(projection.source).shape
     weight = (projection.synapses.weight * (unit * 2.0**projection.exponent)).astype(np.float32)
     name, chain = network.label(projection), [projection.source]
     if projection.delay:
-        chain.append(f"{name}:delay")
-        graph.nodes[chain[-1]] = nir.Delay(np.full(shape, projection.delay, np.float32))
+        chain.append(graph.add(f"{name}:delay", nir.Delay(np.full(shape, projection.delay, np.float32))))
     if isinstance(projection.synapses, Convolution):
-        graph.nodes[name] = _convolution(replace(projection.synapses, weight=weight), shape)
+        chain.append(graph.add(name, _convolution(replace(projection.synapses, weight=weight), shape, bias)))
+        shape = projection.output_shape(shape)
+        if len(network.population(projection.target).shape) == 1:
+            chain.append(graph.add(f"{name}:flatten", _flatten(shape)))
     else:
-        graph.nodes[name] = nir.Linear(weight)
         if len(shape) > 1:
-            chain.append(f"{name}:flatten")
-            graph.nodes[chain[-1]] = nir.Flatten({"input": np.array(shape)}, start_dim=0, end_dim=-1)
-    graph.chain(*chain, name, projection.target)
+            chain.append(graph.add(f"{name}:flatten", _flatten(shape)))
+        chain.append(graph.add(name, nir.Linear(weight) if bias is None else nir.Affine(weight, bias)))
+    graph.chain(*chain, projection.target)
+
+
+def _flatten(shape: tuple[int, ...]) -> nir.Flatten:
+    return nir.Flatten({"input": np.array(shape)}, start_dim=0, end_dim=-1)
 
 
 def _convolution(synapses: Convolution, shape: tuple[int, ...], bias: Array | None = None) -> nir.Conv2d:
@@ -137,36 +206,25 @@ def _convolution(synapses: Convolution, shape: tuple[int, ...], bias: Array | No
     )
 
 
-def _add_bias(
-    graph: _Graph, network: IntegerNetwork, population: IntegerPopulation, neuron: IntegerNeuron, unit: float
-) -> None:
-    """Put the bias into a node in front of the population, or into a constant plane where it is a map."""
-    bias = np.ldexp(neuron.bias_mantissa.astype(np.float64), neuron.bias_exponent - ACTIVATION_SHIFT) * unit
-    if not bias.any():
-        return
-    bias = np.broadcast_to(bias, population.shape)
-    first = network.incoming(population.name)[0]
-    name = network.label(first)
-    node = graph.nodes[name]
-    if isinstance(node, nir.Linear):
-        graph.nodes[name] = nir.Affine(node.weight, bias.astype(np.float32))
-    elif np.all(bias == bias[:, :1, :1]):
-        node.bias = bias[:, 0, 0].astype(np.float32)
-    else:
-        _bias_map(graph, network.source, population, bias.astype(np.float32))
-
-
 def _bias_map(graph: _Graph, source: IntegerPopulation, population: IntegerPopulation, bias: Array) -> None:
-    """Add nodes that give ``bias`` at every step: pool the input to one pixel, ignore it, convolve a one.
+    """Add nodes that give ``bias`` at every step, whatever the input.
 
-    The kernel is the map turned by 180 degrees, padded so that the single one meets each entry once.
+    An image is pooled to one pixel, ignored, and a one convolved with the map, turned by 180 degrees and padded so that
+    the single one meets each entry once. Between other shapes the input is ignored and a one multiplied with the bias.
     """
-    channels, height, width = source.shape
-    names = [f"{population.name}:bias_{part}" for part in ("pool", "one", "map")]
-    window = np.array((height, width))
-    graph.nodes[names[0]] = nir.SumPool2d(kernel_size=window, stride=window, padding=np.array((0, 0)))
-    one = Convolution(weight=np.zeros((1, channels, 1, 1), np.float32))
-    graph.nodes[names[1]] = _convolution(one, (channels, 1, 1), np.ones(1, np.float32))
-    plane = Convolution(weight=bias[:, None, ::-1, ::-1], padding=(bias.shape[1] - 1, bias.shape[2] - 1))
-    graph.nodes[names[2]] = _convolution(plane, (1, 1, 1))
-    graph.chain(source.name, *names, population.name)
+    name = f"{population.name}:bias"
+    if len(source.shape) == 3 and len(population.shape) == 3:
+        channels, height, width = source.shape
+        window = np.array((height, width))
+        pool = nir.SumPool2d(kernel_size=window, stride=window, padding=np.array((0, 0)))
+        ignored = Convolution(weight=np.zeros((1, channels, 1, 1), np.float32))
+        plane = Convolution(weight=bias[:, None, ::-1, ::-1], padding=(bias.shape[1] - 1, bias.shape[2] - 1))
+        one = _convolution(ignored, (channels, 1, 1), np.ones(1, np.float32))
+        chain = [graph.add(f"{name}_pool", pool), graph.add(f"{name}_one", one)]
+        chain.append(graph.add(f"{name}_map", _convolution(plane, (1, 1, 1))))
+    else:
+        chain = [] if len(source.shape) == 1 else [graph.add(f"{name}_flat", _flatten(source.shape))]
+        nothing = np.zeros((1, math.prod(source.shape)), np.float32)
+        chain.append(graph.add(f"{name}_one", nir.Affine(nothing, np.ones(1, np.float32))))
+        chain.append(graph.add(f"{name}_map", nir.Linear(bias.reshape(-1, 1))))
+    graph.chain(source.name, *chain, population.name)

@@ -19,18 +19,39 @@ import numpy as np
 
 from spikeport.export.errors import FormatError
 from spikeport.export.files import atomic
-from spikeport.export.formats.nir import to_graph
+from spikeport.export.formats.nir import refuse_unproven, to_bytes, to_graph
 from spikeport.export.network import Convolution, Dense, IntegerNetwork, IntegerNeuron, IntegerPopulation, Shape
+from spikeport.export.nir_import import nodes
 
 DT = 1e-4
 FACTOR = 2.0**60
+PARAMETERS = ("weight", "bias", "tau", "r", "v_leak", "v_threshold", "v_reset")
 
 
-def write(network: IntegerNetwork, path: Path) -> None:
-    """Write ``network``; `FormatError` names what the frameworks' importers cannot take."""
+def write(network: IntegerNetwork, path: Path, *, unproven: bool = False) -> None:
+    """Write ``network``; `FormatError` names what the frameworks' importers cannot take.
+
+    A network whose registers can wrap or saturate is refused, unless ``unproven`` allows it.
+    """
     graph = _portable(network)
-    with atomic(path) as draft:
-        nir.write(draft, graph)
+    if not unproven:
+        refuse_unproven(network)
+    data = to_bytes(graph)
+    with atomic(path, size=len(data)) as draft:
+        draft.write_bytes(data)
+        _verify(graph, draft)
+
+
+def _verify(graph: nir.NIRGraph, path: Path) -> None:
+    """Read a file of ours back; `FormatError` where an edge or a number is another one, or is not finite."""
+    found = nodes.read(path, trusted=True)
+    if sorted(found.edges) != sorted(graph.edges) or found.nodes.keys() != graph.nodes.keys():
+        raise FormatError("NIR cannot say this network, its file would be read with other nodes or edges")
+    for name, node in graph.nodes.items():
+        for parameter in PARAMETERS:
+            value = getattr(node, parameter, None)
+            if value is not None and not np.array_equal(found.nodes[name].array(parameter), value):
+                raise FormatError(f"NIR cannot say this network, {parameter} of {name} would be read as other numbers")
 
 
 def _portable(network: IntegerNetwork) -> nir.NIRGraph:
@@ -40,11 +61,11 @@ def _portable(network: IntegerNetwork) -> nir.NIRGraph:
     names = _names([name for name in graph.nodes if name not in dropped], network.source.name)
     edges = _bridged(graph.edges, dropped)
     outputs = next(name for name, node in graph.nodes.items() if isinstance(node, nir.Output))
-    nodes = {names[name]: _node(node) for name, node in graph.nodes.items() if name in names}
+    made = {names[name]: _node(node) for name, node in graph.nodes.items() if name in names}
     before = next(start for start, end in edges if end == outputs)
-    nodes[names[outputs]] = nir.Output({"output": np.asarray(nodes[names[before]].output_type["output"])})
+    made[names[outputs]] = nir.Output({"output": np.asarray(made[names[before]].output_type["output"])})
     links = [(names[start], names[end]) for start, end in edges]
-    return nir.NIRGraph(nodes, links, type_check=False)
+    return nir.NIRGraph(made, links, type_check=False)
 
 
 def _check(network: IntegerNetwork) -> None:
@@ -53,6 +74,13 @@ def _check(network: IntegerNetwork) -> None:
             raise FormatError(
                 f"projection {projection.source} -> {projection.target} has a delay or company; the frameworks' "
                 "importers take chains only: export to plain nir, or to ONNX"
+            )
+        shape, target = network.population(projection.source).shape, network.population(projection.target).shape
+        dense = not isinstance(projection.synapses, Convolution)
+        if len(target) != 1 if dense else target != projection.output_shape(shape):
+            raise FormatError(
+                f"projection {projection.source} -> {projection.target} gives {projection.output_shape(shape)} for a "
+                f"population of shape {target}; the importers do not reshape: export to plain nir, or to ONNX"
             )
     for population in network.spiking:
         neuron = population.neuron

@@ -16,7 +16,7 @@ import onnx
 
 from spikeport.export import bounds
 from spikeport.export.errors import FormatError
-from spikeport.export.files import atomic
+from spikeport.export.files import write_bytes
 from spikeport.export.fixed_point import ACTIVATION_SHIFT, DECAY_SHIFT
 from spikeport.export.network import (
     Array,
@@ -32,9 +32,7 @@ from spikeport.export.onnx_graph import I32, I64, U8, AnyPopulation, Body, State
 
 def write(network: IntegerNetwork, path: Path) -> None:
     """Write ``network`` as an ONNX model; `FormatError` names what this form cannot say."""
-    model = to_model(network)
-    with atomic(path) as draft:
-        onnx.save(model, draft)
+    write_bytes(path, to_model(network).SerializeToString())
 
 
 def to_model(network: IntegerNetwork) -> onnx.ModelProto:

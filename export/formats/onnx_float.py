@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from spikeport.export.files import atomic
+from spikeport.export.files import write_bytes
 from spikeport.export.network import (
     Array,
     AveragePooling,
@@ -31,9 +31,7 @@ from spikeport.export.onnx_graph import F32, AnyPopulation, Body, States, assemb
 
 def write(network: FloatNetwork, path: Path) -> None:
     """Write ``network`` as an ONNX model."""
-    model = to_model(network)
-    with atomic(path) as draft:
-        onnx.save(model, draft)
+    write_bytes(path, to_model(network).SerializeToString())
 
 
 def to_model(network: FloatNetwork) -> onnx.ModelProto:

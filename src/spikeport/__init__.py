@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spikeport.export.cluster import Cluster, Tls
     from spikeport.export.errors import SpikeportError
     from spikeport.export.executors import executor_names
     from spikeport.export.formats import format_names
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
         IntegerProjection,
         Source,
     )
-    from spikeport.export.simulation import Cluster
     from spikeport.export.stimulus import Stimulus, stimulus
     from spikeport.hardware_profiles.counting import OperationCounts
     from spikeport.hardware_profiles.energy import EnergyPerImage
@@ -78,6 +78,7 @@ __all__ = [
     "Source",
     "SpikeportError",
     "Stimulus",
+    "Tls",
     "Variations",
     "Verdict",
     "__version__",
@@ -103,6 +104,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "export.cluster": ("Cluster", "Tls"),
     "export.errors": ("SpikeportError",),
     "export.executors": ("executor_names",),
     "export.formats": ("format_names",),
@@ -111,7 +113,6 @@ _HOMES = {
         *("FloatNetwork", "FloatNeuron", "FloatPopulation", "FloatProjection"),
         *("IntegerNetwork", "IntegerNeuron", "IntegerPopulation", "IntegerProjection"),
     ),
-    "export.simulation": ("Cluster",),
     "export.stimulus": ("Stimulus", "stimulus"),
     "hardware_profiles.counting": ("OperationCounts",),
     "hardware_profiles.energy": ("EnergyPerImage",),

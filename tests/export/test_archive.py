@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from spikeport.export import archive
-from spikeport.export.errors import ArchiveError
+from spikeport.export.errors import ArchiveError, OutputError
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.network import Dense, IntegerNetwork
 from tests.strategies import float_networks, integer_networks
@@ -157,6 +157,6 @@ def test_missing_file_and_wrong_kind_are_told_apart(tmp_path):
 
 def test_failed_write_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OutputError, match=r"network\.safetensors: disk full"):
         archive.write(NETWORK, tmp_path / "network.safetensors")
     assert list(tmp_path.iterdir()) == []

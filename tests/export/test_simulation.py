@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -170,13 +171,9 @@ def test_cluster_without_workers_is_an_error(monkeypatch):
         simulate(NETWORK, DRIVEN, executor="fast", cluster=Cluster(address=cluster.scheduler_address))
 
 
-def failing(*_, **__):
-    raise ModuleNotFoundError("No module named 'export'")
-
-
 @pytest.mark.filterwarnings("ignore::Warning")
 def test_error_of_a_worker_is_a_sentence(monkeypatch):
-    monkeypatch.setattr(simulation, "PART_OF_A_WORKER", failing)
+    monkeypatch.setattr(simulation, "PART_OF_A_WORKER", lambda *_, **__: import_module("export"))
     monkeypatch.setattr(simulation, "RETRIES", 0)
     with pytest.raises(ExecutorError, match="a worker failed: ModuleNotFoundError: No module named 'export'"):
         simulate(NETWORK, DRIVEN, executor="fast", cluster=Cluster(workers=1))

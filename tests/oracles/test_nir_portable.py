@@ -15,9 +15,9 @@ from spikeport.export.errors import FormatError
 from spikeport.export.executors import reference
 from spikeport.export.fixed_point import ACTIVATION_SHIFT
 from spikeport.export.formats import nir_portable
-from spikeport.export.formats.nir import unit_of
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.nir_import import nodes
+from spikeport.export.real_numbers import unit_of
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from spikeport.export import archive
-from spikeport.export.simulation import Cluster
+from spikeport.export.cluster import Cluster, Tls
 from spikeport.toolchain import cli
 from spikeport.toolchain.verbs import checking, costs, lava, networks, profiles, recipes, simulation
 
@@ -64,7 +64,7 @@ VERBS = {
     "import_network": (networks.import_network, (networks.ImportSettings,)),
     "quantize": (networks.quantize, (networks.QuantizeSettings, networks.ImportSettings)),
     "export": (networks.export_network, ()),
-    "simulate": (simulation.simulate, (simulation.SimulationSettings, Cluster)),
+    "simulate": (simulation.simulate, (simulation.SimulationSettings, Cluster, Tls)),
     "check": (checking.check, (checking.CheckSettings,)),
     "report": (costs.report, ()),
     "what_if": (costs.what_if, (costs.Variations,)),
@@ -80,6 +80,9 @@ OTHER_NAMES = {
     "sparsity": "sparsities",
     "encoding": "encodings",
     "scheduler": "address",
+    "tls_ca": "ca",
+    "tls_cert": "cert",
+    "tls_key": "key",
     ("import_network", "network"): "path",
 }
 """Options that are called otherwise in Python, where they are sequences or where a name is taken."""
@@ -109,7 +112,7 @@ def test_every_option_is_an_argument_or_a_setting_with_the_same_default(name):
             continue
         ours = given[OTHER_NAMES.get((name, option), OTHER_NAMES.get(option, option))]
         expected = ",".join(ours) if option == "executors" else ours
-        unset = default is None and isinstance(ours, tuple)
+        unset = default is None and (isinstance(ours, tuple) or ours is dataclasses.MISSING)
         required = default is inspect.Parameter.empty
         assert unset or required or (name, option) in OWN_DEFAULTS or default == expected, option
 
@@ -160,7 +163,10 @@ FAULTS = {
     "no Lava": ("simulate {network} --input {images} --executor lava", "run 'spikeport lava install'"),
     "demo without Lava": ("demo --out {tmp}/out", "run 'spikeport lava install'"),
     "wrong Python": ("lava install", "Lava needs Python 3.10; tried"),
-    "folder is a file": ("report {network} --input {images} --out {recipe}", "recipe.toml: "),
+    "folder is a file": (
+        "report {network} --input {images} --out {recipe}",
+        "recipe.toml is a file; expected a folder",
+    ),
     "archive is a folder": ("simulate {tmp} --input {images}", "{tmp}: "),
     "images are a folder": ("simulate {network} --input {tmp}", "{tmp}: "),
     "images are an archive": ("simulate {network} --input {network}", "network.safetensors: "),

@@ -5,7 +5,7 @@ import torch
 
 from spikeport.export import archive, fidelity
 from spikeport.export.executors import fast, floating
-from spikeport.export.files import atomic
+from spikeport.export.files import write_arrays
 from spikeport.export.formats import nir, onnx
 from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
@@ -60,8 +60,7 @@ def export_network(run: Run) -> Metrics:
     nir.write(network, run.path("network.nir"))
     onnx.write(network, run.path("network.onnx"))
     images, labels = run.held_out()
-    with atomic(run.path("held_out.npz")) as draft:
-        np.savez_compressed(draft, images=images, labels=labels)
+    write_arrays(run.path("held_out.npz"), {"images": images, "labels": labels}, compressed=True)
     return {name: run.path(name).stat().st_size for name in ("network.safetensors", "network.nir", "network.onnx")}
 
 

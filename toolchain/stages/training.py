@@ -4,11 +4,10 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from spikeport.export.files import atomic
+from spikeport.export.files import write_arrays
 from spikeport.export.progress import Progress
 from spikeport.toolchain import checkpoint
 from spikeport.toolchain.config import Finetune, Pretrain, Training
@@ -117,8 +116,7 @@ def _measured(run: Run, snn: SNN) -> Metrics:
     """Attack the SNN, keep the attacked images for the integers, and return what the report needs of it."""
     images, labels = run.held_out_tensors()
     attacked = levels(_attack(run, snn))
-    with atomic(run.path("adversarial.npz")) as draft:
-        np.savez_compressed(draft, images=attacked, labels=labels.numpy())
+    write_arrays(run.path("adversarial.npz"), {"images": attacked, "labels": labels.numpy()}, compressed=True)
     return {
         "clean": accuracy(snn, images, labels),
         "robust": accuracy(snn, pixels(attacked), labels),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from spikeport.export import archive
-from spikeport.export.bounds import is_safe
+from spikeport.export.bounds import proof_sentence, unproven
 from spikeport.export.errors import FormatError
 from spikeport.export.formats import FLOAT_FORMATS, writer
 from spikeport.export.network import FloatNetwork, IntegerNetwork, Network
@@ -86,12 +86,13 @@ class QuantizeSettings:
 class Quantized:
     """An integer network and its proof.
 
-    ``clips``: per population the share of the largest weight at which weights were cut, where calibration images chose
-    it. ``proven``: no register can wrap or saturate, for any input.
+    ``proof``: no register can wrap or saturate, for any input, or which ones can leave their range. ``clips``: per
+    population the share of the largest weight at which weights were cut, where calibration images chose it.
     """
 
     network: IntegerNetwork
     proven: bool
+    proof: str
     clips: dict[str, float] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     out: Path | None = None
@@ -99,8 +100,7 @@ class Quantized:
     def text(self) -> str:
         """Return the bounds of all registers, and what was assumed."""
         clips = [f"weights cut at {', '.join(f'{n} {c:g}' for n, c in self.clips.items())} of the largest"]
-        proof = "no register can wrap or saturate" if self.proven else "NOT PROVEN: for some input a register overflows"
-        lines = [*self.assumptions, *(clips if self.clips else ()), *_wrote(self.out), f"{proof}:"]
+        lines = [*self.assumptions, *(clips if self.clips else ()), *_wrote(self.out), f"{self.proof}:"]
         for name, bound in self.network.bounds.items():
             lines.append(f"  {name}: u in {bound.u_min:,}..{bound.u_max:,}, v in {bound.v_min:,}..{bound.v_max:,}")
         return "\n".join(lines)
@@ -110,6 +110,7 @@ class Quantized:
         return {
             "digest": archive.digest(self.network),
             "proven": self.proven,
+            "proof": self.proof,
             "clips": dict(self.clips),
             "bounds": {name: asdict(bound) for name, bound in self.network.bounds.items()},
             "assumptions": list(self.assumptions),
@@ -227,14 +228,20 @@ def _quantized(network: Network, calibration: AnyInput | None, settings: Quantiz
     from spikeport.export.scale_search import search
 
     if isinstance(network, IntegerNetwork):
-        return Quantized(network=network, proven=is_safe(network))
+        return _proven(network, {})
     source = folded(network)
     if calibration is None:
         integer = quantized(source, weight_bits=settings.weight_bits)
-        return Quantized(network=integer, proven=is_safe(integer))
+        return _proven(integer, {})
     images = images_and_labels(calibration, source)[0]
     integer, clips = search(source, images, weight_bits=settings.weight_bits)
-    return Quantized(network=integer, proven=is_safe(integer), clips=clips)
+    return _proven(integer, clips)
+
+
+def _proven(network: IntegerNetwork, clips: dict[str, float]) -> Quantized:
+    """Return the network with the proof computed anew."""
+    left = unproven(network)
+    return Quantized(network=network, proven=not left, proof=proof_sentence(network, left), clips=clips)
 
 
 def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Exported:

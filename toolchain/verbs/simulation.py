@@ -1,5 +1,6 @@
 """Run a network on images."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from spikeport.export import simulation
+from spikeport.export.cluster import Cluster
 from spikeport.export.errors import ExecutorError, StimulusError
 from spikeport.export.executors import executor as find_executor
-from spikeport.export.files import atomic
+from spikeport.export.files import locked, write_arrays
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import QUIET_SECONDS, announce
-from spikeport.export.simulation import Cluster
 from spikeport.export.stimulus import Stimulus
 from spikeport.hardware_profiles.report.text import table
 from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, any_network, images_and_labels
@@ -97,14 +98,20 @@ def simulate(
     truth = known if labels is None else _one_per_image(np.asarray(labels), len(stimulus))
     kept = _parts_of(out, resume=chosen.resume)
     _announce(loaded, stimulus, name, chosen)
-    result = simulation.simulate(
-        loaded, stimulus, executor=name, count=chosen.count, cluster=chosen.cluster, kept=kept, resume=chosen.resume
-    )
-    classes = result.scores.argmax(1)
-    if out is not None:
-        with atomic(Path(out)) as draft, draft.open("wb") as file:
-            np.savez_compressed(file, classes=classes, scores=result.scores)
-    result.discard()
+    with nullcontext() if out is None else locked(Path(out)):
+        result = simulation.simulate(
+            loaded,
+            stimulus,
+            executor=name,
+            count=chosen.count,
+            cluster=chosen.cluster,
+            kept=kept,
+            resume=chosen.resume,
+        )
+        classes = result.scores.argmax(1)
+        if out is not None:
+            write_arrays(Path(out), {"classes": classes, "scores": result.scores}, compressed=True)
+        result.discard()
     return Simulation(
         executor=name,
         classes=classes,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeport.export.errors import FormatError
+from spikeport.export.errors import FormatError, OutputError
 from spikeport.export.executors import reference
 from spikeport.export.formats import netx
 from spikeport.export.lava import environment
@@ -27,7 +27,7 @@ from spikeport.export.network import (
 )
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
-from tests.strategies import inputs, integer_networks
+from tests.strategies import inputs, integer_networks, reshaped_networks
 
 SHARED = Path(os.environ.get("SPIKEPORT_NETX_DATA", Path(__file__).parents[4] / "shared" / "data" / "netx"))
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason=f"lava-dl's recordings are not in {SHARED}")
@@ -87,6 +87,73 @@ def test_what_is_written_is_the_network_and_the_rest_is_refused(tmp_path_factory
     before, after = (record(reference.steps(n, stimulus(driven, n))) for n in (network, restored))
     for old, new in zip(network.spiking, restored.spiking, strict=False):
         assert np.array_equal(before[old.name], after[new.name])
+
+
+@given(
+    data=st.data(), network=st.one_of(reshaped_networks(), integer_networks(resets=("zero",), delays=False, least=-3))
+)
+def test_what_is_written_gives_the_same_spikes_and_the_rest_is_refused(tmp_path_factory, data, network):
+    """Convolutions into vectors, dense layers onto images, exponents up to 9, thresholds below zero."""
+    path = tmp_path_factory.mktemp("netx") / "network.net"
+    try:
+        netx.write(network, path)
+    except FormatError as error:
+        assert "netx" in str(error)
+        assert "would be read as another" not in str(error)
+        assert not list(path.parent.iterdir())
+        return
+    restored = netx.read(path, steps=network.steps, levels=network.source.neuron.levels)
+    driven = data.draw(inputs(network))
+    before, after = (record(reference.steps(n, stimulus(driven, n))) for n in (network, restored))
+    for old, new in zip(network.neurons, restored.neurons, strict=True):
+        assert np.array_equal(before[old.name].reshape(after[new.name].shape), after[new.name])
+
+
+def with_weights(index, **changes):
+    network = chain()
+    projections = list(network.projections)
+    projections[index] = replace(projections[index], **changes)
+    return replace(network, projections=tuple(projections))
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (with_weights(0, exponent=12), "input -> conv1 has weights of exponent 12; netx holds 8 bits"),
+        (
+            with_weights(2, exponent=1, synapses=Dense(weight=np.full((5, 64), -128, np.int8))),
+            r"conv2 -> dense1 has weights -256\.\.-256; netx holds -255\.\.254, where none is positive",
+        ),
+        (
+            replace(chain(spiking=False), steps=3000),
+            r"netx has no neurons without a threshold, and the potential of dense1 can reach .*; it holds",
+        ),
+    ],
+)
+def test_weights_and_potentials_that_netx_would_change_are_refused(tmp_path, network, message):
+    with pytest.raises(FormatError, match=message):
+        netx.write(network, tmp_path / "network.net")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_that_reads_back_as_another_network_is_not_written(tmp_path, monkeypatch):
+    """Faults of the writer: another number in any layer."""
+    right = netx._file
+    for key in ("weight", "bias", "neuron/iDecay", "neuron/vDecay", "neuron/vThMant", "stride", "padding"):
+
+        def wrong(layers, key=key):
+            layers[2][key] = layers[2][key] + 1
+            return right(layers)
+
+        monkeypatch.setattr(netx, "_file", wrong)
+        with pytest.raises(FormatError, match="its file would be read as another one: "):
+            netx.write(chain(), tmp_path / "network.net")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_is_a_sentence():
+    with pytest.raises(OutputError, match="/dev/full: no space left"):
+        netx.write(chain(), Path("/dev/full"))
 
 
 @pytest.mark.parametrize(

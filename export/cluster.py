@@ -1,0 +1,139 @@
+"""Dask clusters: one of our own for a run, which nobody else can use, or one that exists.
+
+A scheduler runs whatever code a client sends it, as the user who started it. The local cluster therefore speaks TLS
+only, with a key that is made for the run and is asked of every client. Its web servers have no pages. Its workers
+import nothing from the current folder, and keep what they write in a folder that is removed with them.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spikeport.export.errors import ExecutorError, one_line
+from spikeport.export.scratch import scratch
+
+SAFE_PATH = "PYTHONSAFEPATH"
+MISSING = "a cluster needs Dask and cryptography: pip install 'spikeport[cluster]'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tls:
+    """Files in PEM form for a scheduler at ``tls://``: who signed its certificate, and our certificate with its key."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+    def __post_init__(self) -> None:
+        for name, path in vars(self).items():
+            if not Path(path).is_file():
+                raise ExecutorError(
+                    f"{path}: no such file; expected the {name} of the Dask scheduler's TLS, a PEM file"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A Dask scheduler's ``address``, with ``tls`` where it begins with tls://, or else ``workers`` local processes."""
+
+    address: str | None = None
+    workers: int = 0
+    tls: Tls | None = None
+
+    def __post_init__(self) -> None:
+        secure = (self.address or "").startswith("tls://")
+        if secure and self.tls is None:
+            raise ExecutorError(
+                f"scheduler {self.address} speaks TLS; give its certificates: --tls-ca, --tls-cert and --tls-key"
+            )
+        if self.tls is not None and not secure:
+            raise ExecutorError(f"TLS is for schedulers at tls://, found {self.address or 'a local cluster'}")
+
+
+@contextmanager
+def connected(cluster: Cluster, *, retries: int, seconds: float) -> Iterator[Any]:
+    """Yield a Dask client; `ExecutorError` where no scheduler answers within ``seconds``, or none has workers.
+
+    ``retries``: how often a local cluster gives a part to another worker when one dies.
+    """
+    try:
+        from dask import config  # noqa: PLC0415 - an extra, and slow to import
+        from dask.distributed import Client  # noqa: PLC0415
+    except ImportError:
+        raise ExecutorError(MISSING) from None
+    with config.set({"distributed.scheduler.allowed-failures": retries}):
+        if cluster.address is None:
+            with _local(cluster.workers) as own, Client(own) as client:  # type: ignore[no-untyped-call]
+                yield client
+            return
+        with _remote(cluster, cluster.address, seconds) as client:
+            yield client
+
+
+@contextmanager
+def _local(workers: int) -> Iterator[Any]:
+    """Start a cluster on this machine that takes no client but ours."""
+    from dask import config  # noqa: PLC0415
+    from dask.distributed import LocalCluster  # noqa: PLC0415
+    from distributed.security import Security  # noqa: PLC0415
+
+    try:
+        security = Security.temporary()  # type: ignore[no-untyped-call]
+    except ImportError:
+        raise ExecutorError(MISSING) from None
+    options: dict[str, Any] = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+    options["scheduler_kwargs"] = {"dashboard": False}
+    with scratch("spikeport-dask-") as folder, _without_current_folder():
+        pages: dict[str, object] = {f"distributed.{each}.http.routes": [] for each in ("scheduler", "worker")}
+        with (
+            config.set(pages | {"temporary-directory": str(folder)}),
+            LocalCluster(**options, protocol="tls://", security=security) as own,  # type: ignore[no-untyped-call]
+        ):
+            yield own
+
+
+@contextmanager
+def _remote(cluster: Cluster, address: str, seconds: float) -> Iterator[Any]:
+    from dask.distributed import Client  # noqa: PLC0415
+
+    try:
+        client = Client(address, timeout=seconds, security=_security(cluster.tls))  # type: ignore[no-untyped-call]
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise ExecutorError(f"no Dask scheduler answers at {address} ({one_line(error)})") from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=seconds)
+        except TimeoutError:
+            raise ExecutorError(f"the Dask cluster at {address} has no workers; start some") from None
+        yield client
+
+
+def _security(tls: Tls | None) -> Any:
+    from distributed.security import Security  # noqa: PLC0415
+
+    if tls is None:
+        return None
+    names = {"tls_ca_file": tls.ca, "tls_client_cert": tls.cert, "tls_client_key": tls.key}
+    files = {name: str(path) for name, path in names.items()}
+    return Security(require_encryption=True, **files)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _without_current_folder() -> Iterator[None]:
+    """Keep the current folder off the module path of the processes that start meanwhile."""
+    path, safe = sys.path[:], os.environ.get(SAFE_PATH)
+    here = str(Path.cwd())
+    sys.path[:] = [entry for entry in path if entry not in ("", here)]
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        if safe is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = safe

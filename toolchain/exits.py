@@ -1,0 +1,157 @@
+"""How the command ends: exit codes, signals, and standard streams that are closed or full.
+
+====  ==================================================================================================
+code  meaning
+====  ==================================================================================================
+0     done; a verdict is good
+1     a verdict is bad, nothing else
+2     bad input, or something that is missing: a file, space, memory, permission, a package, a scheduler
+70    a fault of spikeport: one line says so; ``SPIKEPORT_TRACEBACK=1`` adds the traceback
+129   ended by SIGHUP (hang-up), unless the command was started with it ignored (nohup)
+130   ended by SIGINT (Ctrl-C)
+141   who read standard output has left (a pipe to ``head``)
+143   ended by SIGTERM
+====  ==================================================================================================
+"""
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn, TextIO, cast
+
+from spikeport.export.errors import SpikeportError, one_line
+
+BAD_INPUT, FAULT, INTERRUPTED, READER_LEFT = 2, 70, 130, 141
+TRACEBACK = "SPIKEPORT_TRACEBACK"
+
+
+class _OutputFailed(Exception):  # noqa: N818 - it leaves this module in no way
+    """Standard output is full, or nobody reads it; not an OSError, for which typer has an exit code of its own."""
+
+
+class _Output:
+    """Standard output whose errors are told from those of files."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self.stream.write(text)
+        except OSError as error:
+            raise _OutputFailed(error) from error
+
+    def flush(self) -> None:
+        try:
+            self.stream.flush()
+        except OSError as error:
+            raise _OutputFailed(error) from error
+
+
+def run(command: Callable[..., object]) -> NoReturn:
+    """Run a typer application and leave with its exit code; every way to end is in the table above."""
+    _open_streams()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _leave)
+    stdout = sys.stdout
+    sys.stdout = cast("TextIO", _Output(stdout))
+    try:
+        code = _code(command)
+    finally:
+        sys.stdout = stdout
+    sys.exit(code)
+
+
+def _leave(number: int, _frame: object) -> NoReturn:
+    sys.exit(128 + number)
+
+
+def _code(command: Callable[..., object]) -> int:
+    """Call the command and return the exit code; what it raises becomes a sentence."""
+    try:
+        outcome = command(standalone_mode=False)
+        sys.stdout.flush()
+    except _OutputFailed as error:
+        return _output_failed(error.args[0])
+    except SpikeportError as error:
+        return _said(str(error), BAD_INPUT)
+    except KeyboardInterrupt:
+        return _said("interrupted; what was finished is whole and stays", INTERRUPTED)
+    except OSError as error:
+        return _system(error)
+    except Exception as error:  # noqa: BLE001 - a fault of ours is told as one
+        return _unknown(error)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _unknown(error: Exception) -> int:
+    """Return the code of an error that is not ours: of the command line, which shows itself, or a fault."""
+    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+    if show is not None and isinstance(code, int):
+        show()
+        return code
+    if type(error).__name__ in ("Abort", "Exit"):
+        return code if isinstance(code, int) else INTERRUPTED
+    if isinstance(error, MemoryError):
+        return _said(f"not enough memory ({one_line(error) or 'no amount given'})", BAD_INPUT)
+    if os.environ.get(TRACEBACK) == "1":
+        traceback.print_exception(error, file=sys.stderr)
+    sentence = f"a fault of spikeport ({type(error).__name__}: {one_line(error)[:500]}); please report it"
+    return _said(f"{sentence}, with the traceback that {TRACEBACK}=1 shows", FAULT)
+
+
+def _system(error: OSError) -> int:
+    from pathlib import Path  # noqa: PLC0415 - only where something went wrong: files load numpy
+
+    from spikeport.export.files import sentence  # noqa: PLC0415
+
+    if error.filename is None:
+        return _said(error.strerror or one_line(error) or type(error).__name__, BAD_INPUT)
+    path = Path(os.fsdecode(error.filename))
+    return _said(sentence(error, path, path.parent), BAD_INPUT)
+
+
+def _said(sentence: str, code: int) -> int:
+    """Say on standard error why the command ends; where that is closed or full, the code alone says it."""
+    try:
+        sys.stderr.write(f"spikeport: {sentence}\n")
+        sys.stderr.flush()
+    except OSError:
+        _to_nothing(2)
+    return code
+
+
+def _output_failed(error: OSError) -> int:
+    """Return the code for a standard output that is full or that nobody reads; nothing more goes there."""
+    _to_nothing(1)
+    if error.errno == errno.EPIPE:
+        return _said("standard output: its reader has left before everything was printed", READER_LEFT)
+    return _said(f"standard output: {error.strerror or one_line(error)}", BAD_INPUT)
+
+
+def _open_streams() -> None:
+    """Lead closed standard streams to /dev/null: else the next file that is opened becomes standard output."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - of a descriptor, for good
+
+
+def _to_nothing(number: int) -> None:
+    """Lead a standard stream to /dev/null, so that Python's own flush at the end finds room."""
+    opened = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(opened, number)
+    os.close(opened)
