@@ -30,6 +30,8 @@ Input = Annotated[Path, typer.Option("--input", help="Images: .npz with 'images'
 def main() -> None:
     """Run the command; bad input ends in one sentence and exit code 2."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
     try:
         app()
     except SpikeportError as error:
