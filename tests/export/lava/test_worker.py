@@ -92,10 +92,11 @@ def wait_for(condition, seconds=40):
 
 
 @pytest.fixture
-def folder():
-    """A short path: Lava's processes talk over sockets in it, whose names are limited."""
-    with tempfile.TemporaryDirectory() as name:
-        yield Path(name)
+def folder(tmp_path):
+    """A long path: the sockets of Lava's processes, whose names are limited, must not depend on it."""
+    return Path(
+        tempfile.mkdtemp(prefix="a-folder-with-a-name-of-more-than-one-hundred-characters" + 50 * "-", dir=tmp_path)
+    )
 
 
 @pytest.fixture
