@@ -68,8 +68,8 @@ def test_failed_installation_leaves_no_marker(monkeypatch, tmp_path):
     assert not (home / environment.MARKER).exists()
 
 
-def compare(network, driven):
-    found, expected = (record(each.steps(network, driven)) for each in (lava, reference))
+def compare(network, given):
+    found, expected = (record(each.steps(network, given)) for each in (lava, reference))
     different = sum(int((found[name] != values).sum()) for name, values in expected.items())
     return different, sum(values.size for values in expected.values())
 

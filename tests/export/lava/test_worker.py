@@ -174,10 +174,10 @@ def heavy_network(channels=160):
 def test_slow_run_is_not_ended_while_it_computes(monkeypatch):
     """Its steps take longer than the limit on silence, and the pipeline drains without the first trace growing."""
     network, lines = heavy_network(), []
-    driven = random_stimulus(network, 1, 0)
+    given = random_stimulus(network, 1, 0)
     watched(monkeypatch, lambda line: lines.append({**line, "at": time.monotonic()}))
-    steps = record(lava.steps(network, driven, limits=Limits(silence=0.8)))
-    expected = record(reference.steps(network, driven))
+    steps = record(lava.steps(network, given, limits=Limits(silence=0.8)))
+    expected = record(reference.steps(network, given))
     assert all(np.array_equal(steps[name], values) for name, values in expected.items())
     longest = max(after["at"] - before["at"] for before, after in itertools.pairwise(lines))
     assert longest > 1.6
@@ -234,8 +234,8 @@ def test_death_of_a_lava_process_is_noticed_at_once(monkeypatch, folder):
 
 def test_worker_modules_are_enough_for_python_3_10(tmp_path):
     """The job folder holds every module of ours that the worker imports."""
-    driven = random_stimulus(NETWORK, 2, 0)
-    job.write(NETWORK, driven, tmp_path)
+    given = random_stimulus(NETWORK, 2, 0)
+    job.write(NETWORK, given, tmp_path)
     interpreter = lava.environment.python()
     command = [str(interpreter), "-m", "spikeport.export.lava.worker", str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
