@@ -1,6 +1,6 @@
 """The network in Intel's Lava: stock processes in their own Python 3.10, samples back to back.
 
-`spikeport.export.lava.worker` says how the network is built; here the job is handed over and its trace read.
+`spikeport.export.lava.builder` says how the network is built; here the job is handed over and its trace read.
 """
 
 import math
@@ -43,13 +43,15 @@ def steps(
 def _run(folder: Path, interpreter: Path, limits: supervisor.Limits) -> None:
     kept = ("PATH", "HOME", "LANG", "OMP_NUM_THREADS")
     variables = {key: os.environ[key] for key in kept if key in os.environ}
-    progress, finished = Progress("Lava"), False
+    progress, shown, finished = Progress("Lava"), 0, False
 
     def on_line(line: supervisor.Line) -> None:
-        nonlocal finished
+        nonlocal shown, finished
         finished = finished or bool(line.get("finished"))
-        if "done" in line:
-            progress.update(line["done"], line["total"])
+        progress.title = f"Lava, {line['phase']}" if "phase" in line else progress.title
+        if line.get("done", 0) > shown:
+            shown = line["done"]
+            progress.update(shown, line["total"])
 
     supervisor.supervise(
         children.command(remains.WORKER, [str(folder)], interpreter=interpreter, package=folder / "spikeport"),

@@ -36,9 +36,15 @@ class Watch(threading.Thread):
         self.over = threading.Event()
 
     def enter(self, phase: str) -> None:
-        """Begin a phase: 'building', 'compiling', 'running' or 'ending'."""
+        """Begin a phase: 'building', 'compiling', 'running', 'draining' or 'ending'."""
         self.phase = phase
         say(phase=phase, done=self.shown, total=self.steps)
+
+    def finish(self) -> None:
+        """Begin the last phase: all steps are recorded, and Lava's processes may end."""
+        self.over.set()
+        self.shown = self.steps
+        self.enter("ending")
 
     def run(self) -> None:
         """Beat until the worker ends."""
@@ -74,8 +80,19 @@ class Watch(threading.Thread):
 def name_memory(prefix: str) -> None:
     """Begin the names of all shared memory and semaphores made from now on with ``prefix``: others can free them."""
     full = f"/{prefix}"
-    vars(multiprocessing.current_process())["_config"]["semprefix"] = full.rstrip("-")
+    _settings()["semprefix"] = full.rstrip("-")
     vars(shared_memory).update(_SHM_NAME_PREFIX=full, _SHM_SAFE_NAME_LENGTH=len(full) + 8)
+
+
+def keep_sockets_here() -> None:
+    """Put sockets into the current folder by a relative path: a full one may exceed the 107 bytes that Linux takes."""
+    _settings()["tempdir"] = "."
+
+
+def _settings() -> dict[str, Any]:
+    """Return the settings of multiprocessing that forked processes inherit; Python 3.10 has no other way to them."""
+    settings: dict[str, Any] = vars(multiprocessing.current_process())["_config"]
+    return settings
 
 
 def leave() -> None:

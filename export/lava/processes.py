@@ -1,9 +1,9 @@
 """Lava processes of our own; they run in the worker's environment (Python 3.10, lava-nc 0.10.0).
 
-Recorders: stock sinks are read back element by element, about 20 microseconds each; these write every step to a file.
-`ResetNeuron` is the neuron of `spikeport.export.executors.reference` where Lava's stock neurons cannot say it:
-subtractive reset, reset to a value, and rest between samples while delayed spikes are still on their way. `DelayLine`
-delays them.
+Recorders write every step to a file; stock sinks are read back element by element, about 20 microseconds each.
+`ResetNeuron` is the neuron of `spikeport.export.executors.reference` where Lava's stock neurons cannot express it:
+subtractive reset, reset to a value, decays of 0 and 4096, firing at the threshold, and rest between samples while
+delayed spikes are still on their way. `DelayLine` delays spikes.
 """
 
 import os
@@ -47,10 +47,10 @@ class PotentialRecorder(AbstractProcess):
 class ResetNeuron(AbstractProcess):
     """Leaky integrate-and-fire neurons that start a sample every ``period`` steps, from step ``first``.
 
-    They work for ``steps`` steps and rest, silent and at zero, for the others. ``threshold`` None never fires;
-    ``reset_by`` None sets the potential to ``reset_to``. Fixed point: all numbers as in `IntegerNeuron`, the bias
-    already shifted, and ``threshold`` the potential above which they fire. Floating point: as in `FloatNeuron`, ``du``
-    and ``dv`` in [0, 1], ``v >= threshold`` fires.
+    They integrate for ``steps`` steps; for the others they are silent and their state is zero. ``threshold`` None never
+    fires; ``reset_by`` None sets the potential to ``reset_to``. Fixed point: all numbers as in `IntegerNeuron`, but the
+    bias is shifted and ``threshold`` is the potential above which they fire. Floating point: as in `FloatNeuron`,
+    ``du`` and ``dv`` in [0, 1], ``v >= threshold`` fires.
     """
 
     def __init__(self, *, shape, first, steps, period, du, dv, bias, threshold, reset_to=0, reset_by=None, name=None):
@@ -81,7 +81,7 @@ class _Timed(PyLoihiProcessModel):
         self.first, self.steps, self.period = (proc_params[key] for key in ("first", "steps", "period"))
 
     def place(self):
-        """Return sample and step within it of this Lava step; both may lie outside."""
+        """Return the sample of this Lava step and the step within it; both may lie outside the run."""
         return divmod(self.time_step - self.first, self.period)
 
 
@@ -92,12 +92,12 @@ class _Appender(_Timed):
         self.file = Path(proc_params["path"]).open("wb", buffering=0)  # noqa: SIM115 - open while the process lives
 
     def append(self, row):
-        """Write a row if this step is one to be recorded."""
+        """Write a row where this step is one of a sample."""
         sample, step = self.place()
         if 0 <= sample < self.samples and step < self.steps:
             try:
                 self.file.write(row.tobytes())
-            except OSError as error:  # Lava passes on that a process failed, not why
+            except OSError as error:  # Lava reports that a process failed, not why
                 os.write(2, f"\nOSError: the trace cannot be written: {error.strerror}\n".encode())
                 raise
 

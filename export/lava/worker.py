@@ -15,7 +15,7 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 
 from spikeport.export import archive
 from spikeport.export.lava.builder import build, steps_in_all
-from spikeport.export.lava.life import Watch, leave, name_memory, say
+from spikeport.export.lava.life import Watch, keep_sockets_here, leave, name_memory, say
 from spikeport.export.lava.remains import memory_prefix
 
 
@@ -32,6 +32,7 @@ def main(job):
     settings = json.loads((job / "job.json").read_text(encoding="utf-8"))
     if settings["guarded"]:
         name_memory(memory_prefix(job))
+        keep_sockets_here()
     network = archive.read_integer(job / "network.safetensors")
     stimulus = np.load(job / "stimulus.npy", allow_pickle=False)
     (job / "trace").mkdir()
@@ -43,8 +44,7 @@ def main(job):
     process.create_runtime(run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
     watch.enter("running")
     process.run(condition=RunSteps(num_steps=steps_in_all(network, len(stimulus))))
-    watch.over.set()
-    watch.enter("ending")
+    watch.finish()
     if settings["guarded"]:
         say(finished=True)
         leave()

@@ -79,7 +79,7 @@ def test_lava_still_gives_its_recording():
 def test_a_worker_that_fails_in_lava_gives_its_own_error(tmp_path, monkeypatch):
     """A kernel that Lava's process cannot take is reported with Lava's words, and the job folder is gone."""
     network = small_network()
-    driven = stimulus(np.zeros((1, 1, 6, 5), np.uint8), network)
+    given = stimulus(np.zeros((1, 1, 6, 5), np.uint8), network)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     original = job.write
 
@@ -89,5 +89,5 @@ def test_a_worker_that_fails_in_lava_gives_its_own_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(job, "write", broken)
     with pytest.raises(WorkerError, match="failed with exit code 1: ValueError: cannot reshape"):
-        list(lava.steps(network, driven))
+        list(lava.steps(network, given))
     assert list(tmp_path.iterdir()) == []

@@ -76,8 +76,8 @@ def assert_equal_in_lava(corners, *, levels, steps, held, shape=SHAPE, seed=0):
     timed = () if held else (steps,)
     values = rng.choice([0, 1, levels // 2, levels], (3, *timed, *shape))
     values[0] = levels
-    driven = stimulus(values, net)
-    found, expected = record(lava.steps(net, driven)), record(reference.steps(net, driven))
+    given = stimulus(values, net)
+    found, expected = record(lava.steps(net, given)), record(reference.steps(net, given))
     assert found.keys() == expected.keys() == corners.keys()
     different = {name: int((found[name] != expected[name]).sum()) for name in expected}
     assert {name: count for name, count in different.items() if count} == {}
@@ -274,8 +274,8 @@ def test_populations_of_any_number_of_axes():
         ),
         steps=6,
     )
-    driven = stimulus(rng.integers(0, 256, (3, *shapes["input"])), net)
-    found, expected = record(lava.steps(net, driven)), record(reference.steps(net, driven))
+    given = stimulus(rng.integers(0, 256, (3, *shapes["input"])), net)
+    found, expected = record(lava.steps(net, given)), record(reference.steps(net, given))
     for name, values in expected.items():
         assert values.any()
         assert np.array_equal(found[name], values), name

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spikeport.export import fidelity
 from spikeport.export.lava import doctor, environment
+from spikeport.export.network import IntegerNetwork
+from spikeport.export.stimulus import Stimulus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,4 +55,10 @@ def lava_install(*, netx: bool = False, force: bool = False) -> Installed:
 
 def lava_doctor() -> Examination:
     """Examine the Lava environment: interpreter, packages, and a small network against the reference."""
-    return Examination(findings=tuple(doctor.examine()))
+    return Examination(findings=tuple(doctor.examine(_different_in_lava)))
+
+
+def _different_in_lava(network: IntegerNetwork, stimulus: Stimulus) -> tuple[int, int]:
+    """Return how many neuron steps differ from the reference, of how many compared."""
+    result = fidelity.check(network, stimulus, ["lava"])[0]["lava"]
+    return result.mismatches, result.compared

@@ -23,14 +23,14 @@ NETWORK = small_network()
 def test_folder_runs_alone_and_gives_the_references_spikes(tmp_path):
     folder = tmp_path / "job"
     lava_job.write(NETWORK, folder)
-    driven = random_stimulus(NETWORK, 3, 1)
-    np.save(folder / "stimulus.npy", driven.values)
+    given = random_stimulus(NETWORK, 3, 1)
+    np.save(folder / "stimulus.npy", given.values)
     command = [environment.python(), "-m", "spikeport.export.lava.worker", "."]
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=120, env={"PATH": "/usr/bin"}, check=True
     )
     assert json.loads(done.stdout.splitlines()[-1]) == {"finished": True}
-    expected = record(reference.steps(NETWORK, driven))
+    expected = record(reference.steps(NETWORK, given))
     spikes = np.fromfile(folder / "trace" / "conv1", np.uint8).reshape(3, NETWORK.steps, -1)
     unpacked = np.unpackbits(spikes, axis=2, count=36).reshape(expected["conv1"].shape)
     assert np.array_equal(unpacked, expected["conv1"])
@@ -42,6 +42,8 @@ def test_readme_says_how_and_nothing_is_left_where_lava_cannot(tmp_path):
     lava_job.write(NETWORK, tmp_path / "job")
     text = (tmp_path / "job" / "README.md").read_text()
     assert "lava-nc==0.10.0" in text
+    assert "pip install --require-hashes --no-deps -r requirements.txt" in text
+    assert (tmp_path / "job" / "requirements.txt").read_bytes() == environment.REQUIREMENTS.read_bytes()
     assert "shape (N, 1, 6, 5), 0 to 255" in text
     neuron = replace(NETWORK.populations[1].neuron)
     readout = replace(NETWORK.populations[2], neuron=neuron, shape=(3,))

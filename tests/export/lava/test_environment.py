@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from spikeport.export.errors import LavaError
-from spikeport.export.executors import lava
+from spikeport.export.executors import lava, reference
 from spikeport.export.lava import doctor, environment
 from spikeport.export.stimulus import random_stimulus
+from spikeport.export.trace import record
 
 
 def test_missing_environment_says_what_to_run(monkeypatch, tmp_path):
@@ -67,10 +68,16 @@ def test_failed_installation_leaves_no_marker(monkeypatch, tmp_path):
     assert not (home / environment.MARKER).exists()
 
 
+def compare(network, given):
+    found, expected = (record(each.steps(network, given)) for each in (lava, reference))
+    different = sum(int((found[name] != values).sum()) for name, values in expected.items())
+    return different, sum(values.size for values in expected.values())
+
+
 def test_doctor_stops_at_the_first_fault(monkeypatch, tmp_path):
     monkeypatch.setenv("SPIKEPORT_LAVA_PYTHON", str(tmp_path / "nowhere"))
     monkeypatch.setenv("SPIKEPORT_LAVA_ENV", str(tmp_path / "none"))
-    (what, good, found), (base, startable, tried) = doctor.examine()
+    (what, good, found), (base, startable, tried) = doctor.examine(compare)
     assert (what, good, base, startable) == ("environment", False, "Python 3.10 to make one with", False)
     assert "no Lava environment" in found
     assert "nowhere (does not start)" in tried
@@ -183,7 +190,13 @@ def test_every_package_is_pinned_with_hashes():
 
 
 @pytest.mark.lava
+def test_doctor_says_what_differs():
+    findings = doctor.examine(lambda *_: (3, 468))
+    assert findings[-1] == ("a small network", False, "3 of 468 neuron steps differ from the reference")
+
+
+@pytest.mark.lava
 def test_doctor_runs_a_network_where_all_is_well():
-    findings = doctor.examine()
+    findings = doctor.examine(compare)
     assert [good for _, good, _ in findings] == [True, True]
     assert findings[-1][2] == "468 neuron steps equal to the reference"

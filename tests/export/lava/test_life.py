@@ -41,8 +41,7 @@ time.sleep(0.3)
 time.sleep(0.3)
 (folder / "b").write_bytes(bytes(10))
 time.sleep(0.3)
-watch.over.set()
-watch.enter("ending")
+watch.finish()
 """
     code, lines, _ = run(tmp_path, code)
     assert code == 0

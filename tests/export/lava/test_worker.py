@@ -1,5 +1,6 @@
 """The real worker: what dies is noticed at once, and nothing is left when its parent is killed."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -12,17 +13,27 @@ import numpy as np
 import pytest
 
 from spikeport.export.errors import WorkerError
-from spikeport.export.executors import lava
+from spikeport.export.executors import lava, reference
 from spikeport.export.lava import job, remains
 from spikeport.export.lava.doctor import small_network
+from spikeport.export.lava.supervisor import Limits
+from spikeport.export.network import (
+    Convolution,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+)
 from spikeport.export.stimulus import random_stimulus
+from spikeport.export.trace import record
 
 pytestmark = pytest.mark.lava
 NETWORK = small_network()
 LONG = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-from spikeport.export.executors import lava
+from spikeport.export.executors import lava, reference
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.stimulus import random_stimulus
 network = small_network()
@@ -81,10 +92,11 @@ def wait_for(condition, seconds=40):
 
 
 @pytest.fixture
-def folder():
-    """A short path: Lava's processes talk over sockets in it, whose names are limited."""
-    with tempfile.TemporaryDirectory() as name:
-        yield Path(name)
+def folder(tmp_path):
+    """A long path: the sockets of Lava's processes, whose names are limited, must not depend on it."""
+    return Path(
+        tempfile.mkdtemp(prefix="a-folder-with-a-name-of-more-than-one-hundred-characters" + 50 * "-", dir=tmp_path)
+    )
 
 
 @pytest.fixture
@@ -143,21 +155,77 @@ def test_what_a_killed_owner_and_its_killed_guard_left_goes_at_the_next_start(ru
     assert list(folder.iterdir()) == []
 
 
+def heavy_network(channels=160):
+    """Return a network of three convolutions that each take Lava a second or more a step."""
+    rng, shape = np.random.default_rng(0), (channels, 8, 8)
+    neuron = IntegerNeuron(threshold=np.array(40), bias_mantissa=np.array(7))
+    conv = Convolution(weight=rng.integers(-4, 5, (channels, channels, 3, 3)).astype(np.int8), padding=(1, 1))
+    names = ("input", "a", "b", "c")
+    return IntegerNetwork(
+        populations=(
+            IntegerPopulation(name="input", shape=shape, neuron=Source(levels=1)),
+            *(IntegerPopulation(name=name, shape=shape, neuron=neuron) for name in names[1:]),
+        ),
+        projections=tuple(IntegerProjection(source=a, target=b, synapses=conv) for a, b in itertools.pairwise(names)),
+        steps=2,
+    )
+
+
+def test_slow_run_is_not_ended_while_it_computes(monkeypatch):
+    """Its steps take longer than the limit on silence, and the pipeline drains without the first trace growing."""
+    network, lines = heavy_network(), []
+    given = random_stimulus(network, 1, 0)
+    watched(monkeypatch, lambda line: lines.append({**line, "at": time.monotonic()}))
+    steps = record(lava.steps(network, given, limits=Limits(silence=0.8)))
+    expected = record(reference.steps(network, given))
+    assert all(np.array_equal(steps[name], values) for name, values in expected.items())
+    longest = max(after["at"] - before["at"] for before, after in itertools.pairwise(lines))
+    assert longest > 1.6
+    assert [phase for phase, _ in itertools.groupby(line.get("phase") for line in lines)][:3] == [
+        "building", "compiling", "running"
+    ]  # fmt: skip
+
+
+def test_hung_run_is_ended_within_the_limit(monkeypatch, folder):
+    """One stopped process of Lava: the others wait for it and compute nothing."""
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    stopped = []
+
+    def stop_one(line):
+        if line.get("done") and not stopped:
+            stopped.append(time.monotonic())
+            os.kill(max(workers(folder), key=started_at), signal.SIGSTOP)
+
+    watched(monkeypatch, stop_one)
+    with pytest.raises(WorkerError, match=r"no sign of life for 4 s while running \(no line, and no processor time\)"):
+        list(lava.steps(NETWORK, random_stimulus(NETWORK, 50_000, 0), limits=Limits(silence=4)))
+    assert time.monotonic() - stopped[0] < 12
+    assert not workers(folder)
+    assert list(folder.iterdir()) == []
+
+
+def watched(monkeypatch, on_line):
+    """Call ``on_line`` too for every line of the worker."""
+    supervise = lava.supervisor.supervise
+
+    def both(*args, on_line, also=on_line, **options):
+        return supervise(*args, **options, on_line=lambda line: (also(line), on_line(line)))
+
+    monkeypatch.setattr(lava.supervisor, "supervise", both)
+
+
 def test_death_of_a_lava_process_is_noticed_at_once(monkeypatch, folder):
     network, started = small_network(), time.monotonic()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
 
-    def kill_one(line, *, seen=[]):  # noqa: B006 - remembers that it has killed
+    seen = []
+
+    def kill_one(line):
         if line.get("done") and not seen:
             seen.append(True)
             os.kill(max(workers(folder), key=started_at), signal.SIGKILL)
 
-    supervise = lava.supervisor.supervise
-
-    def watched(*args, on_line, **options):
-        return supervise(*args, **options, on_line=lambda line: (kill_one(line), on_line(line)))
-
-    monkeypatch.setattr(lava.supervisor, "supervise", watched)
+    watched(monkeypatch, kill_one)
     with pytest.raises(WorkerError, match="a process of Lava ended with exit code -9"):
         list(lava.steps(network, random_stimulus(network, 50_000, 0)))
     assert time.monotonic() - started < 60
@@ -166,8 +234,8 @@ def test_death_of_a_lava_process_is_noticed_at_once(monkeypatch, folder):
 
 def test_worker_modules_are_enough_for_python_3_10(tmp_path):
     """The job folder holds every module of ours that the worker imports."""
-    driven = random_stimulus(NETWORK, 2, 0)
-    job.write(NETWORK, driven, tmp_path)
+    given = random_stimulus(NETWORK, 2, 0)
+    job.write(NETWORK, given, tmp_path)
     interpreter = lava.environment.python()
     command = [str(interpreter), "-m", "spikeport.export.lava.worker", str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
@@ -178,7 +246,7 @@ def test_worker_modules_are_enough_for_python_3_10(tmp_path):
 FULL = """
 import resource
 from spikeport.export.errors import WorkerError
-from spikeport.export.executors import lava
+from spikeport.export.executors import lava, reference
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.stimulus import random_stimulus
 network = small_network()
