@@ -13,7 +13,7 @@ from spikeport.hardware_profiles.layer_placement import RULES
 from spikeport.hardware_profiles.placement import place
 from spikeport.hardware_profiles.profile import load_profile
 from spikeport.hardware_profiles.report import build, html
-from tests.hardware_profiles.test_placement import convolutional
+from tests.hardware_profiles.networks import convolutional
 
 SPECK = load_profile("speck")
 

@@ -1,11 +1,13 @@
 """Every rule holds on every core, every neuron has one place, and what does not fit is named."""
 
+import re
 from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spikeport.export.errors import PlacementError
 from spikeport.export.lava.doctor import small_network
@@ -13,7 +15,6 @@ from spikeport.export.network import (
     Convolution,
     Dense,
     IntegerNetwork,
-    IntegerNeuron,
     IntegerPopulation,
     IntegerProjection,
     Source,
@@ -22,56 +23,96 @@ from spikeport.hardware_profiles.encoding import list_bits, weight_bits
 from spikeport.hardware_profiles.limits import RULES, first_violation, sentence
 from spikeport.hardware_profiles.placement import STRATEGIES, place
 from spikeport.hardware_profiles.profile import load_profile, profile_names
-from tests.hardware_profiles.written_out import into_core, synapses
+from tests.hardware_profiles.networks import READOUT, convolutional, limited
+from tests.hardware_profiles.written_out import block_of, grid_shape, into_core, list_bits_of, synapses
 from tests.strategies import integer_networks
 
 NETWORK = small_network()
 CHIPS = [name for name in profile_names() if load_profile(name).limits is not None]
 
 
-def limited(name="loihi1", lists=None, **limits):
-    """Return a profile with other limits and kinds of lists."""
-    profile = load_profile(name)
-    changed = {
-        key: None if value is None else msgspec.structs.replace(getattr(profile.limits, key), value=value)
-        for key, value in limits.items()
-    }
-    profile = msgspec.structs.replace(profile, limits=msgspec.structs.replace(profile.limits, **changed))
-    if lists is None:
-        return profile
-    kinds = msgspec.structs.replace(profile.encoding.lists, value=lists)
-    return msgspec.structs.replace(profile, encoding=msgspec.structs.replace(profile.encoding, lists=kinds))
+def needs(network, strategy):
+    """Return limits that a core needs for any one neuron: synaptic memory, input and output axons.
+
+    By synapses written out; exact for strategy unrolled and the axons, an upper bound otherwise.
+    """
+    memory, inputs = [0], [0]
+    outputs = {population.name: 0 for population in network.populations}
+    for population in network.neurons:
+        per_neuron = sum(_arriving(network, projection, strategy) for projection in network.incoming(population.name))
+        inputs.append(int(per_neuron.max()))
+        memory.append(8 * inputs[-1])
+    for projection in network.projections:
+        full = synapses(network, projection)
+        targets = full.sum(axis=(0, 1, 2)).reshape(network.population(projection.source).shape)
+        reached = targets.max() if strategy == "unrolled" else 2 * targets.reshape(len(targets), -1).sum(axis=0).max()
+        outputs[projection.source] += int(reached)
+    sent = [number for name, number in outputs.items() if name != network.source.name]
+    return {"synaptic_memory": max(memory), "input_axons": max(inputs), "output_axons": max(sent)}
 
 
-PROFILES = [
-    load_profile("loihi1"),
-    load_profile("loihi2"),
-    limited(neurons=5),
-    limited(synaptic_memory=600),
-    limited(input_axons=30, output_axons=60),
-]
+def _arriving(network, projection, strategy):
+    """Return the axons into every target neuron: source neurons, or all channels of their positions."""
+    full, shape = synapses(network, projection), grid_shape(network.population(projection.source).shape)
+    if strategy == "unrolled":
+        return full.sum(axis=3)
+    return full.reshape(*full.shape[:3], *shape).any(axis=3).sum(axis=(3, 4)) * shape[0]
+
+
+@st.composite
+def tight_chips(draw, network, strategy):
+    """Draw a chip on which every neuron of a network just fits a core."""
+    extra = draw(st.sampled_from([0, 1, 5, 1000]))
+    limits = {name: max(1, need) + extra for name, need in needs(network, strategy).items()}
+    return limited(neurons=draw(st.sampled_from([1, 3, 7, 1024])), **limits)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("profile", PROFILES)
-@given(network=integer_networks())
-@settings(max_examples=25)
-def test_all_rules_hold_and_every_neuron_is_placed_once(profile, strategy, network):
-    try:
-        placement = place(network, profile, strategy)
-    except PlacementError as error:
-        assert "one neuron takes" in str(error)
-        return
+@given(data=st.data(), network=integer_networks())
+@settings(max_examples=40)
+def test_all_rules_hold_and_every_neuron_is_placed_once(strategy, data, network):
+    profile = data.draw(tight_chips(network, strategy))
+    placement = place(network, profile, strategy)
     for core in placement.cores:
         assert first_violation(profile, core.use) is None
+    assert_every_neuron_has_one_core(network, placement)
+    assert len(placement.cores) >= max(placement.lower_bounds.neurons, placement.lower_bounds.memory) >= 1
+
+
+@pytest.mark.parametrize("name", [name for name in CHIPS if name != "truenorth"])
+@given(network=integer_networks(delays=False))
+@settings(max_examples=15)
+def test_small_networks_fit_every_chip(name, network):
+    profile = load_profile(name)
+    placement = place(network, profile)
+    assert all(first_violation(profile, core.use) is None for core in placement.cores)
+    assert_every_neuron_has_one_core(network, placement)
+
+
+def assert_every_neuron_has_one_core(network, placement):
     for population in network.neurons:
-        shape = population.shape if len(population.shape) == 3 else (int(np.prod(population.shape)), 1, 1)
-        seen = np.zeros(shape, int)
+        seen = np.zeros(grid_shape(population.shape), int)
         for core in placement.cores:
             if core.population == population.name:
-                seen[tuple(slice(*edges) for edges in (core.channels, core.rows, core.columns))] += 1
+                seen[block_of(core)] += 1
+                assert core.use.neurons == seen[block_of(core)].size
         assert (seen == 1).all()
-    assert len(placement.cores) >= max(placement.lower_bounds.neurons, placement.lower_bounds.memory)
+
+
+@given(network=integer_networks())
+@settings(max_examples=40)
+def test_one_axon_too_few_is_refused_with_the_neurons_axons(network):
+    """The population nearest to the output whose neuron takes more than there is, and how many it takes."""
+    need = {
+        p.name: int(sum(_arriving(network, q, "unrolled") for q in network.incoming(p.name)).max())
+        for p in reversed(network.neurons)
+    }
+    most = max(need.values())
+    profile = limited(input_axons=most - 1, output_axons=None)
+    name = next(name for name, number in need.items() if number == most)
+    message = f"population {name} does not fit a core of loihi1 (unrolled): one neuron takes {most} of {most - 1} input"
+    with pytest.raises(PlacementError, match=re.escape(message)):
+        place(network, profile, "unrolled")
 
 
 @given(network=integer_networks())
@@ -85,61 +126,76 @@ def test_uses_are_those_of_the_synapses_written_out(network):
             reached[network.projections[number].source] += counts > 0
     for core in placement.cores:
         each = into_core(network, core)
-        assert core.use.synapses == sum(counts.sum() for counts in each.values())
-        assert core.use.input_axons == sum(int((counts > 0).sum()) for counts in each.values())
-        bits = 0
-        for number, counts in each.items():
-            entry = weight_bits(network.projections[number].synapses.weight) + 6
-            bits += int(list_bits(profile.encoding, counts, entry).sum())
-        assert core.use.synaptic_memory == -(-bits // 8)
-        shape = network.population(core.population).shape
-        shape = shape if len(shape) == 3 else (int(np.prod(shape)), 1, 1)
-        block = tuple(slice(*edges) for edges in (core.channels, core.rows, core.columns))
-        assert core.use.output_axons == reached[core.population].reshape(shape)[block].sum()
+        use, encoding = core.use, profile.encoding
+        assert use.synapses == sum(counts.sum() for counts in each.values())
+        assert use.input_axons == sum(int((counts > 0).sum()) for counts in each.values())
+        assert use.synaptic_memory == -(-list_bits_of(network, core, ("sparse",), 6, encoding) // 8)
+        state, entry = encoding.neuron_state.value, encoding.input_axon_entry.value
+        assert use.core_memory == use.synaptic_memory + use.neurons * state + use.input_axons * entry
+        assert use.synapse_registers == len(each)
+        shape = grid_shape(network.population(core.population).shape)
+        assert use.output_axons == reached[core.population].reshape(shape)[block_of(core)].sum()
+        neuron = network.population(core.population).neuron
+        assert use.threshold_registers == different(network, core, neuron.threshold)
+        assert use.decay_registers == different(network, core, neuron.decay_u, neuron.decay_v)
 
 
-@pytest.mark.parametrize("lists", [("dense",), ("run_length",), ("dense", "sparse", "run_length")])
+def different(network, core, *values):
+    """Return how many different tuples of values the neurons of a core have."""
+    shape = network.population(core.population).shape
+    arrays = [np.broadcast_to(0 if value is None else value, shape).reshape(grid_shape(shape)) for value in values]
+    return len(set(zip(*(array[block_of(core)].ravel().tolist() for array in arrays), strict=True)))
+
+
+KINDS = [("dense",), ("run_length",), ("dense", "sparse", "run_length")]
+
+
+@pytest.mark.parametrize("lists", KINDS)
 @given(network=integer_networks())
-@settings(max_examples=20)
-def test_dense_lists_hold_every_pair_and_the_best_kind_is_taken(lists, network):
-    free = {"neurons": 6, "input_axons": None, "output_axons": None}
-    placement = place(network, limited(lists=lists, **free), "unrolled")
-    for core in placement.cores:
-        least = sum(
-            int(counts[counts > 0].size) * weight_bits(network.projections[number].synapses.weight)
-            for number, counts in into_core(network, core).items()
-        )
-        assert core.use.synaptic_memory * 8 >= least
-        if lists == ("dense",) and core.use.synapses:
-            assert core.use.synaptic_memory >= 8
-    if len(lists) == 3:
-        alone = [place(network, limited(lists=(kind,), **free), "unrolled") for kind in lists]
-        for number, core in enumerate(placement.cores):
-            assert core.use.synaptic_memory <= min(each.cores[number].use.synaptic_memory for each in alone)
+@settings(max_examples=25)
+def test_lists_of_every_kind_are_those_written_out(lists, network):
+    profile = limited(neurons=6, lists=lists, input_axons=None, output_axons=None)
+    for core in place(network, profile, "unrolled").cores:
+        expected = list_bits_of(network, core, lists, 6, profile.encoding)
+        assert core.use.synaptic_memory == -(-expected // 8)
 
 
-def convolutional(stride=1, padding=1, kernel=3, side=8, weight=None):
-    """Return a network of one convolution over (2, side, side) into 4 channels, and a readout."""
-    weight = (
-        np.random.default_rng(0).integers(1, 100, (4, 2, kernel, kernel)).astype(np.int8) if weight is None else weight
+@pytest.mark.parametrize("lists", [("sparse",), *KINDS])
+@given(network=integer_networks(delays=False))
+@settings(max_examples=10)
+def test_shared_kernels_never_take_more_memory_than_written_out(lists, network):
+    profile = limited(
+        lists=lists, neurons=2**20, input_axons=None, output_axons=None, threshold_registers=None, decay_registers=None
     )
-    synapses_ = Convolution(weight=weight, stride=(stride, stride), padding=(padding, padding))
-    shape = synapses_.output_shape((2, side, side))
-    hidden = IntegerNeuron(threshold=np.array(100), bias_mantissa=np.zeros((), np.int64))
-    out = IntegerNeuron(threshold=None, bias_mantissa=np.zeros((), np.int64))
-    dense = Dense(weight=np.ones((3, int(np.prod(shape))), np.int8))
-    return IntegerNetwork(
-        populations=(
-            IntegerPopulation(name="input", shape=(2, side, side), neuron=Source(levels=1, unit=1.0)),
-            IntegerPopulation(name="conv", shape=shape, neuron=hidden),
-            IntegerPopulation(name="readout", shape=(3,), neuron=out),
-        ),
-        projections=(
-            IntegerProjection(source="input", target="conv", synapses=synapses_),
-            IntegerProjection(source="conv", target="readout", synapses=dense),
-        ),
-        steps=4,
-    )
+    shared, unrolled = (place(network, profile, strategy) for strategy in ("shared", "unrolled"))
+    for one, other in zip(shared.cores, unrolled.cores, strict=True):
+        assert one.use.synaptic_memory <= other.use.synaptic_memory
+        assert one.use.synapses == other.use.synapses
+        assert one.use.input_axons <= other.use.input_axons
+
+
+def test_indices_tell_the_neurons_of_a_core_apart():
+    """256 neurons take 8 bits, 64 and fewer the least of 6: 4 * 64 on one core, then 8 on each."""
+    network = convolutional(weight=np.full((4, 2, 3, 3), 100, np.int8))
+    for neurons, index in ((1024, 8), (32, 6)):
+        profile = limited(lists=("sparse",), neurons=neurons, input_axons=None, output_axons=None)
+        core = place(network, profile, "unrolled").cores[0]
+        expected = list_bits_of(network, core, ("sparse",), index, profile.encoding)
+        assert core.use.synaptic_memory == -(-expected // 8)
+
+
+def one_copy(profile):
+    shared = msgspec.structs.replace(profile.encoding.shared, value="one_copy")
+    return msgspec.structs.replace(profile, encoding=msgspec.structs.replace(profile.encoding, shared=shared))
+
+
+@pytest.mark.parametrize(("stride", "kernel", "phases"), [(1, 3, [9]), (2, 4, [4] * 4), (2, 3, [4, 2, 2, 1])])
+def test_one_copy_is_a_list_per_phase_of_the_stride(stride, kernel, phases):
+    network, profile = convolutional(stride, 1, kernel), one_copy(limited(lists=("sparse",)))
+    core = place(network, profile, "shared").cores[0]
+    entry = 8 + max(6, (core.use.neurons - 1).bit_length())
+    bits = sum(2 * int(list_bits(profile.encoding, np.array(4 * taps), entry)) for taps in phases)
+    assert core.use.synaptic_memory == -(-bits // 8)
 
 
 @pytest.mark.parametrize(
@@ -278,20 +334,20 @@ def test_pruned_synapses_take_no_memory():
     assert after.synaptic_memory < before.synaptic_memory
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("lists", [("sparse",), ("dense", "sparse"), ("run_length",)])
 @given(network=integer_networks())
-@settings(max_examples=30)
-def test_lower_bounds_are_below_what_is_taken(lists, network):
-    placement = place(network, limited("loihi2", lists=lists, synaptic_memory=2**20, core_memory=2**20))
-    taken = sum(core.use.synaptic_memory for core in placement.cores)
-    assert placement.lower_bounds.memory * 2**20 < taken + 2**20
-    for strategy in STRATEGIES:
-        profile = limited("loihi2", lists=lists, synaptic_memory=64)
-        try:
-            found = place(network, profile, strategy)
-        except PlacementError:
-            continue
-        assert found.lower_bounds.memory <= len(found.cores)
+@settings(max_examples=20)
+def test_lower_bounds_are_below_what_is_taken(lists, strategy, network):
+    memory = max(64, needs(network, strategy)["synaptic_memory"])
+    free = {"core_memory": 2**20, "input_axons": None, "output_axons": None}
+    for limit in (memory, 2**20):
+        placement = place(network, limited("loihi2", lists=lists, synaptic_memory=limit, **free), strategy)
+        taken = sum(core.use.synaptic_memory for core in placement.cores)
+        assert (placement.lower_bounds.memory - 1) * limit < taken
+        assert placement.lower_bounds.memory <= len(placement.cores)
+        neurons = sum(int(np.prod(population.shape)) for population in network.neurons)
+        assert placement.lower_bounds.neurons == -(-neurons // 8192)
 
 
 def test_kernels_larger_than_the_map_bound_by_what_is_met():
@@ -302,12 +358,10 @@ def test_kernels_larger_than_the_map_bound_by_what_is_met():
 
 def test_run_length_lists_fit_where_they_fit():
     weight = np.ones((64, 40), np.int8)
-    network = convolutional(side=2)
-    out = IntegerNeuron(threshold=None, bias_mantissa=np.zeros((), np.int64))
     network = IntegerNetwork(
         populations=(
             IntegerPopulation(name="input", shape=(40,), neuron=Source(levels=1, unit=1.0)),
-            IntegerPopulation(name="a", shape=(64,), neuron=out),
+            IntegerPopulation(name="a", shape=(64,), neuron=READOUT),
         ),
         projections=(IntegerProjection(source="input", target="a", synapses=Dense(weight=weight)),),
         steps=2,
