@@ -14,6 +14,7 @@ from spikeport.export.network import (
     Source,
 )
 from spikeport.hardware_profiles.profile import load_profile
+from tests.hardware_profiles.written_out import grid_shape, synapses
 from tests.strategies import seeds
 
 READOUT = IntegerNeuron(threshold=None, bias_mantissa=np.zeros((), np.int64))
@@ -38,8 +39,8 @@ def convolutional(stride=1, padding=1, kernel=3, side=8, weight=None):
     weight = (
         np.random.default_rng(0).integers(1, 100, (4, 2, kernel, kernel)).astype(np.int8) if weight is None else weight
     )
-    synapses_ = Convolution(weight=weight, stride=(stride, stride), padding=(padding, padding))
-    shape = synapses_.output_shape((2, side, side))
+    convolution = Convolution(weight=weight, stride=(stride, stride), padding=(padding, padding))
+    shape = convolution.output_shape((2, side, side))
     hidden = IntegerNeuron(threshold=np.array(100), bias_mantissa=np.zeros((), np.int64))
     out = IntegerNeuron(threshold=None, bias_mantissa=np.zeros((), np.int64))
     dense = Dense(weight=np.ones((3, int(np.prod(shape))), np.int8))
@@ -50,7 +51,7 @@ def convolutional(stride=1, padding=1, kernel=3, side=8, weight=None):
             IntegerPopulation(name="readout", shape=(3,), neuron=out),
         ),
         projections=(
-            IntegerProjection(source="input", target="conv", synapses=synapses_),
+            IntegerProjection(source="input", target="conv", synapses=convolution),
             IntegerProjection(source="conv", target="readout", synapses=dense),
         ),
         steps=4,
@@ -81,3 +82,33 @@ def pooled_networks(draw):
         steps=draw(st.integers(1, 3)),
     )
     return network, Convolution(weight=small, padding=(padding, padding)), window
+
+
+def needs(network, strategy):
+    """Return limits that a core needs for any one neuron: synaptic memory, input and output axons.
+
+    By synapses written out; exact for strategy unrolled and the axons, an upper bound otherwise.
+    """
+    memory, inputs = [0], [0]
+    outputs = {population.name: 0 for population in network.populations}
+    for population in network.neurons:
+        per_neuron = sum(
+            arriving_axons(network, projection, strategy) for projection in network.incoming(population.name)
+        )
+        inputs.append(int(per_neuron.max()))
+        memory.append(8 * inputs[-1])
+    for projection in network.projections:
+        full = synapses(network, projection)
+        targets = full.sum(axis=(0, 1, 2)).reshape(network.population(projection.source).shape)
+        reached = targets.max() if strategy == "unrolled" else 2 * targets.reshape(len(targets), -1).sum(axis=0).max()
+        outputs[projection.source] += int(reached)
+    sent = [number for name, number in outputs.items() if name != network.source.name]
+    return {"synaptic_memory": max(memory), "input_axons": max(inputs), "output_axons": max(sent)}
+
+
+def arriving_axons(network, projection, strategy):
+    """Return the axons into every target neuron: source neurons, or all channels of their positions."""
+    full, shape = synapses(network, projection), grid_shape(network.population(projection.source).shape)
+    if strategy == "unrolled":
+        return full.sum(axis=3)
+    return full.reshape(*full.shape[:3], *shape).any(axis=3).sum(axis=(3, 4)) * shape[0]

@@ -75,7 +75,7 @@ def dilated(network):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (graded, "population conv does not fit a core of speck: spiking_input is 1 of 0. A core hears spikes"),
+        (graded, "population conv does not fit a core of speck: spiking_input is 1 of 0. A core takes spikes"),
         (wide, "population conv does not fit .*kernel_side is 17 of 16. A kernel has at most"),
         (doubled, "population readout does not fit .*one_projection is 2 of 1"),
         (dilated, "population conv does not fit .*geometry is 1 of 0. Strides are 1, 2, 4 or 8"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from spikeport.export.errors import StimulusError
 from spikeport.export.executors import reference
 from spikeport.export.geometry import fan_out, geometry_of, pooled
+from spikeport.export.lava.doctor import small_network
 from spikeport.export.network import (
     Convolution,
     Dense,
@@ -22,7 +23,7 @@ from spikeport.export.network import (
     IntegerProjection,
     Source,
 )
-from spikeport.export.stimulus import Stimulus, stimulus
+from spikeport.export.stimulus import Stimulus, random_stimulus, stimulus
 from spikeport.export.trace import record
 from spikeport.hardware_profiles.counting import MODES, Spread, batches, count, count_batches, count_events, gather
 from spikeport.hardware_profiles.counting.run import batch_size
@@ -227,6 +228,29 @@ def test_results_are_plain_data_with_stable_names():
     assert [document[key] for key in ("mode", "images", "steps", "neurons", "difference")] == ["fused", 2, 1, 4, 0]
     assert document["layers"][0]["kind"] == "AC"
     assert document["layers"][0]["per_image"] == {"mean": 60.0, "maximum": 60, "deviation": 0.0}
+
+
+def test_images_add_up_and_the_graded_input_is_no_accumulate():
+    network = small_network()
+    images = random_stimulus(network, 4, 0)
+    counts, alone = count(network, images), [count(network, images.part(slice(i, i + 1))) for i in range(4)]
+    each = [found.formula for found in alone]
+    assert counts.per_image == Spread(
+        mean=sum(each) / 4, maximum=max(each), deviation=pytest.approx(float(np.std(each)))
+    )
+    assert counts.layers[0].kind == "MAC"
+    assert counts.first_layer_macs == sum(found.layers[0].simulated for found in alone) > 0
+
+
+def test_the_rate_is_per_neuron_image_and_step():
+    network = small_network()
+    images = random_stimulus(network, 3, 0)
+    trace = record(reference.steps(network, images))
+    for found in count(network, images).spikes:
+        assert found.rate == pytest.approx(trace[found.population].mean())
+        assert found.neurons == trace[found.population][0, 0].size
+        per_image = trace[found.population].reshape(3, -1).sum(axis=1)
+        assert found.per_image.maximum == per_image.max()
 
 
 def test_spikes_of_one_image_have_a_limit():
