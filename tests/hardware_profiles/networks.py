@@ -34,6 +34,14 @@ def limited(name="loihi1", lists=None, **limits):
     return msgspec.structs.replace(profile, encoding=msgspec.structs.replace(profile.encoding, lists=kinds))
 
 
+def with_encoding(profile, **values):
+    """Return a profile whose encoding has other numbers."""
+    changed = {
+        key: msgspec.structs.replace(getattr(profile.encoding, key), value=value) for key, value in values.items()
+    }
+    return msgspec.structs.replace(profile, encoding=msgspec.structs.replace(profile.encoding, **changed))
+
+
 def convolutional(stride=1, padding=1, kernel=3, side=8, weight=None):
     """Return a network of one convolution over (2, side, side) into 4 channels, and a readout."""
     weight = (

@@ -97,12 +97,14 @@ def test_shared_kernels_are_stored_once_per_set_of_taps(stride, padding, kernel,
     assert core.use.synapses == synapses(network, network.projections[0]).sum()
 
 
-def test_pooled_positions_share_their_lists():
+@pytest.mark.parametrize("copies", ["border_class", "one_copy"])
+def test_pooled_positions_share_their_lists(copies):
     """The kernel of a 2x2 pool and a 3x3 convolution repeats every weight: one list for the four pixels of a pool."""
     small = np.random.default_rng(0).integers(1, 100, (4, 2, 3, 3)).astype(np.int8)
     folded = convolutional(2, 2, 6, 16, small.repeat(2, axis=2).repeat(2, axis=3))
     apart = convolutional(1, 1, 3, 8, small)
-    memory = [place(network, limited(), "shared").cores[0].use.synaptic_memory for network in (folded, apart)]
+    profile = one_copy(limited()) if copies == "one_copy" else limited()
+    memory = [place(network, profile, "shared").cores[0].use.synaptic_memory for network in (folded, apart)]
     assert memory[0] == memory[1]
 
 

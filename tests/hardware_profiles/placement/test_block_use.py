@@ -13,8 +13,10 @@ from spikeport.export.network import (
     IntegerProjection,
 )
 from spikeport.hardware_profiles.placement import STRATEGIES, place
+from spikeport.hardware_profiles.placement.block_fan_out import BlockFanOut
+from spikeport.hardware_profiles.placement.block_use import BlockUse
 from spikeport.hardware_profiles.profile import load_profile
-from tests.hardware_profiles.networks import convolutional, limited, needs
+from tests.hardware_profiles.networks import convolutional, limited, needs, with_encoding
 from tests.hardware_profiles.written_out import block_of, grid_shape, into_core, list_bits_of
 from tests.strategies import integer_networks
 
@@ -24,7 +26,9 @@ NETWORK = small_network()
 @given(network=integer_networks())
 @settings(max_examples=40)
 def test_uses_are_those_of_the_synapses_written_out(network):
+    """Words of 3 bits are no whole bytes; an input axon takes 5 bytes."""
     profile = limited(neurons=7, lists=("sparse",), input_axons=None, output_axons=None, synapse_registers=None)
+    profile = with_encoding(profile, word=3, input_axon_entry=5)
     placement = place(network, profile, "unrolled")
     reached = {p.name: np.zeros(int(np.prod(p.shape)), int) for p in network.populations}
     for core in placement.cores:
@@ -113,6 +117,19 @@ def test_lower_bounds_are_below_what_is_taken(lists, strategy, network):
         assert placement.lower_bounds.memory <= len(placement.cores)
         neurons = sum(int(np.prod(population.shape)) for population in network.neurons)
         assert placement.lower_bounds.neurons == -(-neurons // 8192)
+
+
+def test_lower_bound_by_memory_by_hand():
+    """72 weights of the unfolded kernel, once, then 768 ones of two bits; a header of 10 bits for every 64 entries."""
+    small = np.full((4, 2, 3, 3), 100, np.int8)
+    network = convolutional(2, 2, 6, 16, small.repeat(2, axis=2).repeat(2, axis=3))
+    fan_outs = tuple(BlockFanOut(network, projection) for projection in network.projections)
+    synapses_of = fan_outs[0].synapses
+    for strategy, stored in (("shared", 72), ("unrolled", synapses_of)):
+        bits = stored * (8 + 10 / 64) + 768 * (2 + 10 / 64)
+        dense, sparse = (BlockUse(network, limited(lists=(kind,)), fan_outs, strategy) for kind in ("dense", "sparse"))
+        assert dense.least_bytes() == pytest.approx(bits / 8)
+        assert sparse.least_bytes() == pytest.approx((bits + 6 * (stored + 768)) / 8)
 
 
 def test_kernels_larger_than_the_map_bound_by_what_is_met():
