@@ -71,8 +71,8 @@ PLACEMENT = (
     mutant("placement/block_memory.py", "(math.prod(sides) - 1).bit_length()", "math.prod(sides).bit_length()", MEMORY),
     mutant("placement/block_memory.py", "np.arange(0, stride, pool)", "np.arange(0, stride)", MEMORY),
     mutant("placement/block_memory.py", "// pool, pool, span", ", 1, span", MEMORY),
-    mutant("placement/search.py", "if cost < least:", "if cost > least:", PLACE),
-    mutant("placement/search.py", "order[source] <= order[name]", "order[source] < order[name]", USE),
+    mutant("placement/search.py", "if cost < least:", "if cost > least:", SEARCH),
+    mutant("placement/search.py", "order[source] <= order[name]", "order[source] < order[name]", SEARCH),
     mutant("placement/search.py", "<= int(limit.value)\n", "<= int(limit.value) + 1\n", SEARCH),
     mutant("placement/search.py", "[f.projection.source]", "[f.projection.target]", USE),
     mutant(

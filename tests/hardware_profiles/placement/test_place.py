@@ -47,3 +47,9 @@ def test_a_chip_without_cores_and_an_unknown_strategy_are_refused():
 def test_smaller_cores_need_more_of_them():
     assert len(place(NETWORK, limited(neurons=6)).cores) == 7
     assert len(place(NETWORK, load_profile("loihi1")).cores) == 2
+
+
+def test_chips_are_filled_before_another_is_taken():
+    """Seven cores: one chip of seven, two of six, seven of one."""
+    chips = {each: place(NETWORK, limited(neurons=6, cores_per_chip=each)).chips for each in (1, 6, 7, 8)}
+    assert chips == {1: 7, 6: 2, 7: 1, 8: 1}

@@ -1,6 +1,7 @@
 """Every rule holds on every core and every neuron has one place, on chips where each neuron just fits."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeport.export.errors import PlacementError
+from spikeport.export.network import (
+    Convolution,
+    Dense,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+)
 from spikeport.hardware_profiles.limits import first_violation
-from spikeport.hardware_profiles.placement import STRATEGIES, place
+from spikeport.hardware_profiles.placement import STRATEGIES, place, search
 from spikeport.hardware_profiles.profile import load_profile, profile_names
-from tests.hardware_profiles.networks import arriving_axons, limited, needs
+from tests.hardware_profiles.networks import READOUT, arriving_axons, convolutional, limited, needs
 from tests.hardware_profiles.written_out import block_of, grid_shape
 from tests.strategies import integer_networks
 
@@ -72,3 +82,51 @@ def test_one_axon_too_few_is_refused_with_the_neurons_axons(network):
     message = f"population {name} does not fit a core of loihi1 (unrolled): one neuron takes {most} of {most - 1} input"
     with pytest.raises(PlacementError, match=re.escape(message)):
         place(network, profile, "unrolled")
+
+
+def chain(*layers, steps=2):
+    """Return input -> first -> second ... -> readout of ones; ``layers`` are (name, convolution)."""
+    populations = [IntegerPopulation(name="input", shape=(1, 8, 2), neuron=Source(levels=1, unit=1.0))]
+    hidden = IntegerNeuron(threshold=np.array(1), bias_mantissa=np.zeros((), np.int64))
+    projections = []
+    for name, synapses in layers:
+        shape = synapses.output_shape(populations[-1].shape)
+        projections.append(IntegerProjection(source=populations[-1].name, target=name, synapses=synapses))
+        populations.append(IntegerPopulation(name=name, shape=shape, neuron=hidden))
+    dense = Dense(weight=np.ones((3, int(np.prod(populations[-1].shape))), np.int8))
+    projections.append(IntegerProjection(source=populations[-1].name, target="readout", synapses=dense))
+    populations.append(IntegerPopulation(name="readout", shape=(3,), neuron=READOUT))
+    return IntegerNetwork(populations=tuple(populations), projections=tuple(projections), steps=steps)
+
+
+def test_cuts_are_chosen_with_the_population_before_them():
+    """b takes four cores in any case. Cut into 2 x 2, the 16 neurons of a take 40 output axons; into four rows, 28."""
+    copy = Convolution(weight=np.ones((1, 1, 1, 1), np.int8))
+    wide = Convolution(weight=np.ones((4, 1, 3, 3), np.int8), padding=(1, 1))
+    network = chain(("a", copy), ("b", wide))
+    for axons, shape, cores in ((30, (4, 1, 1), 6), (40, (2, 2, 1), 6), (1000, (2, 2, 1), 6)):
+        placement = place(network, limited(neurons=16, output_axons=axons), "unrolled")
+        assert placement.cuts["b"].shape == shape
+        assert len(placement.cores) == cores
+    first = next(core for core in placement.cores if core.population == "a")
+    assert first.use.output_axons == 40
+
+
+def test_output_axons_into_the_population_itself_count():
+    """Each of 16 neurons sends to the readout and to all cores of its own population that it reaches."""
+    copy = Convolution(weight=np.ones((1, 1, 1, 1), np.int8))
+    network = chain(("a", copy))
+    loop = IntegerProjection(source="a", target="a", synapses=Dense(weight=np.ones((16, 16), np.int8)), delay=1)
+    network = replace(network, projections=(*network.projections, loop))
+    whole = place(network, limited(output_axons=32), "unrolled")
+    assert [core.use.output_axons for core in whole.cores] == [32, 0]
+    halves = place(network, limited(neurons=8, output_axons=24), "unrolled")
+    assert [core.use.output_axons for core in halves.cores] == [24, 24, 0]
+    with pytest.raises(PlacementError, match=r"population a does not fit .* one neuron takes .* output axons"):
+        place(network, limited(neurons=8, output_axons=2), "unrolled")
+
+
+def test_a_search_that_does_not_converge_says_so(monkeypatch):
+    monkeypatch.setattr(search, "ROUNDS", 0)
+    with pytest.raises(PlacementError, match="did not converge in 0 rounds"):
+        place(convolutional(), load_profile("loihi1"), "unrolled")
