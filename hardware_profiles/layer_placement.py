@@ -25,13 +25,13 @@ POOLS = (1, 2, 4)
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A population with the one projection that it hears, its pooling apart."""
+    """A population with its first incoming projection, pooling apart, and how many projections come in and go out."""
 
     population: IntegerPopulation
     geometry: Geometry
     pool: Pair
-    heard: int
-    sent: int
+    incoming: int
+    outgoing: int
     graded: bool
 
     @property
@@ -52,18 +52,18 @@ Rule = Callable[[Layer, LayerCores], tuple[float, float]]
 
 
 def one_projection(layer: Layer, _cores: LayerCores) -> tuple[float, float]:
-    """A core hears one projection; sums of several paths need another chip."""
-    return layer.heard, 1
+    """A core takes one incoming projection; sums of several paths need another chip."""
+    return layer.incoming, 1
 
 
 def spiking_input(layer: Layer, _cores: LayerCores) -> tuple[float, float]:
-    """A core hears spikes, not grey levels; encode the images as spikes, or run the first layer on the host."""
+    """A core takes spikes, not grey levels; encode the images as spikes, or run the first layer on the host."""
     return int(layer.graded), 0
 
 
 def destinations(layer: Layer, cores: LayerCores) -> tuple[float, float]:
-    """A core sends to at most so many others; let fewer layers hear this one."""
-    return layer.sent, cores.destinations.value
+    """A core sends to at most so many others; let fewer layers take this one as their input."""
+    return layer.outgoing, cores.destinations.value
 
 
 def channels(layer: Layer, cores: LayerCores) -> tuple[float, float]:
@@ -141,8 +141,8 @@ def _layer(network: IntegerNetwork, population: IntegerPopulation) -> Layer:
         population=population,
         geometry=geometry,
         pool=pool,
-        heard=len(incoming),
-        sent=sum(projection.source == population.name for projection in network.projections),
+        incoming=len(incoming),
+        outgoing=sum(projection.source == population.name for projection in network.projections),
         graded=isinstance(source, Source) and source.levels > 1,
     )
 
@@ -155,7 +155,7 @@ def _use(layer: Layer) -> CoreUse:
         synaptic_memory=kernel,
         core_memory=kernel + 2 * words,
         input_axons=0,
-        output_axons=layer.sent,
+        output_axons=layer.outgoing,
     )
 
 

@@ -99,9 +99,9 @@ RULES: tuple[Rule, ...] = (
 def first_violation(profile: HardwareProfile, use: CoreUse) -> tuple[Rule, Utilisation] | None:
     """Return the first rule that ``use`` breaks and by what."""
     for rule in RULES:
-        found = rule(profile, use)
-        if found.broken:
-            return rule, found
+        utilisation = rule(profile, use)
+        if utilisation.broken:
+            return rule, utilisation
     return None
 
 

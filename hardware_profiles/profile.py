@@ -20,7 +20,7 @@ Evidence = Literal["published", "fitted", "scaled", "assumed"]
 class Constant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One number with its unit and where it comes from."""
 
-    value: Annotated[float, msgspec.Meta(ge=0, lt=1e30)]
+    value: float
     unit: str
     evidence: Evidence
     source: str
@@ -29,7 +29,7 @@ class Constant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Sizes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A number for each core of a chip whose cores differ."""
 
-    value: tuple[Annotated[float, msgspec.Meta(ge=1, lt=1e30)], ...]
+    value: Annotated[tuple[float, ...], msgspec.Meta(min_length=1, max_length=4096)]
     unit: str
     evidence: Evidence
     source: str
@@ -126,8 +126,8 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A chip: cores with ``limits`` and ``encoding``, or ``layer_cores``; with neither, a price list of operations."""
 
-    name: str
-    description: str
+    name: Annotated[str, msgspec.Meta(pattern=r"^[\w.+-][\w.+ -]{0,63}\Z")]
+    description: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
     limits: Limits | None = None
     encoding: Encoding | None = None
     layer_cores: LayerCores | None = None
@@ -145,9 +145,13 @@ UNITS = {
 }
 """The unit of a constant; energies are in J and times in s."""
 TABLES = {"limits": None, "encoding": None, "layer_cores": None, "energy": "J", "latency": "s"}
+LARGEST = {"J": 1.0, "s": 3600.0, "W": 1e6, "1": 2**31 - 1, "B": 2**31 - 1, "bit": 2**16}
+"""The largest value of each unit: of one operation, or of one core."""
+WHOLE = ("1", "B", "bit")
 POSITIVE = (
     *("cores_per_chip", "neurons", "synaptic_memory", "word", "list_block", "weight"),
     *("threshold_registers", "decay_registers", "synapse_registers", "population_axon_slots"),
+    *("kernel_words", "neuron_words"),
 )
 """What one divides by, or cannot do without."""
 
@@ -162,9 +166,9 @@ def load_profile(name: str | Path) -> HardwareProfile:
 
     `ProfileError` names the file, the table and the key, what stands there and what was expected.
     """
-    path = Path(name) if str(name).endswith(".toml") else PROFILE_DIR / f"{name}.toml"
-    known = path.stem in profile_names() if path.parent == PROFILE_DIR else _is_file(path)
-    if not known:
+    own = str(name).endswith(".toml")
+    path = Path(name) if own else PROFILE_DIR / f"{name}.toml"
+    if not (_is_file(path) if own else str(name) in profile_names()):
         raise ProfileError(f"no profile {str(name)!r}; there are {', '.join(profile_names())}, or give a .toml file")
     profile = read_table(path, HardwareProfile, ProfileError)
     _check(profile, path)
@@ -223,7 +227,7 @@ def _check(profile: HardwareProfile, path: Path) -> None:
     if profile.limits is not None and profile.layer_cores is not None:
         raise ProfileError(f"{path}: has the tables [limits] and [layer_cores]; expected one of them")
     lengths = {len(each.value) for each in sizes(profile).values()}
-    if len(lengths) > 1 or 0 in lengths:
+    if len(lengths) > 1:
         raise ProfileError(f"{path}: [layer_cores] lists {sorted(lengths)} cores; expected as many sizes of each kind")
     for key, constant in constants(profile).items():
         _check_number(f"{path}: [{key}]", key, constant.unit, (constant.value,))
@@ -234,10 +238,11 @@ def _check(profile: HardwareProfile, path: Path) -> None:
 def _check_number(where: str, key: str, unit: str, values: tuple[float, ...]) -> None:
     table, name = key.split(".")
     expected = UNITS.get(name) or TABLES[table]
+    assert expected is not None
     if unit != expected:
         raise ProfileError(f"{where} has unit {unit!r}; expected {expected!r}")
+    whole, least, most = expected in WHOLE, int(name in POSITIVE), LARGEST[expected]
     for value in values:
-        if name in POSITIVE and value < 1:
-            raise ProfileError(f"{where} is {value:g}; expected at least 1")
-        if expected in ("1", "bit", "B") and (value != int(value) or value >= 2**31):
-            raise ProfileError(f"{where} is {value:g}; expected a whole number below 2**31")
+        if not least <= value <= most or (whole and value != int(value)):
+            kind = "a whole number" if whole else "a number"
+            raise ProfileError(f"{where} is {value:g}; expected {kind} from {least} to {most:,}")

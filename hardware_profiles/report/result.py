@@ -81,9 +81,9 @@ class Report(Result):
             )
         if not self.network.proven:
             yield "The registers are not proven: for some input one wraps or saturates."
-        for name, found in (self.fidelity or {}).items():
-            if found["mismatches"]:
-                yield f"{name}: {found['mismatches']:,} of {found['compared']:,} compared neuron steps differ."
+        for name, compared in (self.fidelity or {}).items():
+            if compared["mismatches"]:
+                yield f"{name}: {compared['mismatches']:,} of {compared['compared']:,} compared neuron steps differ."
 
     def with_run(
         self,

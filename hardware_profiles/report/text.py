@@ -35,9 +35,9 @@ def render(document: dict[str, Any], reasons: Sequence[str]) -> str:
     return "\n\n".join([*parts, _cores(document), _energy(document), *_refusals(document), *_reasons(reasons)])
 
 
-def fidelity(found: dict[str, Any]) -> str:
+def fidelity(executors: dict[str, Any]) -> str:
     """Return the comparison of executors as text."""
-    rows = [(name, f"{values['compared']:,}", f"{values['mismatches']:,}") for name, values in found.items()]
+    rows = [(name, f"{values['compared']:,}", f"{values['mismatches']:,}") for name, values in executors.items()]
     return table(("executor against fast", "neuron steps compared", "different"), rows)
 
 
@@ -76,21 +76,27 @@ def _operations(operations: dict[str, Any], spikes: list[dict[str, Any]]) -> str
 
 def validation(document: dict[str, Any]) -> str:
     """Return in one line whether the ways of counting agree."""
-    found, events = document["validation"], document["validation"]["events"]
+    counts, events = document["validation"], document["validation"]["events"]
     return (
-        f"accumulates of all images: Eq. 12 {found['formula']:,}, simulation {found['simulated']:,}, "
-        f"difference {found['formula'] - found['simulated']}; event by event on the first image: "
+        f"accumulates of all images: Eq. 12 {counts['formula']:,}, simulation {counts['simulated']:,}, "
+        f"difference {counts['formula'] - counts['simulated']}; event by event on the first image: "
         f"difference {events['difference']} of {events['counted']:,}"
     )
 
 
-def relative(found: dict[str, Any]) -> str:
+def relative(section: dict[str, Any]) -> str:
     """Return the comparison with another network as Table 3 of Schmolli et al. prints it."""
     rows = [
-        (name, percent(found["sparsity"][i]), f"{found['spikes'][i]:,.0f}", f"{found['accumulates'][i]:,.0f}", *ratios)
+        (
+            name,
+            percent(section["sparsity"][i]),
+            f"{section['spikes'][i]:,.0f}",
+            f"{section['accumulates'][i]:,.0f}",
+            *ratios,
+        )
         for i, (name, ratios) in enumerate(
             (
-                ("this network", (times(found["spikes_ratio"]), times(found["energy_ratio"]["fused"]))),
+                ("this network", (times(section["spikes_ratio"]), times(section["energy_ratio"]["fused"]))),
                 ("the other", (times(1.0), times(1.0))),
             )
         )
@@ -141,7 +147,7 @@ def seconds(value: float | None) -> str:
 
 def _energy(document: dict[str, Any]) -> str:
     rows = []
-    for name, found in document["energy"].items():
+    for name, energy in document["energy"].items():
         parts = (
             "synaptic_operations",
             "neuron_updates",
@@ -150,7 +156,7 @@ def _energy(document: dict[str, Any]) -> str:
             "first_layer_chip",
             "static",
         )
-        rows.append((name, *(joule(found[part]) for part in parts)))
+        rows.append((name, *(joule(energy[part]) for part in parts)))
     header = (
         "uJ per image",
         "synapses, Eq. 12",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from spikeport.hardware_profiles.encoding import RUN_BITS, Runs, list_bits, weight_bits
 from spikeport.hardware_profiles.profile import load_profile
+from tests.hardware_profiles.written_out import run_entries
 from tests.strategies import seeds
 
 ENCODING = load_profile("loihi1").encoding
@@ -43,18 +44,6 @@ def test_weights_take_the_bits_of_the_largest(weights, bits):
     assert all(least <= weight <= most for weight in weights)
 
 
-def written_out(column, bits):
-    """Count the entries of a run-length list one by one."""
-    entries, zeros = 0, 0
-    for weight in column:
-        if weight == 0:
-            zeros += 1
-            continue
-        entries += zeros // 2**bits + 1
-        zeros = 0
-    return entries
-
-
 @given(seeds, st.integers(1, 300), st.sampled_from([0.0, 0.01, 0.1, 0.5, 1.0]))
 def test_run_length_entries_are_those_of_the_lists(seed, size, density):
     rng = np.random.default_rng(seed)
@@ -62,7 +51,7 @@ def test_run_length_entries_are_those_of_the_lists(seed, size, density):
     edges = np.unique([0, size, *rng.integers(0, size + 1, 3)])
     for bits, found in Runs(weight).entries(edges):
         assert bits in RUN_BITS
-        expected = [[written_out(weight[a:b, column], bits) for column in range(3)] for a, b in pairwise(edges)]
+        expected = [[run_entries(weight[a:b, column], bits) for column in range(3)] for a, b in pairwise(edges)]
         assert found.tolist() == expected
     for bits, found in Runs(weight).entries(edges[:2]):
-        assert found.tolist() == [[written_out(weight[: edges[1], column], bits) for column in range(3)]]
+        assert found.tolist() == [[run_entries(weight[: edges[1], column], bits) for column in range(3)]]

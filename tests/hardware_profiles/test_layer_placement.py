@@ -13,7 +13,7 @@ from spikeport.hardware_profiles.layer_placement import RULES
 from spikeport.hardware_profiles.placement import place
 from spikeport.hardware_profiles.profile import load_profile
 from spikeport.hardware_profiles.report import build, html
-from tests.hardware_profiles.test_placement import convolutional
+from tests.hardware_profiles.networks import convolutional
 
 SPECK = load_profile("speck")
 
@@ -49,6 +49,23 @@ def test_matching_finds_the_only_way():
         place(convolutional(), smaller((127.0, 1024.0), (256.0, 256.0)))
 
 
+@pytest.mark.parametrize(("words", "numbers"), [((256.0, 3.0), (0, 1)), ((3.0, 256.0), (1, 0))])
+def test_matching_goes_by_potentials_too(words, numbers):
+    """The convolution has 4 x 2^(3 + 3) words of potentials, the readout 3; every core holds either's kernels."""
+    placement = place(convolutional(), smaller((1024.0, 1024.0), words))
+    assert placement.numbers == numbers
+    kernels, potentials = placement.utilisation(0)[-2:]
+    assert (kernels.used, kernels.available) == (128, 1024)
+    assert (potentials.used, potentials.available) == (256, 256)
+
+
+def test_sides_of_maps_are_rounded_to_powers_of_two():
+    """Four maps of 5 x 5 take 4 x 8 x 8 words of two bytes; 25 positions of 4 channels and 3 filters 4 x 2^(5 + 2)."""
+    conv, readout = (core.use for core in place(convolutional(side=5), SPECK).cores)
+    assert conv.core_memory - conv.synaptic_memory == 2 * 4 * 8 * 8
+    assert readout.synaptic_memory == 4 * 2 ** (5 + 2)
+
+
 def graded(network):
     first = replace(network.populations[0], neuron=Source())
     return replace(network, populations=(first, *network.populations[1:]))
@@ -75,7 +92,7 @@ def dilated(network):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (graded, "population conv does not fit a core of speck: spiking_input is 1 of 0. A core hears spikes"),
+        (graded, "population conv does not fit a core of speck: spiking_input is 1 of 0. A core takes spikes"),
         (wide, "population conv does not fit .*kernel_side is 17 of 16. A kernel has at most"),
         (doubled, "population readout does not fit .*one_projection is 2 of 1"),
         (dilated, "population conv does not fit .*geometry is 1 of 0. Strides are 1, 2, 4 or 8"),

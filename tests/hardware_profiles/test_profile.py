@@ -1,9 +1,18 @@
 """Profiles: one contract for every file of the folder, and clear errors for a user's own."""
 
+import os
+import re
+
 import pytest
 
 from spikeport.export.errors import ProfileError
-from spikeport.hardware_profiles.profile import PROFILE_DIR, constants, load_profile, profile_names
+from spikeport.hardware_profiles.profile import (
+    PROFILE_DIR,
+    constants,
+    load_profile,
+    load_profiles,
+    profile_names,
+)
 
 TEXT = (PROFILE_DIR / "loihi1.toml").read_text()
 
@@ -36,7 +45,17 @@ def test_users_own_file_works_by_path(tmp_path):
         ("\nneurons = {", "\nneuron = {", r"\[limits\] has no key 'neuron'; it takes cores_per_chip, neurons"),
         ("\nneurons = {", "\n# neurons = {", r"\[limits\] lacks the key 'neurons'"),
         ("value = 1024", 'value = "many"', r"\[limits.neurons.value\] expected `float`, got `str`"),
-        ("value = 1024", "value = -1", r"\[limits.neurons.value\] expected `float` >= 0"),
+        ("value = 1024", "value = -1", r"\[limits.neurons\] is -1; expected a whole number from 1 to 2,147,483,647"),
+        ("value = 1024", "value = 0", r"\[limits.neurons\] is 0; expected a whole number from 1"),
+        ("value = 1024", "value = nan", r"\[limits.neurons\] is nan; expected a whole number from 1"),
+        ("value = 1024", "value = inf", r"\[limits.neurons\] is inf; expected a whole number from 1"),
+        ("value = 23.6e-12", "value = nan", r"\[energy.accumulate\] is nan; expected a number from 0 to 1"),
+        ("value = 23.6e-12", "value = -inf", r"\[energy.accumulate\] is -inf; expected a number from 0 to 1"),
+        ("value = 23.6e-12", "value = -1e-12", r"\[energy.accumulate\] is -1e-12; expected a number from 0 to 1"),
+        ("value = 23.6e-12", "value = 1e300", r"\[energy.accumulate\] is 1e\+300; expected a number from 0 to 1"),
+        ('name = "loihi1"', 'name = "a\\u001b[2Jb"', "name"),
+        ('name = "loihi1"', 'name = ""', "name"),
+        ('name = "loihi1"', f'name = "{"x" * 65}"', "name"),
         (
             'value = 131072, unit = "B"',
             'value = 128, unit = "KB"',
@@ -46,7 +65,11 @@ def test_users_own_file_works_by_path(tmp_path):
         ("[limits]", "[limits", "mine.toml: "),
         ('value = ["dense", "sparse"]', 'value = ["foo"]', r"encoding.lists.value.*'dense', 'sparse', 'run_length'"),
         ('value = ["dense", "sparse"]', "value = []", r"encoding.lists.value.* expected `array` of length >= 1"),
-        ("value = 131072", "value = 1e25", r"limits.synaptic_memory. is 1e\+25; expected a whole number below 2\*\*31"),
+        (
+            "value = 131072",
+            "value = 1e25",
+            r"limits.synaptic_memory. is 1e\+25; expected a whole number from 1 to",
+        ),
         ("value = 131072", "value = 100.5", r"limits.synaptic_memory. is 100.5; expected a whole number"),
     ],
 )
@@ -56,6 +79,61 @@ def test_wrong_file_is_named_with_its_key(tmp_path, old, new, message):
     with pytest.raises(ProfileError, match=message) as caught:
         load_profile(str(path))
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("table", ["energy", "latency", "encoding", "limits"])
+def test_no_number_of_a_profile_may_be_senseless(tmp_path, table):
+    """Every number of every table: not a number, infinite, negative, or far too large."""
+    path, keys = tmp_path / "mine.toml", [key for key in constants(load_profile("loihi1")) if key.startswith(table)]
+    assert len(keys) >= 3
+    for key in keys:
+        for value in ("nan", "inf", "-1", "1e300"):
+            body, changed = TEXT[TEXT.index(f"[{table}]") :], f"{key.split('.')[1]} = {{ value = {value},"
+            new = re.sub(rf"(?m)^{key.split('.')[1]} = {{ value = [^,]+,", changed, body, count=1)
+            assert new != body
+            path.write_text(TEXT.replace(body, new))
+            with pytest.raises(ProfileError, match=rf"mine.toml: \[{key}\] is .*; expected a"):
+                load_profile(path)
+
+
+def test_sizes_of_cores_are_whole_and_positive(tmp_path):
+    speck = (PROFILE_DIR / "speck.toml").read_text()
+    path = tmp_path / "mine.toml"
+    for value in ("0", "nan", "1.5", "1e12"):
+        path.write_text(speck.replace("[16384, ", f"[{value}, ", 1))
+        with pytest.raises(ProfileError, match=r"\[layer_cores.kernel_words\] is .*; expected a whole number from 1"):
+            load_profile(path)
+    path.write_text(re.sub(r"kernel_words = { value = \[[^]]*\]", "kernel_words = { value = []", speck))
+    with pytest.raises(ProfileError, match=r"layer_cores.kernel_words.value\] expected `array` of length >= 1"):
+        load_profile(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["../profiles/loihi1", "x" * 5000, "x" * 5000 + ".toml", "a\0b", "a\0b.toml", "", "/.toml"]
+)
+def test_names_that_are_no_profile(name):
+    with pytest.raises(ProfileError, match="no profile"):
+        load_profile(name)
+
+
+def test_a_folder_or_a_pipe_is_no_profile(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "folder.toml").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(ProfileError, match="no profile"):
+            load_profile(tmp_path / f"{name}.toml")
+
+
+def test_profiles_are_loaded_by_name_by_path_or_as_they_are():
+    loaded = load_profile("speck")
+    names = [each.name for each in load_profiles(["loihi1", PROFILE_DIR / "loihi2.toml", loaded])]
+    assert names == ["loihi1", "loihi2", "speck"]
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    (tmp_path / "mine.toml").write_text(TEXT)
+    with pytest.raises(ProfileError, match=r"two of the profiles loihi1, .*mine.toml are called 'loihi1'; rename one"):
+        load_profiles(["loihi1", tmp_path / "mine.toml"])
 
 
 def test_unknown_profile_lists_the_known_ones():

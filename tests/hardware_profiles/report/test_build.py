@@ -8,6 +8,7 @@ import pytest
 
 from spikeport.export.bounds import is_safe, prove
 from spikeport.export.errors import NetworkError, ProfileError
+from spikeport.export.executors import fast
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.stimulus import random_stimulus
 from spikeport.hardware_profiles import what_if
@@ -179,3 +180,33 @@ def test_event_check_is_of_the_first_image():
     (batch,) = batches(NETWORK, STIMULUS)
     found = check_events(counter, batch)
     assert found.counted == found.formula == count(NETWORK, STIMULUS.first(1)).formula
+
+
+def dropping(steps, projection):
+    """Return the fast executor with one synapse that is counted once too seldom."""
+
+    def run(*arguments, **options):
+        for step in steps(*arguments, **options):
+            if step.count is None:
+                yield step
+            else:
+                operations = [int(n) - (number == projection) for number, n in enumerate(step.count.operations)]
+                yield replace(step, count=replace(step.count, operations=operations))
+
+    return run
+
+
+@pytest.mark.parametrize(("projection", "name"), [(0, "input -> conv1"), (1, "conv1 -> readout")])
+def test_a_kernel_that_drops_a_synapse_fails_the_report(projection, name, monkeypatch):
+    monkeypatch.setattr(fast, "steps", dropping(fast.steps, projection))
+    found = report(NETWORK, STIMULUS, ["loihi1"])
+    assert not found.passed
+    (reason,) = found.reasons
+    assert reason.startswith(f"{name}: Eq. 12 counts")
+
+
+def test_a_network_whose_registers_could_overflow_fails_the_report():
+    longer = replace(NETWORK, steps=2000, bounds={})
+    assert not is_safe(longer)
+    found = report(longer, random_stimulus(longer, 1, 0), ["loihi1"])
+    assert found.reasons == ("The registers are not proven: for some input one wraps or saturates.",)

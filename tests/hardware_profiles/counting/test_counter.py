@@ -1,6 +1,8 @@
 """Events of the simulation and Eq. 12 agree as integers; fan-out against a brute-force unrolling."""
 
+import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spikeport.export.errors import StimulusError
 from spikeport.export.executors import reference
-from spikeport.export.geometry import fan_out
+from spikeport.export.geometry import fan_out, geometry_of, pooled
+from spikeport.export.lava.doctor import small_network
 from spikeport.export.network import (
     Convolution,
     Dense,
@@ -19,11 +23,13 @@ from spikeport.export.network import (
     IntegerProjection,
     Source,
 )
-from spikeport.export.stimulus import Stimulus, stimulus
+from spikeport.export.stimulus import Stimulus, random_stimulus, stimulus
 from spikeport.export.trace import record
 from spikeport.hardware_profiles.counting import MODES, Spread, batches, count, count_batches, count_events, gather
+from spikeport.hardware_profiles.counting.run import batch_size
 from spikeport.hardware_profiles.energy import energy
 from spikeport.hardware_profiles.profile import load_profile
+from tests.hardware_profiles.networks import pooled_networks
 from tests.hardware_profiles.written_out import synapses
 from tests.strategies import inputs, integer_networks
 
@@ -115,7 +121,7 @@ def test_worked_example_of_the_documentation():
     full = Convolution(weight=weight, padding=(1, 1))
     weight[..., 0] = 0
     without_left = Convolution(weight=weight, padding=(1, 1))
-    documented = (Path(__file__).parents[2] / "docs" / "counting.md").read_text(encoding="utf-8")
+    documented = (Path(__file__).parents[3] / "docs" / "counting.md").read_text(encoding="utf-8")
     for kernel, cost in ((full, 13), (without_left, 8)):
         table = fan_out(kernel, (1, 4, 4), (1, 4, 4))[0]
         shown = "\n".join("    " + " ".join(map(str, row)) for row in table)
@@ -151,7 +157,7 @@ def test_three_modes_by_hand():
     counts = count(network, Stimulus(values=frame, steps=1, held=False))
     found = [counts.total(mode) for mode in MODES]
     assert found == [counts.simulated, 7, pytest.approx(6)]
-    documented = (Path(__file__).parents[2] / "docs" / "counting.md").read_text(encoding="utf-8")
+    documented = (Path(__file__).parents[3] / "docs" / "counting.md").read_text(encoding="utf-8")
     assert "    4 4\n    4 3\n" in documented
     assert "4 + 4 + 3 = 11" in documented
     psi = fan_out(network.projections[0].synapses, (1, 4, 4), (1, 2, 2))[0]
@@ -172,9 +178,89 @@ def test_mean_maximum_and_deviation_are_over_images():
     assert counts.layers[0].per_image == counts.per_image
 
 
+@given(st.data(), pooled_networks())
+def test_relay_counts_pooled_pixels_that_are_not_zero(data, drawn):
+    """Pixel by pixel: each pooled pixel that holds a spike costs the targets that it reaches over non-zero weights."""
+    network, small, window = drawn
+    values = stimulus(data.draw(inputs(network)), network)
+    (layer,) = count(network, values).layers
+    channels, height, width = network.source.shape
+    pixels = (channels, height // window[0], width // window[1])
+    reached = brute_force(IntegerProjection(source="", target="", synapses=small), pixels)
+    expected = 0
+    for step in range(network.steps):
+        frame = values.frame(slice(None), step) != 0
+        for image, channel, y, x in np.ndindex(len(values), *pixels):
+            rows, columns = slice(y * window[0], (y + 1) * window[0]), slice(x * window[1], (x + 1) * window[1])
+            expected += int(reached[channel, y, x]) if frame[image, channel, rows, columns].any() else 0
+    assert layer.relay == expected <= layer.formula
+    assert layer.relay_synapses == reached.sum()
+    assert layer.synapses == reached.sum() * window[0] * window[1]
+
+
+@given(st.data(), pooled_networks())
+def test_area_ratio_is_eq_11_with_the_unfolded_kernel(data, drawn):
+    """psi = (w' h') / (w h) c' k^2 times the density, for every spike."""
+    network, small, _ = drawn
+    values = stimulus(data.draw(inputs(network)), network)
+    (layer,) = count(network, values).layers
+    _, height, width = network.source.shape
+    outputs, rows, columns = network.readout.shape
+    psi = rows * columns / (height * width) * outputs * 4 * np.count_nonzero(small.weight) / small.weight.size
+    spikes = sum(int((values.frame(slice(None), step) != 0).sum()) for step in range(network.steps))
+    assert layer.area_ratio == pytest.approx(psi * spikes)
+
+
 @given(st.data(), integer_networks())
-def test_relay_never_costs_more_than_fused(data, network):
-    driven = stimulus(data.draw(inputs(network)), network)
-    for layer in count(network, driven).layers:
-        assert layer.relay <= layer.formula
-        assert layer.relay_synapses <= layer.synapses
+def test_relay_is_fused_where_nothing_is_pooled(data, network):
+    counts = count(network, stimulus(data.draw(inputs(network)), network))
+    for projection, layer in zip(network.projections, counts.layers, strict=True):
+        if pooled(geometry_of(network, projection))[1] == (1, 1):
+            assert (layer.relay, layer.relay_synapses) == (layer.formula, layer.synapses)
+
+
+def test_results_are_plain_data_with_stable_names():
+    network = pooled_example()
+    counts = count(network, Stimulus(values=np.ones((2, 1, 1, 4, 4), np.uint8), steps=1, held=False))
+    document = json.loads(json.dumps(counts.to_dict()))
+    assert document["modes"] == {mode: counts.total(mode) / 2 for mode in MODES}
+    assert document["formula"] == document["simulated"] == 2 * 4 * (4 + 4 + 4 + 3)
+    assert [document[key] for key in ("mode", "images", "steps", "neurons", "difference")] == ["fused", 2, 1, 4, 0]
+    assert document["layers"][0]["kind"] == "AC"
+    assert document["layers"][0]["per_image"] == {"mean": 60.0, "maximum": 60, "deviation": 0.0}
+
+
+def test_images_add_up_and_the_graded_input_is_no_accumulate():
+    network = small_network()
+    images = random_stimulus(network, 4, 0)
+    counts, alone = count(network, images), [count(network, images.part(slice(i, i + 1))) for i in range(4)]
+    each = [found.formula for found in alone]
+    assert counts.per_image == Spread(
+        mean=sum(each) / 4, maximum=max(each), deviation=pytest.approx(float(np.std(each)))
+    )
+    assert counts.layers[0].kind == "MAC"
+    assert counts.first_layer_macs == sum(found.layers[0].simulated for found in alone) > 0
+
+
+def test_the_rate_is_per_neuron_image_and_step():
+    network = small_network()
+    images = random_stimulus(network, 3, 0)
+    trace = record(reference.steps(network, images))
+    for found in count(network, images).spikes:
+        assert found.rate == pytest.approx(trace[found.population].mean())
+        assert found.neurons == trace[found.population][0, 0].size
+        per_image = trace[found.population].reshape(3, -1).sum(axis=1)
+        assert found.per_image.maximum == per_image.max()
+
+
+def test_spikes_of_one_image_have_a_limit():
+    network = replace(pooled_example(), steps=10**9)
+    with pytest.raises(StimulusError, match=r"one image over 1,000,000,000 steps take 18\.6 GiB; expected at most 4"):
+        count(network, Stimulus(values=np.ones((1, 1, 4, 4), np.uint8), steps=10**9, held=True))
+
+
+def test_batches_hold_fewer_images_of_long_runs():
+    network = pooled_example()
+    assert batch_size(network) == 20
+    assert batch_size(replace(network, steps=2**23)) == 2**30 // (20 * 2**23)
+    assert batch_size(replace(network, steps=2**27)) == 1

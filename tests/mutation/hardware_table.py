@@ -1,0 +1,158 @@
+"""Mutants of counting, placement, load, latency, energy, what-if and the report's verdict."""
+
+from tests.mutation.mutants import Mutant
+
+PRODUCT, TESTS = "hardware_profiles/", "tests/hardware_profiles/"
+COUNTER = (TESTS + "counting/test_counter.py",)
+BLOCKS = (TESTS + "placement/test_block_fan_out.py",)
+MEMORY = (TESTS + "placement/test_block_memory.py",)
+USE = (TESTS + "placement/test_block_use.py",)
+SEARCH = (TESTS + "placement/test_search.py",)
+PLACE = (TESTS + "placement/test_place.py",)
+LIMITS = (TESTS + "test_limits.py",)
+CUTS = (TESTS + "placement/test_cuts.py",)
+LAYERS = (TESTS + "test_layer_placement.py",)
+LOAD = (TESTS + "test_load.py",)
+ENERGY = (TESTS + "test_energy.py",)
+LATENCY = (TESTS + "test_latency.py",)
+ENCODING = (TESTS + "test_encoding.py",)
+PROFILE = (TESTS + "test_profile.py",)
+WHAT_IF = (TESTS + "what_if/test_what_if.py",)
+VERDICT = (TESTS + "report/test_result.py",)
+BUILD = (TESTS + "report/test_build.py",)
+
+
+def mutant(file: str, old: str, new: str, tests: tuple[str, ...]) -> Mutant:
+    """Return a mutant of a file of hardware_profiles."""
+    return Mutant(file=PRODUCT + file, old=old, new=new, tests=tests)
+
+
+COUNTING = (
+    Mutant(file="export/geometry.py", old="(output < target)", new="(output <= target)", tests=COUNTER),
+    Mutant(file="export/geometry.py", old="(rest == 0) & (output >= 0)", new="(rest == 0)", tests=COUNTER),
+    mutant("counting/fan_outs.py", "windows.any(axis=(3, 5)).sum", "windows.sum(axis=(3, 5)).sum", COUNTER),
+    mutant("counting/fan_outs.py", "            self.relay = fan_out(", "            self.ignored = fan_out(", COUNTER),
+    mutant("counting/fan_outs.py", "* outputs * kernel * density", "* outputs * kernel", COUNTER),
+    mutant("counting/fan_outs.py", "source.levels > 1", "source.levels > 255", COUNTER),
+    mutant("counting/counter.py", "if not fan_outs.graded:", "if True:", COUNTER),
+    mutant("counting/counter.py", "(neurons * images * self.network.steps)", "(neurons * images)", COUNTER),
+    mutant(
+        "counting/results.py",
+        "sum(layer.simulated for layer in self.layers if not layer.graded)",
+        "sum(layer.simulated for layer in self.layers)",
+        BUILD,
+    ),
+    mutant("counting/run.py", "{network.source.name: step.source != 0,", "{network.source.name: step.source,", COUNTER),
+)
+PLACEMENT = (
+    mutant("placement/block_fan_out.py", "(sources >= 0) & (sources < side)", "sources < side", BLOCKS),
+    mutant("placement/block_fan_out.py", "self.kernel is not None and self.target.positions > 1", "False", MEMORY),
+    mutant(
+        "placement/block_fan_out.py",
+        "full[target[here, None], results,",
+        "full[target[here, None], results * 0,",
+        BLOCKS,
+    ),
+    mutant("placement/block_use.py", "* self.parts_of[fan_out.projection.source]", "", USE),
+    mutant("placement/block_use.py", ".sum(axis=0) * self.slots", ".sum(axis=0)", USE),
+    mutant("placement/block_use.py", "synaptic = -(-bits // 8)", "synaptic = bits // 8", USE),
+    mutant("placement/block_use.py", "+ axons * entry", "", USE),
+    mutant("placement/block_use.py", "[neuron.decay_u, neuron.decay_v]", "[neuron.decay_v, neuron.decay_v]", USE),
+    mutant("placement/block_use.py", "repeated = fan_out.pool[0] * fan_out.pool[1]", "repeated = 1", USE),
+    mutant(
+        "placement/block_use.py",
+        "if self.shares(fan_out) else fan_out.synapses\n",
+        "if self.shares(fan_out) else 2 * fan_out.synapses\n",
+        USE,
+    ),
+    mutant("placement/block_use.py", "axis=0) + sums[-1]", "axis=0)", USE),
+    mutant("placement/block_memory.py", "if kernel.dilation[1] > 1:", "if kernel.dilation[1] > 2:", MEMORY),
+    mutant("placement/block_memory.py", "np.min(ways, axis=0)", "np.max(ways, axis=0)", MEMORY),
+    mutant("placement/block_memory.py", "(math.prod(sides) - 1).bit_length()", "math.prod(sides).bit_length()", MEMORY),
+    mutant("placement/block_memory.py", "np.arange(0, stride, pool)", "np.arange(0, stride)", MEMORY),
+    mutant("placement/block_memory.py", "// pool, pool, span", ", 1, span", MEMORY),
+    mutant("placement/search.py", "if cost < least:", "if cost > least:", SEARCH),
+    mutant("placement/search.py", "order[source] <= order[name]", "order[source] < order[name]", SEARCH),
+    mutant("placement/search.py", "<= int(limit.value)\n", "<= int(limit.value) + 1\n", SEARCH),
+    mutant("placement/search.py", "[f.projection.source]", "[f.projection.target]", USE),
+    mutant(
+        "placement/cuts.py",
+        "* math.ceil(grid.width / columns) <= neurons",
+        "* (grid.width // columns) <= neurons",
+        CUTS,
+    ),
+    mutant(
+        "placement/results.py",
+        "-(-len(self.cores) // self.cores_per_chip)",
+        "len(self.cores) // self.cores_per_chip + 1",
+        ENERGY,
+    ),
+    mutant("placement/__init__.py", "best = min(placed,", "best = max(placed,", PLACE),
+    mutant(
+        "encoding.py", "part = -(-(header + rest * entry) // word) * word", "part = header + rest * entry", ENCODING
+    ),
+    mutant("encoding.py", "np.where(rest > 0, full * whole + part, full * whole)", "full * whole + part", ENCODING),
+    mutant("encoding.py", "(-least - 1).bit_length()", "(-least).bit_length()", ENCODING),
+    mutant("encoding.py", "total - stored // longest + lead // longest", "total", ENCODING),
+    mutant("encoding.py", "return 8 if bits == 7 else bits", "return bits", ENCODING),
+    mutant("limits.py", "self.used > self.available", "self.used >= self.available", LIMITS),
+    mutant("layer_placement.py", "grid.channels << (_bits(grid.height) + _bits(grid.width))", "grid.neurons", LAYERS),
+    mutant("layer_placement.py", "layer.neuron_words <= n for", "True for", LAYERS),
+)
+COSTS = (
+    mutant(
+        "load.py",
+        "exact = np.float32 if synapses.sum(axis=1).max() < 2**24 else np.float64",
+        "exact = np.float32",
+        LOAD,
+    ),
+    mutant("load.py", "(synapses > 0).T", "synapses.T", LOAD),
+    mutant("load.py", "(parts * rows + row) * columns + column", "(parts * columns + column) * rows + row", LOAD),
+    mutant("load.py", "core // CORES_PER_TILE, TILES_PER_ROW", "core // CORES_PER_TILE, CORES_PER_TILE", LOAD),
+    mutant("load.py", "on_chip = sent * (start[0] == end[0])", "on_chip = sent", LOAD),
+    mutant(
+        "load.py",
+        "if isinstance(self.network.population(source).neuron, Source):",
+        "if False:",
+        LOAD,
+    ),
+    mutant("load.py", "operations_max=operations.max(axis=0)", "operations_max=operations.min(axis=0)", LOAD),
+    mutant("latency.py", "terms.max(axis=0).sum(axis=1).mean()", "terms.sum(axis=0).sum(axis=1).mean()", LATENCY),
+    mutant("latency.py", "least = min(times", "least = max(times", LATENCY),
+    mutant("latency.py", '"memory_read": load.busiest_messages', '"memory_read": load.busiest_operations', LATENCY),
+    mutant("energy.py", "(own or constants.accumulate)", "constants.accumulate", ENERGY),
+    mutant("energy.py", "- spikes) * inactive.value", ") * inactive.value", ENERGY),
+    mutant("energy.py", "power.value * placement.chips * seconds", "power.value * seconds", ENERGY),
+    mutant(
+        "energy.py",
+        "(profile.energy.hop_vertical, profile.energy.hop_horizontal)",
+        "(profile.energy.hop_horizontal, profile.energy.hop_vertical)",
+        ENERGY,
+    ),
+    mutant("energy.py", "layer.operations(mode)", 'layer.operations("fused")', ENERGY),
+    mutant("energy.py", "(updates, traffic, host, static)", "(updates, traffic, static)", ENERGY),
+    mutant("profile.py", "not least <= value <= most", "value < least or value > most", PROFILE),
+    mutant("profile.py", "max(names, key=names.count)", "names[0]", PROFILE),
+    mutant("what_if/variations.py", "[..., ::rows, ::columns].copy()", ".copy()", WHAT_IF),
+    mutant("what_if/variations.py", "np.abs(weight.astype(np.int16))", "np.abs(weight)", WHAT_IF),
+    mutant(
+        "what_if/variations.py",
+        "math.floor(sparsity * weight.size)",
+        "math.floor(sparsity * weight.size) // 2",
+        WHAT_IF,
+    ),
+    mutant("what_if/variations.py", "replace(stimulus, steps=steps)", "stimulus", WHAT_IF),
+    mutant("what_if/rows.py", "best = min(placed", "best = max(placed", WHAT_IF),
+    mutant("report/result.py", "if layer.difference:", "if layer.difference > 0:", VERDICT),
+    mutant("report/result.py", "if self.events.difference:", "if False:", VERDICT),
+    mutant("report/result.py", "if not self.network.proven:", "if False:", VERDICT),
+    mutant("report/result.py", 'if compared["mismatches"]:', 'if compared["mismatches"] > 1:', VERDICT),
+    mutant("report/build.py", "difference += abs(expected - events)", "difference += expected - events", BUILD),
+    mutant(
+        "report/build.py",
+        "_ratio(other.total(mode), counts.total(mode))",
+        "_ratio(counts.total(mode), other.total(mode))",
+        BUILD,
+    ),
+)
+MUTANTS = (*COUNTING, *PLACEMENT, *COSTS)
