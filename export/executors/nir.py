@@ -21,6 +21,7 @@ from spikeport.export.passes.fold_normalization import fold_normalization
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Step
 
+NETWORKS = (IntegerNetwork,)
 BATCH = 100
 
 

@@ -24,6 +24,7 @@ from spikeport.export.network import Array, IntegerNetwork, IntegerNeuron, Integ
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Step
 
+NETWORKS = (IntegerNetwork,)
 BATCH = 100
 
 

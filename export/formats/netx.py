@@ -30,6 +30,7 @@ from spikeport.export.network import (
     Source,
 )
 
+NETWORKS = (IntegerNetwork,)
 DENSE_MIN, DENSE_MAX = -256, 254
 UNIT = 1 << ACTIVATION_SHIFT
 

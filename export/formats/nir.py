@@ -30,6 +30,7 @@ from spikeport.export.network import (
     Source,
 )
 
+NETWORKS = (IntegerNetwork,)
 VERSION_KEY = "spikeport"
 HALF_UNIT = 2.0 ** -(ACTIVATION_SHIFT + 1)
 

@@ -22,6 +22,7 @@ from spikeport.export.files import atomic
 from spikeport.export.formats.nir import to_graph
 from spikeport.export.network import Convolution, Dense, IntegerNetwork, IntegerNeuron, IntegerPopulation, Shape
 
+NETWORKS = (IntegerNetwork,)
 DT = 1e-4
 FACTOR = 2.0**60
 
