@@ -18,7 +18,7 @@ from spikeport.export.errors import ExecutorError, SpikeportError, one_line
 from spikeport.export.executors import executor as find_executor
 from spikeport.export.executors import fast
 from spikeport.export.files import locked, write_arrays
-from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
+from spikeport.export.network import Array, IntegerNetwork, Network
 from spikeport.export.progress import tracked
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import add_scores, no_scores
@@ -120,13 +120,12 @@ def _part(
     network: Network, driven: Stimulus, executor: str, *, count: bool, threads: int | None = None
 ) -> dict[str, Array]:
     """Run one part."""
-    real = isinstance(network, FloatNetwork)
     options: dict[str, Any] = {}
     if executor == "fast":
         options = {"keep": (network.readout.name,), "count": count, "threads": threads}
     scores = no_scores(network, len(driven))
     operations = np.zeros(len(network.projections), np.int64)
-    for step in find_executor(executor, real=real)(network, driven, batch=PART, **options):
+    for step in find_executor(executor, type(network))(network, driven, batch=PART, **options):
         add_scores(scores, step, network)
         if step.count is not None:
             operations += np.array(step.count.operations)

@@ -1,12 +1,13 @@
 """What an executor yields, and what folds over it without ever holding a whole trace."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from spikeport.export.network import Array, FloatNetwork, IntegerNetwork
+from spikeport.export.network import Array, Network
 from spikeport.export.stimulus import Stimulus
 
 
@@ -39,8 +40,16 @@ class Step:
     count: Count | None = None
 
 
-Executor = Callable[..., Iterator[Step]]
+Kind_contra = TypeVar("Kind_contra", bound=Network, contravariant=True)
+Run = TypeVar("Run", bound=Network)
 Trace = dict[str, Array]
+
+
+class Executor(Protocol[Kind_contra]):
+    """Runs networks of one type: the ``steps`` of a file in `spikeport.export.executors`."""
+
+    def __call__(self, network: Kind_contra, stimulus: Stimulus, *, batch: int = ...) -> Iterator[Step]:
+        """Yield every step of every batch of at most ``batch`` samples; bad input raises a `SpikeportError`."""
 
 
 def record(steps: Iterable[Step]) -> Trace:
@@ -55,29 +64,29 @@ def record(steps: Iterable[Step]) -> Trace:
     }
 
 
-def scores(steps: Iterable[Step], network: FloatNetwork | IntegerNetwork, count: int) -> Array:
+def scores(steps: Iterable[Step], network: Network, count: int) -> Array:
     """Return one score per sample and output neuron: its potential after the last step, or how often it fired."""
-    found = no_scores(network, count)
+    totals = no_scores(network, count)
     for step in steps:
-        add_scores(found, step, network)
-    return found
+        add_scores(totals, step, network)
+    return totals
 
 
-def no_scores(network: FloatNetwork | IntegerNetwork, count: int) -> Array:
+def no_scores(network: Network, count: int) -> Array:
     """Return the scores (samples, outputs) before the first step."""
     return np.zeros((count, math.prod(network.readout.shape)))
 
 
-def add_scores(found: Array, step: Step, network: FloatNetwork | IntegerNetwork) -> None:
+def add_scores(totals: Array, step: Step, network: Network) -> None:
     """Add one step to the scores of its samples."""
     name = network.readout.name
     if name in step.spikes:
-        found[step.rows] += step.spikes[name].reshape(len(step.source), -1)
+        totals[step.rows] += step.spikes[name].reshape(len(step.source), -1)
     elif step.step == network.steps - 1:
-        found[step.rows] = step.potentials[name].reshape(len(step.source), -1)
+        totals[step.rows] = step.potentials[name].reshape(len(step.source), -1)
 
 
-def predicted(network: FloatNetwork | IntegerNetwork, stimulus: Stimulus, execute: Executor) -> Array:
+def predicted(network: Run, stimulus: Stimulus, execute: Executor[Run]) -> Array:
     """Run ``network`` with the executor's ``steps`` and return the class of the largest score per sample."""
     chosen: Array = scores(execute(network, stimulus), network, len(stimulus)).argmax(1)
     return chosen

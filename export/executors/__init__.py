@@ -1,27 +1,41 @@
-"""One file per executor: ``steps(network, stimulus, *, batch) -> Iterator[Step]``, all with the same result.
+"""One file per executor, each a `spikeport.export.trace.Executor`, all with the same result for the same network.
 
-Integer networks run in all but `floating`; float networks in `FLOAT_EXECUTORS`.
+A file holds ``steps`` and, in ``NETWORKS``, the types of networks that it runs.
 """
 
 import importlib
 import pkgutil
+from types import ModuleType
+from typing import Any, TypeVar, overload
 
 from spikeport.export.errors import ExecutorError
+from spikeport.export.network import IntegerNetwork, Network
 from spikeport.export.trace import Executor
 
-FLOAT_EXECUTORS = ("floating", "onnx")
+Kind = TypeVar("Kind", bound=Network)
 
 
-def executor_names() -> list[str]:
-    """Return the executors that run integer networks: the files of this folder."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "floating")
+def executor_names(kind: type[Network] = IntegerNetwork) -> list[str]:
+    """Return the executors that run networks of ``kind``, from the files of this folder."""
+    return [name for name in _files() if kind in _module(name).NETWORKS]
 
 
-def executor(name: str, *, real: bool = False) -> Executor:
-    """Return the ``steps`` function of an executor of integer networks, or of ``real`` (float) ones."""
-    names = FLOAT_EXECUTORS if real else executor_names()
-    if name not in names:
-        kind = "float" if real else "integer"
-        raise ExecutorError(f"no executor {name!r} for {kind} networks; there are {', '.join(names)}")
-    steps: Executor = importlib.import_module(f"{__name__}.{name}").steps
+@overload
+def executor(name: str) -> Executor[IntegerNetwork]: ...
+@overload
+def executor(name: str, kind: type[Kind]) -> Executor[Kind]: ...
+def executor(name: str, kind: type[Any] = IntegerNetwork) -> Executor[Any]:
+    """Return the ``steps`` of an executor of networks of ``kind``; `ExecutorError` where none has that name."""
+    if name not in _files() or kind not in _module(name).NETWORKS:
+        names = ", ".join(executor_names(kind))
+        raise ExecutorError(f"no executor {name!r} for {kind.kind} networks; there are {names}")
+    steps: Executor[Any] = _module(name).steps
     return steps
+
+
+def _files() -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{name}")

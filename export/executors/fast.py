@@ -22,6 +22,7 @@ from spikeport.export.network import Array, IntegerNetwork
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Count, Step
 
+NETWORKS = (IntegerNetwork,)
 BATCH = 100
 BLOCK = 8
 """Samples that a thread takes through the network at a time."""

@@ -11,6 +11,7 @@ from spikeport.export.network import Array, FloatNetwork, FloatNeuron, FloatPopu
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Step
 
+NETWORKS = (FloatNetwork,)
 BATCH = 100
 
 

@@ -21,6 +21,7 @@ from spikeport.export.scratch import scratch
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Step
 
+NETWORKS = (IntegerNetwork,)
 BATCH = 100
 
 

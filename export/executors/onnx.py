@@ -6,11 +6,12 @@ import numpy as np
 import onnxruntime
 
 from spikeport.export.formats import onnx, onnx_float
-from spikeport.export.network import Array, FloatNetwork, Network, Source
+from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network, Source
 from spikeport.export.onnx_graph import records
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Step
 
+NETWORKS = (FloatNetwork, IntegerNetwork)
 BATCH = 100
 
 

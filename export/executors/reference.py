@@ -13,7 +13,7 @@ fixed-point models of LIFReset, Conv and Dense, which reset to zero; the other t
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from spikeport.export.network import Array, IntegerNetwork, IntegerNeuron, Integ
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Step
 
+NETWORKS = (IntegerNetwork,)
 BATCH = 100
 
 
@@ -58,14 +59,14 @@ def steps(network: IntegerNetwork, stimulus: Stimulus, *, batch: int = BATCH) ->
 
 def _run(network: IntegerNetwork, stimulus: Stimulus, rows: slice) -> Iterator[Step]:
     count = rows.stop - rows.start
-    states = {p.name: _rest(p, count) for p in network.neurons}
+    states = {p.name: at_rest(p, count) for p in network.neurons}
     reach = 1 + max(projection.delay for projection in network.projections)
     past: deque[dict[str, Array]] = deque(maxlen=reach)
     for step in range(stimulus.steps):
         frame = stimulus.frame(rows, step)
         past.appendleft({network.source.name: frame})
         for population in network.neurons:
-            activation = _activation(network, population, past, count)
+            activation = arriving(network, population, past, count)
             assert isinstance(population.neuron, IntegerNeuron)
             past[0][population.name] = advance(states[population.name], activation, population.neuron)
         yield Step(
@@ -77,18 +78,19 @@ def _run(network: IntegerNetwork, stimulus: Stimulus, rows: slice) -> Iterator[S
         )
 
 
-def _rest(population: IntegerPopulation, count: int) -> State:
+def at_rest(population: IntegerPopulation, count: int) -> State:
+    """Return the state of ``count`` samples before the first step."""
     shape = (count, *population.shape)
     return State(u=np.zeros(shape, np.int64), v=np.zeros(shape, np.int64))
 
 
-def _activation(
-    network: IntegerNetwork, population: IntegerPopulation, past: "deque[dict[str, Array]]", count: int
+def arriving(
+    network: IntegerNetwork, population: IntegerPopulation, past: Sequence[Mapping[str, Array]], count: int
 ) -> Integers:
+    """Return the synaptic sum into a population (count, *shape), given every source's spikes now, one step ago, ..."""
     total: Integers = np.zeros((count, *population.shape), np.int64)
     for projection in network.incoming(population.name):
         if projection.delay < len(past):
             spikes = past[projection.delay][projection.source]
-            arriving = synaptic_sum(projection.synapses, spikes) << projection.exponent
-            total += arriving.reshape(total.shape)
+            total += (synaptic_sum(projection.synapses, spikes) << projection.exponent).reshape(total.shape)
     return total

@@ -10,6 +10,7 @@ from spikeport.export.lava.limits import check
 from spikeport.export.network import IntegerNetwork, Source
 from spikeport.export.stimulus import random_stimulus
 
+NETWORKS = (IntegerNetwork,)
 README = """# A network for Lava
 
 Made by spikeport. This folder needs nothing but Python {python} and Lava (`requirements.txt`: {lava} and what it

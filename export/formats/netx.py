@@ -33,6 +33,7 @@ from spikeport.export.network import (
     Source,
 )
 
+NETWORKS = (IntegerNetwork,)
 DENSE_MIN, DENSE_MAX = -256, 254
 EXPONENT_MAX = 7
 UNIT = 1 << ACTIVATION_SHIFT

@@ -33,6 +33,7 @@ from spikeport.export.network import (
 from spikeport.export.nir_import.graph import read
 from spikeport.export.real_numbers import bias_of, compared, difference, unit_of
 
+NETWORKS = (IntegerNetwork,)
 VERSION_KEY = "spikeport"
 
 

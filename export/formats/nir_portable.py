@@ -23,6 +23,7 @@ from spikeport.export.formats.nir import refuse_unproven, to_bytes, to_graph
 from spikeport.export.network import Convolution, Dense, IntegerNetwork, IntegerNeuron, IntegerPopulation, Shape
 from spikeport.export.nir_import import nodes
 
+NETWORKS = (IntegerNetwork,)
 DT = 1e-4
 FACTOR = 2.0**60
 PARAMETERS = ("weight", "bias", "tau", "r", "v_leak", "v_threshold", "v_reset")

@@ -29,6 +29,8 @@ from spikeport.export.network import (
 )
 from spikeport.export.onnx_graph import I32, I64, U8, AnyPopulation, Body, States, assemble, past, weight_name
 
+NETWORKS = (IntegerNetwork,)
+
 
 def write(network: IntegerNetwork, path: Path) -> None:
     """Write ``network`` as an ONNX model; `FormatError` names what this form cannot say."""

@@ -28,6 +28,8 @@ from spikeport.export.network import (
 )
 from spikeport.export.onnx_graph import F32, AnyPopulation, Body, States, assemble, past, weight_name
 
+NETWORKS = (FloatNetwork,)
+
 
 def write(network: FloatNetwork, path: Path) -> None:
     """Write ``network`` as an ONNX model."""

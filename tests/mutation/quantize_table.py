@@ -6,7 +6,12 @@ QUANTIZE, BOUNDS = "export/quantize.py", "export/bounds.py"
 TESTS = ("tests/export/test_quantize.py",)
 PROOF = ("tests/export/test_bounds.py",)
 
+SEARCH, SEARCHED = "export/scale_search.py", ("tests/export/test_scale_search.py",)
+
 MUTANTS = (
+    Mutant(file=SEARCH, old="    return reached\n", new="    return {name}\n", tests=SEARCHED),
+    Mutant(file=SEARCH, old="    known.update(best.record)\n", new="    known.update(trial.record)\n", tests=SEARCHED),
+    Mutant(file=SEARCH, old="trial.error < best.error", new="trial.error <= best.error", tests=SEARCHED),
     Mutant(file=QUANTIZE, old="np.ceil(tidy) - 1 if inclusive", new="np.ceil(tidy) if inclusive", tests=TESTS),
     Mutant(file=QUANTIZE, old="else np.floor(tidy))", new="else np.ceil(tidy))", tests=TESTS),
     Mutant(

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from spikeport.export import archive
 from spikeport.export.bounds import proof_sentence, unproven
 from spikeport.export.errors import FormatError
-from spikeport.export.formats import FLOAT_FORMATS, writer
+from spikeport.export.formats import writer, written_by
 from spikeport.export.network import FloatNetwork, IntegerNetwork, Network
 from spikeport.export.passes import folded
 from spikeport.toolchain.verbs.sources import (
@@ -251,9 +251,11 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Expo
     integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``onnx-float``: a float
     network. Raises `FormatError` where the format cannot say the network; nothing is written then.
     """
-    write = writer(to)
-    loaded = any_network(network)
-    write(float_network(loaded) if to in FLOAT_FORMATS else integer_network(loaded), Path(out))
+    real, loaded = FloatNetwork in written_by(to), any_network(network)
+    if real:
+        writer(to, FloatNetwork)(float_network(loaded), Path(out))
+    else:
+        writer(to, IntegerNetwork)(integer_network(loaded), Path(out))
     return Exported(out=Path(out), format=to, bytes=_size(Path(out)))
 
 

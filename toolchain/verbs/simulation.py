@@ -93,7 +93,7 @@ def simulate(
     chosen, loaded = settings or SimulationSettings(), any_network(network)
     real = isinstance(loaded, FloatNetwork)
     name = chosen.executor or ("floating" if real else "fast")
-    find_executor(name, real=real)
+    find_executor(name, type(loaded))
     stimulus, known = images_and_labels(images, loaded)
     truth = known if labels is None else _one_per_image(np.asarray(labels), len(stimulus))
     kept = _parts_of(out, resume=chosen.resume)

@@ -1,21 +1,56 @@
 """Every executor gives the reference's spikes and potentials: equality of integers on random networks."""
 
+import importlib
+import inspect
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeport.export import bounds, fidelity
+from spikeport.export import bounds, executors, fidelity
 from spikeport.export.errors import ExecutorError, FormatError
 from spikeport.export.executors import executor, executor_names
-from spikeport.export.stimulus import stimulus
+from spikeport.export.lava.doctor import small_network
+from spikeport.export.network import FloatNetwork
+from spikeport.export.stimulus import random_stimulus, stimulus
+from spikeport.export.trace import Step
 from tests.strategies import inputs, integer_networks
+
+FILES = [path for path in sorted(Path(executors.__file__).parent.glob("*.py")) if path.stem != "__init__"]
 
 
 def test_the_folder_is_the_registry():
     assert executor_names() == ["fast", "lava", "nir", "onnx", "reference"]
+    assert executor_names(FloatNetwork) == ["floating", "onnx"]
     with pytest.raises(ExecutorError, match="no executor 'loihi' for integer networks; there are fast, lava, nir"):
         executor("loihi")
+    with pytest.raises(ExecutorError, match="no executor 'fast' for float networks; there are floating, onnx"):
+        executor("fast", FloatNetwork)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_file_says_which_networks_it_runs(path):
+    module = importlib.import_module(f"spikeport.export.executors.{path.stem}")
+    found = inspect.signature(module.steps).parameters
+    assert list(found)[:3] == ["network", "stimulus", "batch"]
+    assert all(found[name].kind is inspect.Parameter.KEYWORD_ONLY for name in list(found)[2:])
+    assert all(found[name].default is not inspect.Parameter.empty for name in list(found)[2:])
+    hints = typing.get_type_hints(module.steps)
+    assert set(typing.get_args(hints["network"]) or (hints["network"],)) == set(module.NETWORKS)
+    assert hints["return"] == Iterator[Step]
+
+
+@pytest.mark.parametrize("name", [name for name in executor_names() if name != "lava"])
+def test_integer_executor_yields_every_step_of_every_batch(name):
+    network = small_network()
+    images = random_stimulus(network, 5, 0)
+    assert [(s.rows, s.step) for s in executor(name)(network, images, batch=2)] == [
+        (rows, step) for rows in (slice(0, 2), slice(2, 4), slice(4, 5)) for step in range(network.steps)
+    ]
 
 
 @given(st.data(), integer_networks())
