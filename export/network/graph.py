@@ -21,6 +21,7 @@ from spikeport.export.network.populations import (
     Source,
 )
 from spikeport.export.network.projections import FloatProjection, IntegerProjection
+from spikeport.export.numbers import NEURONS, STEPS, whole
 
 Population = TypeVar("Population", FloatPopulation, IntegerPopulation)
 Projection = TypeVar("Projection", FloatProjection, IntegerProjection)
@@ -38,11 +39,10 @@ class _Network(Generic[Population, Projection]):
     def __post_init__(self) -> None:
         names = [population.name for population in self.populations]
         if len(set(names)) != len(names):
-            raise NetworkError(f"two populations share a name among {', '.join(names)}")
+            raise NetworkError(f"two populations share a name among {listed(names)}")
         if len({id(projection) for projection in self.projections}) != len(self.projections):
             raise NetworkError("a projection stands twice in the network; make a second one of the same synapses")
-        if self.steps < 1:
-            raise NetworkError(f"a sample takes at least one step, found {self.steps}")
+        whole(self.steps, "number of steps", STEPS, error=NetworkError)
         for projection in self.projections:
             self._check_projection(projection)
         for population in self.populations:
@@ -51,8 +51,6 @@ class _Network(Generic[Population, Projection]):
 
     def _check_projection(self, projection: Projection) -> None:
         label = f"projection {projection.source} -> {projection.target}"
-        if projection.delay < 0:
-            raise NetworkError(f"{label}: the delay is {projection.delay}; it must not be negative")
         try:
             found = projection.output_shape(self.population(projection.source).shape)
         except NetworkError as error:
@@ -66,6 +64,7 @@ class _Network(Generic[Population, Projection]):
             raise NetworkError(f"population {population.name!r}: a name holds letters, digits, '_', '-' and '.' only")
         if not population.shape or min(population.shape) < 1:
             raise NetworkError(f"population {population.name}: shape {population.shape} holds no neuron")
+        whole(math.prod(population.shape), f"size of population {population.name}", NEURONS, error=NetworkError)
         hears = bool(self.incoming(population.name))
         if hears == isinstance(population.neuron, Source):
             state = "is a source but has" if hears else "has no"

@@ -169,16 +169,22 @@ FAULTS = {
     "layer missing": (lambda f: f["layer"].pop("2"), "'layer' holds .*; expected groups 0, 1, 2"),
     "unknown layer": (set_to("layer/2/type", np.array([b"pool"])), "layer 2 is a 'pool'; expected conv, dense"),
     "no neuron": (lambda f: f["layer/1"].pop("neuron"), "'neuron' is missing; expected a group"),
-    "sigma-delta": (set_to("layer/1/neuron/type", "SDNN"), "layer 1 has SDNN neurons; expected CUBA or LOIHI"),
+    "sigma-delta": (set_to("layer/1/neuron/type", "SDNN"), "layer 1 .conv.: has SDNN neurons; expected CUBA or LOIHI"),
     "fraction": (set_to("layer/1/weight", np.full((3, 2, 3, 3, 1), 0.5)), "weights are no whole numbers"),
     "too wide": (set_to("layer/1/weight", np.array([1, 99999] * 27).reshape(3, 2, 3, 3, 1)), "weights span 1..99999"),
-    "NaN weight": (set_to("layer/1/weight", np.full((3, 2, 3, 3, 1), np.nan)), "weights are no whole numbers"),
+    "NaN weight": (
+        set_to("layer/1/weight", np.full((3, 2, 3, 3, 1), np.nan)),
+        "weight holds numbers that are not finite",
+    ),
     "threshold": (set_to("layer/1/neuron/vThMant", 2**20), "threshold lies in"),
     "decay": (set_to("layer/1/neuron/vDecay", 5000), "decay_v lies in 0..4096"),
-    "text as number": (set_to("layer/1/neuron/iDecay", "slow"), "parameter 'iDecay' is the text 'slow'"),
+    "text as number": (set_to("layer/1/neuron/iDecay", "slow"), "iDecay is the text 'slow'"),
     "bias": (set_to("layer/2/bias", np.full(4, 9999)), "bias_mantissa lies in"),
     "input shape": (set_to("layer/0/shape", np.array([2, 8])), "over 2 channels cannot read|shape"),
-    "stride": (set_to("layer/1/stride", np.array([0, 1])), "stride \\(0, 1\\)"),
+    "stride": (
+        set_to("layer/1/stride", np.array([0, 1])),
+        "stride is .0, 1.; expected one or two whole numbers from 1 to 65,536",
+    ),
 }
 
 
