@@ -59,7 +59,7 @@ def read_bytes(path: Path, error: type[SpikeportError], *, most: int, expected: 
     return data
 
 
-def room(size: int, *, per_byte: int = ROOM_PER_BYTE) -> int:
+def room(size: int, per_byte: int = ROOM_PER_BYTE) -> int:
     """Return how many bytes a file of ``size`` bytes may become in memory."""
     return min(LARGEST_ROOM, ROOM + per_byte * size)
 

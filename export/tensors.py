@@ -18,11 +18,15 @@ Tensors = dict[str, npt.NDArray[Any]]
 
 def read(path: Path, error: type[SpikeportError], *, expected: str = "a file") -> tuple[dict[str, str], Tensors]:
     """Return the metadata and the arrays of a safetensors file; ``error`` names the file and what is wrong."""
-    data = read_bytes(path, error, most=LARGEST_FILE, expected=expected)
+    return parse(read_bytes(path, error, most=LARGEST_FILE, expected=expected), error, name=str(path))
+
+
+def parse(data: bytes, error: type[SpikeportError], *, name: str) -> tuple[dict[str, str], Tensors]:
+    """Return the metadata and the arrays of the bytes of a file called ``name``."""
     try:
         return metadata(data), load(data)
     except Exception as fault:  # noqa: BLE001 - damaged headers raise errors of every kind in numpy and safetensors
-        raise error(f"{path}: damaged or not a safetensors file ({one_line(fault)})") from None
+        raise error(f"{name}: damaged or not a safetensors file ({one_line(fault)})") from None
 
 
 def metadata(data: bytes) -> dict[str, str]:

@@ -159,7 +159,7 @@ def profile_names() -> list[str]:
 def load_profile(name: str) -> HardwareProfile:
     """Read a profile by name, or a user's own by the path of its TOML file."""
     path = Path(name) if name.endswith(".toml") else PROFILE_DIR / f"{name}.toml"
-    if not path.is_file():
+    if not path.exists():
         raise ProfileError(f"no profile {name!r}; there are {', '.join(profile_names())}, or give a .toml file")
     profile = read_table(path, HardwareProfile, ProfileError)
     _check(profile, path)

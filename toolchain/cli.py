@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spikeport.export.errors import SpikeportError
+from spikeport.export.errors import SpikeportError, printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,7 +33,8 @@ def main() -> None:
         print(f"spikeport: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        print(f"spikeport: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        sentence = printable(f"{error.filename or 'a file'}: {error.strerror or error}")
+        print(f"spikeport: {sentence}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -46,7 +47,7 @@ def _verb(name: str, *args: Any, **options: Any) -> None:
     except KeyboardInterrupt:
         print("\nspikeport: interrupted; files of finished stages are whole and stay", file=sys.stderr)
         raise typer.Exit(130) from None
-    print(outcome.text)
+    print(printable(outcome.text, keep="\n"))
     if outcome.failed:
         raise typer.Exit(1)
 

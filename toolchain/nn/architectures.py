@@ -9,7 +9,7 @@ from msgspec import Meta
 from spikeport.export.errors import RecipeError
 from spikeport.toolchain.nn.specification import INPUT, READOUT, Convolution, Edge, Linear, Node, Shape, Specification
 
-Count = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=1, le=100_000)]
 
 
 class _Architecture(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="architecture"):
