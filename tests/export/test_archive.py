@@ -239,16 +239,16 @@ def test_small_file_cannot_ask_for_a_large_array(tmp_path):
 
 
 def test_long_chain_is_read_in_linear_time(tmp_path):
-    populations = [NETWORK.source, *(replace(NETWORK.readout, name=f"n{i}", shape=(1,)) for i in range(10_000))]
+    populations = [NETWORK.source, *(replace(NETWORK.readout, name=f"n{i}", shape=(1,)) for i in range(2_000))]
     first = replace(NETWORK.projections[1], source=NETWORK.source.name, target="n0", delay=0)
     first = replace(first, synapses=Dense(weight=np.ones((1, np.prod(NETWORK.source.shape)), np.int8)))
     spiking = replace(NETWORK.readout.neuron, threshold=5)
-    populations = [population if i in {0, 10_000} else replace(population, neuron=spiking)
+    populations = [population if i in {0, 2_000} else replace(population, neuron=spiking)
                    for i, population in enumerate(populations)]  # fmt: skip
     one = replace(first, synapses=Dense(weight=np.ones((1, 1), np.int8)))
-    links = [replace(one, source=f"n{i}", target=f"n{i + 1}") for i in range(9_999)]
+    links = [replace(one, source=f"n{i}", target=f"n{i + 1}") for i in range(1_999)]
     path = tmp_path / "chain.safetensors"
     archive.write(IntegerNetwork(populations=tuple(populations), projections=(first, *links), steps=1), path)
     start = time.monotonic()
-    assert len(archive.read(path).populations) == 10_001
-    assert time.monotonic() - start < 10
+    assert len(archive.read(path).populations) == 2_001
+    assert time.monotonic() - start < 5
