@@ -33,9 +33,9 @@ from spikeport.export.scratch import scratch
 
 DEEPEST = 20
 """Groups within groups."""
-MOST_OBJECTS = 50_000
+MOST_OBJECTS = 25_000
 """Groups and arrays of a file; reading one takes 0.1 ms."""
-SECONDS, BYTES_PER_SECOND = 5, 2**23
+SECONDS, BYTES_PER_SECOND = 6, 2**23
 """Computing time for reading a file, and bytes for which a second is added."""
 PATIENCE = 4
 """Time of the clock as a multiple of the computing time, for a machine that is busy with other things."""

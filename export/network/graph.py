@@ -11,7 +11,7 @@ from typing import ClassVar, Generic, TypeVar
 import numpy as np
 
 from spikeport.export.errors import NetworkError
-from spikeport.export.network.arrays import NAME, Array, Shape
+from spikeport.export.network.arrays import NAME, Array, broadcasts
 from spikeport.export.network.populations import (
     Bounds,
     FloatNeuron,
@@ -70,7 +70,7 @@ class _Network(Generic[Population, Projection]):
             state = "is a source but has" if hears else "has no"
             raise NetworkError(f"population {population.name} {state} incoming projections")
         for name, value in _arrays(population.neuron).items():
-            if not _fits(value.shape, population.shape):
+            if not broadcasts(value.shape, population.shape):
                 raise NetworkError(
                     f"population {population.name}: {name} of shape {value.shape} does not fit {population.shape}"
                 )
@@ -269,14 +269,6 @@ def _refuse_loop(deepest: Mapping[str, str]) -> None:
 
 def _threshold(neuron: FloatNeuron | IntegerNeuron | Source) -> Array | None:
     return None if isinstance(neuron, Source) else neuron.threshold
-
-
-def _fits(shape: Shape, target: Shape) -> bool:
-    """Return whether a parameter of ``shape`` broadcasts to ``target`` without making it larger."""
-    try:
-        return np.broadcast_shapes(shape, target) == target
-    except ValueError:
-        return False
 
 
 def _arrays(neuron: FloatNeuron | IntegerNeuron | Source) -> dict[str, Array]:

@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from spikeport.export.errors import FormatError, NetworkError
-from spikeport.export.inputs import Budget
+from spikeport.export.inputs import Budget, room
 from spikeport.export.network import (
     AveragePooling,
     Convolution,
@@ -32,6 +32,7 @@ from spikeport.export.network import (
     Source,
     Stage,
 )
+from spikeport.export.network.arrays import broadcasts
 from spikeport.export.nir_import import nodes
 from spikeport.export.nir_import.dialect import Dialect, dialect_of
 from spikeport.export.nir_import.neurons import neuron
@@ -39,6 +40,8 @@ from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
 from spikeport.export.numbers import DELAY, GROUPS, LEVELS, NEURONS, PADDING, SIDE, STEPS, Range, whole
 from spikeport.export.passes.expand_paths import expand_paths, unshifted
 
+REPEATED_PER_BYTE = 32
+"""Bytes of weights per byte of file beyond `inputs.ROOM`, where several paths share a node's weights."""
 PASS_ON = ("Input", "Output", "NIRGraph", "Flatten", "Delay")
 
 
@@ -64,9 +67,17 @@ def read(
         own = graph.metadata if rules.name == "spikeport" else {}
         source = _source(own, levels)
         network = _Builder(graph, rules).network(source, _steps(own, steps))
-        return expand_paths(network), rules
+        network = expand_paths(network)
+        Budget(room(path.stat().st_size, REPEATED_PER_BYTE)).take(_repeated(network), "the weights of all paths")
     except (FormatError, NetworkError) as error:
         raise FormatError(f"{path}: {error}") from None
+    return network, rules
+
+
+def _repeated(network: FloatNetwork) -> int:
+    """Return the bytes of all stages, counted for every path, as an archive holds them."""
+    stages = [stage for projection in network.projections for stage in projection.stages]
+    return sum(value.nbytes for stage in stages for value in vars(stage).values() if isinstance(value, np.ndarray))
 
 
 def _steps(own: dict[str, Any], steps: int | None) -> int:
@@ -192,7 +203,9 @@ class _Builder:
         shape = _flattened(node, shape)
         if node.kind not in STATEFUL:
             return shape, FloatNeuron(threshold=None, decay_potential=np.array(1.0))
-        return _fitted(shape, neuron(node, self.dialect, looped=name in self.looped))
+        fitted = _fitted(shape, neuron(node, self.dialect, looped=name in self.looped))
+        _check_parameters(node, fitted[0])
+        return fitted
 
     def _looped(self) -> set[str]:
         """Return the nodes whose output comes back to them."""
@@ -222,14 +235,16 @@ class _Builder:
                 source=self.names[before],
                 target=self.names[name],
                 stages=self._stages(name, self.shapes[before]),
-                delay=in_node(name, node, partial(self._delay, node)) + int((before, name) in self.back),
+                delay=in_node(name, node, partial(self._delay, node, self.shapes[name]))
+                + int((before, name) in self.back),
             )
             made.append(projection if index == 0 else replace(projection, stages=unshifted(projection)))
         return made
 
-    def _delay(self, node: Node) -> int:
+    def _delay(self, node: Node, shape: Shape) -> int:
         if node.kind != "Delay":
             return 0
+        _check_parameters(node, shape)
         waits = node.reals("delay") / (1.0 if self.dialect.name == "spikeport" else self.dialect.dt)
         if np.ptp(waits) or np.any(np.abs(waits - np.rint(waits)) > 1e-6) or np.any(waits < 0):
             raise FormatError(f"a delay of {np.unique(waits)[:3]} steps; expected one whole number of steps for all")
@@ -288,6 +303,14 @@ def _fitted(shape: Shape, cell: FloatNeuron) -> tuple[Shape, FloatNeuron]:
         shape = own
     changed: dict[str, Any] = {name: value.reshape(_channels_first(value.shape)) for name, value in arrays.items()}
     return shape, replace(cell, **changed)
+
+
+def _check_parameters(node: Node, shape: Shape) -> None:
+    """Refuse parameters, used or not, that are neither one number nor as many as there are neurons."""
+    for key, value in node.values.items():
+        own = _channels_first(value.shape) if isinstance(value, np.ndarray) else ()
+        if math.prod(own) != math.prod(shape) and not broadcasts(own, shape):
+            raise FormatError(f"{key} has shape {own}; expected one number, or {shape}")
 
 
 def _flattened(node: Node, shape: Shape) -> Shape:
