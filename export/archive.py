@@ -3,23 +3,29 @@
 The header's metadata is JSON: the dataclasses of `spikeport.export.network` by name, arrays by reference. An array
 with many zeros is stored as its non-zero ``values`` and the ``gaps`` between their flat indices (the first counts from
 -1), in the smallest unsigned type that holds them; every other array is stored as it is.
+
+The description names its version, 'spikeport network 1'. A change of what stands in a description is a new version
+with a function in `_UPGRADES` that turns a description of the version before into one of it; files stay as they are.
 """
 
 import dataclasses
 import hashlib
 import json
 import math
-import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
-from safetensors import safe_open
 from safetensors.numpy import save
 
-from spikeport.export.errors import ArchiveError, one_line
+from spikeport.export import tensors
+from spikeport.export.errors import ArchiveError, SpikeportError, one_line
 from spikeport.export.files import write_bytes
+from spikeport.export.inputs import LARGEST_FILE, Budget, read_bytes, room
 from spikeport.export.network import (
     Array,
     AveragePooling,
@@ -39,12 +45,18 @@ from spikeport.export.network import (
     Normalization,
     Source,
 )
+from spikeport.export.numbers import described, flag
 
-FORMAT = "spikeport network 1"
+VERSION = 1
+FORMAT = "spikeport network"
+"""What a description's ``format`` says, followed by the version."""
 KEY = "spikeport"
 """The only key of the metadata: safetensors writes several in random order."""
-LARGEST_ARRAY = 2**32
-"""Bytes; a file that asks for more is refused before anything is allocated."""
+ROOM_PER_BYTE = 64
+"""Bytes of arrays per byte of file beyond `inputs.ROOM`: one stored number in a hundred may be other than zero."""
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+_UPGRADES: dict[int, Upgrade] = {}
+"""By version: what turns a description of it into one of the next; `VERSION` is one more than the largest."""
 _CLASSES: dict[str, type] = {
     "AveragePooling": AveragePooling,
     "Bounds": Bounds,
@@ -68,9 +80,9 @@ _NAMES = {value: name for name, value in _CLASSES.items()}
 
 def to_bytes(network: Network) -> bytes:
     """Return the archive as bytes; equal networks give equal bytes."""
-    tensors: dict[str, Array] = {}
-    description = {"format": FORMAT, "network": _encode(network, "network", tensors)}
-    return save(tensors, metadata={KEY: json.dumps(description, sort_keys=True)})
+    arrays: dict[str, Array] = {}
+    description = {"format": f"{FORMAT} {VERSION}", "network": _encode(network, "network", arrays)}
+    return save(arrays, metadata={KEY: json.dumps(description, sort_keys=True)})
 
 
 def write(network: Network, path: Path) -> None:
@@ -83,39 +95,39 @@ def digest(network: Network) -> str:
     return hashlib.sha256(to_bytes(network)).hexdigest()
 
 
-def from_bytes(data: bytes) -> Network:
-    """Return the network of `to_bytes`."""
-    with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
-        file.write(data)
-        file.flush()
-        return read(Path(file.name))
+def from_bytes(data: bytes, *, name: str = "the archive") -> Network:
+    """Return the network of `to_bytes`; `ArchiveError` names the archive by ``name``."""
+    metadata, arrays = tensors.parse(data, ArchiveError, name=name)
+    try:
+        network = _described(tensors.strict_json(metadata[KEY]), _Arrays(arrays, room(len(data), ROOM_PER_BYTE)))
+    except KeyError as error:
+        raise ArchiveError(f"{name}: not a spikeport archive, or damaged: {error} is missing") from None
+    except SpikeportError as error:
+        raise ArchiveError(f"{name}: {error}") from None
+    except Exception as error:  # noqa: BLE001 - a damaged description can reach any line of the network's own checks
+        raise ArchiveError(f"{name}: damaged network description ({type(error).__name__}: {one_line(error)})") from None
+    if not isinstance(network, FloatNetwork | IntegerNetwork):
+        raise ArchiveError(f"{name}: holds a {type(network).__name__}; expected a network")
+    return network
 
 
 def read(path: Path) -> Network:
     """Read an archive; `ArchiveError` names the file and what is wrong with it."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except FileNotFoundError:
-        raise ArchiveError(f"{path}: no such file") from None
-    except Exception as error:  # noqa: BLE001 - damaged headers raise errors of every kind in numpy and safetensors
-        raise ArchiveError(f"{path}: damaged or not a safetensors file ({one_line(error)})") from None
-    try:
-        network = _described(json.loads(metadata[KEY]), tensors)
-    except KeyError as error:
-        raise ArchiveError(f"{path}: not a spikeport archive, or damaged: {error} is missing") from None
-    except Exception as error:  # noqa: BLE001 - a damaged description can reach any line of the network's own checks
-        raise ArchiveError(f"{path}: damaged network description ({type(error).__name__}: {one_line(error)})") from None
-    if not isinstance(network, FloatNetwork | IntegerNetwork):
-        raise ArchiveError(f"{path}: holds a {type(network).__name__}; expected a network")
-    return network
+    data = read_bytes(path, ArchiveError, most=LARGEST_FILE, expected="an archive")
+    return from_bytes(data, name=str(path))
 
 
-def _described(description: dict[str, Any], tensors: dict[str, Array]) -> Any:
-    if description["format"] != FORMAT:
-        raise ValueError(f"format is {description['format']!r}; expected {FORMAT!r}")
-    return _decode(description["network"], tensors)
+def _described(description: dict[str, Any], arrays: "_Arrays") -> Any:
+    name, _, version = str(description["format"]).rpartition(" ")
+    if name != FORMAT or not version.isdecimal() or int(version) < 1:
+        raise ValueError(f"format is {description['format']!r}; expected '{FORMAT} {VERSION}'")
+    if int(version) > VERSION:
+        raise ArchiveError(
+            f"written by a newer spikeport, as version {version} of the format; this one reads {VERSION}"
+        )
+    for step in range(int(version), VERSION):
+        description = _UPGRADES[step](description)
+    return _decode(description["network"], arrays)
 
 
 def read_integer(path: Path) -> IntegerNetwork:
@@ -134,51 +146,100 @@ def read_float(path: Path) -> FloatNetwork:
     return network
 
 
-def _encode(value: Any, name: str, tensors: dict[str, Array]) -> Any:
+def _encode(value: Any, name: str, arrays: dict[str, Array]) -> Any:
     if isinstance(value, np.ndarray):
-        return _encode_array(value, name, tensors)
+        return _encode_array(value, name, arrays)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        encoded = {key: _encode(item, f"{name}.{key}", tensors) for key, item in fields.items()}
+        encoded = {key: _encode(item, f"{name}.{key}", arrays) for key, item in fields.items()}
         return {"class": _NAMES[type(value)], "fields": encoded}
     if isinstance(value, tuple):
-        return [_encode(item, f"{name}.{index}", tensors) for index, item in enumerate(value)]
+        return [_encode(item, f"{name}.{index}", arrays) for index, item in enumerate(value)]
     if isinstance(value, dict):
-        return {"mapping": {key: _encode(item, f"{name}.{key}", tensors) for key, item in value.items()}}
+        return {"mapping": {key: _encode(item, f"{name}.{key}", arrays) for key, item in value.items()}}
     if isinstance(value, np.generic):
         return value.item()
     return value
 
 
-def _encode_array(value: Array, name: str, tensors: dict[str, Array]) -> dict[str, Any]:
+def _encode_array(value: Array, name: str, arrays: dict[str, Array]) -> dict[str, Any]:
     value = value.astype(value.dtype.newbyteorder("<"), copy=False)
     reference = {"array": name, "shape": list(value.shape), "dtype": value.dtype.str}
     flat = value.reshape(-1)
+    if np.count_nonzero(flat) * (value.itemsize + 1) >= value.nbytes:
+        arrays[name] = value.copy()
+        return {**reference, "sparse": False}
     (places,) = np.nonzero(flat)
     gaps = np.diff(places, prepend=-1)
     gaps = gaps.astype(np.min_scalar_type(int(gaps.max(initial=0))))
     if len(places) * (value.itemsize + gaps.itemsize) < value.nbytes:
-        tensors[f"{name}.values"], tensors[f"{name}.gaps"] = flat[places], gaps
+        arrays[f"{name}.values"], arrays[f"{name}.gaps"] = flat[places], gaps
         return {**reference, "sparse": True}
-    tensors[name] = value.copy()
+    arrays[name] = value.copy()
     return {**reference, "sparse": False}
 
 
-def _decode(value: Any, tensors: dict[str, Array]) -> Any:
+@dataclass
+class _Arrays:
+    """The arrays of a file, each read once, and how many bytes may become of them."""
+
+    stored: dict[str, Array]
+    most: int
+
+    def __post_init__(self) -> None:
+        self.budget = Budget(self.most)
+
+    def decoded(self, reference: dict[str, Any]) -> Array:
+        """Return the array that a description refers to."""
+        name, shape, dtype = reference["array"], tuple(reference["shape"]), np.dtype(reference["dtype"])
+        if not isinstance(name, str) or not all(type(side) is int and side >= 0 for side in shape):
+            raise ValueError(f"array {name!r} of shape {shape} is not allowed")
+        if dtype.kind not in "iuf" or dtype.itemsize > 8:
+            raise ValueError(f"array {name} of type {dtype} is not allowed; expected numbers of at most 64 bit")
+        size = math.prod(shape)
+        self.budget.take(size * dtype.itemsize, f"array {name} of shape {shape}")
+        if flag(reference["sparse"], "sparse"):
+            return self._sparse(name, size, dtype).reshape(shape)
+        stored = self.stored[name]
+        if stored.shape != shape or stored.dtype != dtype:
+            raise ValueError(f"array {name} is {stored.dtype} {stored.shape}, its description says {dtype} {shape}")
+        return stored
+
+    def _sparse(self, name: str, size: int, dtype: "np.dtype[Any]") -> Array:
+        values, gaps = self.stored[f"{name}.values"], self.stored[f"{name}.gaps"]
+        if gaps.dtype.kind != "u" or values.dtype != dtype or gaps.shape != values.shape or gaps.ndim != 1:
+            raise ValueError(f"the sparse form of array {name} does not fit its description")
+        if len(gaps) and (gaps.min() < 1 or gaps.max() > size):
+            raise ValueError(f"the sparse form of array {name} points outside its {size} entries")
+        places = np.cumsum(gaps, dtype=np.int64) - 1
+        if len(places) and (places.min() < 0 or places.max() >= size):
+            raise ValueError(f"the sparse form of array {name} points outside its {size} entries")
+        array = np.zeros(size, dtype)
+        array[places] = values
+        return array
+
+
+def _decode(value: Any, arrays: _Arrays) -> Any:
     if isinstance(value, list):
-        return tuple(_decode(item, tensors) for item in value)
+        return tuple(_decode(item, arrays) for item in value)
     if not isinstance(value, dict):
         return value
     if "array" in value:
-        return _decode_array(value, tensors)
+        return arrays.decoded(value)
     if "mapping" in value:
-        return {key: _decode(item, tensors) for key, item in value["mapping"].items()}
-    cls, fields = _CLASSES[value["class"]], {key: _decode(item, tensors) for key, item in value["fields"].items()}
-    hints = get_type_hints(cls)
+        return {key: _decode(item, arrays) for key, item in value["mapping"].items()}
+    cls, fields = _CLASSES[value["class"]], {key: _decode(item, arrays) for key, item in value["fields"].items()}
+    hints = _hints(cls)
     for key, item in fields.items():
         if not _fits(item, hints.get(key)):
-            raise TypeError(f"{cls.__name__}.{key} is {item!r:.60}; expected {hints.get(key, 'no such field')}")
+            expected = getattr(hints.get(key), "__name__", str(hints.get(key, "no such field")))
+            raise TypeError(f"{cls.__name__}.{key} is {described(item)}; expected {expected}")
     return cls(**fields)
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -191,29 +252,6 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, dict) and all(_fits(item, inner[1]) for item in value.values())
     if origin in (Union, UnionType):
         return any(_fits(value, each) for each in inner)
-    if origin is np.ndarray:
-        return isinstance(value, np.ndarray)
-    if isinstance(value, bool) != (hint is bool):
-        return False
-    return isinstance(value, (int, float) if hint is float else hint or ())
-
-
-def _decode_array(reference: dict[str, Any], tensors: dict[str, Array]) -> Array:
-    name, shape, dtype = reference["array"], tuple(reference["shape"]), np.dtype(reference["dtype"])
-    size = math.prod(shape)
-    if dtype.kind not in "iufb" or min(shape, default=1) < 0 or size * dtype.itemsize > LARGEST_ARRAY:
-        raise ValueError(f"array {name} of shape {shape} and type {dtype} is not allowed")
-    if not reference["sparse"]:
-        stored = tensors[name]
-        if stored.shape != shape or stored.dtype != dtype:
-            raise ValueError(f"array {name} is {stored.dtype} {stored.shape}, its description says {dtype} {shape}")
-        return stored
-    values, gaps = tensors[f"{name}.values"], tensors[f"{name}.gaps"]
-    places = np.cumsum(gaps.astype(np.int64)) - 1
-    if gaps.dtype.kind != "u" or values.dtype != dtype or len(places) != len(values):
-        raise ValueError(f"the sparse form of array {name} does not fit its description")
-    if len(places) and (gaps.min() < 1 or places[-1] >= size):
-        raise ValueError(f"the sparse form of array {name} points outside its {size} entries")
-    array = np.zeros(size, dtype)
-    array[places] = values
-    return array.reshape(shape)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return hint in (int, float) and -(2**63) <= value < 2**63
+    return hint is bool if isinstance(value, bool) else isinstance(value, origin or hint or ())

@@ -146,11 +146,17 @@ def population_bounds(population: IntegerPopulation, incoming: Sequence[Incoming
     zero = np.zeros(population.shape, np.int64)
     now = _Intervals(zero, zero, zero, zero)
     ends: list[tuple[int, int, int, int]] = []
-    for _ in range(steps):
+    before = replace(now)
+    for step in range(steps):
         _advance(now, low, high, neuron)
         ends.append(now.ends())
         _reset(now, neuron)
         ends.append(now.ends())
+        if step and _settled(before, now, neuron):
+            now.v_low = _capped(now.v_low + (now.v_low - before.v_low) * (steps - 1 - step))
+            ends.append(now.ends())
+            break
+        before = replace(now)
     u_min, u_max, v_min, v_max = zip(*ends, strict=True)
     return Bounds(u_min=min(0, *u_min), u_max=max(0, *u_max), v_min=min(0, *v_min), v_max=max(0, *v_max))
 
@@ -161,6 +167,19 @@ def _advance(now: _Intervals, low: Integers, high: Integers, neuron: IntegerNeur
     now.u_high = _capped(decayed(now.u_high, neuron.decay_u) + (high << ACTIVATION_SHIFT))
     now.v_low = _capped(decayed(now.v_low, neuron.decay_v) + now.u_low + bias)
     now.v_high = _capped(decayed(now.v_high, neuron.decay_v) + now.u_high + bias)
+
+
+def _settled(before: _Intervals, now: _Intervals, neuron: IntegerNeuron) -> bool:
+    """Return whether every further step changes the intervals as this one did.
+
+    That is so where currents and upper ends stay, and each lower end stays or, without a leak, falls by the same
+    current and bias as before: a reset raises no lower end.
+    """
+    if any(np.any(getattr(before, name) != getattr(now, name)) for name in ("u_low", "u_high", "v_high")):
+        return False
+    bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
+    falls = (now.v_low - before.v_low == now.u_low + bias) & (now.v_low <= before.v_low) & (neuron.decay_v == 0)
+    return bool(np.all(falls | (now.v_low == before.v_low)))
 
 
 def _capped(value: Integers) -> Integers:

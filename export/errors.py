@@ -1,4 +1,11 @@
-"""Every error a caller can act on; each message says what was found, what was expected and what to do."""
+"""Every error a caller can act on; each message says what was found, what was expected and what to do.
+
+Names in a message often come from a file that somebody else wrote. `SpikeportError` escapes and cuts its message when
+it is made, so neither a terminal nor a log receives control characters, line breaks or marks that turn text around.
+"""
+
+LONGEST_MESSAGE = 1000
+"""Characters of a message; the middle of a longer one is left out."""
 
 
 def one_line(error: BaseException) -> str:
@@ -6,8 +13,33 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
+def printable(text: str, *, keep: str = "") -> str:
+    r"""Return ``text`` with every character that cannot be printed as its escape, except those in ``keep``.
+
+    Control characters, line breaks, escape sequences and bidirectional marks become ``\\x1b``, ``\\n``, ``\\u202e``.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each in keep else _escape(each) for each in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def _cut(text: str) -> str:
+    """Return at most `LONGEST_MESSAGE` characters: the start, and the end, where the advice stands."""
+    if len(text) <= LONGEST_MESSAGE:
+        return text
+    start, end = LONGEST_MESSAGE * 3 // 5, LONGEST_MESSAGE * 3 // 10
+    return f"{text[:start]} [{len(text) - start - end:,} characters left out] {text[-end:]}"
+
+
 class SpikeportError(Exception):
-    """Base of all errors that spikeport raises on purpose."""
+    """Base of all errors that spikeport raises on purpose; its message is one printable line."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(_cut(printable(str(message))))
 
 
 class RecipeError(SpikeportError):

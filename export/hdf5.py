@@ -1,38 +1,52 @@
 """HDF5 files read as data that nobody has to trust: a tree of arrays and texts.
 
 HDF5 can point at other files, at raw storage and at itself, and unpack kilobytes to gigabytes. Here only hard links
-count, each object once, arrays lie in the file itself, plain or packed with gzip, and sizes are added up before
-anything is read. A damaged file can still send the HDF5 library into an endless loop or crash it, so it is read by a
-process of its own, with limits of time and memory, which hands over safetensors.
+count, each object once, arrays lie in the file itself, plain or packed with gzip, and what they become in memory is
+added up before anything is read. A damaged file can still send the HDF5 library into an endless loop or crash it, so it
+is read by a process of its own, with limits of time and memory, which hands over safetensors and ends with its parent.
 """
 
+import ctypes
 import json
 import math
+import os
 import resource
+import signal
 import subprocess
 import sys
-import tempfile
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from spikeport.export import children
+from spikeport.export import children, numbers, tensors
 from spikeport.export.errors import FormatError
+from spikeport.export.inputs import Budget, check_regular, room
 from spikeport.export.network import Array
+from spikeport.export.numbers import REAL, Range, described
+from spikeport.export.scratch import scratch
 
-LARGEST_BYTES = 2**31
-"""Bytes of all arrays of a file together."""
 DEEPEST = 20
 """Groups within groups."""
-SECONDS = 120
-"""Time for reading a file."""
+MOST_OBJECTS = 25_000
+"""Groups and arrays of a file; reading one takes 0.1 ms."""
+SECONDS, BYTES_PER_SECOND = 6, 2**23
+"""Computing time for reading a file, and bytes for which a second is added."""
+PATIENCE = 4
+"""Time of the clock as a multiple of the computing time, for a machine that is busy with other things."""
+TEXT_BYTES = 100
+"""Memory of one text beyond its characters."""
+ROWS = 4096
+"""Texts of variable length are read so many at a time: the file does not say their sum before."""
 REFUSED = 3
 """Exit code of the reading process where the file is at fault."""
+PR_SET_PDEATHSIG = 1
+"""Of prctl(2): the signal that this process gets when its parent ends."""
 PICKLE, ZIP = b"\x80", b"PK"
 Value = Any
 """An array of numbers, a text, a (nested) list of texts, or a `Tree`."""
@@ -44,28 +58,33 @@ class Tree:
 
     values: dict[str, Value] = field(default_factory=dict)
 
-    def array(self, name: str, *, default: float | None = None) -> Array:
-        """Return numbers as float64; `FormatError` where they are missing or something else."""
-        value = self.values.get(name)
-        if value is None and default is not None:
+    def reals(self, name: str, within: Range = REAL, *, default: float | None = None, infinite: bool = False) -> Array:
+        """Return numbers as float64, see `numbers.reals`; ``default`` where they are missing."""
+        if default is not None and name not in self.values:
             return np.array(default)
-        if not isinstance(value, np.ndarray):
-            raise FormatError(f"parameter {name!r} is {_found(value)}; expected numbers")
-        return np.asarray(value, np.float64)
+        return numbers.reals(self.values.get(name), name, within, infinite=infinite)
+
+    def whole(self, name: str, within: Range) -> int:
+        """Return one whole number."""
+        return numbers.whole(self.values.get(name), name, within)
+
+    def wholes(self, name: str, within: Range, *, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """Return whole numbers, as many as one of ``sizes``."""
+        return numbers.wholes(self.values.get(name), name, within, sizes=sizes)
 
     def text(self, name: str) -> str:
         """Return a text, also one that stands in an array of one."""
         value = self.values.get(name)
         value = value[0] if isinstance(value, list) and len(value) == 1 else value
         if not isinstance(value, str):
-            raise FormatError(f"{name!r} is {_found(value)}; expected a text")
+            raise FormatError(f"{name!r} is {described(value)}; expected a text")
         return value
 
     def tree(self, name: str) -> "Tree":
         """Return a group."""
         value = self.values.get(name)
         if not isinstance(value, Tree):
-            raise FormatError(f"{name!r} is {_found(value)}; expected a group")
+            raise FormatError(f"{name!r} is {described(value)}; expected a group")
         return value
 
     def numbered(self, name: str) -> list["Tree"]:
@@ -75,29 +94,27 @@ class Tree:
             raise FormatError(f"{name!r} holds {', '.join(list(inside.values)[:5])}; expected groups 0, 1, 2, ...")
         return [inside.tree(str(index)) for index in range(len(inside.values))]
 
+    def bytes_as_float(self) -> int:
+        """Return the bytes of all numbers as float64."""
+        inside = self.values.values()
+        trees = sum(value.bytes_as_float() for value in inside if isinstance(value, Tree))
+        return trees + sum(8 * value.size for value in inside if isinstance(value, np.ndarray))
+
 
 def read(path: Path, *, kind: str, trusted: bool = False) -> Tree:
     """Read an HDF5 file of the ``kind`` that the message names; `FormatError` says what is wrong and where.
 
     A ``trusted`` file, one that we have just written, is read without a process of its own.
     """
+    size = check_regular(path, FormatError, expected=f"a {kind} file")
     try:
         _check_kind(path, kind)
-        return _parsed(path) if trusted else _isolated(path)
+        return _parsed(path, room(size)) if trusted else _isolated(path, size)
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
 
 
-def _found(value: Value) -> str:
-    if value is None:
-        return "missing"
-    words = {Tree: "a group", list: "a list of texts", str: f"the text {value!r}"}
-    return words.get(type(value), "an array of numbers")
-
-
 def _check_kind(path: Path, kind: str) -> None:
-    if not path.is_file():
-        raise FormatError(f"{'a folder' if path.is_dir() else 'no such file'}; expected a {kind} file")
     with path.open("rb") as file:
         start = file.read(8)
     if start[:1] == PICKLE or start[:2] == ZIP:
@@ -106,10 +123,10 @@ def _check_kind(path: Path, kind: str) -> None:
         raise FormatError(f"not an HDF5 file, which a {kind} file is; it may be cut off or half-written")
 
 
-def _parsed(path: Path) -> Tree:
+def _parsed(path: Path, most: int) -> Tree:
     try:
         with h5py.File(path, "r") as file:
-            return _Reader().tree(file, "", 0)
+            return _Reader(Budget(most)).tree(file, "", 0)
     except FormatError:
         raise
     except Exception as error:  # noqa: BLE001 - h5py raises errors of every kind on damaged files
@@ -117,9 +134,9 @@ def _parsed(path: Path) -> Tree:
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
         self.seen: set[tuple[Any, ...]] = set()
-        self.bytes = 0
+        self.budget = budget
 
     def tree(self, group: h5py.Group, place: str, depth: int) -> Tree:
         """Return a group with all that it holds."""
@@ -136,6 +153,8 @@ class _Reader:
         if (info.fileno, info.addr) in self.seen:
             raise FormatError(f"{place} is reached twice; each object stands in one place")
         self.seen.add((info.fileno, info.addr))
+        if len(self.seen) > MOST_OBJECTS:
+            raise FormatError(f"holds more than {MOST_OBJECTS:,} groups and arrays; at most so many are read")
         if isinstance(found, h5py.Group):
             return self.tree(found, place, depth + 1)
         if not isinstance(found, h5py.Dataset):
@@ -143,23 +162,48 @@ class _Reader:
         return self.array(found, place)
 
     def array(self, dataset: h5py.Dataset, place: str) -> Value:
-        """Return an array that lies in the file itself, within the limit of bytes."""
+        """Return an array that lies in the file itself, within the budget."""
         if dataset.is_virtual or dataset.external:
             raise FormatError(f"{place} lies in another file; only arrays in the file itself are read")
         if dataset.compression not in (None, "gzip"):
             raise FormatError(f"{place} is packed with {dataset.compression}; only gzip is read")
-        self.bytes += math.prod(dataset.shape or (1,)) * dataset.dtype.itemsize
-        if self.bytes > LARGEST_BYTES:
-            raise FormatError(f"{place}: the arrays take more than {LARGEST_BYTES:,} bytes")
-        value = dataset[()]
-        if isinstance(value, bytes | str):
-            return _text(value)
-        array = np.asarray(value)
-        if array.dtype.kind in "SO":
-            return _texts(array.tolist())
-        if array.dtype.kind not in "biuf":
-            raise FormatError(f"{place} holds {array.dtype}; expected real numbers or texts")
-        return array
+        if dataset.shape is None:
+            raise FormatError(f"{place} is an empty array without a shape; expected numbers or texts")
+        dtype, size = dataset.dtype, math.prod(dataset.shape)
+        self.budget.take(math.prod(dataset.chunks or ()) * dtype.itemsize, f"a chunk of {place}")
+        if h5py.check_string_dtype(dtype) is not None:
+            self.budget.take(size * (dtype.itemsize + TEXT_BYTES), place)
+            return self.texts(dataset, place)
+        if dtype.kind not in "biuf" or dtype.itemsize > 8 or _is_enumeration(dtype):
+            kind = "an enumeration" if _is_enumeration(dtype) else dtype
+            raise FormatError(f"{place} holds {kind}; expected real numbers of at most 64 bit, or texts")
+        self.budget.take(size * 8, place)
+        return np.asarray(dataset[()])
+
+    def texts(self, dataset: h5py.Dataset, place: str) -> Value:
+        """Return a text or a (nested) list of texts."""
+        if not dataset.shape:
+            return self.counted(_text(dataset[()]), place)
+        rows = max(1, ROWS // max(1, math.prod(dataset.shape[1:])))
+        parts = (dataset[start : start + rows].tolist() for start in range(0, dataset.shape[0], rows))
+        return [self.counted(_texts(row), place) for part in parts for row in part]
+
+    def counted(self, value: Value, place: str) -> Value:
+        """Add the characters of texts to the budget."""
+        self.budget.take(sum(map(len, _flat(value))), place)
+        return value
+
+
+def _is_enumeration(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind != "b" and h5py.check_enum_dtype(dtype) is not None
+
+
+def _flat(value: Value) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+        return
+    for each in value:
+        yield from _flat(each)
 
 
 def _texts(value: Any) -> Any:
@@ -170,26 +214,30 @@ def _text(value: Any) -> str:
     return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 
-def _isolated(path: Path) -> Tree:
+def _isolated(path: Path, size: int) -> Tree:
     """Let a process of its own read the file."""
-    with tempfile.TemporaryDirectory(prefix="spikeport-hdf5-") as folder:
-        out = Path(folder) / "tree.safetensors"
-        command = children.command("spikeport.export.hdf5", [str(path.absolute()), str(out)])
+    seconds = SECONDS + size // BYTES_PER_SECOND
+    with scratch("spikeport-hdf5-") as folder:
+        out = folder / "tree.safetensors"
+        settings = [str(path.absolute()), str(out), str(room(size)), str(seconds), str(os.getpid())]
+        command = children.command("spikeport.export.hdf5", settings)
         try:
             done = subprocess.run(
                 command,
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=SECONDS,
+                timeout=PATIENCE * seconds,
                 check=False,
                 cwd=folder,
                 env=children.environment(),
             )
         except subprocess.TimeoutExpired:
-            raise FormatError(f"damaged (reading it did not end within {SECONDS} s)") from None
+            raise FormatError(f"damaged (reading it did not end within {PATIENCE * seconds} s)") from None
         if done.returncode == REFUSED:
             raise FormatError(done.stderr.strip())
+        if done.returncode == -signal.SIGXCPU:
+            raise FormatError(f"damaged (reading it did not end within {seconds} s of computing time)")
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["no message"]
             raise FormatError(f"damaged (reading it ended with code {done.returncode}: {lines[-1]})")
@@ -213,30 +261,53 @@ def _pack(tree: Tree, path: Path) -> None:
 
 
 def _unpacked(path: Path) -> Tree:
-    with safe_open(path, framework="numpy") as file:
+    text, arrays = tensors.read(path, FormatError)
 
-        def value(plain: Any) -> Value:
-            if isinstance(plain, dict):
-                return Tree({key: value(inside) for key, inside in plain.items()})
-            return file.get_tensor(str(plain)) if isinstance(plain, int) else plain
+    def value(plain: Any) -> Value:
+        if isinstance(plain, dict):
+            return Tree({key: value(inside) for key, inside in plain.items()})
+        return arrays[str(plain)] if isinstance(plain, int) else plain
 
-        tree = value(json.loads(file.metadata()["tree"]))
+    tree = value(json.loads(text["tree"]))
     assert isinstance(tree, Tree)
     return tree
 
 
-def main(path: Path, out: Path) -> int:
-    """Read ``path`` under limits and write its tree to ``out``."""
-    memory = 2 * LARGEST_BYTES
+def _limit(most: int, seconds: int, parent: int) -> None:
+    """Limit this process's memory and computing time, and end it when its parent ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(REFUSED)
+    memory = _address_space() + 3 * most + 2**27
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    end = math.ceil(time.process_time()) + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (end, end + 1))
+
+
+def _address_space() -> int:
+    """Return the bytes of address space that this process takes with its libraries."""
     try:
-        _pack(_parsed(path), out)
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    except OSError:
+        return 2**32
+
+
+def main(path: Path, out: Path, *, most: int, seconds: int, parent: int) -> int:
+    """Read ``path`` under limits and write its tree to ``out``."""
+    _limit(most, seconds, parent)
+    try:
+        _pack(_parsed(path, most), out)
     except FormatError as error:
         sys.stderr.write(f"{error}\n")
+        return REFUSED
+    except MemoryError:
+        sys.stderr.write("reading it takes more memory than a file of its size should need\n")
         return REFUSED
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    most, seconds, parent = map(int, sys.argv[3:6])
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), most=most, seconds=seconds, parent=parent))

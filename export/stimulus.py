@@ -1,13 +1,27 @@
 """The input of a run as integers: graded levels, held for all steps or given step by step."""
 
-from collections.abc import Iterator, Mapping
+import math
+import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-from spikeport.export.errors import StimulusError, one_line
+from spikeport.export.errors import SpikeportError, StimulusError, one_line
+from spikeport.export.inputs import ROOM, Budget, check_regular
 from spikeport.export.network import Array, FloatNetwork, Network, Source, frozen_array
+from spikeport.export.numbers import Range, whole
+
+PER_BYTE = 100
+"""Bytes of images per byte of file beyond `inputs.ROOM`: spikes are mostly zeros, which a .npz packs."""
+LARGEST_IMAGES = 2**33
+"""Bytes of all images of a file."""
+AT_ONCE = 2**20
+"""Real numbers that are turned into levels at a time."""
+SAMPLES = Range(least=1, most=10**7)
+SEEDS = Range(least=0, most=2**63 - 1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,7 +85,16 @@ def stimulus(values: Array, network: Network) -> Stimulus:
 
 
 def _encoded(values: Array, source: Source) -> Array:
-    """Return the levels of real numbers; spikes cannot be rounded into being."""
+    """Return the levels of real numbers, a few samples at a time; spikes cannot be rounded into being."""
+    levels = np.empty(values.shape, np.min_scalar_type(source.levels))
+    rows = max(1, AT_ONCE // max(1, math.prod(values.shape[1:])))
+    for start in range(0, len(values), rows):
+        part = slice(start, start + rows)
+        levels[part] = _encoded_part(values[part], source)
+    return levels
+
+
+def _encoded_part(values: Array, source: Source) -> Array:
     if not np.all(np.isfinite(values)):
         raise StimulusError("the input holds numbers that are not finite")
     levels = np.rint(values / source.unit)
@@ -82,41 +105,82 @@ def _encoded(values: Array, source: Source) -> Array:
         )
     if source.levels == 1 and np.any(levels * source.unit != values):
         raise StimulusError("the network's input are spikes; expected only zeros and ones")
-    return levels.astype(np.int64)
+    return levels
 
 
 def read(path: Path, network: Network) -> tuple[Stimulus, Array | None]:
-    """Read images (and labels, where there are any) from .npz (``images``, ``labels``) or .npy (images)."""
+    """Read images (and labels, where there are any) from .npz (``images``, ``labels``) or .npy (images).
+
+    What an array takes is read from its header, and limited by the file's size, before it is unpacked.
+    """
+    size = check_regular(path, StimulusError, expected="images (.npy or .npz)")
     try:
         with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            images, labels = (loaded, None) if isinstance(loaded, np.ndarray) else _members(loaded)
+            budget = Budget(min(LARGEST_IMAGES, ROOM + PER_BYTE * size))
+            images, labels = _members(file, budget) if zipfile.is_zipfile(file) else (_array(file, size, budget), None)
         return stimulus(images, network), _one_per_image(labels, len(images))
-    except StimulusError as error:
+    except SpikeportError as error:
         raise StimulusError(f"{path}: {error}") from None
-    except FileNotFoundError:
-        raise StimulusError(f"{path}: no such file") from None
     except Exception as error:  # noqa: BLE001 - a damaged header raises errors of zipfile, tokenize, ast and numpy
         raise StimulusError(f"{path}: not a .npy or .npz file without pickles ({one_line(error)})") from None
 
 
 def random_stimulus(network: Network, samples: int, seed: int) -> Stimulus:
     """Return uniform random levels for ``samples`` samples."""
-    if samples < 1 or seed < 0:
-        raise StimulusError(f"{samples} random samples with seed {seed}; expected at least 1, and a seed from 0")
+    whole(samples, "number of random samples", SAMPLES, error=StimulusError)
+    whole(seed, "seed", SEEDS, error=StimulusError)
     neuron = network.source.neuron
     assert isinstance(neuron, Source)
     shape = (samples, *network.source.shape)
+    if math.prod(shape) * 8 > LARGEST_IMAGES:
+        raise StimulusError(f"{samples:,} random samples of shape {shape[1:]} take more than {LARGEST_IMAGES:,} bytes")
     return stimulus(np.random.default_rng(seed).integers(0, neuron.levels + 1, shape), network)
 
 
-def _members(loaded: Mapping[str, Array]) -> tuple[Array, Array | None]:
-    if "images" not in loaded:
-        raise StimulusError(f"it holds {', '.join(loaded) or 'nothing'}; expected an array 'images'")
+def _members(file: IO[bytes], budget: Budget) -> tuple[Array, Array | None]:
+    """Return ``images`` and, where there are any, ``labels`` of a .npz file."""
+    with zipfile.ZipFile(file) as archive:
+        infos = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        if "images" not in infos:
+            raise StimulusError(f"it holds {', '.join(list(infos)[:5]) or 'nothing'}; expected an array 'images'")
+        images, labels = (
+            _member(archive, infos[key], budget) if key in infos else None for key in ("images", "labels")
+        )
+    assert images is not None
+    return images, labels
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> Array:
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise StimulusError(f"member {info.filename!r} is packed in a way that numpy does not write; expected deflate")
     try:
-        return loaded["images"], loaded.get("labels")
+        with archive.open(info) as member:
+            return _array(member, info.file_size, budget)
+    except SpikeportError:
+        raise
     except Exception as error:  # noqa: BLE001 - a damaged member raises errors of zipfile, zlib and numpy
         raise StimulusError(f"damaged ({one_line(error)})") from None
+
+
+def _array(file: IO[bytes], size: int, budget: Budget) -> Array:
+    """Read one array of a file or member of ``size`` bytes, whose header must fit to that and to the budget."""
+    file.seek(0)
+    version = np.lib.format.read_magic(file)
+    header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in header:
+        raise StimulusError(f"version {version} of the .npy format, which holds tables; expected an array of numbers")
+    shape, _, dtype = header[version](file)
+    if dtype.kind not in "biuf":
+        raise StimulusError(f"the input has type {dtype}; expected numbers")
+    needed = math.prod(shape) * dtype.itemsize
+    if needed > size - file.tell():
+        raise StimulusError(
+            f"its header says {shape} of {dtype}, {needed:,} bytes; the file holds fewer: it is cut off"
+        )
+    budget.take(needed, f"an array of shape {shape} and type {dtype}")
+    file.seek(0)
+    array: Array = np.lib.format.read_array(file, allow_pickle=False)
+    return array
 
 
 def _one_per_image(labels: Array | None, count: int) -> Array | None:

@@ -7,7 +7,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 import tomllib
 
-from spikeport.export.errors import SpikeportError
+from spikeport.export.errors import SpikeportError, one_line
+from spikeport.export.inputs import LARGEST_TEXT, read_bytes
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
@@ -15,15 +16,17 @@ Struct = TypeVar("Struct", bound=msgspec.Struct)
 def read_table(path: Path, kind: type[Struct], error: type[SpikeportError]) -> Struct:
     """Read a TOML file as ``kind``; ``error`` is raised with the file, the table and the key."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise error(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
-        raise error(f"{path}: not a TOML file ({fault})") from None
+        table = tomllib.loads(read_bytes(path, error, most=LARGEST_TEXT, expected="a TOML file").decode("utf-8"))
+    except RecursionError:
+        raise error(f"{path}: not a TOML file (it is nested too deeply)") from None
+    except ValueError as fault:  # of the decoder, of TOML, and of whole numbers with thousands of digits
+        raise error(f"{path}: not a TOML file ({one_line(fault)})") from None
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as fault:
         raise error(f"{path}: {_sentence(str(fault), kind)}") from None
+    except (RecursionError, OverflowError) as fault:
+        raise error(f"{path}: a value is nested too deeply or too large ({one_line(fault)})") from None
 
 
 def _sentence(message: str, kind: type[msgspec.Struct]) -> str:
@@ -31,7 +34,7 @@ def _sentence(message: str, kind: type[msgspec.Struct]) -> str:
     what, _, place = message.partition(" - at `$")
     place = place.rstrip("`").lstrip(".")
     where = f"[{place}] " if place else ""
-    unknown = re.match(r"Object contains unknown field `(.*)`", what)
+    unknown = re.match(r"Object contains unknown field `(.*)`", what, re.DOTALL)
     if unknown:
         keys = ", ".join(field.name for field in msgspec.structs.fields(_table(kind, place)))
         return f"{where}has no key {unknown[1]!r}; it takes {keys}"

@@ -1,30 +1,37 @@
 """Trained PyTorch networks as safetensors with their specification; no pickle anywhere."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
-from spikeport.export.errors import ArchiveError, one_line
+from spikeport.export.errors import ArchiveError, SpikeportError, one_line
 from spikeport.export.files import write_bytes
+from spikeport.export.inputs import LARGEST_FILE, read_bytes
+from spikeport.export.numbers import STEPS, whole
+from spikeport.export.tensors import metadata, strict_json
 from spikeport.toolchain.nn.networks import ANN, SNN
 from spikeport.toolchain.nn.specification import Specification
 
 FORMAT = "spikeport checkpoint 1"
+KEY = "spikeport"
+"""The only key of the metadata: safetensors writes several in random order. Older checkpoints have one per value."""
 
 
 def write(model: ANN | SNN, path: Path) -> None:
     """Write parameters, masks and specification to ``path``, whole or not at all."""
-    metadata = {
+    values = {
         "format": FORMAT,
         "kind": type(model).__name__,
         "specification": msgspec.json.encode(model.specification).decode(),
         "steps": str(model.steps if isinstance(model, SNN) else 0),
     }
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    write_bytes(path, save(tensors, metadata))
+    write_bytes(path, save(tensors, {KEY: json.dumps(values, sort_keys=True)}))
 
 
 def read_ann(path: Path) -> ANN:
@@ -44,29 +51,53 @@ def read_snn(path: Path) -> SNN:
 
 
 def _read(path: Path) -> ANN | SNN:
+    data = read_bytes(
+        path, ArchiveError, most=LARGEST_FILE, expected="a checkpoint; run the stage that writes it first"
+    )
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except FileNotFoundError:
-        raise ArchiveError(f"{path}: no such file; run the stage that writes it first") from None
-    except (SafetensorError, OSError) as error:
+        values = _values(metadata(data))
+        tensors = load(data)
+    except (SafetensorError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise ArchiveError(f"{path}: damaged or not a safetensors file ({one_line(error)})") from None
-    if metadata.get("format") != FORMAT:
-        raise ArchiveError(f"{path}: format is {metadata.get('format')!r}; expected {FORMAT!r}")
+    if values.get("format") != FORMAT:
+        raise ArchiveError(f"{path}: format is {values.get('format')!r}; expected {FORMAT!r}")
     try:
-        return _model(metadata, tensors)
-    except (KeyError, ValueError, RuntimeError, msgspec.MsgspecError) as error:
+        return _model(values, tensors)
+    except SpikeportError as error:
+        raise ArchiveError(f"{path}: {error}") from None
+    except Exception as error:  # noqa: BLE001 - torch raises errors of every kind where sizes do not fit
         raise ArchiveError(f"{path}: damaged checkpoint ({one_line(error)})") from None
 
 
-def _model(metadata: dict[str, str], tensors: dict[str, torch.Tensor]) -> ANN | SNN:
-    specification = msgspec.json.decode(metadata["specification"], type=Specification)
-    model = ANN(specification) if metadata["kind"] == "ANN" else SNN(specification, int(metadata["steps"]))
-    model.load_state_dict({_renamed(name): tensor for name, tensor in tensors.items()})
+def _values(found: dict[str, str]) -> dict[str, Any]:
+    values = strict_json(found[KEY]) if KEY in found else found
+    if not isinstance(values, dict):
+        raise ValueError("its metadata are no table")  # noqa: TRY004 - caught above with other damage
+    return values
+
+
+def _model(values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> ANN | SNN:
+    specification = msgspec.json.decode(values["specification"], type=Specification)
+    steps = whole(int(values["steps"]), "number of steps", STEPS) if values["kind"] == "SNN" else 0
+    with torch.device("meta"):
+        _check_sizes(_made(specification, steps), tensors)
+    model = _made(specification, steps)
+    model.load_state_dict(tensors)
     return model
 
 
 def _renamed(name: str) -> str:
     """Return the present name of a tensor; checkpoints of version 0.1 call projections links."""
     return f"projections.{name.removeprefix('links.')}" if name.startswith("links.") else name
+
+
+def _made(specification: Specification, steps: int) -> ANN | SNN:
+    return SNN(specification, steps) if steps else ANN(specification)
+
+
+def _check_sizes(model: ANN | SNN, tensors: dict[str, torch.Tensor]) -> None:
+    """Refuse a specification that asks for other sizes than the file holds, before they are made."""
+    for name, value in model.state_dict().items():
+        if name not in tensors or tensors[name].shape != value.shape:
+            found = tuple(tensors[name].shape) if name in tensors else "missing"
+            raise ArchiveError(f"array {name} is {found}; its specification says {tuple(value.shape)}")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spikeport.export.errors import printable
 from spikeport.toolchain import exits
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def main() -> None:
 
 def _say(text: str, *, passed: bool = True) -> None:
     """Print a result, and leave with 1 where its verdict is bad: the same for every verb."""
-    print(text)
+    print(printable(text, keep="\n"))
     if not passed:
         raise typer.Exit(1)
 

@@ -11,9 +11,9 @@ from spikeport.hardware_profiles.tables import read_table
 from spikeport.toolchain.nn.architectures import Architecture, Count
 
 RECIPE_DIR = Path(__file__).parent / "recipes"
-Epochs = Annotated[int, Meta(ge=0)]
-Positive = Annotated[float, Meta(gt=0)]
-NotNegative = Annotated[float, Meta(ge=0)]
+Epochs = Annotated[int, Meta(ge=0, le=100_000)]
+Positive = Annotated[float, Meta(gt=0, le=1e6)]
+NotNegative = Annotated[float, Meta(ge=0, le=1e6)]
 Share = Annotated[float, Meta(ge=0, lt=1)]
 Levels = Annotated[float, Meta(ge=0, le=255)]
 """An epsilon in pixel levels: 8 means 8/255."""
@@ -35,9 +35,9 @@ class Training(_Table, frozen=True, kw_only=True):
     epochs: Epochs
     learning_rate: Positive
     epsilon: Levels
-    batch_size: Annotated[int, Meta(ge=2)] = 64
+    batch_size: Annotated[int, Meta(ge=2, le=100_000)] = 64
     weight_decay: NotNegative = 1e-4
-    shift: Annotated[int, Meta(ge=0)] = 0
+    shift: Annotated[int, Meta(ge=0, le=1000)] = 0
 
 
 class Pretrain(Training, frozen=True, kw_only=True):
@@ -90,7 +90,7 @@ class Quantize(_Table, frozen=True, kw_only=True):
     """Integer weights; scales from training images (`spikeport.export.scale_search`) or the largest weight."""
 
     weight_bits: Annotated[int, Meta(ge=2, le=8)] = 8
-    calibration_images: Annotated[int, Meta(ge=0)] = 0
+    calibration_images: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
 
 
 class Hardware(_Table, frozen=True, kw_only=True):

@@ -15,12 +15,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from spikeport.export import hdf5
-from spikeport.export.bounds import prove, unproven
+from spikeport.export import hdf5, netx_reader
+from spikeport.export.bounds import unproven
 from spikeport.export.errors import FormatError, NetworkError
 from spikeport.export.files import atomic
 from spikeport.export.fixed_point import ACTIVATION_SHIFT, NO_THRESHOLD
-from spikeport.export.hdf5 import Tree
 from spikeport.export.network import (
     Array,
     Convolution,
@@ -82,7 +81,10 @@ def _verify(network: IntegerNetwork, path: Path) -> None:
     assert isinstance(network.source.neuron, Source)
     try:
         tree = hdf5.read(path, kind="netx", trusted=True)
-        found = _difference(network, _network(tree, network.steps, False, network.source.neuron.levels))
+        found = _difference(
+            network,
+            netx_reader.network(tree, steps=network.steps, inclusive=False, levels=network.source.neuron.levels),
+        )
     except (FormatError, NetworkError) as error:
         found = str(error).removeprefix(f"{path}: ")
     if found:
@@ -127,7 +129,7 @@ def read(path: Path, *, steps: int | None, inclusive: bool = False, levels: int 
     """
     tree = hdf5.read(path, kind="netx")
     try:
-        return _network(tree, steps, inclusive, 1 if levels is None else levels)
+        return netx_reader.network(tree, steps=steps, inclusive=inclusive, levels=levels)
     except (FormatError, NetworkError) as error:
         raise FormatError(f"{path}: {error}") from None
 
@@ -219,91 +221,3 @@ def _bias(population: IntegerPopulation, neuron: IntegerNeuron, shape: Shape) ->
     if len(shape) == 1:
         return full.astype(np.int32)
     return np.ascontiguousarray(full[:, 0, 0] if np.all(full == full[:, :1, :1]) else full.T).astype(np.int32)
-
-
-def _network(tree: Tree, steps: int | None, inclusive: bool, levels: int) -> IntegerNetwork:  # noqa: FBT001 - as in read
-    if steps is None:
-        raise FormatError("netx does not say how many steps a sample takes; give the number of steps")
-    layers = tree.numbered("layer")
-    shape, rest = _input(layers)
-    source = Source(levels=levels, unit=1 / levels)
-    populations = [IntegerPopulation(name="input", shape=shape, neuron=source)]
-    projections: list[IntegerProjection] = []
-    for number, layer in rest:
-        kind = layer.text("type")
-        if kind == "flatten":
-            continue
-        if kind not in ("conv", "dense"):
-            raise FormatError(f"layer {number} is a {kind!r}; expected conv, dense, flatten, or input at the start")
-        synapses, exponent = _synapses(layer, kind)
-        target: Shape = synapses.output_shape(populations[-1].shape)
-        name = f"{kind}{1 + sum(p.name.startswith(kind) for p in populations)}"
-        neuron = _cuba(layer, number, target, inclusive=inclusive)
-        projections.append(
-            IntegerProjection(source=populations[-1].name, target=name, synapses=synapses, exponent=exponent)
-        )
-        populations.append(IntegerPopulation(name=name, shape=target, neuron=neuron))
-    network = IntegerNetwork(populations=tuple(populations), projections=tuple(projections), steps=steps)
-    return IntegerNetwork(
-        populations=network.populations, projections=network.projections, steps=steps, bounds=prove(network)
-    )
-
-
-def _input(layers: list[Tree]) -> tuple[Shape, list[tuple[int, Tree]]]:
-    numbered = list(enumerate(layers))
-    if not numbered:
-        raise FormatError("holds no layers")
-    first = layers[0]
-    if first.text("type") == "input":
-        return tuple(int(side) for side in first.array("shape")), numbered[1:]
-    if first.text("type") != "dense":
-        raise FormatError("the first layer is neither input nor dense, so the input's shape is unknown")
-    return (int(first.array("inFeatures")),), numbered
-
-
-def _synapses(layer: Tree, kind: str) -> tuple[Convolution | Dense, int]:
-    weight, exponent = _mantissa(layer.array("weight"))
-    if kind == "dense":
-        return Dense(weight=weight.reshape(int(layer.array("outFeatures")), -1)), exponent
-    first = weight.reshape(weight.shape[:4])
-    pairs = {key: _pair(layer, key) for key in ("stride", "padding", "dilation")}
-    return Convolution(weight=first, groups=int(layer.array("groups")), **pairs), exponent
-
-
-def _pair(layer: Tree, key: str) -> tuple[int, int]:
-    first, second = (int(value) for value in np.broadcast_to(layer.array(key), 2))
-    return first, second
-
-
-def _mantissa(weight: Array) -> tuple[Array, int]:
-    """Return int8 weights and the smallest exponent that holds them."""
-    if not np.all(np.isfinite(weight)) or np.any(weight != np.rint(weight)):
-        raise FormatError("weights are no whole numbers; export the network quantized")
-    whole = weight.astype(np.int64)
-    for exponent in range(8):
-        mantissa = whole >> exponent
-        if np.array_equal(mantissa << exponent, whole) and mantissa.min() >= -128 and mantissa.max() <= 127:
-            return mantissa.astype(np.int8), exponent
-    raise FormatError(f"weights span {whole.min()}..{whole.max()}; no 8-bit weights with an exponent give them")
-
-
-def _cuba(layer: Tree, number: int, shape: Shape, *, inclusive: bool) -> IntegerNeuron:
-    neuron = layer.tree("neuron")
-    kind = neuron.text("type")
-    if kind not in ("CUBA", "LOIHI"):
-        raise FormatError(f"layer {number} has {kind} neurons; expected CUBA or LOIHI")
-    bias = np.zeros(())
-    if "bias" in layer.values:
-        bias = layer.array("bias")
-        if bias.size == math.prod(shape) and len(shape) == 3 and bias.ndim == 3:
-            bias = bias.T
-        elif bias.size == shape[0]:
-            bias = bias.reshape(-1, *(1,) * (len(shape) - 1))
-    return IntegerNeuron(
-        threshold=neuron.array("vThMant"),
-        bias_mantissa=bias,
-        bias_exponent=ACTIVATION_SHIFT,
-        decay_u=neuron.array("iDecay"),
-        decay_v=neuron.array("vDecay"),
-        inclusive=inclusive,
-    )

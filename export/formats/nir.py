@@ -137,8 +137,6 @@ def _check(population: IntegerPopulation, neuron: IntegerNeuron) -> None:
             f"population {population.name} fires at potentials down to {neuron.level.min() + 1}; NIR's thresholds are "
             "positive: export the network to ONNX or to a Lava job"
         )
-    if not (np.isfinite(neuron.scale) and neuron.scale > 0):
-        raise FormatError(f"population {population.name} has the scale {neuron.scale}; expected a positive number")
 
 
 def _neuron_node(population: IntegerPopulation, neuron: IntegerNeuron, unit: float) -> nir.NIRNode:

@@ -17,6 +17,7 @@ WORKER_MODULES = (
     "export/errors",
     "export/files",
     "export/fixed_point",
+    *(f"export/{name}" for name in ("numbers", "inputs", "tensors")),
     *(f"export/network/{name}" for name in ("__init__", "arrays", "stages", "populations", "projections", "graph")),
     "export/archive",
     "export/lava/__init__",

@@ -19,6 +19,14 @@ def frozen_array(values: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> A
     return array
 
 
+def broadcasts(shape: Shape, target: Shape) -> bool:
+    """Return whether a parameter of ``shape`` broadcasts to ``target`` without making it larger."""
+    try:
+        return np.broadcast_shapes(shape, target) == target
+    except ValueError:
+        return False
+
+
 def set_fields(instance: object, **values: Any) -> None:
     """Set fields of a frozen dataclass while it is made."""
     for name, value in values.items():

@@ -11,7 +11,7 @@ from typing import ClassVar, Generic, TypeVar
 import numpy as np
 
 from spikeport.export.errors import NetworkError
-from spikeport.export.network.arrays import NAME, Array, Shape
+from spikeport.export.network.arrays import NAME, Array, broadcasts
 from spikeport.export.network.populations import (
     Bounds,
     FloatNeuron,
@@ -21,6 +21,7 @@ from spikeport.export.network.populations import (
     Source,
 )
 from spikeport.export.network.projections import FloatProjection, IntegerProjection
+from spikeport.export.numbers import NEURONS, STEPS, whole
 
 Population = TypeVar("Population", FloatPopulation, IntegerPopulation)
 Projection = TypeVar("Projection", FloatProjection, IntegerProjection)
@@ -38,11 +39,10 @@ class _Network(Generic[Population, Projection]):
     def __post_init__(self) -> None:
         names = [population.name for population in self.populations]
         if len(set(names)) != len(names):
-            raise NetworkError(f"two populations share a name among {', '.join(names)}")
+            raise NetworkError(f"two populations share a name among {listed(names)}")
         if len({id(projection) for projection in self.projections}) != len(self.projections):
             raise NetworkError("a projection stands twice in the network; make a second one of the same synapses")
-        if self.steps < 1:
-            raise NetworkError(f"a sample takes at least one step, found {self.steps}")
+        whole(self.steps, "number of steps", STEPS, error=NetworkError)
         for projection in self.projections:
             self._check_projection(projection)
         for population in self.populations:
@@ -51,8 +51,6 @@ class _Network(Generic[Population, Projection]):
 
     def _check_projection(self, projection: Projection) -> None:
         label = f"projection {projection.source} -> {projection.target}"
-        if projection.delay < 0:
-            raise NetworkError(f"{label}: the delay is {projection.delay}; it must not be negative")
         try:
             shape = projection.output_shape(self.population(projection.source).shape)
         except NetworkError as error:
@@ -66,12 +64,13 @@ class _Network(Generic[Population, Projection]):
             raise NetworkError(f"population {population.name!r}: a name holds letters, digits, '_', '-' and '.' only")
         if not population.shape or min(population.shape) < 1:
             raise NetworkError(f"population {population.name}: shape {population.shape} holds no neuron")
+        whole(math.prod(population.shape), f"size of population {population.name}", NEURONS, error=NetworkError)
         targeted = bool(self.incoming(population.name))
         if targeted == isinstance(population.neuron, Source):
             state = "is a source but has" if targeted else "has no"
             raise NetworkError(f"population {population.name} {state} incoming projections")
         for name, value in _arrays(population.neuron).items():
-            if not _fits(value.shape, population.shape):
+            if not broadcasts(value.shape, population.shape):
                 raise NetworkError(
                     f"population {population.name}: {name} of shape {value.shape} does not fit {population.shape}"
                 )
@@ -270,14 +269,6 @@ def _refuse_loop(deepest: Mapping[str, str]) -> None:
 
 def _threshold(neuron: FloatNeuron | IntegerNeuron | Source) -> Array | None:
     return None if isinstance(neuron, Source) else neuron.threshold
-
-
-def _fits(shape: Shape, target: Shape) -> bool:
-    """Return whether a parameter of ``shape`` broadcasts to ``target`` without making it larger."""
-    try:
-        return np.broadcast_shapes(shape, target) == target
-    except ValueError:
-        return False
 
 
 def _arrays(neuron: FloatNeuron | IntegerNeuron | Source) -> dict[str, Array]:

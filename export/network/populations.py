@@ -15,6 +15,7 @@ from spikeport.export.fixed_point import (
     THRESHOLD_MAX,
 )
 from spikeport.export.network.arrays import Array, Shape, frozen_array, set_fields
+from spikeport.export.numbers import DELAY, LEVELS, MOST_SPIKES, POSITIVE, REAL, SHARE, real, reals, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +26,8 @@ class Source:
     unit: float = 1 / 255
 
     def __post_init__(self) -> None:
-        if not 1 <= self.levels < 2**24:
-            raise NetworkError(f"a source has 1 to 2**24 - 1 levels, found {self.levels}")
+        whole(self.levels, "levels of the source", LEVELS, error=NetworkError)
+        real(self.unit, "unit of the source", POSITIVE, error=NetworkError)
 
 
 FLOAT_PARAMETERS = (
@@ -70,17 +71,12 @@ class FloatNeuron:
         for name in FLOAT_PARAMETERS:
             value = getattr(self, name)
             if value is not None:
+                within = {"threshold": POSITIVE, "decay_current": SHARE, "decay_potential": SHARE}.get(name, REAL)
                 set_fields(self, **{name: frozen_array(value, np.float64)})
-                if not np.all(np.isfinite(getattr(self, name))):
-                    raise NetworkError(f"{name} must be finite, found {value}")
-        if self.threshold is not None and np.any(self.threshold <= 0):
-            raise NetworkError(f"thresholds must be positive and finite, found {np.min(self.threshold)}")
-        for name in ("decay_current", "decay_potential"):
-            decay = getattr(self, name)
-            if np.min(decay) < 0 or np.max(decay) > 1:
-                raise NetworkError(f"{name} lies in [0, 1], found {np.min(decay)} to {np.max(decay)}")
-        if (self.most is not None and self.most < 1) or self.refractory < 0:
-            raise NetworkError(f"most is {self.most} and refractory {self.refractory}; expected from 1 and from 0")
+                reals(getattr(self, name), name, within, error=NetworkError)
+        if self.most is not None:
+            whole(self.most, "most spikes a step", MOST_SPIKES, error=NetworkError)
+        whole(self.refractory, "refractory", DELAY, error=NetworkError)
 
 
 REGISTERS = {
@@ -120,6 +116,7 @@ class IntegerNeuron:
             value = getattr(self, name)
             if value is not None:
                 set_fields(self, **{name: _integers(name, value, least, most)})
+        real(self.scale, "scale", POSITIVE, error=NetworkError)
 
     @property
     def memoryless_current(self) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 from spikeport.export.errors import NetworkError
 from spikeport.export.network.arrays import Shape
 from spikeport.export.network.stages import Stage, Synapses
+from spikeport.export.numbers import DELAY, whole
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,6 +21,9 @@ class FloatProjection:
     target: str
     stages: tuple[Stage, ...]
     delay: int = 0
+
+    def __post_init__(self) -> None:
+        whole(self.delay, f"delay of projection {self.source} -> {self.target}", DELAY, error=NetworkError)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape after all stages."""
@@ -39,6 +43,7 @@ class IntegerProjection:
     delay: int = 0
 
     def __post_init__(self) -> None:
+        whole(self.delay, f"delay of projection {self.source} -> {self.target}", DELAY, error=NetworkError)
         if self.synapses.weight.dtype != np.int8:
             raise NetworkError(f"integer weights are int8, found {self.synapses.weight.dtype} ({self.source})")
         if not 0 <= self.exponent <= 15:

@@ -3,10 +3,9 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from spikeport.export.errors import NetworkError
 from spikeport.export.network.arrays import Array, Pair, Shape, frozen_array, set_fields
+from spikeport.export.numbers import GROUPS, PADDING, REAL, SIDE, Range, check_within, reals, whole
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,11 +25,10 @@ class Convolution:
         set_fields(self, weight=frozen_array(self.weight))
         if self.weight.ndim != 4:
             raise NetworkError(f"a convolution's weight has 4 dimensions, found {self.weight.ndim}")
-        if min(self.stride) < 1 or min(self.dilation) < 1 or self.groups < 1 or min(self.padding) < 0:
-            raise NetworkError(
-                f"convolution with stride {self.stride}, padding {self.padding}, dilation {self.dilation} and "
-                f"{self.groups} groups; all must be positive and padding not negative"
-            )
+        _check_weight(self.weight)
+        for name, within in (("stride", SIDE), ("padding", PADDING), ("dilation", SIDE)):
+            _check_pair(getattr(self, name), name, within)
+        whole(self.groups, "groups", GROUPS, error=NetworkError)
         if self.weight.shape[0] % self.groups:
             raise NetworkError(f"{self.weight.shape[0]} output channels cannot form {self.groups} groups")
 
@@ -39,15 +37,8 @@ class Convolution:
         channels = self.weight.shape[1] * self.groups
         if len(shape) != 3 or shape[0] != channels:
             raise NetworkError(f"a convolution over {channels} channels cannot read a source of shape {shape}")
-        sides = tuple(
-            (shape[axis + 1] + 2 * self.padding[axis] - self.dilation[axis] * (self.weight.shape[axis + 2] - 1) - 1)
-            // self.stride[axis]
-            + 1
-            for axis in (0, 1)
-        )
-        if min(sides) < 1:
-            raise NetworkError(f"kernel {self.weight.shape[2:]} does not fit into a source of shape {shape}")
-        return (self.weight.shape[0], *sides)
+        kernel = (self.weight.shape[2], self.weight.shape[3])
+        return (self.weight.shape[0], *_windows(shape, kernel, self.stride, self.padding, self.dilation))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,6 +51,7 @@ class Dense:
         set_fields(self, weight=frozen_array(self.weight))
         if self.weight.ndim != 2:
             raise NetworkError(f"a dense weight has 2 dimensions, found {self.weight.ndim}")
+        _check_weight(self.weight)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape of the target of a source with ``shape``."""
@@ -75,8 +67,7 @@ class AveragePooling:
     size: Pair
 
     def __post_init__(self) -> None:
-        if min(self.size) < 1:
-            raise NetworkError(f"average pooling by {self.size}; both must be positive")
+        _check_pair(self.size, "size of average pooling", SIDE)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape after pooling."""
@@ -93,12 +84,15 @@ class MaxPooling:
     stride: Pair
     padding: Pair = (0, 0)
 
+    def __post_init__(self) -> None:
+        for name, within in (("size", SIDE), ("stride", SIDE), ("padding", PADDING)):
+            _check_pair(getattr(self, name), f"{name} of max pooling", within)
+
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape after pooling."""
-        window = Convolution(
-            weight=np.zeros((shape[0], 1, *self.size)), stride=self.stride, padding=self.padding, groups=shape[0]
-        )
-        return window.output_shape(shape)
+        if len(shape) != 3:
+            raise NetworkError(f"max pooling by {self.size} cannot read a source of shape {shape}")
+        return (shape[0], *_windows(shape, self.size, self.stride, self.padding, (1, 1)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,12 +104,39 @@ class Normalization:
 
     def __post_init__(self) -> None:
         set_fields(self, scale=frozen_array(self.scale), shift=frozen_array(self.shift))
+        for name in ("scale", "shift"):
+            if getattr(self, name).ndim != 1:
+                raise NetworkError(f"{name} of a normalisation has shape {getattr(self, name).shape}; expected (C,)")
+            reals(getattr(self, name), f"{name} of a normalisation", error=NetworkError)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return ``shape``; the first axis are the channels."""
         if self.scale.shape != (shape[0],) or self.shift.shape != (shape[0],):
             raise NetworkError(f"normalisation of {self.scale.shape[0]} channels cannot read shape {shape}")
         return shape
+
+
+def _check_weight(weight: Array) -> None:
+    """Refuse weights of which nothing can be computed."""
+    if weight.dtype.kind not in "iuf" or not weight.size:
+        raise NetworkError(f"weight is an array of {weight.dtype} of shape {weight.shape}; expected numbers")
+    if weight.dtype.kind == "f":
+        check_within(weight, "weight", REAL, error=NetworkError)
+
+
+def _check_pair(pair: Pair, name: str, within: Range) -> None:
+    for side in pair:
+        whole(side, name, within, error=NetworkError)
+
+
+def _windows(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[int, int]:
+    """Return how many windows fit into a source of ``shape`` (C, H, W), vertically and horizontally."""
+    reach = [step * (size - 1) + 1 for size, step in zip(kernel, dilation, strict=True)]
+    room = [side + 2 * border for side, border in zip(shape[1:], padding, strict=True)]
+    rows, columns = ((room[axis] - reach[axis]) // stride[axis] + 1 for axis in (0, 1))
+    if min(rows, columns) < 1:
+        raise NetworkError(f"kernel {kernel} does not fit into a source of shape {shape}")
+    return rows, columns
 
 
 Synapses = Convolution | Dense

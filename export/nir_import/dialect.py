@@ -12,25 +12,38 @@ import numpy as np
 
 from spikeport.export.errors import FormatError
 from spikeport.export.network import Array
-from spikeport.export.nir_import.nodes import Graph, Node
+from spikeport.export.nir_import.nodes import Graph, Node, in_node
+from spikeport.export.numbers import MOST_SPIKES, POSITIVE, REAL, real, whole
 
 NEURONS = ("IF", "LIF", "CubaLIF")
 RESETS = ("hard", "subtract", "late", "settle", "pause", "none")
+STARTS = ("zero", "v_reset", "v_leak")
 SNNTORCH_DT, NORSE_DT = 1e-4, 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """The rules of one framework; ``dt`` in the file's unit of time.
+    """The rules of one framework.
 
-    ``exponential``: decays are exp(-1 / tau) with tau in steps, else 1 - dt / tau. ``inclusive``: ``v == threshold``
-    fires. ``reset``: 'hard' to v_reset; 'subtract' the threshold at once; 'late' in the next step, before the
-    comparison; 'settle': at once, but what is left above the threshold counts as late; 'pause': zero for the whole next
-    step, whose input is lost; 'none'. ``most`` spikes a step (None: as many as thresholds fit). ``floor``: the
-    potential never falls below. ``start``: 'zero', 'v_reset' or 'v_leak'. ``unit_gain``: r of an `IF` is ignored.
-    ``jump``: the input of a `CubaLIF` reaches its current with weight one.
-    ``normalized``: the input of a `LIF` counts 1 - decay. ``v_reset`` replaces the file's. ``tau_syn`` in steps: a
-    synaptic current, ``i = exp(-1 / tau_syn) (i + x)``, before a `LIF` that has none in the file.
+    ``dt``: length of a step, in the file's unit of time. ``exponential``: decays are exp(-1 / tau) with tau in steps,
+    else 1 - dt / tau. ``inclusive``: a neuron spikes at ``v == threshold``, too. ``reset``: what a spike does to the
+    potential:
+
+    - 'hard': sets it to v_reset (snnTorch: 'zero'; Norse, SpikingJelly, NIR).
+    - 'subtract': takes the threshold off in the same step (sinabs, lava-dl).
+    - 'late': takes it off in the next step, before the comparison (snnTorch: 'subtract' with reset_delay=True).
+    - 'settle': takes it off in the same step; where the potential is still above the threshold, the comparison of the
+      next step is lowered once more (snnTorch: 'subtract' with reset_delay=False).
+    - 'pause': holds it at zero for the whole next step, whose input is lost (snnTorch's 'zero' with a synaptic current
+      or recurrent connections).
+    - 'none': leaves it as it is.
+
+    ``most``: spikes of one neuron in one step (None: as many as thresholds fit, sinabs' multi-spike). ``floor``: the
+    least potential (sinabs: min_v_mem). ``start``: the potential before the first step, 'zero', 'v_reset' or 'v_leak'.
+    ``unit_gain``: r of an `IF` is not used. ``jump``: the input of a `CubaLIF` is added to its current with weight one.
+    ``normalized``: the input of a `LIF` counts 1 - decay (sinabs: norm_input). ``v_reset`` replaces the file's.
+    ``tau_syn``, in steps: a synaptic current, ``i = exp(-1 / tau_syn) (i + x)``, before a `LIF` that has none in the
+    file.
     """
 
     name: str
@@ -50,8 +63,14 @@ class Dialect:
     def __post_init__(self) -> None:
         if self.reset not in RESETS:
             raise FormatError(f"reset is {self.reset!r}; expected one of {', '.join(RESETS)}")
-        if not self.dt > 0 or not np.isfinite(self.dt):
-            raise FormatError(f"dt is {self.dt}; expected a positive number")
+        if self.start not in STARTS:
+            raise FormatError(f"start is {self.start!r}; expected one of {', '.join(STARTS)}")
+        real(self.dt, "dt", POSITIVE)
+        for name, within in (("floor", REAL), ("v_reset", REAL), ("tau_syn", POSITIVE)):
+            if getattr(self, name) is not None:
+                real(getattr(self, name), name, within)
+        if self.most is not None:
+            whole(self.most, "most", MOST_SPIKES)
 
 
 DIALECTS = {
@@ -65,15 +84,15 @@ DIALECTS = {
 
 
 def dialect_of(graph: Graph, name: str = "auto", **changes: object) -> Dialect:
-    """Return the dialect called ``name``, or the one that the file's numbers speak for; ``changes`` override it."""
+    """Return the dialect called ``name``, or the one whose rules the file's numbers fit; ``changes`` override it."""
     if name == "auto":
-        found = guess(graph)
+        dialect = guess(graph)
     elif name in DIALECTS:
-        found = with_step(graph, DIALECTS[name])
+        dialect = with_step(graph, DIALECTS[name])
     else:
         raise FormatError(f"no dialect {name!r}; there are auto, {', '.join(DIALECTS)}")
     given: dict[str, Any] = {key: value for key, value in changes.items() if value is not None}
-    return replace(found, **given)
+    return replace(dialect, **given)
 
 
 def guess(graph: Graph) -> Dialect:
@@ -88,17 +107,18 @@ def guess(graph: Graph) -> Dialect:
 
     Files do not tell a reset by subtraction: sinabs and snnTorch are taken to do it, as they do by default.
     """
-    neurons = [node for node in graph.nodes.values() if node.kind in NEURONS]
+    neurons = _neurons(graph)
     inputs = [name for name, node in graph.nodes.items() if node.kind == "Input" and "." not in name]
     if "spikeport" in graph.metadata:
         return DIALECTS["spikeport"]
     if neurons and "input" not in inputs:
         return with_step(graph, DIALECTS["spikingjelly"])
-    if neurons and all("v_reset" not in node.values for node in neurons):
+    if neurons and all("v_reset" not in node.values for _, node in neurons):
         return DIALECTS["sinabs"]
-    if neurons and all(_in_steps(node, SNNTORCH_DT) for node in neurons):
+    if neurons and all(_in_steps(*each, SNNTORCH_DT) for each in neurons):
         return DIALECTS["snntorch"]
-    if neurons and all(node.kind != "Linear" for node in graph.nodes.values()) and all(map(_unit, neurons)):
+    without_linear = all(node.kind != "Linear" for node in graph.nodes.values())
+    if neurons and without_linear and all(bool(np.all(_rate(*each) == 1)) for each in neurons):
         return with_step(graph, DIALECTS["norse"])
     return DIALECTS["nir"]
 
@@ -109,30 +129,40 @@ def with_step(graph: Graph, dialect: Dialect) -> Dialect:
     SpikingJelly writes 1 / dt as r of an `IF` and tau / dt otherwise, or r = 1, then dt is the power of ten below tau.
     Norse's default divides tau by dt twice: tau below 0.1 ms can only be that.
     """
-    neurons = [node for node in graph.nodes.values() if node.kind in NEURONS]
-    taus = [np.max(_tau(node)) for node in neurons if node.kind != "IF"]
-    if dialect.name == "norse" and taus:
-        return replace(dialect, dt=NORSE_DT**2 if max(taus) < NORSE_DT / 10 else NORSE_DT)
+    neurons = _neurons(graph)
+    if dialect.name == "norse":
+        taus = [float(np.max(_tau(name, node))) for name, node in neurons if node.kind != "IF"]
+        short = bool(taus) and max(taus) < NORSE_DT / 10
+        return replace(dialect, dt=NORSE_DT**2 if short else NORSE_DT)
     if dialect.name != "spikingjelly" or not neurons:
         return dialect
-    rate = float(np.max(neurons[0].array("r")))
-    if neurons[0].kind == "IF":
+    name, node = neurons[0]
+    rate = float(np.max(in_node(name, node, lambda: node.reals("r", POSITIVE))))
+    if node.kind == "IF":
         return replace(dialect, dt=1 / rate)
-    tau = float(np.max(_tau(neurons[0])))
+    tau = float(np.max(_tau(name, node)))
+    if not np.isfinite(tau):
+        raise FormatError(
+            f"node {name!r} ({node.kind}): tau is infinite and does not tell the length of a step; give dt"
+        )
     return replace(dialect, dt=float(10.0 ** np.floor(np.log10(tau))) if rate == 1 else tau / rate)
 
 
-def _tau(node: Node) -> Array:
-    return node.array("tau" if "tau" in node.values else "tau_mem")
+def _neurons(graph: Graph) -> list[tuple[str, Node]]:
+    return [(name, node) for name, node in graph.nodes.items() if node.kind in NEURONS]
 
 
-def _unit(node: Node) -> bool:
-    return bool(np.all(node.array("r") == 1))
+def _tau(name: str, node: Node) -> Array:
+    key = "tau" if "tau" in node.values else "tau_mem"
+    return in_node(name, node, lambda: node.reals(key, POSITIVE, infinite=True))
 
 
-def _in_steps(node: Node, dt: float) -> bool:
+def _rate(name: str, node: Node) -> Array:
+    return in_node(name, node, lambda: node.reals("r", infinite=True))
+
+
+def _in_steps(name: str, node: Node, dt: float) -> bool:
     """Tell whether r is tau in steps of ``dt``."""
     if node.kind == "IF":
         return False
-    tau, rate = _tau(node), node.array("r")
-    return bool(np.allclose(tau, rate * dt, rtol=1e-5, atol=0))
+    return bool(np.allclose(_tau(name, node), _rate(name, node) * dt, rtol=1e-5, atol=0))

@@ -6,15 +6,19 @@ stages along every path. A loop is closed by the edge that leads back; it takes 
 
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from spikeport.export.errors import FormatError, NetworkError
+from spikeport.export.inputs import Budget, room
 from spikeport.export.network import (
-    Array,
     AveragePooling,
     Convolution,
     Dense,
@@ -28,12 +32,16 @@ from spikeport.export.network import (
     Source,
     Stage,
 )
+from spikeport.export.network.arrays import broadcasts
 from spikeport.export.nir_import import nodes
 from spikeport.export.nir_import.dialect import Dialect, dialect_of
-from spikeport.export.nir_import.neurons import STATEFUL, neuron
-from spikeport.export.nir_import.nodes import Graph, Node
+from spikeport.export.nir_import.neurons import neuron
+from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
+from spikeport.export.numbers import DELAY, GROUPS, LEVELS, NEURONS, PADDING, SIDE, STEPS, Range, whole
 from spikeport.export.passes.expand_paths import expand_paths, unshifted
 
+REPEATED_PER_BYTE = 32
+"""Bytes of weights per byte of file beyond `inputs.ROOM`, where several paths share a node's weights."""
 PASS_ON = ("Input", "Output", "NIRGraph", "Flatten", "Delay")
 
 
@@ -55,22 +63,37 @@ def read(
     """
     graph = nodes.read(path, trusted=trusted)
     try:
-        spoken = dialect_of(graph, dialect, **changes)
-        own = graph.metadata if spoken.name == "spikeport" else {}
-        if "levels" in own:
-            source = Source(levels=int(own["levels"]), unit=1.0)
-        else:
-            source = Source(levels=1 if levels is None else levels, unit=1 / (levels or 1))
-        network = _Builder(graph, spoken).network(source, _steps(own, steps))
-        return expand_paths(network), spoken
+        rules = dialect_of(graph, dialect, **changes)
+        own = graph.metadata if rules.name == "spikeport" else {}
+        source = _source(own, levels)
+        network = _Builder(graph, rules).network(source, _steps(own, steps))
+        network = expand_paths(network)
+        Budget(room(path.stat().st_size, REPEATED_PER_BYTE)).take(_repeated(network), "the weights of all paths")
     except (FormatError, NetworkError) as error:
         raise FormatError(f"{path}: {error}") from None
+    return network, rules
+
+
+def _repeated(network: FloatNetwork) -> int:
+    """Return the bytes of all stages, counted for every path, as an archive holds them."""
+    stages = [stage for projection in network.projections for stage in projection.stages]
+    return sum(value.nbytes for stage in stages for value in vars(stage).values() if isinstance(value, np.ndarray))
 
 
 def _steps(own: dict[str, Any], steps: int | None) -> int:
     if steps is None and "steps" not in own:
         raise FormatError("NIR does not say how many steps a sample takes; give the number of steps")
-    return int(own["steps"]) if steps is None else steps
+    if steps is None:
+        return whole(own["steps"], "steps of the metadata", STEPS)
+    return whole(steps, "number of steps", STEPS)
+
+
+def _source(own: dict[str, Any], levels: int | None) -> Source:
+    if levels is not None:
+        whole(levels, "levels", LEVELS)
+    if "levels" in own:
+        return Source(levels=whole(own["levels"], "levels of the metadata", LEVELS), unit=1.0)
+    return Source(levels=levels or 1, unit=1 / (levels or 1))
 
 
 @dataclass
@@ -87,13 +110,15 @@ class _Builder:
         self.order, self.back = self._ordered()
         self.shapes: dict[str, Shape] = {}
         self.names = self._names()
+        self.looped = self._looped()
+        self.made: dict[tuple[str, Shape], tuple[Stage, ...]] = {}
         populations = [self._population(name, source) for name in self.order]
         projections = [each for name in self.order for each in self._projections(name)]
         return FloatNetwork(populations=tuple(populations), projections=tuple(projections), steps=steps)
 
     def _check_edges(self) -> None:
-        nodes = self.graph.nodes
-        self.graph.edges = [_rewired(edge, nodes) for edge in self.graph.edges]
+        nodes, ends = self.graph.nodes, _ends(self.graph.nodes)
+        self.graph.edges = [_rewired(edge, nodes, ends) for edge in self.graph.edges]
         self.graph.nodes = nodes = {name: node for name, node in nodes.items() if node.kind != "NIRGraph"}
         for edge in self.graph.edges:
             for end in edge:
@@ -101,94 +126,105 @@ class _Builder:
                     raise FormatError(f"edge {edge[0]} -> {edge[1]}: there is no node {end!r}")
         if len(set(self.graph.edges)) != len(self.graph.edges):
             raise FormatError("an edge stands twice")
-        heard = {end for _, end in self.graph.edges}
-        sources = [name for name, node in nodes.items() if node.kind == "Input" and name not in heard]
+        reached = {end for _, end in self.graph.edges}
+        sources = [name for name, node in nodes.items() if node.kind == "Input" and name not in reached]
         if len(sources) != 1:
-            raise FormatError(f"the graph has {len(sources)} inputs {sources}; expected one")
-        lost = [name for name in nodes if name not in heard and name not in sources]
+            raise FormatError(f"the graph has {len(sources)} inputs {sources[:5]}; expected one")
+        lost = [name for name in nodes if name not in reached and name not in sources]
         if lost:
             raise FormatError(f"node {lost[0]!r} is reached by no edge")
+        if not self.graph.edges:
+            raise FormatError(f"no edge leads from the input {sources[0]!r}; expected a network behind it")
 
     def _ordered(self) -> tuple[list[str], set[tuple[str, str]]]:
-        """Return the nodes in depth-first order from the input, and the edges that lead back."""
+        """Return the nodes in depth-first order from the input, and the edges that lead back.
+
+        A loop that holds a `Delay` of its own waits there, so the edge that closes it needs no step.
+        """
         out: dict[str, list[str]] = {name: [] for name in self.graph.nodes}
         for start, end in self.graph.edges:
             out[start].append(end)
         (root,) = [name for name in self.graph.nodes if not self.into[name]]
         done: list[str] = []
-        state, back = {root: "open"}, set()
+        back: set[tuple[str, str]] = set()
+        delays = {root: self._is_delay(root)}  # nodes met so far, with the number of `Delay` nodes on the way to each
+        finished: set[str] = set()
         stack = [(root, iter(out[root]))]
         while stack:
             name, ahead = stack[-1]
             following = next(ahead, None)
             if following is None:
-                state[name] = "done"
+                finished.add(name)
                 done.append(name)
                 stack.pop()
-            elif following not in state:
-                state[following] = "open"
+            elif following not in delays:
+                delays[following] = delays[name] + self._is_delay(following)
                 stack.append((following, iter(out[following])))
-            elif state[following] == "open" and not self._waits([each for each, _ in stack], following):
+            elif following not in finished and delays[name] - delays[following] + self._is_delay(following) == 0:
                 back.add((name, following))
-        lost = [name for name in self.graph.nodes if name not in state]
+        lost = [name for name in self.graph.nodes if name not in delays]
         if lost:
             raise FormatError(f"node {lost[0]!r} is not reached from the input")
         return done[::-1], back
 
-    def _waits(self, path: list[str], start: str) -> bool:
-        """Return whether a loop, the end of ``path`` from ``start`` on, holds a delay of its own."""
-        return any(self.graph.nodes[name].kind == "Delay" for name in path[path.index(start) :])
+    def _is_delay(self, name: str) -> int:
+        return int(self.graph.nodes[name].kind == "Delay")
 
     def _names(self) -> dict[str, str]:
         """Return a name for every node that every format can hold."""
         names: dict[str, str] = {}
+        taken: Counter[str] = Counter()
         for name in self.graph.nodes:
             plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
             plain = plain if re.match(r"[A-Za-z0-9_]", plain) else f"_{plain}"
-            while plain in names.values():
-                plain += "_"
+            base = plain
+            while taken[plain]:
+                taken[base] += 1
+                plain = f"{base}_{taken[base]}"
+            taken[plain] += 1
             names[name] = plain
         return names
 
     def _population(self, name: str, source: Source) -> FloatPopulation:
         node = self.graph.nodes[name]
         if not self.into[name]:
-            self.shapes[name] = _channels_first(self._input_shape(name))
+            self.shapes[name] = _channels_first(in_node(name, node, partial(self._input_shape, name)))
             return FloatPopulation(name=self.names[name], shape=self.shapes[name], neuron=source)
         before = [self.shapes[each] for each in self.into[name] if each in self.shapes]
         if not before:
             raise FormatError(f"node {name!r} is only reached over a loop")
-        try:
-            shape = before[0]
-            for stage in self._stages(node, shape):
-                shape = stage.output_shape(shape)
-            shape = _flattened(node, shape)
-            cell = FloatNeuron(threshold=None, decay_potential=np.array(1.0))
-            if node.kind in STATEFUL:
-                cell = neuron(node, self.dialect, looped=self._looped(name))
-                shape, cell = _fitted(shape, cell)
-        except (FormatError, NetworkError) as error:
-            raise FormatError(f"node {name!r} ({node.kind}): {error}") from None
-        self.shapes[name] = shape
-        return FloatPopulation(name=self.names[name], shape=shape, neuron=cell)
+        self.shapes[name], cell = in_node(name, node, partial(self._cell, name, node, before[0]))
+        return FloatPopulation(name=self.names[name], shape=self.shapes[name], neuron=cell)
 
-    def _looped(self, name: str) -> bool:
-        """Return whether a node hears itself."""
-        found: set[str] = set()
-        waiting = list(self.into[name])
-        while waiting:
-            each = waiting.pop()
-            if each not in found:
-                found.add(each)
-                waiting += self.into[each]
-        return name in found
+    def _cell(self, name: str, node: Node, shape: Shape) -> tuple[Shape, FloatNeuron]:
+        """Return the shape and the neuron of a node behind a source of ``shape``."""
+        for stage in self._stages(name, shape):
+            shape = stage.output_shape(shape)
+        shape = _flattened(node, shape)
+        if node.kind not in STATEFUL:
+            return shape, FloatNeuron(threshold=None, decay_potential=np.array(1.0))
+        fitted = _fitted(shape, neuron(node, self.dialect, looped=name in self.looped))
+        _check_parameters(node, fitted[0])
+        return fitted
+
+    def _looped(self) -> set[str]:
+        """Return the nodes whose output comes back to them."""
+        number = {name: index for index, name in enumerate(self.graph.nodes)}
+        ends = np.array([(number[start], number[end]) for start, end in self.graph.edges])
+        graph = coo_array((np.ones(len(ends)), tuple(ends.T)), shape=(len(number),) * 2)
+        _, groups = connected_components(graph, directed=True, connection="strong")
+        sizes = np.bincount(groups)
+        loops = {start for start, end in self.graph.edges if start == end}
+        return loops | {name for name, index in number.items() if sizes[groups[index]] > 1}
 
     def _input_shape(self, name: str) -> Shape:
         """Return the shape of one sample; some exporters leave the batch in it."""
-        shape = tuple(int(side) for side in self.graph.nodes[name].array("shape"))
-        (first, *_) = [end for start, end in self.graph.edges if start == name]
+        shape = self.graph.nodes[name].wholes("shape", NEURONS, sizes=(1, 2, 3, 4))
+        first = next(end for start, end in self.graph.edges if start == name)
         node = self.graph.nodes[first]
-        if node.kind in ("Linear", "Affine") and len(shape) > 1 and node.array("weight").shape[-1] == shape[-1]:
+        weight = node.values.get("weight")
+        sides = weight.shape if isinstance(weight, np.ndarray) else ()
+        if node.kind in ("Linear", "Affine") and len(shape) > 1 and sides[-1:] == shape[-1:]:
             return shape[-1:]
         return shape[1:] if node.kind == "Conv2d" and len(shape) == 4 else shape
 
@@ -198,21 +234,30 @@ class _Builder:
             projection = FloatProjection(
                 source=self.names[before],
                 target=self.names[name],
-                stages=self._stages(node, self.shapes[before]),
-                delay=self._delay(node) + int((before, name) in self.back),
+                stages=self._stages(name, self.shapes[before]),
+                delay=in_node(name, node, partial(self._delay, node, self.shapes[name]))
+                + int((before, name) in self.back),
             )
             made.append(projection if index == 0 else replace(projection, stages=unshifted(projection)))
         return made
 
-    def _delay(self, node: Node) -> int:
+    def _delay(self, node: Node, shape: Shape) -> int:
         if node.kind != "Delay":
             return 0
-        waits = node.array("delay") / (1.0 if self.dialect.name == "spikeport" else self.dialect.dt)
+        _check_parameters(node, shape)
+        waits = node.reals("delay") / (1.0 if self.dialect.name == "spikeport" else self.dialect.dt)
         if np.ptp(waits) or np.any(np.abs(waits - np.rint(waits)) > 1e-6) or np.any(waits < 0):
             raise FormatError(f"a delay of {np.unique(waits)[:3]} steps; expected one whole number of steps for all")
-        return int(np.rint(waits.flat[0]))
+        return whole(np.rint(waits.flat[0]), "delay in steps", DELAY)
 
-    def _stages(self, node: Node, shape: Shape) -> tuple[Stage, ...]:
+    def _stages(self, name: str, shape: Shape) -> tuple[Stage, ...]:
+        """Return the stages of a node behind a source of ``shape``, made once."""
+        key = (name, shape)
+        if key not in self.made:
+            self.made[key] = self._new_stages(self.graph.nodes[name], shape)
+        return self.made[key]
+
+    def _new_stages(self, node: Node, shape: Shape) -> tuple[Stage, ...]:
         if node.kind in STATEFUL or node.kind in PASS_ON:
             return ()
         makers = {
@@ -221,26 +266,32 @@ class _Builder:
         }  # fmt: skip
         if node.kind not in makers:
             raise FormatError(f"a {node.kind} node; expected one of {', '.join((*makers, *STATEFUL, *PASS_ON))}")
-        return makers[node.kind](node, shape)
+        return makers[node.kind](node, shape, self.graph.budget)
 
 
-def _rewired(edge: tuple[str, str], nodes: dict[str, Node]) -> tuple[str, str]:
+def _rewired(edge: tuple[str, str], nodes: dict[str, Node], ends: dict[tuple[str, str], list[str]]) -> tuple[str, str]:
     """Lead an edge to a graph to its inner input, and one from a graph from its inner output."""
     start, end = edge
     if start in nodes and nodes[start].kind == "NIRGraph":
-        start = _inner(nodes, start, "Output")
+        start = _inner(ends, start, "Output")
     if end in nodes and nodes[end].kind == "NIRGraph":
-        end = _inner(nodes, end, "Input")
+        end = _inner(ends, end, "Input")
     return start, end
 
 
-def _inner(nodes: dict[str, Node], graph: str, kind: str) -> str:
-    depth = graph.count(".") + 1
-    inside = {name: node for name, node in nodes.items() if name.startswith(f"{graph}.") and name.count(".") == depth}
-    found = [name for name, node in inside.items() if node.kind == kind]
-    if len(found) != 1:
-        raise FormatError(f"graph {graph!r} has {len(found)} nodes of type {kind}; expected one")
-    return found[0]
+def _ends(nodes: dict[str, Node]) -> dict[tuple[str, str], list[str]]:
+    """Return the inputs and outputs inside each nested graph, by the graph's name and their type."""
+    ends: dict[tuple[str, str], list[str]] = {}
+    for name, node in nodes.items():
+        ends.setdefault((name.rpartition(".")[0], node.kind), []).append(name)
+    return ends
+
+
+def _inner(ends: dict[tuple[str, str], list[str]], graph: str, kind: str) -> str:
+    inside = ends.get((graph, kind), [])
+    if len(inside) != 1:
+        raise FormatError(f"graph {graph!r} has {len(inside)} nodes of type {kind}; expected one")
+    return inside[0]
 
 
 def _fitted(shape: Shape, cell: FloatNeuron) -> tuple[Shape, FloatNeuron]:
@@ -254,6 +305,14 @@ def _fitted(shape: Shape, cell: FloatNeuron) -> tuple[Shape, FloatNeuron]:
     return shape, replace(cell, **changed)
 
 
+def _check_parameters(node: Node, shape: Shape) -> None:
+    """Refuse parameters, used or not, that are neither one number nor as many as there are neurons."""
+    for key, value in node.values.items():
+        own = _channels_first(value.shape) if isinstance(value, np.ndarray) else ()
+        if math.prod(own) != math.prod(shape) and not broadcasts(own, shape):
+            raise FormatError(f"{key} has shape {own}; expected one number, or {shape}")
+
+
 def _flattened(node: Node, shape: Shape) -> Shape:
     return (math.prod(shape),) if node.kind == "Flatten" else shape
 
@@ -263,42 +322,35 @@ def _channels_first(shape: Shape) -> Shape:
     return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
 
 
-def _finite(node: Node, name: str) -> Array:
-    values = node.array(name)
-    if not np.all(np.isfinite(values)):
-        raise FormatError(f"{name} holds numbers that are not finite")
-    return values
-
-
 def _shift(node: Node, channels: int) -> tuple[Stage, ...]:
     if "bias" not in node.values:
         return ()
-    bias = _finite(node, "bias")
+    bias = node.reals("bias")
     if bias.shape not in ((channels,), ()):
         raise FormatError(f"bias has shape {bias.shape}; expected ({channels},)")
     shift = np.broadcast_to(bias, (channels,))
     return (Normalization(scale=np.ones(channels), shift=shift),) if shift.any() else ()
 
 
-def _dense(node: Node, _shape: Shape) -> tuple[Stage, ...]:
-    weight = _finite(node, "weight")
+def _dense(node: Node, _shape: Shape, _budget: Budget) -> tuple[Stage, ...]:
+    weight = node.reals("weight")
     if weight.ndim != 2:
         raise FormatError(f"weight has shape {weight.shape}; expected (outputs, inputs)")
     return (Dense(weight=weight), *_shift(node, len(weight)))
 
 
-def _convolution(node: Node, _shape: Shape) -> tuple[Stage, ...]:
-    weight, flat = _finite(node, "weight"), node.kind == "Conv1d"
+def _convolution(node: Node, _shape: Shape, _budget: Budget) -> tuple[Stage, ...]:
+    weight, flat = node.reals("weight"), node.kind == "Conv1d"
     if weight.ndim != (3 if flat else 4):
         raise FormatError(f"weight has shape {weight.shape}; expected (outputs, inputs, kernel)")
     weight = weight[:, :, None] if flat else weight
-    dilation = _pair(node, "dilation", flat=flat, least=1)
+    dilation = _pair(node, "dilation", SIDE, flat=flat)
     stage = Convolution(
         weight=weight,
-        stride=_pair(node, "stride", flat=flat, least=1),
+        stride=_pair(node, "stride", SIDE, flat=flat),
         padding=_padding(node, weight.shape[2:], dilation, flat=flat),
         dilation=dilation,
-        groups=_whole(node, "groups"),
+        groups=node.whole("groups", GROUPS),
     )
     return (stage, *_shift(node, len(weight)))
 
@@ -312,46 +364,41 @@ def _padding(node: Node, kernel: Shape, dilation: Pair, *, flat: bool) -> Pair:
         if any(each % 2 for each in reach):
             raise FormatError("padding 'same' of an even kernel is not symmetric; write the padding as numbers")
         return (reach[0] // 2, reach[1] // 2)
-    return _pair(node, "padding", flat=flat, least=0)
+    return _pair(node, "padding", PADDING, flat=flat)
 
 
-def _pooling(node: Node, shape: Shape) -> tuple[Stage, ...]:
+def _pooling(node: Node, shape: Shape, budget: Budget) -> tuple[Stage, ...]:
     if len(shape) != 3:
         raise FormatError(f"pooling of a source of shape {shape}; expected (channels, height, width)")
-    size = _pair(node, "kernel_size", flat=False, least=1)
-    stride = _pair(node, "stride", flat=False, least=1)
-    padding = _pair(node, "padding", flat=False, least=0)
+    size = _pair(node, "kernel_size", SIDE)
+    stride = _pair(node, "stride", SIDE)
+    padding = _pair(node, "padding", PADDING)
     mean = node.kind == "AvgPool2d"
     if mean and stride == size and padding == (0, 0) and not (shape[1] % size[0] or shape[2] % size[1]):
         return (AveragePooling(size=size),)
+    budget.take(16 * shape[0] * math.prod(size), f"a kernel of {shape[0]} x {size[0]} x {size[1]}")
     value = 1 / math.prod(size) if mean else 1.0
     return (Convolution(weight=np.full((shape[0], 1, *size), value), stride=stride, padding=padding, groups=shape[0]),)
 
 
-def _scale(node: Node, shape: Shape) -> tuple[Stage, ...]:
-    scale = _finite(node, "scale")
+def _scale(node: Node, shape: Shape, budget: Budget) -> tuple[Stage, ...]:
+    scale = node.reals("scale")
     try:
         full = np.broadcast_to(scale.reshape(_channels_first(scale.shape)), shape)
     except ValueError:
         raise FormatError(f"scale has shape {scale.shape}; expected {shape}") from None
+    size = math.prod(shape)
+    budget.take(16 * size, f"{size:,} scales")
     per_channel = full.reshape(shape[0], -1)
     if np.all(per_channel == per_channel[:, :1]):
         return (Normalization(scale=per_channel[:, 0], shift=np.zeros(shape[0])),)
+    budget.take(16 * size**2, f"a matrix of {size:,} x {size:,} for a scale that differs within a channel")
     return (Dense(weight=np.diag(full.reshape(-1))),)
 
 
-def _pair(node: Node, name: str, *, flat: bool, least: int) -> Pair:
-    values = node.array(name)
-    if values.size not in (1, 2) or np.any(values != np.rint(values)) or np.any(values < least):
-        raise FormatError(f"{name} is {values.tolist()}; expected one or two whole numbers from {least} on")
+def _pair(node: Node, name: str, within: Range, *, flat: bool = False) -> Pair:
+    """Return one number as two equal ones; of a ``flat`` kernel the second alone counts."""
+    values = node.wholes(name, within, sizes=(1, 2))
     if flat:
-        return (max(least, 0), int(values.flat[-1]))
-    first, second = np.broadcast_to(values.reshape(-1), 2)
-    return int(first), int(second)
-
-
-def _whole(node: Node, name: str) -> int:
-    values = node.array(name)
-    if values.size != 1 or float(values.flat[0]) != int(values.flat[0]) or values.flat[0] < 1:
-        raise FormatError(f"{name} is {values.tolist()}; expected a positive whole number")
-    return int(values.flat[0])
+        return (int(within.least), values[-1])
+    return (values[0], values[-1])

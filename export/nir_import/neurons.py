@@ -18,23 +18,23 @@ from spikeport.export.errors import FormatError
 from spikeport.export.network import Array, FloatNeuron
 from spikeport.export.nir_import.dialect import Dialect
 from spikeport.export.nir_import.nodes import Node
+from spikeport.export.numbers import POSITIVE
 
-STATEFUL = ("IF", "LIF", "CubaLIF", "I", "LI", "CubaLI", "Threshold")
 SNAP, SNAP_WITHIN = 4096, 4e-7
 
 
 def neuron(node: Node, dialect: Dialect, *, looped: bool) -> FloatNeuron:
-    """Return the neuron of a node; ``looped``: it hears itself over a recurrent connection."""
+    """Return the neuron of a node; ``looped``: its spikes come back to it over a recurrent connection."""
     if node.kind == "Threshold":
-        threshold = node.array("threshold")
+        threshold = node.reals("threshold")
         return FloatNeuron(threshold=threshold, decay_potential=np.array(1.0), inclusive=dialect.inclusive)
     decay, gain, keep_current = _rates(node, dialect)
-    leak = node.array("v_leak", default=0.0)
+    leak = node.reals("v_leak", default=0.0)
     if node.kind in ("I", "LI", "CubaLI"):
         return FloatNeuron(
             threshold=None, bias=decay * leak, decay_potential=decay, decay_current=1 - keep_current, gain=gain
         )
-    threshold, reset_to = node.array("v_threshold"), node.array("v_reset", default=0.0)
+    threshold, reset_to = node.reals("v_threshold"), node.reals("v_reset", default=0.0)
     if dialect.v_reset is not None:
         reset_to = np.array(dialect.v_reset)
     reset = _reset(node, dialect, looped=looped)
@@ -60,7 +60,7 @@ def _rates(node: Node, dialect: Dialect) -> tuple[Array, Array, Array]:
     """Return decay of the potential, gain of the input, and what the current keeps."""
     forgets = np.zeros(())
     if node.kind in ("IF", "I"):
-        return np.zeros(()), np.ones(()) if dialect.unit_gain else snapped(node.array("r") * dialect.dt), forgets
+        return np.zeros(()), np.ones(()) if dialect.unit_gain else snapped(node.reals("r") * dialect.dt), forgets
     if node.kind in ("LIF", "LI"):
         decay = _decay(node, "tau", dialect)
         kept = forgets if dialect.tau_syn is None else np.exp(-1 / np.float64(np.float32(dialect.tau_syn)))
@@ -72,9 +72,7 @@ def _rates(node: Node, dialect: Dialect) -> tuple[Array, Array, Array]:
 
 
 def _decay(node: Node, tau: str, dialect: Dialect) -> Array:
-    taus = node.array(tau)
-    if np.any(np.isnan(taus)) or np.any(taus <= 0):
-        raise FormatError(f"{tau} is {np.min(taus)}; expected positive numbers")
+    taus = node.reals(tau, POSITIVE, infinite=True)
     if dialect.exponential:
         kept: Array = np.exp(-1 / taus.astype(np.float32)).astype(np.float64)
         return 1 - kept
@@ -90,7 +88,7 @@ def _gain(node: Node, rate: str, tau: str, decay: Array, dialect: Dialect) -> Ar
     """Return ``rate dt / tau``; one where both are infinite, as snnTorch writes what does not leak."""
     if dialect.exponential:
         return decay if dialect.normalized else np.ones(())
-    rates, taus = node.array(rate), node.array(tau)
+    rates, taus = node.reals(rate, infinite=True), node.reals(tau, POSITIVE, infinite=True)
     infinite = np.isinf(rates) & np.isinf(taus)
     if not np.all(np.isfinite(rates) | infinite):
         raise FormatError(f"{rate} holds numbers that are not finite")

@@ -1,6 +1,7 @@
 """Archives: equal after a round trip, small where sparse, and never half read or half written."""
 
 import json
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -67,6 +68,17 @@ def set_field(*path, value):
     return change
 
 
+def source(name, *, value):
+    return set_field("fields", "populations", 0, "fields", "neuron", "fields", name, value=value)
+
+
+def convolution(*path, value):
+    return set_field("fields", "projections", 0, "fields", "synapses", "fields", *path, value=value)
+
+
+NESTED: list = []
+for _ in range(500):
+    NESTED = [NESTED]
 FAULTS = {
     "empty": b"",
     "text": b"hello, this is not an archive",
@@ -109,6 +121,23 @@ FAULTS = {
         set_field("fields", "populations", 1, "class", value="FloatPopulation"),
     ),
     "delay text": rewritten(set_field("fields", "projections", 0, "fields", "delay", value="none")),
+    "steps of 10^9": rewritten(set_field("fields", "steps", value=10**9)),
+    "steps beyond 64 bit": rewritten(set_field("fields", "steps", value=10**4000)),
+    "steps true": rewritten(set_field("fields", "steps", value=True)),
+    "unit NaN": rewritten(source("unit", value=float("nan"))),
+    "unit zero": rewritten(source("unit", value=0.0)),
+    "unit negative": rewritten(source("unit", value=-1.0)),
+    "delay of 10^18": rewritten(set_field("fields", "projections", 0, "fields", "delay", value=10**18)),
+    "stride of 2^62": rewritten(convolution("stride", value=[2**62, 1])),
+    "padding of 10^9": rewritten(convolution("padding", value=[10**9, 10**9])),
+    "padding of 50,000": rewritten(convolution("padding", value=[50_000, 50_000])),
+    "groups zero": rewritten(convolution("groups", value=0)),
+    "kernel of size zero": rewritten(convolution("weight", "shape", value=[2, 1, 0, 3])),
+    "weights of truth values": rewritten(convolution("weight", "dtype", value="|b1")),
+    "weights of objects": rewritten(convolution("weight", "dtype", value="|V8")),
+    "shape with a truth value": rewritten(convolution("weight", "shape", value=[True, 1, 3, 3])),
+    "nested": rewritten(lambda _: NESTED),
+    "sparse text": rewritten(convolution("weight", "sparse", value="yes")),
 }
 
 
@@ -160,3 +189,66 @@ def test_failed_write_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"network\.safetensors: disk full"):
         archive.write(NETWORK, tmp_path / "network.safetensors")
     assert list(tmp_path.iterdir()) == []
+
+
+def raw(description):
+    """Return an archive whose description is the text given."""
+    return save(load(DATA), {"spikeport": description})
+
+
+DESCRIPTION = json.loads(DATA[8 : 8 + int.from_bytes(DATA[:8], "little")])["__metadata__"]["spikeport"]
+TEXTS = {
+    "two equal keys": (DESCRIPTION.replace('"steps"', '"steps": 3, "steps"'), "the key 'steps' stands twice"),
+    "NaN": (DESCRIPTION.replace('"steps": ', '"steps": NaN, "x": '), "NaN is no finite number"),
+    "10^5 deep": ("[" * 10**5 + "]" * 10**5, "nested too deeply"),
+    "10^5 tables deep": ('{"a":' * 10**5 + "1" + "}" * 10**5, "nested too deeply"),
+    "number of 5,000 digits": (DESCRIPTION.replace('"steps": ', f'"steps": {"9" * 5000}, "x": '), "digits"),
+    "no JSON": ("spikeport", "Expecting value"),
+}
+
+
+@pytest.mark.parametrize("fault", TEXTS)
+def test_description_that_cannot_be_parsed_is_named(tmp_path, fault):
+    text, message = TEXTS[fault]
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(raw(text))
+    with pytest.raises(ArchiveError, match=rf"broken\.safetensors: .*{message}"):
+        archive.read(path)
+
+
+def test_two_equal_keys_of_the_header_are_refused(tmp_path):
+    size = int.from_bytes(DATA[:8], "little")
+    header = DATA[8 : 8 + size].rstrip()
+    header = header[:-1] + b',"__metadata__":{"spikeport":"x"}}'
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + DATA[8 + size :])
+    with pytest.raises(ArchiveError, match="the key '__metadata__' stands twice"):
+        archive.read(path)
+
+
+def test_small_file_cannot_ask_for_a_large_array(tmp_path):
+    """A sparse array takes no room in the file: 3 GB in a file of 5 kB."""
+    description = json.loads(DESCRIPTION)
+    weight = description["network"]["fields"]["projections"][1]["fields"]["synapses"]["fields"]["weight"]
+    weight.update(array="w", shape=[3, 2**30], sparse=True)
+    tensors = {**load(DATA), "w.values": np.ones(1, np.int8), "w.gaps": np.ones(1, np.uint8)}
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(save(tensors, {"spikeport": json.dumps(description)}))
+    with pytest.raises(ArchiveError, match=r"array w of shape .* would bring .* bytes of memory; at most"):
+        archive.read(path)
+
+
+def test_long_chain_is_read_in_linear_time(tmp_path):
+    populations = [NETWORK.source, *(replace(NETWORK.readout, name=f"n{i}", shape=(1,)) for i in range(2_000))]
+    first = replace(NETWORK.projections[1], source=NETWORK.source.name, target="n0", delay=0)
+    first = replace(first, synapses=Dense(weight=np.ones((1, np.prod(NETWORK.source.shape)), np.int8)))
+    spiking = replace(NETWORK.readout.neuron, threshold=5)
+    populations = [population if i in {0, 2_000} else replace(population, neuron=spiking)
+                   for i, population in enumerate(populations)]  # fmt: skip
+    one = replace(first, synapses=Dense(weight=np.ones((1, 1), np.int8)))
+    links = [replace(one, source=f"n{i}", target=f"n{i + 1}") for i in range(1_999)]
+    path = tmp_path / "chain.safetensors"
+    archive.write(IntegerNetwork(populations=tuple(populations), projections=(first, *links), steps=1), path)
+    start = time.monotonic()
+    assert len(archive.read(path).populations) == 2_001
+    assert time.monotonic() - start < 5

@@ -26,7 +26,7 @@ def test_wrong_kind_is_named(tmp_path):
 
 def test_missing_truncated_and_foreign_files_are_named(tmp_path):
     path = tmp_path / "snn.safetensors"
-    with pytest.raises(ArchiveError, match="no such file; run the stage that writes it first"):
+    with pytest.raises(ArchiveError, match="no such file; expected a checkpoint; run the stage that writes it first"):
         checkpoint.read_snn(path)
     checkpoint.write(snn(), path)
     data = path.read_bytes()

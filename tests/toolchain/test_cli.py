@@ -154,8 +154,8 @@ FAULTS = {
         "no Dask scheduler answers",
     ),
     "counting elsewhere": ("simulate {network} --input {images} --count --executor nir", "'nir' does not count"),
-    "no samples": ("check {network} --random -3", "-3 random samples with seed 0; expected at least 1"),
-    "negative seed": ("check {network} --seed -1", "20 random samples with seed -1"),
+    "no samples": ("check {network} --random -3", "number of random samples is -3; expected one whole number from 1"),
+    "negative seed": ("check {network} --seed -1", "seed is -1; expected one whole number from 0"),
     "nothing to compare": ("check {network} --executors fast,fast", "nothing to compare"),
     "profile twice": ("report {network} --input {images} --profile loihi1 --profile loihi1", "are called 'loihi1'"),
     "unknown format": ("export {network} --to pth --out {tmp}/out", "no format 'pth'"),
@@ -197,7 +197,7 @@ def test_fault_is_one_sentence_and_exit_code_2(monkeypatch, capsys, tiny_run, tm
 def test_no_traceback_from_the_installed_command(tiny_run, tmp_path):
     done = call("simulate", tiny_run / "network.safetensors", "--input", tmp_path / "none.npz")
     assert done.returncode == 2
-    assert done.stderr == f"spikeport: {tmp_path / 'none.npz'}: no such file\n"
+    assert done.stderr == f"spikeport: {tmp_path / 'none.npz'}: no such file; expected images (.npy or .npz)\n"
 
 
 def test_options_that_do_not_exist_exit_with_2():

@@ -18,7 +18,7 @@ from spikeport.toolchain.nn.specification import (
     Specification,
 )
 
-Count = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=1, le=100_000)]
 
 
 class _Architecture(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="architecture"):

@@ -3,13 +3,14 @@
 import json
 import os
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeport.export.errors import FormatError, OutputError
@@ -236,16 +237,22 @@ FAULTS = {
     "layer missing": (lambda f: f["layer"].pop("2"), "'layer' holds .*; expected groups 0, 1, 2"),
     "unknown layer": (set_to("layer/2/type", np.array([b"pool"])), "layer 2 is a 'pool'; expected conv, dense"),
     "no neuron": (lambda f: f["layer/1"].pop("neuron"), "'neuron' is missing; expected a group"),
-    "sigma-delta": (set_to("layer/1/neuron/type", "SDNN"), "layer 1 has SDNN neurons; expected CUBA or LOIHI"),
+    "sigma-delta": (set_to("layer/1/neuron/type", "SDNN"), "layer 1 .conv.: has SDNN neurons; expected CUBA or LOIHI"),
     "fraction": (set_to("layer/1/weight", np.full((3, 2, 3, 3, 1), 0.5)), "weights are no whole numbers"),
     "too wide": (set_to("layer/1/weight", np.array([1, 99999] * 27).reshape(3, 2, 3, 3, 1)), "weights span 1..99999"),
-    "NaN weight": (set_to("layer/1/weight", np.full((3, 2, 3, 3, 1), np.nan)), "weights are no whole numbers"),
+    "NaN weight": (
+        set_to("layer/1/weight", np.full((3, 2, 3, 3, 1), np.nan)),
+        "weight holds numbers that are not finite",
+    ),
     "threshold": (set_to("layer/1/neuron/vThMant", 2**20), "threshold lies in"),
     "decay": (set_to("layer/1/neuron/vDecay", 5000), "decay_v lies in 0..4096"),
-    "text as number": (set_to("layer/1/neuron/iDecay", "slow"), "parameter 'iDecay' is the text 'slow'"),
+    "text as number": (set_to("layer/1/neuron/iDecay", "slow"), "iDecay is the text 'slow'"),
     "bias": (set_to("layer/2/bias", np.full(4, 9999)), "bias_mantissa lies in"),
     "input shape": (set_to("layer/0/shape", np.array([2, 8])), "over 2 channels cannot read|shape"),
-    "stride": (set_to("layer/1/stride", np.array([0, 1])), "stride \\(0, 1\\)"),
+    "stride": (
+        set_to("layer/1/stride", np.array([0, 1])),
+        "stride is .0, 1.; expected one or two whole numbers from 1 to 65,536",
+    ),
 }
 
 
@@ -257,6 +264,179 @@ def test_damaged_file_is_named_with_its_place(tmp_path, fault):
     break_file(path, change)
     with pytest.raises(FormatError, match=rf"broken\.net: .*({message})"):
         netx.read(path, steps=4, levels=255)
+
+
+def add(key, value):
+    def change(file):
+        file[key] = value
+
+    return change
+
+
+KEYS = {
+    "graded spikes": (set_to("layer/1/neuron/gradedSpike", True), "gradedSpike is true; only neurons with binary"),
+    "graded as number": (set_to("layer/1/neuron/gradedSpike", 1), "gradedSpike is 1; expected true or false"),
+    "refractory": (set_to("layer/1/neuron/refDelay", 3), "refDelay is 3; only 1 is read"),
+    "weight exponent": (add("layer/1/neuron/wgtExp", 2), "wgtExp is 2; only 0 is read"),
+    "another theta": (add("layer/1/neuron/theta", 3), "theta is 3; expected 64 vThMant"),
+    "unknown neuron key": (add("layer/1/neuron/leak", 3), "'neuron' has a key 'leak', which is not read; known are"),
+    "unknown layer key": (add("layer/1/gain", 3), r"layer 1 .conv.: it has a key 'gain', which is not read"),
+    "unknown input key": (add("layer/0/delay", 3), r"layer 0 .input. has a key 'delay', which is not read"),
+    "unknown key": (add("version", 3), "the file has a key 'version', which is not read"),
+    "unknown simulation key": (add("simulation/noise", 3), "'simulation' has a key 'noise', which is not read"),
+    "fractional shape": (set_to("layer/1/shape", np.array([3, 8, 7.5])), "shape is .*; expected .* whole numbers"),
+    "other shape": (set_to("layer/1/shape", np.array([3, 8, 8])), r"shape is \(3, 8, 8\); expected \(3, 8, 7\)"),
+    "shape of more": (set_to("layer/1/shape", np.arange(1, 7)), "shape is .*; expected one, two, three or four whole"),
+    "other flatten": (
+        set_to("layer/3/shape", np.array([63])),
+        r"layer 3 .flatten.: shape is \(63,\); expected \(64,\)",
+    ),
+    "other inputs": (set_to("layer/4/inFeatures", 63), "inFeatures is 63; expected 64 as in weight"),
+    "other outputs": (set_to("layer/4/outFeatures", 4), r"weight has shape \(5, 64\); expected .* with 4 outputs"),
+    "other channels": (set_to("layer/1/inChannels", 3), "inChannels is 3; expected 2 as in weight"),
+    "other kernel": (
+        set_to("layer/1/kernelSize", np.array([5, 5])),
+        r"kernelSize is \[5, 5\]; expected \(3, 3\) as in",
+    ),
+    "stride": (set_to("layer/1/stride", np.array([2**62, 1])), "stride is .*; expected .* from 1 to 65,536"),
+    "padding": (set_to("layer/1/padding", 10**9), "padding is .*; expected .* from 0 to 65,536"),
+    "large padding": (set_to("layer/1/padding", 50_000), "size of population .* is .*; expected|the proof|shape is"),
+    "NaN padding": (set_to("layer/1/padding", np.nan), "padding is nan; expected one or two whole numbers"),
+    "groups": (set_to("layer/1/groups", np.zeros(0)), "groups is an empty array"),
+    "delay": (add("layer/1/delay", 10**18), "delay is .*; expected .* from 0 to 100,000"),
+    "negative delay": (add("layer/1/delay", -1), "delay is -1; expected"),
+    "number of delays": (add("layer/1/delay", np.zeros(4)), "delay is .*; expected one, three or 168 whole numbers"),
+    "truth weight": (set_to("layer/1/weight", np.ones((3, 2, 3, 3, 1), bool)), "weight is .*; expected numbers"),
+    "empty weight": (set_to("layer/1/weight", np.ones((3, 2, 0, 3, 1))), "weight is an empty array"),
+    "scalar weight": (set_to("layer/1/weight", 3.0), r"weight has shape \(\); expected"),
+    "infinite bias": (set_to("layer/2/bias", np.full(4, np.inf)), "bias holds numbers that are not finite"),
+    "recurrent": (set_to("layer/4/type", np.array([b"dense_rec"], "S10")), "layer 4 is a 'dense_rec'; expected"),
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_key_that_changes_spikes_is_read_or_refused_by_name(tmp_path, key):
+    change, message = KEYS[key]
+    path = tmp_path / "other.net"
+    netx.write(chain(), path)
+    break_file(path, change)
+    with pytest.raises(FormatError, match=rf"other\.net: .*({message})"):
+        netx.read(path, steps=4, levels=255)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 10**9}, "number of steps is 1,000,000,000; expected one whole number from 1 to 100,000"),
+        ({"steps": 0}, "number of steps is 0"),
+        ({"steps": None}, "give the number of steps"),
+        ({"steps": True}, "number of steps is the truth value true"),
+        ({"steps": 4, "levels": 0}, "levels is 0; expected one whole number from 1 to 16,777,215"),
+        ({"steps": 4, "levels": 2**70}, "levels is a number of 71 bits"),
+    ],
+)
+def test_options_go_through_the_same_checks(tmp_path, options, message):
+    netx.write(chain(), tmp_path / "a.net")
+    with pytest.raises(FormatError, match=rf"a\.net: .*{message}"):
+        netx.read(tmp_path / "a.net", **options)
+
+
+def test_long_run_is_proven_in_seconds(tmp_path):
+    """Intervals that settle, or fall by the same every step, need not be followed to the last step."""
+    netx.write(chain(), tmp_path / "a.net")
+    start = time.monotonic()
+    assert netx.read(tmp_path / "a.net", steps=100_000, levels=255).steps == 100_000
+    assert time.monotonic() - start < 5
+
+
+def layer_file(path, layer, shape, delays):
+    """Write layers (weights, kind, options) behind an input of ``shape``; a delay per layer, or None."""
+    with h5py.File(path, "w") as file:
+        file["layer/0/type"], file["layer/0/shape"] = np.array([b"input"], "S10"), np.array(shape)
+        for index, ((kind, weight, options), delay) in enumerate(zip(layer, delays, strict=True), 1):
+            group = file.create_group(f"layer/{index}")
+            group["type"], group["weight"] = np.array([kind.encode()], "S10"), weight
+            neuron = {"iDecay": 4096, "vDecay": 300, "vThMant": 9, "refDelay": 1, "gradedSpike": False, "type": "CUBA"}
+            sizes = {"outFeatures": len(weight)} if kind == "dense" else {"stride": 1, "padding": 1, "dilation": 1}
+            for key, value in {**sizes, **options}.items():
+                group[key] = value
+            for key, value in neuron.items():
+                group[f"neuron/{key}"] = value
+            if delay is not None:
+                group["delay"] = delay
+
+
+def delayed(spikes, delay):
+    """Return spikes (N, T, *shape) held back by ``delay`` steps per neuron, channel, or for all."""
+    shape = spikes.shape[2:]
+    per = np.asarray(delay).reshape(-1, *(1,) * (len(shape) - 1)) if np.size(delay) in (1, shape[0]) else delay
+    per = np.broadcast_to(np.reshape(per, shape) if np.size(per) == np.prod(shape) else per, shape)
+    result = np.zeros_like(spikes)
+    for place in np.ndindex(shape):
+        steps = spikes.shape[1] - int(per[place])
+        if steps > 0:
+            result[(slice(None), slice(int(per[place]), None), *place)] = spikes[(slice(None), slice(steps), *place)]
+    return result
+
+
+@st.composite
+def delayed_layers(draw):
+    """Draw two or three layers of any kind; hidden delays per channel in front of convolutions, else per neuron."""
+    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
+    shape, layers, shapes = (2, 3, 3), [], []
+    for _ in range(draw(st.integers(0, 2))):
+        groups = draw(st.sampled_from([1, 2]))
+        layers.append(("conv", rng.integers(-9, 15, (4, shape[0] // groups, 3, 3, 1)), {"groups": groups}))
+        shape = (4, 3, 3)
+        shapes.append(shape)
+    for _ in range(draw(st.integers(1, 2))):
+        layers.append(("dense", rng.integers(-9, 15, (3, int(np.prod(shape)))), {}))
+        shape = (3,)
+        shapes.append(shape)
+    delays = []
+    for index, each in enumerate(shapes):
+        before_conv = index + 1 < len(layers) and layers[index + 1][0] == "conv"
+        sizes = [1, each[0]] + ([] if before_conv else [int(np.prod(each))])
+        size = draw(st.sampled_from([None, *sizes]))
+        delays.append(None if size is None else rng.integers(0, 4, size).astype(np.float32))
+    return layers, delays, rng.integers(0, 2, (2, 9, 2, 3, 3))
+
+
+@given(drawn=delayed_layers())
+@settings(max_examples=12)
+def test_axonal_delays_hold_back_the_spikes_of_their_layer(tmp_path_factory, drawn):
+    """The oracle runs one layer at a time and shifts its spikes."""
+    layers, delays, inputs = drawn
+    folder = tmp_path_factory.mktemp("delays")
+    layer_file(folder / "all.net", layers, inputs.shape[2:], delays)
+    network = netx.read(folder / "all.net", steps=9)
+    found = record(reference.steps(network, stimulus(inputs, network)))[network.readout.name]
+    spikes = inputs
+    for layer, delay in zip(layers, delays, strict=True):
+        layer_file(folder / "one.net", [layer], spikes.shape[2:], [None])
+        single = netx.read(folder / "one.net", steps=9)
+        spikes = record(reference.steps(single, stimulus(spikes.astype(np.uint8), single)))[single.readout.name]
+        spikes = delayed(spikes, 0 if delay is None else delay)
+    assert np.array_equal(found, spikes)
+
+
+def test_recorded_case_of_axonal_delays(tmp_path):
+    """lava-dl: delays 0 and 2; the spike of step 0 leaves neuron 1 at step 2."""
+    layer_file(tmp_path / "a.net", [("dense", np.array([[64.0], [64.0]]), {})], (1,), [np.array([0.0, 2.0])])
+    network = netx.read(tmp_path / "a.net", steps=4)
+    spikes = record(reference.steps(network, stimulus(np.array([[[1], [0], [0], [0]]]), network)))["dense1"]
+    assert spikes[0].astype(int).tolist() == [[1, 0], [0, 0], [0, 1], [0, 0]]
+
+
+def test_delays_that_cannot_be_said_are_refused_by_name(tmp_path):
+    conv = ("conv", np.ones((2, 2, 3, 3, 1)), {"groups": 1})
+    layer_file(tmp_path / "a.net", [conv, conv], (2, 3, 3), [np.arange(18.0), None])
+    with pytest.raises(FormatError, match="delay differs between neurons of one channel; conv2 shares"):
+        netx.read(tmp_path / "a.net", steps=4)
+    biased = ("dense", np.ones((2, 18)), {"bias": np.ones(2)})
+    layer_file(tmp_path / "b.net", [biased], (2, 3, 3), [np.arange(2.0)])
+    with pytest.raises(FormatError, match="dense1, the last layer, has a delay, and neurons that spike without input"):
+        netx.read(tmp_path / "b.net", steps=4)
 
 
 IN_LAVA = """

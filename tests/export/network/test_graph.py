@@ -38,12 +38,15 @@ def population(**changes):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: replace(NETWORK, steps=0), "at least one step, found 0"),
+        (lambda: replace(NETWORK, steps=0), "number of steps is 0; expected one whole number from 1 to 100,000"),
         (lambda: replace(NETWORK, populations=(*NETWORK.populations, NETWORK.populations[0])), "share a name"),
         (lambda: replace(NETWORK, populations=(*NETWORK.populations, population())), "extra has no incoming"),
         (lambda: with_projection(projection(target="nobody")), "no population 'nobody'"),
         (lambda: with_projection(projection(target="input")), "readout|input"),
-        (lambda: with_projection(projection(delay=-1)), "conv1 -> readout: the delay is -1"),
+        (
+            lambda: with_projection(projection(delay=-1)),
+            "delay of projection conv1 -> readout is -1; expected one whole number from 0",
+        ),
         (lambda: with_projection(projection(source="input")), "input -> readout: dense synapses from 36 sources"),
         (lambda: with_projection(projection(synapses=Dense(weight=np.zeros((2, 36), np.int8)))), "gives shape"),
         (lambda: projection(synapses=Dense(weight=np.zeros((3, 36)))), "integer weights are int8, found float64"),

@@ -40,7 +40,7 @@ def test_good_file_is_read_as_it_is(good):
     }
     assert sorted(graph.edges) == [("input", "w"), ("n", "output"), ("w", "n")]
     assert graph.version == nir.version
-    assert graph.nodes["w"].array("weight").tolist() == [[1.0] * 3] * 2
+    assert graph.nodes["w"].reals("weight").tolist() == [[1.0] * 3] * 2
 
 
 def external_link(file, folder):
@@ -131,30 +131,30 @@ FAULTS = {
     "object in two places": (shared, "is reached twice"),
     "external storage": (external_storage, "lies in another file"),
     "virtual array": (virtual, "lies in another file"),
-    "bomb": (bomb, "the arrays take more than 2,147,483,648 bytes"),
+    "bomb": (bomb, "/node/nodes/w/weight would bring what is made of the file to .* bytes of memory"),
     "other filter": (other_filter, "is packed with lzf; only gzip is read"),
     "deep nesting": (nested, "nested more than"),
     "no node": (drop("node"), "expected a group 'node'"),
     "no nodes": (drop("node/nodes"), "has no 'nodes'; it may be half-written"),
     "no edges": (drop("node/edges"), "has no 'edges'; it may be half-written"),
     "no type": (drop("node/nodes/w/type"), "node 'w' has no type"),
-    "no weight": (drop("node/nodes/w/weight"), "node 'w' .Affine.: parameter 'weight' is missing"),
-    "no threshold": (drop("node/nodes/n/v_threshold"), "parameter 'v_threshold' is missing"),
+    "no weight": (drop("node/nodes/w/weight"), "node 'w' .Affine.: weight is missing"),
+    "no threshold": (drop("node/nodes/n/v_threshold"), "v_threshold is missing"),
     "unknown type": (put("node/nodes/w/type", "Quantum"), "node 'w' .Quantum.: a Quantum node; expected one of Linear"),
     "class as type": (put("node/nodes/w/type", "__class__"), "a __class__ node; expected one of"),
     "type as number": (put("node/nodes/w/type", 5), "node 'w' has no type"),
     "complex weight": (put("node/nodes/w/weight", np.ones((2, 3), complex)), "holds complex128; expected real"),
-    "text as weight": (put("node/nodes/w/weight", "heavy"), "parameter 'weight' is the text 'heavy'"),
-    "group as weight": (group_as_weight, "parameter 'weight' is a group; expected numbers"),
-    "array as node": (put("node/nodes/w", np.ones(3)), "'w' is an array of numbers; expected a group"),
+    "text as weight": (put("node/nodes/w/weight", "heavy"), "weight is the text 'heavy'"),
+    "group as weight": (group_as_weight, "weight is a group; expected numbers"),
+    "array as node": (put("node/nodes/w", np.ones(3)), "'w' is .1.0, 1.0, 1.0.; expected a group"),
     "edges of three": (put("node/edges", np.array([[b"a", b"b", b"c"]])), "'edges' holds something else"),
     "edges as numbers": (put("node/edges", np.array([[1, 2]])), "'edges' holds something else"),
     "empty edges": (put("node/edges", np.zeros((0, 2))), "is reached by no edge"),
     "zero-size weight": (put("node/nodes/w/weight", np.ones((0, 3))), "'w'|fit|holds"),
     "two inputs": (lambda file, _: file.copy("node/nodes/input", "node/nodes/input2"), "the graph has 2 inputs"),
     "no input": (drop("node/nodes/input"), "there is no node 'input'|0 inputs"),
-    "input shape empty": (put("node/nodes/input/shape", np.zeros(0, int)), "holds no neuron|'w'"),
-    "input shape negative": (put("node/nodes/input/shape", np.array([-3])), "holds no neuron|'w'"),
+    "input shape empty": (put("node/nodes/input/shape", np.zeros(0, int)), "shape is an empty array"),
+    "input shape negative": (put("node/nodes/input/shape", np.array([-3])), "shape is -3; expected .* from 1"),
 }  # fmt: skip
 
 
@@ -235,7 +235,7 @@ def test_random_damage_gives_an_error_or_a_network(good):
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("import time; time.sleep(60)", "did not end within 1 s"),
+        ("import time; time.sleep(60)", "did not end within 4 s"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended with code -11"),
         ("x = bytearray(2**34)", "MemoryError"),
     ],
