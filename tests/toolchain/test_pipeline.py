@@ -101,6 +101,20 @@ def test_resuming_gives_the_same_network(tiny_run, recipe, tmp_path, stage):
     assert {**report_of(folder), "date": ""} == {**report_of(tiny_run), "date": ""}
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_equal_seeds_give_equal_bytes_whatever_the_number_of_threads(recipe, tiny_run, tmp_path, threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        spikeport.run(recipe, tmp_path, to="convert")
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for name in ("ann", "ann_lwm", "ann_hydra", "snn_converted"):
+        path = f"{name}.safetensors"
+        assert (tmp_path / path).read_bytes() == (tiny_run / path).read_bytes()
+
+
 def test_two_halves_make_a_whole(recipe, tiny_run, tmp_path):
     first = spikeport.run(recipe, tmp_path, to="lower")
     assert first.text() == f"stages done up to lower; artefacts are in {tmp_path}"
