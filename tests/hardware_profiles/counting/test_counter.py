@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -264,3 +265,10 @@ def test_batches_hold_fewer_images_of_long_runs():
     assert batch_size(network) == 20
     assert batch_size(replace(network, steps=2**23)) == 2**30 // (20 * 2**23)
     assert batch_size(replace(network, steps=2**27)) == 1
+
+
+def test_text_has_every_projection_and_mode():
+    network = pooled_example()
+    shown = count(network, Stimulus(values=np.ones((2, 1, 1, 4, 4), np.uint8), steps=1, held=False)).text()
+    assert re.search(r"input -> readout +AC +120 +120 +0 +30 +64\n", shown)
+    assert shown.endswith("accumulates of a mean image: fused 60, relay 15, area_ratio 32")
