@@ -49,8 +49,8 @@ PLACEMENT = (
     mutant("placement/block_fan_out.py", "self.kernel is not None and self.target.positions > 1", "False", MEMORY),
     mutant(
         "placement/block_fan_out.py",
-        "full[target[here, None], results,",
-        "full[target[here, None], results * 0,",
+        "full[target[:, None], results,",
+        "full[target[:, None], results * 0,",
         BLOCKS,
     ),
     mutant("placement/block_use.py", "* self.parts_of[fan_out.projection.source]", "", USE),
