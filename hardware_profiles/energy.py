@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spikeport.export.errors import ProfileError
+from spikeport.hardware_profiles.columns import joule, table
 from spikeport.hardware_profiles.counting import MODES, Mode, OperationCounts
 from spikeport.hardware_profiles.latency import latency
 from spikeport.hardware_profiles.load import CoreLoad
@@ -36,6 +37,21 @@ class EnergyPerImage(Result):
     unknown: Mapping[str, str]
     sum_of_known: float
     eq12: Mapping[Mode, float]
+
+    def text(self) -> str:
+        """Return a table of the parts, and why parts are unknown."""
+        parts = {
+            "synaptic operations, Eq. 12": self.synaptic_operations,
+            "neuron updates": self.neuron_updates,
+            "spike traffic": self.spike_traffic,
+            "first layer on the host": self.first_layer_host,
+            "first layer on the chip": self.first_layer_chip,
+            "static": self.static,
+            "sum of what is known": self.sum_of_known,
+        }
+        reasons = [f"{name.replace('_', ' ')}: {reason}" for name, reason in self.unknown.items()]
+        rows = [(name, joule(value)) for name, value in parts.items()]
+        return "\n".join((table(("energy of a mean image", "uJ"), rows), *reasons))
 
 
 def energy(

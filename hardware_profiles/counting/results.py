@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from spikeport.hardware_profiles.columns import table
 from spikeport.hardware_profiles.result import Result
 
 Mode = Literal["fused", "relay", "area_ratio"]
@@ -115,6 +116,21 @@ class OperationCounts(Result):
     def total_spikes(self) -> int:
         """Spikes of all neurons; the input's are not among them."""
         return sum(each.spikes for each in self.spikes)
+
+    def text(self) -> str:
+        """Return a table of the projections, totals over all images, and the accumulates of a mean image by mode."""
+        header = ("synapses, all images", "kind", "simulated", "Eq. 12", "difference", "relay", "area ratio")
+        rows = [
+            (
+                f"{layer.source} -> {layer.target}",
+                layer.kind,
+                *(f"{number:,}" for number in (layer.simulated, layer.formula, layer.difference, layer.relay)),
+                f"{layer.area_ratio:,.0f}",
+            )
+            for layer in self.layers
+        ]
+        means = ", ".join(f"{mode} {number:,.0f}" for mode, number in self.modes.items())
+        return f"{table(header, rows)}\n\naccumulates of a mean image: {means}"
 
     def total(self, mode: Mode) -> float:
         """Return the accumulates by Eq. 12 in one of `MODES`."""

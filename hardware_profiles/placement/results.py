@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from spikeport.hardware_profiles.columns import percent, table
 from spikeport.hardware_profiles.limits import RULES, CoreUse, Utilisation
 from spikeport.hardware_profiles.placement.cuts import Cut
 from spikeport.hardware_profiles.profile import HardwareProfile
@@ -124,6 +125,19 @@ class Placement(Result):
             memory_share=next(shares[key] for key in MEMORY if key in shares),
             fullest=max(shares, key=lambda resource: shares[resource]),
         )
+
+    def text(self) -> str:
+        """Return a table of the populations with their cores, and the totals."""
+        rows = []
+        for name in self.cuts:
+            cores = [self.core(number) for number, core in enumerate(self.cores) if core.population == name]
+            fullest = max(cores, key=lambda core: core.utilisation[core.fullest])
+            share = percent(fullest.utilisation[fullest.fullest])
+            neurons = sum(core.used["neurons"] for core in cores)
+            rows.append((name, f"{len(cores):,}", f"{neurons:,}", f"{fullest.fullest.replace('_', ' ')} {share}"))
+        least = max(self.lower_bounds.neurons, self.lower_bounds.memory)
+        total = f"{self.profile.name}, {self.strategy}: {len(self.cores):,} cores (at least {least:,})"
+        return f"{table(('population', 'cores', 'neurons', 'fullest core'), rows)}\n\n{total}, {self.chips:,} chips"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the placement under the keys of the report's ``placement.PROFILE``; what needs a run is left out."""

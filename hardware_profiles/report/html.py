@@ -4,8 +4,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from spikeport.hardware_profiles.columns import seconds, times
 from spikeport.hardware_profiles.report.result import Report
-from spikeport.hardware_profiles.report.text import seconds, times
 
 PARTS = {
     "synaptic_operations": "synapses, Eq. 12",

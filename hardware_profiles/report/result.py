@@ -57,6 +57,11 @@ class Report(Result):
     fidelity: Mapping[str, Mapping[str, Any]] | None = None
     sparsity: Mapping[str, float] | None = None
 
+    def __post_init__(self) -> None:
+        for name, compared in (self.fidelity or {}).items():
+            if not all(type(compared.get(key)) is int for key in ("compared", "mismatches")):
+                raise ArchiveError(f"fidelity of {name}: expected the whole numbers 'compared' and 'mismatches'")
+
     @property
     def passed(self) -> bool:
         """Whether the figures may be believed; False is exit code 1."""
@@ -97,7 +102,8 @@ class Report(Result):
 
         ``accuracy``: shares of held-out images by network, clean and robust; ``attack``: ``name``, ``attack_steps``
         and ``epsilon`` in pixel levels; ``fidelity``: per executor at least ``compared`` and ``mismatches``, numbers of
-        neuron steps; ``sparsity``: ``global`` and ``integer``, shares of zeros, and ``weights``, their number.
+        neuron steps; ``sparsity``: ``global`` and ``integer``, shares of zeros, and ``weights``, their number. Raises
+        `ArchiveError` where an executor's numbers are missing.
         """
         return replace(self, accuracy=accuracy, attack=attack, fidelity=fidelity, sparsity=sparsity)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from spikeport.hardware_profiles.columns import joule, table
 from spikeport.hardware_profiles.counting import MODES
-from spikeport.hardware_profiles.report.text import joule, table
 from spikeport.hardware_profiles.what_if.rows import WhatIfRow
 
 

@@ -1,5 +1,7 @@
 """Networks and profiles that the tests of several modules use."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 from hypothesis import strategies as st
@@ -63,6 +65,23 @@ def convolutional(stride=1, padding=1, kernel=3, side=8, weight=None):
             IntegerProjection(source="conv", target="readout", synapses=dense),
         ),
         steps=4,
+    )
+
+
+def two_convolutions():
+    """Return a network of two 3x3 convolutions over 2x2 maps, of 4 and 2 channels, and a readout."""
+    first = convolutional(side=2)
+    weight = np.random.default_rng(1).integers(1, 100, (2, 4, 3, 3)).astype(np.int8)
+    second = Convolution(weight=weight, padding=(1, 1))
+    hidden = first.populations[1]
+    return replace(
+        first,
+        populations=(*first.populations[:2], replace(hidden, name="conv2", shape=(2, 2, 2)), first.populations[2]),
+        projections=(
+            first.projections[0],
+            IntegerProjection(source="conv", target="conv2", synapses=second),
+            IntegerProjection(source="conv2", target="readout", synapses=Dense(weight=np.eye(3, 8).astype(np.int8))),
+        ),
     )
 
 

@@ -1,5 +1,6 @@
 """Energy part by part: each its count times a constant; what a profile lacks is named."""
 
+import re
 from dataclasses import replace
 
 import msgspec
@@ -111,3 +112,9 @@ def test_a_placement_on_another_chip_is_refused():
     counts = count(NETWORK, random_stimulus(NETWORK, 5, 0))
     with pytest.raises(ProfileError, match="the placement is on loihi2; expected one on loihi1 to price it"):
         energy(counts, load_profile("loihi1"), placement=place(NETWORK, load_profile("loihi2")))
+
+
+def test_text_says_what_is_unknown():
+    shown = energy(count(NETWORK, random_stimulus(NETWORK, 5, 0)), load_profile("loihi1")).text()
+    assert re.search(r"spike traffic +unknown", shown)
+    assert "\nspike traffic: no placement" in shown

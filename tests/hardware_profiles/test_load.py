@@ -8,17 +8,108 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeport.export.lava.doctor import small_network
-from spikeport.export.network import Dense
+from spikeport.export.network import (
+    Dense,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+)
 from spikeport.export.stimulus import random_stimulus, stimulus
 from spikeport.hardware_profiles.counting import batches, count
 from spikeport.hardware_profiles.load import LoadCounter, core_load
 from spikeport.hardware_profiles.placement import STRATEGIES, place
 from spikeport.hardware_profiles.profile import load_profile
-from tests.hardware_profiles.networks import convolutional, limited
+from tests.hardware_profiles.networks import READOUT, convolutional, limited
 from tests.hardware_profiles.written_out import grid_shape, into_core
 from tests.strategies import inputs, integer_networks
 
 NETWORK = small_network()
+
+
+def firing(neurons):
+    """Return one input -> ``neurons`` that fire in each of two steps -> three readouts, all synapses one."""
+    always = IntegerNeuron(threshold=np.array(0), bias_mantissa=np.array(1))
+    populations = (
+        IntegerPopulation(name="input", shape=(1,), neuron=Source(levels=1, unit=1.0)),
+        IntegerPopulation(name="a", shape=(neurons,), neuron=always),
+        IntegerPopulation(name="readout", shape=(3,), neuron=READOUT),
+    )
+    projections = (
+        IntegerProjection(source="input", target="a", synapses=Dense(weight=np.ones((neurons, 1), np.int8))),
+        IntegerProjection(source="a", target="readout", synapses=Dense(weight=np.ones((3, neurons), np.int8))),
+    )
+    return IntegerNetwork(populations=populations, projections=projections, steps=2)
+
+
+def test_operations_messages_and_hops_by_hand():
+    """Neuron k of 40 is on core k, the readouts on cores 40 to 42: tile 10, in row 1 and column 2 of the mesh.
+
+    Eight tiles of row 0 lie one row above; columns are 2 1 0 1 2 3 4 5 tiles away, and 2 1 for the tiles of row 1.
+    """
+    network = firing(40)
+    images = stimulus(np.array([[0], [1]]), network)
+    load = core_load(network, images, place(network, limited(neurons=1)))
+    assert load.operations.tolist() == [1.0] * 40 + [80.0] * 3
+    assert load.operations_max.tolist() == [2] * 40 + [80] * 3
+    assert load.busiest_operations.tolist() == load.busiest_messages.tolist() == [[40, 40], [40, 40]]
+    assert load.messages == 40 * 3 * 2
+    assert load.hops == (32 * 3 * 2, 4 * (18 + 3) * 3 * 2)
+    assert (load.off_chip, load.bottleneck) == (0, 40)
+
+
+def test_messages_to_another_chip_have_no_hops():
+    network = firing(40)
+    images = stimulus(np.array([[1]]), network)
+    load = core_load(network, images, place(network, limited(neurons=1, cores_per_chip=40)))
+    assert (load.messages, load.off_chip, load.hops) == (240, 240, (0, 0))
+
+
+def test_a_spike_is_one_message_to_a_core_however_many_synapses_it_has_there():
+    network = firing(4)
+    load = core_load(network, stimulus(np.array([[1]]), network), place(network, limited()))
+    assert load.messages == 4 * 2
+    assert load.busiest_operations.tolist() == [[12, 12]]
+    assert load.busiest_messages.tolist() == [[4, 4]]
+
+
+def test_hops_follow_the_mesh():
+    """A readout on core 40 is on tile 10: row 1, column 2; one on the next chip has no known way."""
+    placement = place(NETWORK, limited(neurons=1))
+    loads = LoadCounter(NETWORK, placement)
+    chip, row, column = loads._places(np.array([0, 3, 4, 40, 127, 128]))
+    assert chip.tolist() == [0, 0, 0, 0, 0, 1]
+    assert list(zip(row.tolist(), column.tolist(), strict=True)) == [(0, 0), (0, 0), (0, 1), (1, 2), (3, 7), (0, 0)]
+
+
+def test_a_graded_input_takes_no_time_on_the_cores():
+    """The host may do its MACs, so a lower bound leaves them out."""
+    images = random_stimulus(NETWORK, 5, 0)
+    placement = place(NETWORK, load_profile("loihi1"))
+    load = core_load(NETWORK, images, placement)
+    conv = [number for number, core in enumerate(placement.cores) if core.population == "conv1"]
+    assert load.operations[conv].sum() == 0
+    assert load.operations.sum() > 0
+
+
+def test_sums_beyond_float32_are_exact():
+    """Kernels of 512 x 2 x 9 ones over 64x64 on one core: 37 M operations in a step, a number that float32 has not."""
+    weight = np.ones((512, 2, 3, 3), np.int8)
+    weight[0, 0, 1, 1] = 0
+    network = convolutional(weight=weight, side=64, padding=1)
+    profile = limited("loihi2", neurons=2**22, core_memory=2**30, synaptic_memory=2**30)
+    readout = replace(network.projections[1], synapses=Dense(weight=np.ones((1, 512 * 64 * 64), np.int8)))
+    populations = (*network.populations[:2], replace(network.populations[2], shape=(1,)))
+    network = replace(network, populations=populations, projections=(network.projections[0], readout), steps=1)
+    images = random_stimulus(network, 1, 0)
+    frames = np.ones_like(images.values)
+    frames[..., 0, 0, 0] = 0
+    images = replace(images, values=frames)
+    placement = place(network, profile, "shared")
+    load, counts = core_load(network, images, placement), count(network, images)
+    assert int(np.float32(counts.layers[0].formula)) != counts.layers[0].formula
+    assert [int(each) for each in load.operations] == [layer.formula for layer in counts.layers]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -75,41 +166,3 @@ def core_of(network, placement, population, neuron):
 def place_of(core):
     """Return chip, tile row and tile column of a core: ten cores a chip, four a tile, eight tiles a row."""
     return core // 10, core % 10 // 4 // 8, core % 10 // 4 % 8
-
-
-def test_hops_follow_the_mesh():
-    """A readout on core 40 is on tile 10: row 1, column 2; one on the next chip has no known way."""
-    placement = place(NETWORK, limited(neurons=1))
-    loads = LoadCounter(NETWORK, placement)
-    chip, row, column = loads._places(np.array([0, 3, 4, 40, 127, 128]))
-    assert chip.tolist() == [0, 0, 0, 0, 0, 1]
-    assert list(zip(row.tolist(), column.tolist(), strict=True)) == [(0, 0), (0, 0), (0, 1), (1, 2), (3, 7), (0, 0)]
-
-
-def test_a_graded_input_takes_no_time_on_the_cores():
-    """The host may do its MACs, so a lower bound leaves them out."""
-    images = random_stimulus(NETWORK, 5, 0)
-    placement = place(NETWORK, load_profile("loihi1"))
-    load = core_load(NETWORK, images, placement)
-    conv = [number for number, core in enumerate(placement.cores) if core.population == "conv1"]
-    assert load.operations[conv].sum() == 0
-    assert load.operations.sum() > 0
-
-
-def test_sums_beyond_float32_are_exact():
-    """Kernels of 512 x 2 x 9 ones over 64x64 on one core: 37 M operations in a step, a number that float32 has not."""
-    weight = np.ones((512, 2, 3, 3), np.int8)
-    weight[0, 0, 1, 1] = 0
-    network = convolutional(weight=weight, side=64, padding=1)
-    profile = limited("loihi2", neurons=2**22, core_memory=2**30, synaptic_memory=2**30)
-    readout = replace(network.projections[1], synapses=Dense(weight=np.ones((1, 512 * 64 * 64), np.int8)))
-    populations = (*network.populations[:2], replace(network.populations[2], shape=(1,)))
-    network = replace(network, populations=populations, projections=(network.projections[0], readout), steps=1)
-    images = random_stimulus(network, 1, 0)
-    frames = np.ones_like(images.values)
-    frames[..., 0, 0, 0] = 0
-    images = replace(images, values=frames)
-    placement = place(network, profile, "shared")
-    load, counts = core_load(network, images, placement), count(network, images)
-    assert int(np.float32(counts.layers[0].formula)) != counts.layers[0].formula
-    assert [int(each) for each in load.operations] == [layer.formula for layer in counts.layers]

@@ -136,6 +136,11 @@ def test_two_files_of_one_name_are_refused(tmp_path):
         load_profiles(["loihi1", tmp_path / "mine.toml"])
 
 
+def test_the_name_that_stands_twice_is_the_one_that_is_named():
+    with pytest.raises(ProfileError, match="two of the profiles loihi2, loihi1, loihi1 are called 'loihi1'"):
+        load_profiles(["loihi2", "loihi1", "loihi1"])
+
+
 def test_unknown_profile_lists_the_known_ones():
     with pytest.raises(ProfileError, match=r"no profile 'loihi3'; there are cmos45_fp32, .*, or give a \.toml file"):
         load_profile("loihi3")

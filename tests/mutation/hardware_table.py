@@ -49,8 +49,8 @@ PLACEMENT = (
     mutant("placement/block_fan_out.py", "self.kernel is not None and self.target.positions > 1", "False", MEMORY),
     mutant(
         "placement/block_fan_out.py",
-        "full[target[here, None], results,",
-        "full[target[here, None], results * 0,",
+        "full[target[:, None], results,",
+        "full[target[:, None], results * 0,",
         BLOCKS,
     ),
     mutant("placement/block_use.py", "* self.parts_of[fan_out.projection.source]", "", USE),
@@ -74,7 +74,7 @@ PLACEMENT = (
     mutant("placement/search.py", "if cost < least:", "if cost > least:", SEARCH),
     mutant("placement/search.py", "order[source] <= order[name]", "order[source] < order[name]", SEARCH),
     mutant("placement/search.py", "<= int(limit.value)\n", "<= int(limit.value) + 1\n", SEARCH),
-    mutant("placement/search.py", "[f.projection.source]", "[f.projection.target]", USE),
+    mutant("placement/search.py", "[f.projection.source]", "[f.projection.target]", SEARCH),
     mutant(
         "placement/cuts.py",
         "* math.ceil(grid.width / columns) <= neurons",
@@ -85,7 +85,7 @@ PLACEMENT = (
         "placement/results.py",
         "-(-len(self.cores) // self.cores_per_chip)",
         "len(self.cores) // self.cores_per_chip + 1",
-        ENERGY,
+        PLACE,
     ),
     mutant("placement/__init__.py", "best = min(placed,", "best = max(placed,", PLACE),
     mutant(

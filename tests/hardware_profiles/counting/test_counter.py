@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from spikeport.hardware_profiles.counting import MODES, Spread, batches, count, 
 from spikeport.hardware_profiles.counting.run import batch_size
 from spikeport.hardware_profiles.energy import energy
 from spikeport.hardware_profiles.profile import load_profile
-from tests.hardware_profiles.networks import pooled_networks
+from tests.hardware_profiles.networks import convolutional, pooled_networks
 from tests.hardware_profiles.written_out import synapses
 from tests.strategies import inputs, integer_networks
 
@@ -254,13 +255,20 @@ def test_the_rate_is_per_neuron_image_and_step():
 
 
 def test_spikes_of_one_image_have_a_limit():
-    network = replace(pooled_example(), steps=10**9)
-    with pytest.raises(StimulusError, match=r"one image over 1,000,000,000 steps take 18\.6 GiB; expected at most 4"):
-        count(network, Stimulus(values=np.ones((1, 1, 4, 4), np.uint8), steps=10**9, held=True))
+    """60,003 neurons over 100,000 steps, a byte each."""
+    network = replace(convolutional(side=100), steps=100_000)
+    images = Stimulus(values=np.ones((1, 2, 100, 100), np.uint8), steps=100_000, held=True)
+    with pytest.raises(StimulusError, match=r"one image over 100,000 steps take 5\.6 GiB; expected at most 4 GiB"):
+        count(network, images)
 
 
 def test_batches_hold_fewer_images_of_long_runs():
+    sizes = {side: batch_size(replace(convolutional(side=side), steps=100_000)) for side in (8, 20, 50)}
+    assert sizes == {8: 20, 20: 2**30 // (2403 * 100_000), 50: 1}
+
+
+def test_text_has_every_projection_and_mode():
     network = pooled_example()
-    assert batch_size(network) == 20
-    assert batch_size(replace(network, steps=2**23)) == 2**30 // (20 * 2**23)
-    assert batch_size(replace(network, steps=2**27)) == 1
+    shown = count(network, Stimulus(values=np.ones((2, 1, 1, 4, 4), np.uint8), steps=1, held=False)).text()
+    assert re.search(r"input -> readout +AC +120 +120 +0 +30 +64\n", shown)
+    assert shown.endswith("accumulates of a mean image: fused 60, relay 15, area_ratio 32")

@@ -7,16 +7,11 @@ import pytest
 from hypothesis import given, settings
 
 from spikeport.export.lava.doctor import small_network
-from spikeport.export.network import (
-    Convolution,
-    Dense,
-    IntegerProjection,
-)
 from spikeport.hardware_profiles.placement import STRATEGIES, place
 from spikeport.hardware_profiles.placement.block_fan_out import BlockFanOut
 from spikeport.hardware_profiles.placement.block_use import BlockUse
 from spikeport.hardware_profiles.profile import load_profile
-from tests.hardware_profiles.networks import convolutional, limited, needs, with_encoding
+from tests.hardware_profiles.networks import convolutional, limited, needs, two_convolutions, with_encoding
 from tests.hardware_profiles.written_out import block_of, grid_shape, into_core, list_bits_of
 from tests.strategies import integer_networks
 
@@ -66,19 +61,7 @@ def test_population_axons_carry_all_channels_of_a_position():
 
 def test_source_on_several_cores_takes_axons_for_each():
     """conv's 4 channels lie on two cores of 2, so each of 4 positions arrives at conv2 twice, and takes two slots."""
-    first = convolutional(side=2)
-    weight = np.random.default_rng(1).integers(1, 100, (2, 4, 3, 3)).astype(np.int8)
-    second = Convolution(weight=weight, padding=(1, 1))
-    hidden = first.populations[1]
-    network = replace(
-        first,
-        populations=(*first.populations[:2], replace(hidden, name="conv2", shape=(2, 2, 2)), first.populations[2]),
-        projections=(
-            first.projections[0],
-            IntegerProjection(source="conv", target="conv2", synapses=second),
-            IntegerProjection(source="conv2", target="readout", synapses=Dense(weight=np.ones((3, 8), np.int8))),
-        ),
-    )
+    network = two_convolutions()
     placement = place(network, limited(neurons=2), "shared")
     conv, conv2 = ([core for core in placement.cores if core.population == name] for name in ("conv", "conv2"))
     assert [core.channels for core in conv] == [(0, 2)] * 4 + [(2, 4)] * 4

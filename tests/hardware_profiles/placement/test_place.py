@@ -1,5 +1,8 @@
 """The better strategy is taken, and what does not fit is named with its amount and the way out."""
 
+import json
+import re
+
 import pytest
 
 from spikeport.export.errors import PlacementError
@@ -53,3 +56,18 @@ def test_chips_are_filled_before_another_is_taken():
     """Seven cores: one chip of seven, two of six, seven of one."""
     chips = {each: place(NETWORK, limited(neurons=6, cores_per_chip=each)).chips for each in (1, 6, 7, 8)}
     assert chips == {1: 7, 6: 2, 7: 1, 8: 1}
+
+
+def test_text_and_plain_data_have_every_population_and_core():
+    placement = place(NETWORK, limited(neurons=6))
+    shown = placement.text()
+    assert re.search(r"conv1 +6 +36 +neurons 100.0 %", shown)
+    assert shown.endswith(f"loihi1, {placement.strategy}: 7 cores (at least 7), 1 chips")
+    document = json.loads(json.dumps(placement.to_dict()))
+    assert document["cores"] == len(document["per_core"]) == 7
+    assert document["per_core"][0]["used"]["neurons"] == 6
+    assert "operations" not in document["per_core"][0]
+
+
+def test_text_of_a_layer_per_core():
+    assert "speck, layers: 2 cores" in place(convolutional(), load_profile("speck")).text()

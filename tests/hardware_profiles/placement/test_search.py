@@ -21,7 +21,7 @@ from spikeport.export.network import (
 from spikeport.hardware_profiles.limits import first_violation
 from spikeport.hardware_profiles.placement import STRATEGIES, place, search
 from spikeport.hardware_profiles.profile import load_profile, profile_names
-from tests.hardware_profiles.networks import READOUT, arriving_axons, convolutional, limited, needs
+from tests.hardware_profiles.networks import READOUT, arriving_axons, convolutional, limited, needs, two_convolutions
 from tests.hardware_profiles.written_out import block_of, grid_shape
 from tests.strategies import integer_networks
 
@@ -124,6 +124,14 @@ def test_output_axons_into_the_population_itself_count():
     assert [core.use.output_axons for core in halves.cores] == [24, 24, 0]
     with pytest.raises(PlacementError, match=r"population a does not fit .* one neuron takes .* output axons"):
         place(network, limited(neurons=8, output_axons=2), "unrolled")
+
+
+def test_axons_of_a_source_on_several_cores_are_looked_at_again():
+    """Cores of two neurons part the four channels of conv, so a neuron of conv2 takes 8 axons and not 4."""
+    network = two_convolutions()
+    assert place(network, limited(neurons=2, input_axons=8), "shared").cores
+    with pytest.raises(PlacementError, match=r"population conv2 does not fit .* takes 8 of 6 input axons"):
+        place(network, limited(neurons=2, input_axons=6), "shared")
 
 
 def test_a_search_that_does_not_converge_says_so(monkeypatch):

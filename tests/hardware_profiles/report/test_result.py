@@ -110,6 +110,15 @@ def test_another_document_is_refused(change, message):
         Report.from_dict(REPORT.to_dict() | change)
 
 
+@pytest.mark.parametrize("compared", [{}, {"compared": 1}, {"compared": 1, "mismatches": None}, {"mismatches": 0}])
+def test_fidelity_without_its_numbers_is_refused(compared):
+    message = "fidelity of lava: expected the whole numbers 'compared' and 'mismatches'"
+    with pytest.raises(ArchiveError, match=message):
+        REPORT.with_run(**{**RUN, "fidelity": {"lava": compared}})
+    with pytest.raises(ArchiveError, match=message):
+        Report.from_dict(REPORT.to_dict() | {"fidelity": {"lava": compared}})
+
+
 def test_a_document_without_a_schema_is_refused():
     with pytest.raises(ArchiveError, match="not a report of schema 2"):
         Report.from_dict({})

@@ -52,6 +52,14 @@ def test_smallest_weights_go_first(sparsity):
         assert np.array_equal(new[new != 0], before.synapses.weight[new != 0])
 
 
+def test_the_most_negative_weight_goes_last():
+    """-128 has no positive counterpart in 8 bits."""
+    weight = np.full((4, 2, 3, 3), 100, np.int8)
+    weight[0, 0] = -128
+    synapses = what_if.pruned(convolutional(weight=weight), 63 / 72).projections[0].synapses
+    assert np.flatnonzero(synapses.weight).tolist() == list(range(9))
+
+
 def test_a_folded_pool_stays_one():
     """Weights that a pool repeats go together, so more zeros never cost more."""
     small = np.random.default_rng(0).integers(-20, 21, (4, 2, 3, 3)).astype(np.int8)
