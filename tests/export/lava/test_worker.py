@@ -14,7 +14,7 @@ import pytest
 
 from spikeport.export.errors import WorkerError
 from spikeport.export.executors import lava, reference
-from spikeport.export.lava import job, remains
+from spikeport.export.lava import environment, job, remains
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.lava.supervisor import Limits
 from spikeport.export.network import (
@@ -202,6 +202,41 @@ def test_hung_run_is_ended_within_the_limit(monkeypatch, folder):
     assert time.monotonic() - stopped[0] < 12
     assert not workers(folder)
     assert list(folder.iterdir()) == []
+
+
+BROKEN = {
+    "while it is built": "__init__(*_): raise ValueError('no recorder today')",
+    "in a step": "append(*_): raise ValueError('no recorder today')",
+    "by ending": "append(*_): os._exit(3)",
+}
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("when", BROKEN)
+def test_process_that_fails_ends_the_run_with_its_error(folder, when, guarded):
+    """The other processes, and Python's own shutdown, would wait for it for ever."""
+    name, body = BROKEN[when].split("(", 1)
+    job.write(NETWORK, random_stimulus(NETWORK, 1, 0), folder, guarded=guarded)
+    with (folder / "spikeport" / "export" / "lava" / "processes.py").open("a") as file:
+        file.write(f"\ndef fail({body}\n_Appender.{name} = fail\n")
+    command = [environment.python(), "-m", remains.WORKER, "."]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=40, check=False)
+    assert done.returncode == 1
+    assert ("ended with exit code 3" if when == "by ending" else "ValueError: no recorder today") in done.stderr
+    assert wait_for(lambda: not [p for p in processes_in(folder) if p != os.getpid()], seconds=5)
+    remains.free_memory(folder)
+
+
+def processes_in(folder):
+    """Return the processes whose current folder is ``folder``."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == folder:
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
 
 
 def watched(monkeypatch, on_line):
