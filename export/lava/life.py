@@ -4,6 +4,7 @@ Imports nothing of Lava. Lava forks its processes while the thread runs, so the 
 inherit: lines go to the descriptor, not through ``sys.stdout``.
 """
 
+import ctypes
 import json
 import multiprocessing
 import os
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 BEAT_SECONDS = 2.0
+PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h."""
 
 
 def say(**fields: Any) -> None:
@@ -100,6 +103,22 @@ def fail(message: str) -> NoReturn:
     for child in multiprocessing.active_children():
         child.kill()
     os._exit(1)
+
+
+def end_with_this_process() -> None:
+    """Let Linux kill the processes that are forked from now on when this one dies, also by kill -9 and Ctrl-C."""
+    worker = os.getpid()
+    signal.signal(signal.SIGINT, lambda *_: fail("interrupted\n") if os.getpid() == worker else os._exit(1))
+    control = ctypes.CDLL(None).prctl
+
+    forking = {"process": worker}
+
+    def follow() -> None:
+        control(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != forking["process"]:  # it died before Linux was told
+            os._exit(1)
+
+    os.register_at_fork(before=lambda: forking.update(process=os.getpid()), after_in_child=follow)
 
 
 def name_memory(prefix: str) -> None:

@@ -16,7 +16,16 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 
 from spikeport.export import archive
 from spikeport.export.lava.builder import build, steps_in_all
-from spikeport.export.lava.life import Watch, error_of, fail, keep_sockets_here, leave, name_memory, say
+from spikeport.export.lava.life import (
+    Watch,
+    end_with_this_process,
+    error_of,
+    fail,
+    keep_sockets_here,
+    leave,
+    name_memory,
+    say,
+)
 from spikeport.export.lava.remains import memory_prefix
 
 
@@ -45,6 +54,7 @@ def run(process, steps):
 def main(job):
     """Run the job in folder ``job``; a guarded one has a supervisor that cleans up after it."""
     job = job.absolute()
+    end_with_this_process()
     settings = json.loads((job / "job.json").read_text(encoding="utf-8"))
     if settings["guarded"]:
         name_memory(memory_prefix(job))
