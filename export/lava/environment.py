@@ -5,17 +5,20 @@ lava-nc 0.10.0 needs CPython 3.10 and numpy 1; its import fails on 3.11. The env
 Every child starts isolated (``-I``, root as current folder), so that no ``lava.py`` or ``pip.py`` of a user runs.
 """
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from spikeport.export import children
 from spikeport.export.errors import LavaError
 from spikeport.export.files import write_text
+from spikeport.export.progress import announce
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 """The packages of the environment, pinned and with hashes."""
@@ -128,10 +131,36 @@ def find_base_python() -> str:
 def install(*, netx: bool = False, force: bool = False) -> Path:
     """Make the environment where it is missing and return its folder; ``netx`` adds lava-dl (5.6 GB, no hashes)."""
     home, extra = folder(), [*(NETX_PACKAGES if netx else ())]
-    if not force and (home / MARKER).is_file() and _content(home) >= _normalized([*pinned(), *extra]):
+    if not force and _complete(home, extra):
         return home
     if home.exists() and not _ours(home):
         raise LavaError(f"{home} is not empty and no environment of ours; choose another folder in SPIKEPORT_LAVA_ENV")
+    with _alone(home) as waited:
+        if not (waited and _complete(home, extra)):
+            _make(home, extra)
+    return home
+
+
+def _complete(home: Path, extra: list[str]) -> bool:
+    return (home / MARKER).is_file() and _content(home) >= _normalized([*pinned(), *extra])
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[bool]:
+    """Let a second installation into ``home`` wait for the first; tell whether it had to."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with (home.parent / f".{home.name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            announce(f"another installation into {home} is at work; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield True
+        else:
+            yield False
+
+
+def _make(home: Path, extra: list[str]) -> None:
     base = find_base_python()
     (home / MARKER).unlink(missing_ok=True)
     _call([base, "-I", "-m", "venv", "--clear", str(home)], "making the environment")
@@ -140,7 +169,6 @@ def install(*, netx: bool = False, force: bool = False) -> Path:
     if extra:
         _call([*pip, *extra], "installing lava-dl")
     write_text(home / MARKER, json.dumps({"packages": [*pinned(), *extra], "base": base}, indent=1) + "\n")
-    return home
 
 
 def _content(home: Path) -> set[str]:

@@ -4,6 +4,7 @@ Imports nothing of Lava. Lava forks its processes while the thread runs, so the 
 inherit: lines go to the descriptor, not through ``sys.stdout``.
 """
 
+import ctypes
 import json
 import multiprocessing
 import os
@@ -11,11 +12,15 @@ import signal
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Sequence
 from multiprocessing import shared_memory
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 BEAT_SECONDS = 2.0
+PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h."""
 
 
 def say(**fields: Any) -> None:
@@ -26,13 +31,15 @@ def say(**fields: Any) -> None:
 class Watch(threading.Thread):
     """Tell the phase and how far the traces have grown; end the worker when one of Lava's processes has ended.
 
-    ``rows`` gives the bytes per step of every trace file, ``steps`` how many steps each will hold.
+    ``rows`` gives the bytes per step of every trace file, ``steps`` how many steps each will hold, ``actors`` Lava's
+    processes once they are started; those that it starts are watched from the next beat on.
     """
 
     def __init__(self, rows: dict[Path, int], steps: int) -> None:
         super().__init__(daemon=True)
         self.rows, self.steps, self.shown = rows, steps, 0
         self.phase, self.children = "", set[multiprocessing.process.BaseProcess]()
+        self.actors: Sequence[multiprocessing.process.BaseProcess] = ()
         self.over = threading.Event()
 
     def enter(self, phase: str) -> None:
@@ -47,9 +54,12 @@ class Watch(threading.Thread):
         self.enter("ending")
 
     def run(self) -> None:
-        """Beat until the worker ends."""
-        while not self.over.wait(BEAT_SECONDS):
-            self.beat()
+        """Beat until the worker ends; a fault of this thread ends the worker too."""
+        try:
+            while not self.over.wait(BEAT_SECONDS):
+                self.beat()
+        except Exception:  # noqa: BLE001 - whatever it is: without this thread a failed process goes unseen
+            fail(traceback.format_exc())
 
     def beat(self) -> None:
         """Write a line where a trace has grown, and look after Lava's processes."""
@@ -66,15 +76,49 @@ class Watch(threading.Thread):
         return path.stat().st_size // self.rows[path] if path.is_file() else 0
 
     def _check_children(self) -> None:
-        """End at once when a process has ended: the others would wait for it. Those that raise end with code 0."""
+        """End at once when a process has ended: the others would wait for it."""
         self.children |= set(multiprocessing.active_children())
-        ended = [child for child in self.children if child.exitcode is not None]
-        if ended and not self.over.is_set():
-            code = ended[0].exitcode
-            kind = "RuntimeError: " if code else ""  # one that raised has written its own error
-            sys.stderr.write(f"\n{kind}a process of Lava ended with exit code {code}\n")
-            sys.stderr.flush()
+        for child in (*self.children, *self.actors):
+            if _has_ended(child) and not self.over.is_set():
+                fail(error_of(child))
+
+
+def _has_ended(child: multiprocessing.process.BaseProcess) -> bool:
+    try:
+        return child.exitcode is not None
+    except ValueError:  # Lava has noticed the end, joined and closed it, and is about to raise
+        return False
+
+
+def error_of(child: multiprocessing.process.BaseProcess) -> str:
+    """Return the traceback of a process that ended: one of Lava hands it over and ends with code 0."""
+    raised: tuple[Exception, str] | None = getattr(child, "exception", None)
+    return raised[1] if raised else f"RuntimeError: a process of Lava ended with exit code {child.exitcode}\n"
+
+
+def fail(message: str) -> NoReturn:
+    """Write ``message`` and end at once with Lava's processes: Python's own shutdown would wait for them for ever."""
+    sys.stderr.write(message)
+    sys.stderr.flush()
+    for child in multiprocessing.active_children():
+        child.kill()
+    os._exit(1)
+
+
+def end_with_this_process() -> None:
+    """Let Linux kill the processes that are forked from now on when this one dies, also by kill -9 and Ctrl-C."""
+    worker = os.getpid()
+    signal.signal(signal.SIGINT, lambda *_: fail("interrupted\n") if os.getpid() == worker else os._exit(1))
+    control = ctypes.CDLL(None).prctl
+
+    forking = {"process": worker}
+
+    def follow() -> None:
+        control(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != forking["process"]:  # it died before Linux was told
             os._exit(1)
+
+    os.register_at_fork(before=lambda: forking.update(process=os.getpid()), after_in_child=follow)
 
 
 def name_memory(prefix: str) -> None:

@@ -20,12 +20,21 @@ TOTAL_LIMIT = 2**25 - 2**17 - 1
 """Largest sum of all projections of a neuron: 64 times it and a current of 2^23 fit into 32 bit."""
 
 
+NAME_LIMIT = 200
+"""Longest name of a population: its trace is a file of that name."""
+
+
 def check(network: IntegerNetwork) -> None:
     """Refuse, with a `FormatError` or `NetworkError`, what Lava processes cannot do."""
     network.depths()
     for projection in network.projections:
         _check_geometry(projection)
     for population in network.neurons:
+        if len(population.name) > NAME_LIMIT:
+            raise FormatError(
+                f"population {population.name[:20]}...: its name has {len(population.name)} characters; the file of "
+                f"its trace takes at most {NAME_LIMIT}"
+            )
         largest = [_check_sum(network, projection) for projection in network.incoming(population.name)]
         if sum(largest) > TOTAL_LIMIT:
             raise FormatError(

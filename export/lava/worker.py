@@ -7,6 +7,7 @@ steps of how many the traces hold.
 
 import json
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,16 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 
 from spikeport.export import archive
 from spikeport.export.lava.builder import build, steps_in_all
-from spikeport.export.lava.life import Watch, keep_sockets_here, leave, name_memory, say
+from spikeport.export.lava.life import (
+    Watch,
+    end_with_this_process,
+    error_of,
+    fail,
+    keep_sockets_here,
+    leave,
+    name_memory,
+    say,
+)
 from spikeport.export.lava.remains import memory_prefix
 
 
@@ -27,8 +37,24 @@ def trace_rows(network, folder):
     return {folder / name: row for name, row in rows.items()}
 
 
+def actors(process):
+    """Return the operating system's processes that Lava has started."""
+    return tuple(process.runtime._messaging_infrastructure.actors)  # noqa: SLF001 - Lava has no other way to them
+
+
+def run(process, steps):
+    """Run Lava; where it only reports that a process has failed, raise with the traceback of that process."""
+    try:
+        process.run(condition=RunSteps(num_steps=steps))
+    except RuntimeError:
+        sys.stderr.writelines(error_of(actor) for actor in actors(process) if getattr(actor, "exception", None))
+        raise
+
+
 def main(job):
     """Run the job in folder ``job``; a guarded one has a supervisor that cleans up after it."""
+    job = job.absolute()
+    end_with_this_process()
     settings = json.loads((job / "job.json").read_text(encoding="utf-8"))
     if settings["guarded"]:
         name_memory(memory_prefix(job))
@@ -42,8 +68,9 @@ def main(job):
     process = build(network, stimulus, settings["held"], job / "trace")
     watch.enter("compiling")
     process.create_runtime(run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+    watch.actors = actors(process)
     watch.enter("running")
-    process.run(condition=RunSteps(num_steps=steps_in_all(network, len(stimulus))))
+    run(process, steps_in_all(network, len(stimulus)))
     watch.finish()
     if settings["guarded"]:
         say(finished=True)
@@ -53,4 +80,7 @@ def main(job):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    try:
+        main(Path(sys.argv[1]))
+    except BaseException:  # noqa: BLE001 - also Ctrl-C must end Lava's processes
+        fail(traceback.format_exc())

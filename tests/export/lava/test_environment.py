@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,24 @@ def test_users_settings_of_pip_reach_it(monkeypatch, tmp_path):
     assert variables["PIP_INDEX_URL"] == "https://mirror.example/simple"
     assert variables["PIP_FIND_LINKS"] == f"{tmp_path}/wheels https://mirror.example/wheels /opt/none"
     assert "PYTHONHOME" not in variables
+
+
+def test_second_installation_waits_for_the_first_and_uses_what_it_made(monkeypatch, tmp_path, capsys):
+    home, made, complete = tmp_path / "env", [], []
+    monkeypatch.setenv("SPIKEPORT_LAVA_ENV", str(home))
+    monkeypatch.setattr(environment, "_complete", lambda *_: bool(complete))
+    monkeypatch.setattr(environment, "_make", lambda *_: made.append("second"))
+    with environment._alone(home) as waited:
+        assert not waited
+        second = threading.Thread(target=environment.install)
+        second.start()
+        second.join(timeout=0.5)
+        assert second.is_alive()
+        complete.append(True)
+    second.join(timeout=10)
+    assert not second.is_alive()
+    assert made == []
+    assert f"another installation into {home} is at work" in capsys.readouterr().err
 
 
 def test_every_package_is_pinned_with_hashes():

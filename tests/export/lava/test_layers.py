@@ -35,10 +35,10 @@ def test_writers_import_no_executor():
 
 
 def test_the_worker_has_every_module_that_it_imports():
-    """What a module of the worker imports of ours is in the job folder too."""
+    """What a module of the worker imports of ours is in the job folder too; the package itself loads names lazily."""
     package = job.PACKAGE
     listed = {f"spikeport/{module}".removesuffix("/__init__").replace("/", ".") for module in job.WORKER_MODULES}
-    for module in job.WORKER_MODULES:
+    for module in set(job.WORKER_MODULES) - {"__init__"}:
         for name in imported(package / f"{module}.py"):
             if name.startswith("spikeport."):
                 assert name in listed or name.rpartition(".")[0] in listed, (module, name)

@@ -65,12 +65,12 @@ def test_nothing_is_said_while_nothing_grows(tmp_path):
 @pytest.mark.parametrize(
     ("ending", "expected"),
     [
-        ("os._exit(0)", "a process of Lava ended with exit code 0"),
+        ("os._exit(0)", "RuntimeError: a process of Lava ended with exit code 0"),
         ("os.kill(os.getpid(), 9)", "RuntimeError: a process of Lava ended with exit code -9"),
     ],
 )
 def test_worker_ends_when_one_of_its_processes_does(tmp_path, ending, expected):
-    """The others would wait for it for ever; one that raised has ended with code 0 and written its own error."""
+    """The others would wait for it for ever."""
     code = f"""
 def end():
     time.sleep(0.3)
@@ -81,6 +81,51 @@ time.sleep(20)
     code, _, log = run(tmp_path, code)
     assert code == 1
     assert log.strip() == expected
+
+
+def test_process_that_hands_over_its_error_is_reported_with_it(tmp_path):
+    code = """
+class Handing(multiprocessing.Process):
+    exception = (ValueError("odd"), "Traceback: ValueError: odd")
+process = Handing(target=os.getpid)
+process.start()
+watch.actors = (process,)
+time.sleep(20)
+"""
+    code, _, log = run(tmp_path, code)
+    assert (code, log) == (1, "Traceback: ValueError: odd")
+
+
+def test_process_that_ended_before_the_first_beat_is_seen(tmp_path):
+    """Multiprocessing forgets it as soon as another one is started."""
+    code = """
+process = multiprocessing.Process(target=os.getpid)
+process.start()
+process.join()
+multiprocessing.active_children()
+watch.actors = (process,)
+time.sleep(20)
+"""
+    code, _, log = run(tmp_path, code)
+    assert (code, log) == (1, "RuntimeError: a process of Lava ended with exit code 0\n")
+
+
+def test_process_that_lava_has_closed_is_left_to_lava(tmp_path):
+    code = """
+process = multiprocessing.Process(target=os.getpid)
+process.start()
+process.join()
+process.close()
+watch.actors = (process,)
+time.sleep(0.4)
+"""
+    assert run(tmp_path, code)[0] == 0
+
+
+def test_fault_of_the_watch_ends_the_worker(tmp_path):
+    code, _, log = run(tmp_path, "watch.rows[folder / ('a' * 300)] = 1\ntime.sleep(20)")
+    assert code == 1
+    assert "File name too long" in log
 
 
 def test_processes_may_end_when_all_is_over(tmp_path):

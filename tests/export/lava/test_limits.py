@@ -71,6 +71,19 @@ def test_sum_that_lava_would_wrap_is_refused_at_its_end(weight, levels, fits):
         check(network(dense(weight), levels=levels))
 
 
+def test_name_that_no_file_can_have_is_refused():
+    net = network(dense(1))
+    renamed = replace(
+        net,
+        populations=(net.populations[0], replace(net.populations[1], name="a" * 201)),
+        projections=(replace(net.projections[0], target="a" * 201),),
+    )
+    with pytest.raises(
+        FormatError, match=r"population a{20}\.\.\.: its name has 201 characters; the file .* at most 200"
+    ):
+        check(renamed)
+
+
 def test_total_of_several_projections_is_refused():
     synapses = [dense(127)] * 5
     check(network(*synapses[:4], levels=4000))

@@ -14,7 +14,7 @@ import pytest
 
 from spikeport.export.errors import WorkerError
 from spikeport.export.executors import lava, reference
-from spikeport.export.lava import job, remains
+from spikeport.export.lava import environment, job, remains
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.lava.supervisor import Limits
 from spikeport.export.network import (
@@ -41,8 +41,16 @@ list(lava.steps(network, random_stimulus(network, 100_000, 0)))
 """
 
 
-def shared_memory():
-    return {path.name for path in Path("/dev/shm").iterdir() if path.name.startswith(("psm_", lava.PREFIX))}
+def shared_memory(processes):
+    """Return the files of shared memory that ``processes`` hold; other jobs may run on this machine."""
+    found = set()
+    for process in processes:
+        try:
+            lines = Path(f"/proc/{process}/maps").read_text().splitlines()
+        except OSError:
+            continue
+        found |= {Path(line[line.index("/dev/shm/") :]) for line in lines if "/dev/shm/" in line}
+    return {path for path in found if path.exists()}
 
 
 def workers(folder):
@@ -102,10 +110,15 @@ def folder(tmp_path):
 @pytest.fixture
 def running(folder):
     """A process of its own that runs many samples in Lava, once Lava's processes are up."""
-    memory = shared_memory()
     process = subprocess.Popen([sys.executable, "-c", LONG], env={**os.environ, "TMPDIR": str(folder)})
     assert wait_for(lambda: len(workers(folder)) > 3)
-    yield process, lambda: workers(folder), lambda: shared_memory() - memory
+    memory = shared_memory(workers(folder))
+    prefixes = [f"{job.name}-" for job in folder.iterdir()]
+
+    def left():
+        return {path for path in Path("/dev/shm").iterdir() if path in memory or path.name.startswith(tuple(prefixes))}
+
+    yield process, lambda: workers(folder), left
     process.kill()
     process.wait()
 
@@ -155,7 +168,7 @@ def test_what_a_killed_owner_and_its_killed_guard_left_goes_at_the_next_start(ru
     assert list(folder.iterdir()) == []
 
 
-def heavy_network(channels=160):
+def heavy_network(channels=288):
     """Return a network of three convolutions that each take Lava a second or more a step."""
     rng, shape = np.random.default_rng(0), (channels, 8, 8)
     neuron = IntegerNeuron(threshold=np.array(40), bias_mantissa=np.array(7))
@@ -171,16 +184,17 @@ def heavy_network(channels=160):
     )
 
 
+@pytest.mark.slow
 def test_slow_run_is_not_ended_while_it_computes(monkeypatch):
     """Its steps take longer than the limit on silence, and the pipeline drains without the first trace growing."""
     network, lines = heavy_network(), []
     given = random_stimulus(network, 1, 0)
     watched(monkeypatch, lambda line: lines.append({**line, "at": time.monotonic()}))
-    steps = record(lava.steps(network, given, limits=Limits(silence=0.8)))
+    steps = record(lava.steps(network, given, limits=Limits(silence=2)))
     expected = record(reference.steps(network, given))
     assert all(np.array_equal(steps[name], values) for name, values in expected.items())
     longest = max(after["at"] - before["at"] for before, after in itertools.pairwise(lines))
-    assert longest > 1.6
+    assert longest > 2.5
     assert [phase for phase, _ in itertools.groupby(line.get("phase") for line in lines)][:3] == [
         "building", "compiling", "running"
     ]  # fmt: skip
@@ -202,6 +216,62 @@ def test_hung_run_is_ended_within_the_limit(monkeypatch, folder):
     assert time.monotonic() - stopped[0] < 12
     assert not workers(folder)
     assert list(folder.iterdir()) == []
+
+
+BROKEN = {
+    "while it is built": "__init__(*_): raise ValueError('no recorder today')",
+    "in a step": "append(*_): raise ValueError('no recorder today')",
+    "by ending": "append(*_): os._exit(3)",
+}
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("when", BROKEN)
+def test_process_that_fails_ends_the_run_with_its_error(folder, when, guarded):
+    """The other processes, and Python's own shutdown, would wait for it for ever."""
+    name, body = BROKEN[when].split("(", 1)
+    job.write(NETWORK, random_stimulus(NETWORK, 1, 0), folder, guarded=guarded)
+    with (folder / "spikeport" / "export" / "lava" / "processes.py").open("a") as file:
+        file.write(f"\ndef fail({body}\n_Appender.{name} = fail\n")
+    command = [environment.python(), "-m", remains.WORKER, "."]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=40, check=False)
+    assert done.returncode == 1
+    assert ("ended with exit code 3" if when == "by ending" else "ValueError: no recorder today") in done.stderr
+    assert wait_for(lambda: not [p for p in processes_in(folder) if p != os.getpid()], seconds=5)
+    remains.free_memory(folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_worker_of_a_job_folder_leaves_no_process_when_it_is_killed(folder, number):
+    """It has neither supervisor nor guard there."""
+    job.write(NETWORK, random_stimulus(NETWORK, 50_000, 0), folder)
+    command = ["bash", "-c", f"trap - INT; exec {environment.python()} -m {remains.WORKER} ."]
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    assert wait_for(lambda: len(processes_in(folder)) > 8)
+    memory = shared_memory(processes_in(folder))
+    assert memory
+    process.send_signal(number)
+    try:
+        process.wait(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert wait_for(lambda: not processes_in(folder), seconds=10)
+    assert wait_for(lambda: not [path for path in memory if path.exists()], seconds=10)
+
+
+def processes_in(folder):
+    """Return the processes whose current folder is ``folder``."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == folder:
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
 
 
 def watched(monkeypatch, on_line):
@@ -260,12 +330,11 @@ except WorkerError as error:
 
 def test_disk_that_is_full_for_the_trace_is_said_and_nothing_stays(folder):
     """A limit on the size of files stands in for the end of the disk: the recorder's write fails within Lava."""
-    memory = shared_memory()
     done = subprocess.run(
         [sys.executable, "-c", FULL], env={**os.environ, "TMPDIR": str(folder)}, capture_output=True, text=True,
         timeout=120, check=False,
     )  # fmt: skip
     assert "WorkerError: " in done.stdout, done.stderr
     assert "File too large" in done.stdout
-    assert wait_for(lambda: not workers(folder) and not shared_memory() - memory, seconds=20)
+    assert wait_for(lambda: not workers(folder), seconds=20)
     assert list(folder.iterdir()) == []
