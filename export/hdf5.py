@@ -148,18 +148,18 @@ class _Reader:
         """Return what stands at ``name``, reached by a hard link and met for the first time."""
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise FormatError(f"{place} is a link to somewhere else; only what is in the file itself is read")
-        found = group[name]
-        info = h5py.h5o.get_info(found.id)
+        entry = group[name]
+        info = h5py.h5o.get_info(entry.id)
         if (info.fileno, info.addr) in self.seen:
             raise FormatError(f"{place} is reached twice; each object stands in one place")
         self.seen.add((info.fileno, info.addr))
         if len(self.seen) > MOST_OBJECTS:
             raise FormatError(f"holds more than {MOST_OBJECTS:,} groups and arrays; at most so many are read")
-        if isinstance(found, h5py.Group):
-            return self.tree(found, place, depth + 1)
-        if not isinstance(found, h5py.Dataset):
-            raise FormatError(f"{place} is a {type(found).__name__}; expected groups and arrays")
-        return self.array(found, place)
+        if isinstance(entry, h5py.Group):
+            return self.tree(entry, place, depth + 1)
+        if not isinstance(entry, h5py.Dataset):
+            raise FormatError(f"{place} is a {type(entry).__name__}; expected groups and arrays")
+        return self.array(entry, place)
 
     def array(self, dataset: h5py.Dataset, place: str) -> Value:
         """Return an array that lies in the file itself, within the budget."""

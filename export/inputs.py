@@ -28,15 +28,15 @@ def check_regular(path: Path, error: type[SpikeportError], *, expected: str = "a
     Pipes, devices and sockets are never opened: reading one may wait or go on for ever.
     """
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         raise error(f"{path}: no such file; expected {expected}") from None
     except (OSError, ValueError) as fault:
         raise error(f"{path}: cannot be read ({_reason(fault)})") from None
-    if not stat.S_ISREG(found.st_mode):
-        kind = next((name for test, name in _KINDS if test(found.st_mode)), "no regular file")
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((name for test, name in _KINDS if test(status.st_mode)), "no regular file")
         raise error(f"{path}: {kind}; expected {expected}")
-    return found.st_size
+    return status.st_size
 
 
 def read_bytes(path: Path, error: type[SpikeportError], *, most: int, expected: str = "a file") -> bytes:

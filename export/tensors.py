@@ -35,10 +35,10 @@ def metadata(data: bytes) -> dict[str, str]:
     if len(data) < 8 or size > min(LARGEST_HEADER, len(data) - 8):
         raise ValueError("the header is cut off or missing")
     header = strict_json(data[8 : 8 + size].decode("utf-8"))
-    found = header.get("__metadata__", {}) if isinstance(header, dict) else None
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+    texts = header.get("__metadata__", {}) if isinstance(header, dict) else None
+    if not isinstance(texts, dict) or not all(isinstance(value, str) for value in texts.values()):
         raise ValueError("the header's metadata are no texts")
-    return found
+    return texts
 
 
 def strict_json(text: str) -> Any:
@@ -50,11 +50,11 @@ def strict_json(text: str) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    table = dict(pairs)
+    if len(table) != len(pairs):
         (twice, _), *_ = Counter(key for key, _ in pairs).most_common(1)
         raise ValueError(f"the key {twice!r} stands twice")
-    return found
+    return table
 
 
 def _refused(constant: str) -> Any:

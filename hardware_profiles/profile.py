@@ -168,7 +168,7 @@ def load_profile(name: str | Path) -> HardwareProfile:
     """
     own = str(name).endswith(".toml")
     path = Path(name) if own else PROFILE_DIR / f"{name}.toml"
-    if not (_is_file(path) if own else str(name) in profile_names()):
+    if not (_exists(path) if own else str(name) in profile_names()):
         raise ProfileError(f"no profile {str(name)!r}; there are {', '.join(profile_names())}, or give a .toml file")
     profile = read_table(path, HardwareProfile, ProfileError)
     _check(profile, path)
@@ -189,9 +189,9 @@ def load_profiles(profiles: Sequence[str | Path | HardwareProfile]) -> list[Hard
     return loaded
 
 
-def _is_file(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     try:
-        return path.is_file()
+        return path.exists()
     except OSError:
         return False
 

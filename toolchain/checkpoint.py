@@ -69,14 +69,15 @@ def _read(path: Path) -> ANN | SNN:
         raise ArchiveError(f"{path}: damaged checkpoint ({one_line(error)})") from None
 
 
-def _values(found: dict[str, str]) -> dict[str, Any]:
-    values = strict_json(found[KEY]) if KEY in found else found
+def _values(texts: dict[str, str]) -> dict[str, Any]:
+    values = strict_json(texts[KEY]) if KEY in texts else texts
     if not isinstance(values, dict):
         raise ValueError("its metadata are no table")  # noqa: TRY004 - caught above with other damage
     return values
 
 
 def _model(values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> ANN | SNN:
+    tensors = {_renamed(name): tensor for name, tensor in tensors.items()}
     specification = msgspec.json.decode(values["specification"], type=Specification)
     steps = whole(int(values["steps"]), "number of steps", STEPS) if values["kind"] == "SNN" else 0
     with torch.device("meta"):
@@ -84,11 +85,6 @@ def _model(values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> ANN | SN
     model = _made(specification, steps)
     model.load_state_dict(tensors)
     return model
-
-
-def _renamed(name: str) -> str:
-    """Return the present name of a tensor; checkpoints of version 0.1 call projections links."""
-    return f"projections.{name.removeprefix('links.')}" if name.startswith("links.") else name
 
 
 def _made(specification: Specification, steps: int) -> ANN | SNN:
@@ -99,5 +95,10 @@ def _check_sizes(model: ANN | SNN, tensors: dict[str, torch.Tensor]) -> None:
     """Refuse a specification that asks for other sizes than the file holds, before they are made."""
     for name, value in model.state_dict().items():
         if name not in tensors or tensors[name].shape != value.shape:
-            found = tuple(tensors[name].shape) if name in tensors else "missing"
-            raise ArchiveError(f"array {name} is {found}; its specification says {tuple(value.shape)}")
+            shape = tuple(tensors[name].shape) if name in tensors else "missing"
+            raise ArchiveError(f"array {name} is {shape}; its specification says {tuple(value.shape)}")
+
+
+def _renamed(name: str) -> str:
+    """Return the present name of a tensor; checkpoints of version 0.1 call projections links."""
+    return f"projections.{name.removeprefix('links.')}" if name.startswith("links.") else name

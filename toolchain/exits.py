@@ -22,7 +22,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn, TextIO, cast
 
-from spikeport.export.errors import SpikeportError, one_line
+from spikeport.export.errors import SpikeportError, one_line, printable
 
 BAD_INPUT, FAULT, INTERRUPTED, READER_LEFT = 2, 70, 130, 141
 TRACEBACK = "SPIKEPORT_TRACEBACK"
@@ -121,7 +121,7 @@ def _system(error: OSError) -> int:
 def _said(sentence: str, code: int) -> int:
     """Say on standard error why the command ends; where that is closed or full, the code alone says it."""
     try:
-        sys.stderr.write(f"spikeport: {sentence}\n")
+        sys.stderr.write(f"spikeport: {printable(sentence)}\n")
         sys.stderr.flush()
     except OSError:
         _to_nothing(2)

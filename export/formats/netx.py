@@ -81,10 +81,9 @@ def _verify(network: IntegerNetwork, path: Path) -> None:
     assert isinstance(network.source.neuron, Source)
     try:
         tree = hdf5.read(path, kind="netx", trusted=True)
-        found = _difference(
-            network,
-            netx_reader.network(tree, steps=network.steps, inclusive=False, levels=network.source.neuron.levels),
-        )
+        levels = network.source.neuron.levels
+        restored = netx_reader.network(tree, steps=network.steps, inclusive=False, levels=levels)
+        found = _difference(network, restored)
     except (FormatError, NetworkError) as error:
         found = str(error).removeprefix(f"{path}: ")
     if found:

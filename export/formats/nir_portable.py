@@ -51,7 +51,7 @@ def _verify(graph: nir.NIRGraph, path: Path) -> None:
     for name, node in graph.nodes.items():
         for parameter in PARAMETERS:
             value = getattr(node, parameter, None)
-            if value is not None and not np.array_equal(found.nodes[name].reals(parameter), value):
+            if value is not None and not np.array_equal(found.nodes[name].reals(parameter, infinite=True), value):
                 raise FormatError(f"NIR cannot say this network, {parameter} of {name} would be read as other numbers")
 
 

@@ -111,3 +111,13 @@ def test_proof_is_computed_anew():
     network = small_network()
     assert bounds.is_safe(network)
     assert not bounds.is_safe(replace(network, projections=tuple(replace(p, exponent=15) for p in network.projections)))
+
+
+@given(network=integer_networks(), steps=st.integers(1, 400))
+def test_bounds_that_settle_are_those_of_every_step(network, steps):
+    """The proof ends early where each further step changes it as the last one did."""
+    longer = replace(network, steps=steps, bounds={})
+    early = bounds.prove(longer)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounds, "_settled", lambda *_: False)
+        assert bounds.prove(longer) == early

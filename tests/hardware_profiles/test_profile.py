@@ -120,7 +120,7 @@ def test_a_folder_or_a_pipe_is_no_profile(tmp_path):
     os.mkfifo(tmp_path / "pipe.toml")
     (tmp_path / "folder.toml").mkdir()
     for name in ("pipe", "folder"):
-        with pytest.raises(ProfileError, match="no profile"):
+        with pytest.raises(ProfileError, match=rf"{name}\.toml: a {name}; expected a TOML file"):
             load_profile(tmp_path / f"{name}.toml")
 
 

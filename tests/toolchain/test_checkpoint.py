@@ -1,8 +1,12 @@
+import json
+
+import msgspec
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load, save_file
 
 from spikeport.export.errors import ArchiveError
+from spikeport.export.tensors import metadata
 from spikeport.toolchain import checkpoint
 from tests.toolchain.networks import ann, images, snn
 
@@ -49,3 +53,68 @@ def test_missing_tensor_is_an_error(tmp_path):
         checkpoint.read_snn(path)
     checkpoint.write(model, path)
     assert checkpoint.read_snn(path).steps == 4
+
+
+def test_equal_models_give_equal_bytes(tmp_path):
+    """Metadata of several keys come in random order; 20 files agreed by chance once in 10^27."""
+    for index in range(20):
+        checkpoint.write(snn(), tmp_path / f"{index}.safetensors")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
+def test_checkpoint_with_a_key_per_value_is_read(tmp_path):
+    """As they were written first."""
+    model, path = snn(), tmp_path / "old.safetensors"
+    metadata = {
+        "format": checkpoint.FORMAT,
+        "kind": "SNN",
+        "specification": msgspec.json.encode(model.specification).decode(),
+        "steps": str(model.steps),
+    }
+    save_file(model.state_dict(), path, metadata)
+    restored = checkpoint.read_snn(path)
+    assert restored.steps == model.steps
+    assert all(torch.equal(value, restored.state_dict()[name]) for name, value in model.state_dict().items())
+
+
+def changed(path, change):
+    """Write a checkpoint with other values."""
+    checkpoint.write(snn(), path)
+    data = path.read_bytes()
+    values = json.loads(metadata(data)[checkpoint.KEY])
+    change(values)
+    save_file(load(data), path, {checkpoint.KEY: json.dumps(values)})
+
+
+def specified(change):
+    def apply(values):
+        specification = json.loads(values["specification"])
+        change(specification)
+        values["specification"] = json.dumps(specification)
+
+    return apply
+
+
+FAULTS = {
+    "steps of 10^9": (lambda values: values.update(steps=str(10**9)), "number of steps is .*; expected one whole"),
+    "steps of 5,000 digits": (lambda values: values.update(steps="9" * 5000), "damaged checkpoint .*digits"),
+    "wide layer": (
+        specified(lambda s: s["nodes"][0]["edges"][0]["synapses"].update(channels=10**9)),
+        "its specification says|damaged checkpoint",
+    ),
+    "large kernel": (
+        specified(lambda s: s["nodes"][0]["edges"][0]["synapses"].update(kernel=10**6)),
+        "its specification says|damaged checkpoint",
+    ),
+    "no nodes": (specified(lambda s: s.update(nodes=[{"name": "a", "edges": []}])), "damaged checkpoint"),
+    "no list": (lambda values: values.update(specification="[" * 10**5), "damaged checkpoint"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_hostile_values_are_refused_before_anything_is_made(tmp_path, name):
+    change, message = FAULTS[name]
+    path = tmp_path / "bad.safetensors"
+    changed(path, change)
+    with pytest.raises(ArchiveError, match=rf"bad\.safetensors: .*({message})"):
+        checkpoint.read_snn(path)

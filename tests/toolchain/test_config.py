@@ -1,5 +1,7 @@
 """Recipes: what is wrong is named with file, table and key."""
 
+import time
+
 import pytest
 
 from spikeport.export.errors import RecipeError
@@ -46,3 +48,44 @@ def test_fault_is_named_with_file_table_and_key(tmp_path, old, new, message):
 def test_missing_recipe_is_named(tmp_path):
     with pytest.raises(RecipeError, match=r"none\.toml: no such file"):
         read_recipe(tmp_path / "none.toml")
+
+
+TEXTS = {
+    "learning rate of 1e300": ("learning_rate = ", "learning_rate = 1e300 # ", "pretrain.learning_rate. expected"),
+    "learning rate NaN": ("learning_rate = ", "learning_rate = nan # ", "pretrain.learning_rate. expected"),
+    "learning rate infinite": ("learning_rate = ", "learning_rate = inf # ", "pretrain.learning_rate. expected"),
+    "batch size of 10^18": ("[pretrain]", f"[pretrain]\nbatch_size = {10**18}", "pretrain.batch_size. expected .* <="),
+    "steps of 10^9": ("steps = 4", "steps = 1000000000", "network.steps. expected .* <= 100000"),
+    "steps beyond 64 bit": ("steps = 4", f"steps = {10**30}", "steps. "),
+    "5,000 digits": ("steps = 4", f"steps = {'9' * 5000}", "not a TOML file .*digits"),
+    "10^5 lists deep": ("steps = 4", f"steps = {'[' * 50_000}{']' * 50_000}", "nested too deeply"),
+    "tables deep": ("steps = 4", f"steps = {'{a=' * 20_000}1{'}' * 20_000}", "nested too deeply"),
+    "two equal keys": ("steps = 4", "steps = 4\nsteps = 4", "not a TOML file .*overwrite"),
+    "escape sequence in a key": ("steps = 4", '"a\\u001b[31m\\n" = 4', r"has no key 'a\\x1b\[31m\\n'; it takes steps"),
+    "long key": ("steps = 4", f"{'k' * 100_000} = 4", "has no key 'kkk"),
+    "no text": ("steps = 4", "\udcff", "not a TOML file"),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_hostile_recipe_is_refused_in_seconds(tmp_path, name):
+    old, new, message = TEXTS[name]
+    assert old in RECIPE
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(RECIPE.replace(old, new, 1).encode("utf-8", "surrogateescape"))
+    start = time.monotonic()
+    with pytest.raises(RecipeError, match=rf"recipe\.toml: .*{message}") as found:
+        read_recipe(path)
+    assert time.monotonic() - start < 5
+    assert str(found.value).isprintable()
+    assert len(str(found.value)) <= 1000
+
+
+@pytest.mark.parametrize("key", ["a", '"a b"', "'a.b'"])
+def test_key_of_many_parts_is_refused_in_seconds(tmp_path, key):
+    path = tmp_path / "recipe.toml"
+    path.write_text(f"[{'.'.join([key] * 15_000)}]\n{RECIPE}")
+    start = time.monotonic()
+    with pytest.raises(RecipeError, match=r"recipe\.toml: .*a line holds more than 2,000 dots"):
+        read_recipe(path)
+    assert time.monotonic() - start < 2

@@ -190,6 +190,10 @@ def changed(name, **fields):
         (changed("conv1", threshold=np.array(-2)), "conv1 fires at potentials down to -127; NIR's thresholds are"),
         (changed("conv1", threshold=np.array(0), inclusive=True), "conv1 fires at potentials down to 0; NIR's"),
         (
+            changed("conv1", scale=1e30, threshold=np.array(0)),
+            r"its file would be read as another one: node .conv1. \(IF\): threshold is .*; expected numbers from 1e-30",
+        ),
+        (
             replace(NETWORK, steps=10_000),
             r"neither wrap nor saturate, and the potential of conv1 can reach .*; it holds .*; quantize",
         ),

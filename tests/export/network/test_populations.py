@@ -21,7 +21,12 @@ def neuron(**changes):
         (lambda: neuron(threshold=7.9), "threshold must be whole numbers, found float64 7.9"),
         (lambda: neuron(reset_by=2**26), "reset_by lies in"),
         (lambda: neuron(threshold=np.nan), "threshold must be whole numbers"),
-        (lambda: Source(levels=0), "1 to 2\\*\\*24 - 1 levels, found 0"),
+        (lambda: Source(unit=np.nan), "unit of the source holds numbers that are not finite"),
+        (lambda: Source(unit=0.0), "unit of the source is 0; expected numbers from 1e-30"),
+        (lambda: Source(unit=-1.0), "unit of the source is -1; expected numbers from 1e-30"),
+        (lambda: neuron(scale=np.nan), "scale holds numbers that are not finite"),
+        (lambda: neuron(scale=1e300), "scale is 1e.300; expected numbers from 1e-30"),
+        (lambda: Source(levels=0), "levels of the source is 0; expected one whole number from 1 to 16,777,215"),
     ],
 )
 def test_numbers_outside_a_register_are_refused(build, message):

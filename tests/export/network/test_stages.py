@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spikeport.export.errors import NetworkError
-from spikeport.export.network import Convolution, Dense
+from spikeport.export.network import Convolution, Dense, MaxPooling
 
 
 def test_arrays_are_read_only_copies():
@@ -20,7 +20,18 @@ def test_arrays_are_read_only_copies():
     ("build", "message"),
     [
         (lambda: Convolution(weight=np.zeros((1, 1, 1))), "4 dimensions, found 3"),
-        (lambda: Convolution(weight=np.zeros((1, 1, 1, 1)), stride=(0, 1)), "stride \\(0, 1\\)"),
+        (lambda: Convolution(weight=np.zeros((1, 1, 1, 1)), stride=(1, 2**62)), "stride is .*; expected one whole"),
+        (lambda: Convolution(weight=np.zeros((1, 1, 1, 1)), padding=(10**9, 0)), "padding is .*; expected one whole"),
+        (lambda: Convolution(weight=np.zeros((1, 1, 0, 1))), "weight is an array of float64 of shape"),
+        (lambda: Dense(weight=np.full((1, 1), np.nan)), "weight holds numbers that are not finite"),
+        (lambda: Dense(weight=np.full((1, 1), 1e308)), "weight is 1e.308; expected numbers from"),
+        (lambda: Dense(weight=np.ones((1, 1), bool)), "weight is an array of bool of shape"),
+        (lambda: MaxPooling(size=(10**6, 1), stride=(1, 1)), "size of max pooling is 1,000,000; expected one whole"),
+        (lambda: MaxPooling(size=(2, 2), stride=(1, 1)).output_shape((4,)), "max pooling by .2, 2. cannot read"),
+        (
+            lambda: Convolution(weight=np.zeros((1, 1, 1, 1)), stride=(0, 1)),
+            "stride is 0; expected one whole number from 1",
+        ),
         (lambda: Convolution(weight=np.zeros((3, 1, 1, 1)), groups=2), "3 output channels cannot form 2 groups"),
         (lambda: Convolution(weight=np.zeros((1, 1, 5, 5))).output_shape((1, 3, 3)), "does not fit into a source"),
         (lambda: Convolution(weight=np.zeros((1, 2, 1, 1))).output_shape((1, 3, 3)), "over 2 channels cannot read"),
