@@ -405,9 +405,19 @@ def delayed_layers(draw):
 @given(drawn=delayed_layers())
 @settings(max_examples=12)
 def test_axonal_delays_hold_back_the_spikes_of_their_layer(tmp_path_factory, drawn):
-    """The oracle runs one layer at a time and shifts its spikes."""
-    layers, delays, inputs = drawn
-    folder = tmp_path_factory.mktemp("delays")
+    assert_delays(tmp_path_factory.mktemp("delays"), *drawn)
+
+
+def test_axonal_delays_of_channels_go_with_their_group(tmp_path):
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(-9, 15, (4, 1, 3, 3, 1)), rng.integers(-9, 15, (4, 2, 3, 3, 1))
+    layers = [("conv", first, {"groups": 2}), ("conv", second, {"groups": 2})]
+    layers.append(("dense", rng.integers(-9, 15, (3, 36)), {}))
+    assert_delays(tmp_path, layers, [np.arange(4.0), np.arange(4.0)[::-1], None], rng.integers(0, 2, (2, 9, 2, 3, 3)))
+
+
+def assert_delays(folder, layers, delays, inputs):
+    """Compare with an oracle that runs one layer at a time and shifts its spikes."""
     layer_file(folder / "all.net", layers, inputs.shape[2:], delays)
     network = netx.read(folder / "all.net", steps=9)
     found = record(reference.steps(network, stimulus(inputs, network)))[network.readout.name]
