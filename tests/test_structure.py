@@ -26,6 +26,20 @@ def test_module_says_in_one_line_what_it_is_for(path):
     assert docstring.splitlines()[0].endswith((".", ":", "**"))
 
 
+TESTS = sorted(
+    path.relative_to(ROOT / "tests") for package in PACKAGES for path in (ROOT / "tests" / package).rglob("test_*.py")
+)
+
+
+@pytest.mark.parametrize("path", TESTS, ids=str)
+def test_tests_stand_where_their_modules_stand(path):
+    """A folder of tests mirrors one of ours; a file with a module's name stands where the module does."""
+    assert (ROOT / path.parent).is_dir()
+    name = path.name.removeprefix("test_")
+    places = set() if name == f"{path.parent.name}.py" else {module.parent for module in FILES if module.name == name}
+    assert not places or ROOT / path.parent in places, f"{name} stands in {', '.join(map(str, places))}"
+
+
 def test_export_loads_without_torch():
     modules = "export.executors.reference", "export.formats.nir", "hardware_profiles.report.build"
     probe = "import sys, " + ", ".join(f"spikeport.{module}" for module in modules)
