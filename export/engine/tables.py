@@ -10,8 +10,8 @@ import numpy.typing as npt
 from spikeport.export.geometry import Geometry, Grid, Ints, span
 from spikeport.export.network import Array, Pair
 
-CHUNK = 2**18
-"""Weights whose places are worked out at a time; these take some 50 bytes each, tables 1 to 6."""
+CHUNK = 2**17
+"""Weights whose places are worked out at a time; these take some 75 bytes each, tables 1 to 6."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,11 @@ def _entries(geometry: Geometry, dtype: npt.DTypeLike) -> tuple[Array, Array, In
 
 
 def _weight_type(geometry: Geometry, sums: npt.DTypeLike) -> np.dtype[Any]:
-    """Return the type of weights in a table: those of the network as they are, shifted ones at most in 32 bits."""
+    """Return the smallest integers for weights in a table, which are shifted by the exponent; sums hold them, too."""
     if geometry.projection.exponent == 0:
         return geometry.weight.dtype
-    return np.dtype(np.int32 if np.dtype(sums).itemsize > 4 else sums)
+    narrow = geometry.projection.exponent <= 8 or np.dtype(sums) == np.int16
+    return np.dtype(np.int16 if narrow else np.int32)
 
 
 @dataclass(frozen=True, eq=False)
