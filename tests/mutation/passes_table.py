@@ -63,8 +63,8 @@ MUTANTS = (
     ),
     Mutant(
         file="export/passes/expand_paths.py",
-        old="delay=before.delay + after.delay",
-        new="delay=before.delay",
+        old="delay = first.delay + last.delay",
+        new="delay = first.delay",
         tests=RESIDUAL,
     ),
     Mutant(
