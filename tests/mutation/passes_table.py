@@ -69,7 +69,7 @@ MUTANTS = (
     ),
     Mutant(
         file="export/passes/expand_paths.py",
-        old="if index == 0 else unshifted(after)",
+        old="if index == 0 else unshifted(last)",
         new="",
         tests=RESIDUAL,
     ),
