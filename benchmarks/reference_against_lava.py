@@ -22,10 +22,10 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "digits"
 REPEATS, SHORT, LONG = 5, 10, 60
 
 
-def seconds(name: str, network: IntegerNetwork, driven: Stimulus) -> float:
+def seconds(name: str, network: IntegerNetwork, samples: Stimulus) -> float:
     """Return the wall time of one run to its last step."""
     steps, started = executor(name), time.perf_counter()
-    for _ in steps(network, driven):
+    for _ in steps(network, samples):
         pass
     return time.perf_counter() - started
 
@@ -33,10 +33,10 @@ def seconds(name: str, network: IntegerNetwork, driven: Stimulus) -> float:
 def main() -> None:
     """Measure and print."""
     network = quantize(folded(archive.read_float(EXAMPLE / "network_float.safetensors")))
-    driven, _ = read(EXAMPLE / "held_out.npz", network)
+    samples, _ = read(EXAMPLE / "held_out.npz", network)
     rows = []
     for _ in range(REPEATS):
-        times = {n: [seconds(n, network, driven.first(c)) for c in (SHORT, LONG)] for n in ("reference", "lava")}
+        times = {n: [seconds(n, network, samples.first(c)) for c in (SHORT, LONG)] for n in ("reference", "lava")}
         start = times["lava"][0] - SHORT * (times["lava"][1] - times["lava"][0]) / (LONG - SHORT)
         per_image = {name: (long - short) / (LONG - SHORT) for name, (short, long) in times.items()}
         rows.append((per_image["lava"] / per_image["reference"], times["lava"][1] / times["reference"][1], start))

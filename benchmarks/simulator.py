@@ -56,13 +56,13 @@ def vgg16(sparsity: float) -> IntegerNetwork:
     """Return the paper's VGG-16 with random weights, every layer's threshold set to fire at `RATE`."""
     with torch.no_grad():
         network = quantize(folded(lower(snn(NETWORKS["vgg16"], sparsity))))
-    driven = random_stimulus(network, 4, 0)
+    samples = random_stimulus(network, 4, 0)
     for population in network.spiking:
-        network = with_threshold(network, population.name, threshold_at_rate(network, population.name, driven))
+        network = with_threshold(network, population.name, threshold_at_rate(network, population.name, samples))
     return replace(network, bounds=bounds.prove(network))
 
 
-def threshold_at_rate(network: IntegerNetwork, name: str, driven: Stimulus) -> int:
+def threshold_at_rate(network: IntegerNetwork, name: str, samples: Stimulus) -> int:
     """Return the threshold, found by halving, at which a population of the chain fires at `RATE`."""
     names = [p.name for p in network.populations]
     kept = set(names[: names.index(name) + 1])
@@ -72,7 +72,7 @@ def threshold_at_rate(network: IntegerNetwork, name: str, driven: Stimulus) -> i
         projections=tuple(p for p in network.projections if p.target in kept),
         bounds={},
     )
-    potential = record(fast.steps(chain, driven, keep=(name,)))[name]
+    potential = record(fast.steps(chain, samples, keep=(name,)))[name]
     arriving = np.diff(potential, axis=1, prepend=0)
     low, high = 0, 2**17 - 1
     while high - low > 1:
@@ -168,21 +168,21 @@ def medians(*runs: Callable[[], object]) -> list[float]:
     return [statistics.median(found) for found in times]
 
 
-def ours(network: IntegerNetwork, driven: Stimulus, **options: Any) -> np.ndarray[Any, Any]:
+def ours(network: IntegerNetwork, samples: Stimulus, **options: Any) -> np.ndarray[Any, Any]:
     """Return the scores (N, classes) of the fast executor."""
-    return scores(fast.steps(network, driven, keep=(network.readout.name,), **options), network, len(driven))
+    return scores(fast.steps(network, samples, keep=(network.readout.name,), **options), network, len(samples))
 
 
 def against_torch(network: IntegerNetwork, batch: int) -> dict[str, float]:
     """Return milliseconds per image of both and their ratio; the outputs are equal."""
-    driven = random_stimulus(network, batch, 1)
+    samples = random_stimulus(network, batch, 1)
     forms = {}
     for form in (torch.channels_last, torch.contiguous_format):
         model = InTorch(network, form)
-        images = torch.tensor(driven.values.astype(np.float32)).contiguous(memory_format=form)
+        images = torch.tensor(samples.values.astype(np.float32)).contiguous(memory_format=form)
         with torch.inference_mode():
             found = model(images).flatten(1).numpy() * 2**ACTIVATION_SHIFT
-        if not np.array_equal(found, ours(network, driven)):
+        if not np.array_equal(found, ours(network, samples)):
             raise SystemExit("PyTorch and the fast executor differ")
         forms[form] = (model, images)
 
@@ -195,14 +195,14 @@ def against_torch(network: IntegerNetwork, batch: int) -> dict[str, float]:
 
         return inside
 
-    us, *theirs = medians(lambda: ours(network, driven), *(run(form) for form in forms))
+    us, *theirs = medians(lambda: ours(network, samples), *(run(form) for form in forms))
     return {"ms": us / batch * 1e3, "torch_ms": min(theirs) / batch * 1e3, "ratio": min(theirs) / us}
 
 
 def counting(network: IntegerNetwork) -> dict[str, float]:
     """Return how much longer a run takes that counts."""
-    driven = random_stimulus(network, BATCH, 1)
-    plain, counted = medians(lambda: ours(network, driven), lambda: ours(network, driven, count=True))
+    samples = random_stimulus(network, BATCH, 1)
+    plain, counted = medians(lambda: ours(network, samples), lambda: ours(network, samples, count=True))
     return {"overhead": counted / plain - 1}
 
 
@@ -218,7 +218,7 @@ def against_lava(network: IntegerNetwork, us: float) -> dict[str, float]:
 
 
 def one_layer(density: float) -> IntegerNetwork:
-    """Return 128 x 16 x 16 spikes into a 3x3 convolution of 128 channels, and a readout that hears little."""
+    """Return 128 x 16 x 16 spikes into a 3x3 convolution of 128 channels, and a readout with few synapses."""
     rng = np.random.default_rng(0)
     weight = np.where(rng.random((128, 128, 3, 3)) < density, rng.integers(-20, 21, (128, 128, 3, 3)), 0)
     shape = (128, 16, 16)
@@ -248,13 +248,13 @@ def scaling(force: str | None) -> dict[str, Any]:
     for density in DENSITIES:
         network = one_layer(density)
         for rate in RATES:
-            driven = stimulus((rng.random((8, 8, *network.source.shape)) < rate).astype(np.uint8), network)
+            samples = stimulus((rng.random((8, 8, *network.source.shape)) < rate).astype(np.uint8), network)
             plan = Plan(network, lanes=64, force=force)
             choice = plan.choose({"input": rate, "a": 0.0} if force is None else {})
-            counted = Runner(plan, choice).run(driven, slice(0, 8), count=True)
+            counted = Runner(plan, choice).run(samples, slice(0, 8), count=True)
             operations = int((plan.geometries[id(network.projections[0])].degrees * counted.active["input"]).sum())
             runner = Runner(plan, choice)
-            (seconds,) = medians(lambda runner=runner, driven=driven: runner.run(driven, slice(0, 8)))  # type: ignore[misc]
+            (seconds,) = medians(lambda runner=runner, samples=samples: runner.run(samples, slice(0, 8)))  # type: ignore[misc]
             rows.append((density, rate, operations, seconds))
     x, y = (np.array([row[index] for row in rows], float) for index in (2, 3))
     slope, rest = np.polyfit(x, y, 1)

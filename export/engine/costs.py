@@ -22,7 +22,7 @@ def plane_cost(
 ) -> float:
     """Return nanoseconds per lane that `add_planes` takes for all projections into a population.
 
-    ``copied``: spikes are copied into a buffer with a border, as others hear them too or steps run one by one.
+    ``copied``: spikes are copied into a buffer with a border, as others read them too or steps run one by one.
     """
     total, lane = 0.0, PLANE_LANE_WIDE if wide else PLANE_LANE
     columns = width_of(geometries)

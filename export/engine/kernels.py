@@ -115,9 +115,9 @@ def _join(line: Any, tall: Any, samples: int, width: int) -> None:
 
 @_compiled
 def add_planes(
-    sums: Any, buffer: Any, rows: Any, index: Any, starts: Any, weights: Any, first: int, fresh: bool
+    sums: Any, buffer: Any, rows: Any, index: Any, starts: Any, weights: Any, factor: int, first: int, fresh: bool
 ) -> None:
-    """Add to ``sums[i]`` of target ``first + i``, lane by lane, ``weights[e] buffer[starts[index[e]] + lane]``.
+    """Add to ``sums[i]`` of target ``first + i``, lane by lane, ``factor weights[e] buffer[starts[index[e]] + lane]``.
 
     The entries e of a target are ``rows[target]`` to ``rows[target + 1]``; four are added at a time.
     ``fresh``: whatever is in ``sums`` counts as zero.
@@ -135,12 +135,13 @@ def add_planes(
                 i, j = starts[index[entry]] + start, starts[index[entry + 1]] + start
                 k, m = starts[index[entry + 2]] + start, starts[index[entry + 3]] + start
                 a, b, c, d = buffer[i : i + size], buffer[j : j + size], buffer[k : k + size], buffer[m : m + size]
-                p, q, r, s = weights[entry], weights[entry + 1], weights[entry + 2], weights[entry + 3]
+                p, q = weights[entry] * factor, weights[entry + 1] * factor
+                r, s = weights[entry + 2] * factor, weights[entry + 3] * factor
                 for lane in range(size):
                     total[lane] += a[lane] * p + b[lane] * q + c[lane] * r + d[lane] * s
                 entry += 4
             while entry < last:
-                i, p = starts[index[entry]] + start, weights[entry]
+                i, p = starts[index[entry]] + start, weights[entry] * factor
                 a = buffer[i : i + size]
                 for lane in range(size):
                     total[lane] += a[lane] * p
@@ -167,9 +168,9 @@ def list_events(spikes: Any, channels: Any, starts: Any, lanes: Any) -> None:
 @_compiled
 def add_lists(
     sums: Any, lanes: Any, channels: Any, starts: Any, spikes: Any, pairs: Any, positions: Any, targets: Any,
-    rows: Any, index: Any, weights: Any,
+    rows: Any, index: Any, weights: Any, factor: int,
 ) -> None:  # fmt: skip
-    """Add the weights of every event one by one: ``sums[lane, target + index] += weight spikes``.
+    """Add the weights of every event one by one: ``sums[lane, target + index] += factor weight spikes``.
 
     ``lanes`` are pairs (lane of sums, lane of events). Synapses are grouped by tap, a displacement between positions:
     tap k joins the pairs ``pairs[k]`` to ``pairs[k + 1]``, source position ``positions`` with the offset ``targets`` in
@@ -183,7 +184,7 @@ def add_lists(
                 position, target = positions[pair], targets[pair]
                 for event in range(starts[lane, position], starts[lane, position + 1]):
                     channel = channels[lane, event]
-                    row, level = tap * size + channel, spikes[lane, position, channel]
+                    row, level = tap * size + channel, spikes[lane, position, channel] * factor
                     for entry in range(rows[row], rows[row + 1]):
                         total[target + index[entry]] += weights[entry] * level
 

@@ -73,7 +73,7 @@ class Plan:
         return Choice(tuple(layers), in_planes, self._frames(layers))
 
     def _frames(self, layers: list[Layer]) -> dict[str, Frame]:
-        """Return the frames of the populations that one projection hears, and in planes: no copy in between."""
+        """Return the frames of the sources of one projection only, which takes planes: no copy in between."""
         if self.looped:
             return {}
         alone = {layer.population.name for layer in layers if layer.planes}
@@ -85,50 +85,50 @@ class Plan:
         return {name: frame for name, frame in frames.items() if name in alone and frame is not None}
 
     def _layer(
-        self, population: IntegerPopulation, found: Bounds, rates: Mapping[str, float], in_planes: Mapping[str, bool]
+        self, population: IntegerPopulation, proven: Bounds, rates: Mapping[str, float], in_planes: Mapping[str, bool]
     ) -> Layer:
         neuron, grid = population.neuron, Grid.of(population.shape)
         assert isinstance(neuron, IntegerNeuron)
-        sums = _width(found) if self.safe else np.dtype(np.int64)
-        heard = [self.geometries[id(p)] for p in self.network.incoming(population.name)]
-        planes, cost, ways = self._choice(heard, rates, in_planes, wide=sums.itemsize > 2)
+        sums = _width(proven) if self.safe else np.dtype(np.int64)
+        geometries = [self.geometries[id(p)] for p in self.network.incoming(population.name)]
+        planes, cost, ways = self._choice(geometries, rates, in_planes, wide=sums.itemsize > 2)
         key = (population.name, planes, tuple(ways))
         if key not in self._built:
-            merged = [c for c, way in zip(heard, ways, strict=True) if way == "merged"]
+            merged = [c for c, way in zip(geometries, ways, strict=True) if way == "merged"]
             frame = frame_of(grid, merged)
-            incoming = self._incoming(heard, frame, sums, ways, planes=planes)
+            incoming = self._incoming(geometries, frame, sums, ways, planes=planes)
             leaks = not neuron.memoryless_current or bool(neuron.decay_v.any())
             plain = self.safe and not leaks and neuron.threshold is not None
             self._built[key] = Layer(population, neuron, grid, frame, incoming, planes, sums, plain, cost * self.lanes)
         return self._built[key]
 
     def _incoming(
-        self, heard: list[Geometry], frame: Frame, sums: npt.DTypeLike, ways: list[str], *, planes: bool
+        self, geometries: list[Geometry], frame: Frame, sums: npt.DTypeLike, ways: list[str], *, planes: bool
     ) -> tuple[Planes | Events, ...]:
         if planes:
-            smaller = [self._pooled(geometry) for geometry in heard]
+            smaller = [self._pooled(geometry) for geometry in geometries]
             columns = width_of(smaller)
-            return tuple(to_planes(geometry, pool, columns, sums) for geometry, pool in smaller)
-        return tuple(to_events(c, frame, sums, way) for c, way in zip(heard, ways, strict=True))
+            return tuple(to_planes(geometry, pool, columns) for geometry, pool in smaller)
+        return tuple(to_events(c, frame, sums, way) for c, way in zip(geometries, ways, strict=True))
 
     def _choice(
-        self, heard: list[Geometry], rates: Mapping[str, float], in_planes: Mapping[str, bool], *, wide: bool
+        self, geometries: list[Geometry], rates: Mapping[str, float], in_planes: Mapping[str, bool], *, wide: bool
     ) -> tuple[bool, float, list[str]]:
         """Return whether planes are cheapest, nanoseconds per lane, and else the kernel of each projection."""
         ways, total = [], 0.0
-        direct = all(geometry.direct for geometry in heard)
-        for geometry in heard:
+        direct = all(geometry.direct for geometry in geometries)
+        for geometry in geometries:
             costs = self._event_costs(geometry, rates, wide=wide, merge=direct)
             ways.append(min(costs, key=lambda name: costs[name]))
             total += costs[ways[-1]] + geometry.source.neurons * LIST_SOURCE
-        total += TURN * sum(c.source.neurons for c in heard if in_planes.get(c.projection.source))
+        total += TURN * sum(c.source.neurons for c in geometries if in_planes.get(c.projection.source))
         if self.force in ("rows", "lists", "merged") or not direct:
             return False, total, ways
         steps = self.network.steps
-        copied = self.looped or any(self.senders.count(c.projection.source) > 1 for c in heard)
-        smaller = [self._pooled(geometry) for geometry in heard]
+        copied = self.looped or any(self.senders.count(c.projection.source) > 1 for c in geometries)
+        smaller = [self._pooled(geometry) for geometry in geometries]
         together = plane_cost(smaller, steps, self.lanes // steps, wide=wide, copied=copied)
-        together += TURN * sum(c.source.neurons for c in heard if not in_planes.get(c.projection.source, True))
+        together += TURN * sum(c.source.neurons for c in geometries if not in_planes.get(c.projection.source, True))
         return self.force == "planes" or together < total, min(together, total), ways
 
     def _pooled(self, geometry: Geometry) -> tuple[Geometry, Pair]:
@@ -150,16 +150,16 @@ class Plan:
 
 
 def _order(network: IntegerNetwork) -> list[IntegerPopulation] | None:
-    """Return the populations, each after all that it hears whatever the delay; None where they form a loop."""
-    heard = {p.name: {projection.source for projection in network.incoming(p.name)} for p in network.neurons}
+    """Return the populations, each after all of its sources, whatever the delay; None where they form a loop."""
+    sources = {p.name: {projection.source for projection in network.incoming(p.name)} for p in network.neurons}
     try:
-        names = [name for name in TopologicalSorter(heard).static_order() if name in heard]
+        names = [name for name in TopologicalSorter(sources).static_order() if name in sources]
     except CycleError:
         return None
     return [network.population(name) for name in names]
 
 
-def _width(found: Bounds) -> np.dtype[Any]:
+def _width(proven: Bounds) -> np.dtype[Any]:
     """Return the smallest integers for every partial sum: all inhibition and all excitation are its bounds."""
-    largest = max(found.u_max, -found.u_min) >> ACTIVATION_SHIFT
+    largest = max(proven.u_max, -proven.u_min) >> ACTIVATION_SHIFT
     return np.dtype(np.int16 if largest < 2**15 else np.int32)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +9,8 @@ import numpy.typing as npt
 from spikeport.export.geometry import Geometry, Grid, Ints, span
 from spikeport.export.network import Array, Pair
 
-CHUNK = 2**18
-"""Weights whose places are worked out at a time; these take some 50 bytes each, tables 1 to 6."""
+CHUNK = 2**17
+"""Weights whose places are worked out at a time; these take some 75 bytes each, tables 1 to 6."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,8 @@ class Frame:
 class Planes:
     """A geometry for `kernels.add_planes`; ``columns`` is the width of a padded line, common to a population.
 
-    Entry e of a target is weight ``weights[e]`` from place ``index[e]`` of a source channel and a tap; ``line`` and
-    ``shift`` say per place which line of the buffer is read, and from which column on.
+    Entry e of a target is weight ``factor weights[e]`` from place ``index[e]``, a source channel and a tap; per place,
+    ``line`` and ``shift`` say which line of the buffer is read, and from which column on.
     """
 
     geometry: Geometry
@@ -44,6 +43,11 @@ class Planes:
     height: int
     columns: int
     _starts: dict[tuple[int, int], Ints] = field(default_factory=dict)
+
+    @property
+    def factor(self) -> int:
+        """What the weights of the table are multiplied with."""
+        return 1 << self.geometry.projection.exponent
 
     @property
     def frame(self) -> Frame | None:
@@ -67,7 +71,7 @@ class Planes:
         return self._starts[key]
 
 
-def to_planes(geometry: Geometry, pool: Pair, columns: int, dtype: npt.DTypeLike) -> Planes:
+def to_planes(geometry: Geometry, pool: Pair, columns: int) -> Planes:
     """Return the entries of every target channel; ``columns`` holds the widest line of the population."""
     phase_y, whole_y, least_y, reach_y = span(geometry, 0)
     phase_x, whole_x, least_x, _ = span(geometry, 1)
@@ -76,7 +80,7 @@ def to_planes(geometry: Geometry, pool: Pair, columns: int, dtype: npt.DTypeLike
     phase = (phase_y[:, None] * stride[1] + phase_x).ravel()
     row, column = (whole_y - least_y).repeat(len(whole_x)), np.tile(whole_x - least_x, len(whole_y))
     channels = np.arange(geometry.source.channels)[:, None]
-    index, weights, per_target = _entries(geometry, _weight_type(geometry, dtype))
+    index, weights, per_target = _entries(geometry)
     return Planes(
         geometry=geometry,
         pool=pool,
@@ -92,12 +96,12 @@ def to_planes(geometry: Geometry, pool: Pair, columns: int, dtype: npt.DTypeLike
     )
 
 
-def _entries(geometry: Geometry, dtype: npt.DTypeLike) -> tuple[Array, Array, Ints]:
+def _entries(geometry: Geometry) -> tuple[Array, Array, Ints]:
     """Return place (channel, tap) and weight of every weight that is not zero, by target, and how many a target has."""
     groups, targets, channels, taps = geometry.by_group.shape
     flat, each = geometry.weight.reshape(groups * targets, -1), channels * taps
-    index = np.empty(np.count_nonzero(flat), np.min_scalar_type(groups * each - 1))
-    weights, counts, done = np.empty(len(index), dtype), np.empty(len(flat), np.int64), 0
+    index = np.empty(np.count_nonzero(flat), np.uint16 if groups * each <= 2**16 else np.uint32)
+    weights, counts, done = np.empty(len(index), flat.dtype), np.empty(len(flat), np.int64), 0
     step = max(1, CHUNK // each)
     for first in range(0, len(flat), step):
         part = flat[first : first + step]
@@ -107,15 +111,7 @@ def _entries(geometry: Geometry, dtype: npt.DTypeLike) -> tuple[Array, Array, In
         weights[here] = part[row, place]
         counts[first : first + step] = np.bincount(row, minlength=len(part))
         done = here.stop
-    weights <<= geometry.projection.exponent
     return index, weights, counts
-
-
-def _weight_type(geometry: Geometry, sums: npt.DTypeLike) -> np.dtype[Any]:
-    """Return the type of weights in a table: those of the network as they are, shifted ones at most in 32 bits."""
-    if geometry.projection.exponent == 0:
-        return geometry.weight.dtype
-    return np.dtype(np.int32 if np.dtype(sums).itemsize > 4 else sums)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +128,11 @@ class Events:
     weights: Array
 
     @property
+    def factor(self) -> int:
+        """What the weights of the lists are multiplied with; whole rows are already."""
+        return 1 << self.geometry.projection.exponent
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the tables."""
         tables = (self.pairs, self.positions, self.targets, self.rows, self.index, self.weights)
@@ -141,7 +142,7 @@ class Events:
 def to_events(geometry: Geometry, frame: Frame, dtype: npt.DTypeLike, way: str) -> Events:
     """Return the synapses as whole ``rows``, as ``lists`` per tap, or ``merged``, one list a channel over all taps."""
     if way == "merged":
-        return _merged(geometry, frame, dtype)
+        return _merged(geometry, frame)
     size, joined = geometry.source.channels, geometry.pairs
     across_positions, along_channels = _places(geometry, frame)
     empty = np.zeros(0, np.int64)
@@ -152,11 +153,14 @@ def to_events(geometry: Geometry, frame: Frame, dtype: npt.DTypeLike, way: str) 
         "targets": across_positions[np.concatenate([results for _, results in joined])],
     }
     if way == "rows":
-        table = np.array(geometry.weight.transpose(2, 3, 1, 0), _weight_type(geometry, dtype), order="C")
+        exponent = geometry.projection.exponent
+        narrow = np.int16 if exponent <= 8 or np.dtype(dtype) == np.int16 else np.int32
+        kind = narrow if exponent else geometry.weight.dtype
+        table = np.array(geometry.weight.transpose(2, 3, 1, 0), kind, order="C")
         table = table.reshape(len(joined), size, -1)
-        table <<= geometry.projection.exponent
+        table <<= exponent
         return Events(**common, whole=table, rows=empty, index=empty, weights=empty)
-    lists = _Lists(geometry, dtype, np.uint16 if along_channels.max() < 2**16 else np.int32)
+    lists = _Lists(geometry, np.uint16 if along_channels.max() < 2**16 else np.int32)
     each = max(1, CHUNK // (size * geometry.by_group.shape[1]))
     for first in range(0, len(joined), each):
         for _, _, target, weight in _blocks(geometry, np.arange(first, min(first + each, len(joined)))):
@@ -173,16 +177,15 @@ def to_events(geometry: Geometry, frame: Frame, dtype: npt.DTypeLike, way: str) 
 class _Lists:
     """Lists of weights, filled from block to block."""
 
-    def __init__(self, geometry: Geometry, dtype: npt.DTypeLike, index: npt.DTypeLike) -> None:
+    def __init__(self, geometry: Geometry, index: npt.DTypeLike) -> None:
         size = int(np.count_nonzero(geometry.weight))
-        self.index, self.weights = np.empty(size, index), np.empty(size, _weight_type(geometry, dtype))
-        self.exponent, self.done = geometry.projection.exponent, 0
+        self.index, self.weights = np.empty(size, index), np.empty(size, geometry.weight.dtype)
+        self.done = 0
 
     def add(self, index: Ints, weight: Array) -> None:
         """Append a block's entries."""
         here = slice(self.done, self.done + len(index))
         self.index[here], self.weights[here] = index, weight
-        self.weights[here] <<= self.exponent
         self.done = here.stop
 
 
@@ -203,7 +206,7 @@ def _blocks(geometry: Geometry, taps: Ints) -> Iterator[tuple[Ints, Ints, Ints, 
             yield taps[tap], group * size + channel + begin, group * targets + target, weight
 
 
-def _merged(geometry: Geometry, frame: Frame, dtype: npt.DTypeLike) -> Events:
+def _merged(geometry: Geometry, frame: Frame) -> Events:
     """Return one list per phase and source channel; what falls outside the target lands in the frame's border."""
     source, size = geometry.source, geometry.target.channels
     phase_y, whole_y, *_ = span(geometry, 0)
@@ -211,7 +214,7 @@ def _merged(geometry: Geometry, frame: Frame, dtype: npt.DTypeLike) -> Events:
     stride = geometry.kernel.stride
     of_tap = (phase_y[:, None] * stride[1] + phase_x).ravel()
     back = (whole_y[:, None] * frame.width + whole_x).ravel() * size
-    lists, phases = _Lists(geometry, dtype, np.int32), stride[0] * stride[1]
+    lists, phases = _Lists(geometry, np.int32), stride[0] * stride[1]
     counts = np.zeros((phases, source.channels), np.int64)
     for phase in np.unique(of_tap):
         (taps,) = np.nonzero(of_tap == phase)

@@ -81,8 +81,8 @@ class Runner:
         if not hasattr(self.own, "scratch"):
             self.own.scratch = Scratch()
             self.memories.append(self.own.scratch)
-        found: Scratch = self.own.scratch
-        return found
+        scratch: Scratch = self.own.scratch
+        return scratch
 
     @property
     def memory(self) -> int:
@@ -146,7 +146,9 @@ def _add_events(
     if item.whole is not None:
         kernels.add_rows(sums, chosen, channels, starts, *place, item.whole)
     else:
-        kernels.add_lists(sums, chosen, channels, starts, spikes, *place, item.rows, item.index, item.weights)
+        kernels.add_lists(
+            sums, chosen, channels, starts, spikes, *place, item.rows, item.index, item.weights, item.factor
+        )
 
 
 def _flat(planes: Array) -> Array:
@@ -257,8 +259,8 @@ class _Work:
 
     def _once(self, layer: Layer) -> bool:
         """Return whether what arrives is the same at every step."""
-        heard = [item.geometry.projection for item in layer.incoming]
-        from_input = all(projection.source == self.source.name and projection.delay == 0 for projection in heard)
+        projections = [item.geometry.projection for item in layer.incoming]
+        from_input = all(projection.source == self.source.name and projection.delay == 0 for projection in projections)
         return self.held and from_input and not self.plan.looped
 
     def _advance_planes(self, layer: Layer, begin: int, end: int, steps: int) -> None:
@@ -275,7 +277,7 @@ class _Work:
             for first in targets[::each]:
                 sums = room[: targets.stop - first]
                 for item, buffer, starts in arriving:
-                    table = (item.rows, item.index, starts, item.weights)
+                    table = (item.rows, item.index, starts, item.weights, item.factor)
                     kernels.add_planes(sums, buffer, *table, first, item is items[0])
                 groups = slice(first * grid.height, (first + len(sums)) * grid.height)
                 self._fire(layer, sums.reshape(-1, steps, lanes // (grid.height * steps)), groups, begin, end)
@@ -375,7 +377,7 @@ class _Work:
         return self.listed[name]
 
     def _fire(self, layer: Layer, sums: Array, groups: slice, begin: int, end: int) -> None:
-        """Let neurons of ``groups`` hear ``sums`` (groups, steps or 1, lanes and more)."""
+        """Advance the neurons of ``groups`` by ``sums`` (groups, steps or 1, lanes and more)."""
         key = (layer.population.name, groups.start, groups.stop, begin)
         if key not in self.groups:
             self.groups[key] = self._group(layer, groups, begin)

@@ -63,13 +63,13 @@ MUTANTS = (
     ),
     Mutant(
         file="export/passes/expand_paths.py",
-        old="delay=before.delay + after.delay",
-        new="delay=before.delay",
+        old="delay = first.delay + last.delay",
+        new="delay = first.delay",
         tests=RESIDUAL,
     ),
     Mutant(
         file="export/passes/expand_paths.py",
-        old="if index == 0 else unshifted(after)",
+        old="if index == 0 else unshifted(last)",
         new="",
         tests=RESIDUAL,
     ),

@@ -19,8 +19,8 @@ MUTANTS = (
     ),
     Mutant(
         file=QUANTIZE,
-        old="np.rint(synapses.weight * factor), -most, most",
-        new="np.floor(synapses.weight * factor), -most, most",
+        old="np.rint(part * scale * 2.0**-exponent), -most, most",
+        new="np.floor(part * scale * 2.0**-exponent), -most, most",
         tests=TESTS,
     ),
     Mutant(file=QUANTIZE, old="    smallest = min((", new="    smallest = max((", tests=TESTS),

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import spikeport
 from spikeport.export import archive
@@ -16,6 +17,17 @@ from spikeport.toolchain.stages import records
 from tests.toolchain.networks import RECIPE
 
 STAGES = ["pretrain", "prune", "convert", "finetune", "tune_integers", "lower", "quantize", "export", "check", "report"]
+WRITTEN = {
+    "pretrain": ("ann.safetensors",),
+    "prune": ("ann_lwm.safetensors", "ann_hydra.safetensors"),
+    "convert": ("snn_converted.safetensors",),
+    "finetune": ("snn.safetensors",),
+    "lower": ("network_float.safetensors",),
+    "quantize": ("network.safetensors",),
+    "export": ("network.nir", "network.onnx"),
+    "report": ("report.json", "report.html"),
+}
+"""The files of the tiny recipe by the stage that writes them."""
 
 
 def report_of(folder):
@@ -87,17 +99,25 @@ def test_run_writes_recipe_versions_and_seed(tiny_run):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_resuming_gives_the_same_network(tiny_run, recipe, tmp_path, stage):
-    """Stages from ``stage`` on, run again from the files before it, give the same integers and the same report."""
+    """Stages from ``stage`` on, run again from the files before it, write the same files, and the same report."""
     folder = tmp_path / "again"
     shutil.copytree(tiny_run, folder)
     before = STAGES[: STAGES.index(stage)]
     metrics = json.loads((folder / "metrics.json").read_text())
     (folder / "metrics.json").write_text(json.dumps({name: metrics[name] for name in before}))
-    (folder / "report.json").unlink()
-    if "quantize" not in before:
-        (folder / "network.safetensors").unlink()
+    written = [name for each in STAGES if each not in before for name in WRITTEN.get(each, ())]
+    for name in written:
+        (folder / name).unlink()
     spikeport.run(recipe, folder, from_=stage)
-    assert (folder / "network.safetensors").read_bytes() == (tiny_run / "network.safetensors").read_bytes()
+    for name in written:
+        if name.endswith(".safetensors"):
+            ours, theirs = (load_file(each / name) for each in (folder, tiny_run))
+            assert ours.keys() == theirs.keys()
+            assert all(torch.equal(ours[key], theirs[key]) for key in ours), name
+    for name in ("network.safetensors", "network.onnx"):
+        assert (folder / name).read_bytes() == (tiny_run / name).read_bytes()
+    networks = [spikeport.import_nir(each / "network.nir").network for each in (folder, tiny_run)]
+    assert archive.to_bytes(networks[0]) == archive.to_bytes(networks[1])
     assert {**report_of(folder), "date": ""} == {**report_of(tiny_run), "date": ""}
 
 

@@ -21,13 +21,13 @@ MODELS = {"ann": ann, "snn": snn}
 
 
 def loss(logits):
-    return functional.cross_entropy(logits, labels(24), reduction="sum")
+    return functional.cross_entropy(logits, labels(8), reduction="sum")
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 def test_attack_stays_in_the_ball_and_raises_the_loss(attack, make):
-    model, clean = make().eval(), images(24)
+    model, clean = make().eval(), images(8)
     attacked = attack(model, clean, loss, epsilon=EPSILON, generator=generator())
     assert attacked.shape == clean.shape
     assert not attacked.requires_grad
