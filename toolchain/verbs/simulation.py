@@ -140,7 +140,7 @@ def _parts_of(out: AnyPath | None, *, resume: bool) -> Path | None:
 
 def _announce(network: Network, stimulus: Stimulus, executor: str, settings: SimulationSettings) -> None:
     """Say how long a long run in this process will take."""
-    here = settings.cluster is None and not settings.resume and len(stimulus) > simulation.PART
+    here = settings.cluster is None and not settings.resume
     if here and executor == "fast" and isinstance(network, IntegerNetwork):
         expected = simulation.estimate(network, stimulus, count=settings.count)
         if expected.seconds > QUIET_SECONDS:
