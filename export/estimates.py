@@ -1,7 +1,7 @@
 """What a run in the fast executor will take, before it starts.
 
 `rough` knows sizes alone: time within a factor of 3 on an idle core of the 2020s, memory within a factor of 2. Its
-constants were measured on dense layers of 2,000 to 10,000 neurons, a pruned VGG, and images of 3 and 12 million neurons.
+constants were measured on dense layers of 2,000 to 10,000 neurons, a pruned VGG, and images of 3 to 12 million neurons.
 """
 
 import math
