@@ -57,9 +57,9 @@ def _execute(recipe: Recipe, folder: Path, chosen: list[str]) -> None:
     names = list(STAGES)
     run = Run(recipe, folder, DATASETS[recipe.data.name](), torch.Generator())
     records.check_unchanged(run, names[: names.index(chosen[0])])
-    with locked(folder), _threads(recipe.threads):
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_surroundings(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_surroundings(run)
+    with _threads(recipe.threads):
         for name in chosen:
             seed = (recipe.seed + 1000 * names.index(name)) % 2**63
             torch.manual_seed(seed)
