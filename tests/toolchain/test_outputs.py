@@ -1,11 +1,12 @@
 """What the command writes: full disks, devices and two runs at once end in a sentence, nothing stays half-written."""
 
-import os
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +17,34 @@ from spikeport.export.formats import netx, nir
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.network import Dense, IntegerNetwork, IntegerNeuron, IntegerPopulation, IntegerProjection, Source
 from spikeport.export.stimulus import random_stimulus
+from spikeport.toolchain import cli
 
 COMMAND = [sys.executable, "-m", "spikeport.toolchain.cli"]
 NETWORK = small_network()
 
 
-def call(*arguments, **variables):
-    """Run the command in its own process."""
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120,
-        env={**os.environ, **variables},
-    )  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """How a command ended."""
+
+    returncode: object
+    stderr: str
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Return a function that runs the command here."""
+
+    def run(*arguments, **variables):
+        monkeypatch.setattr(sys, "argv", ["spikeport", *map(str, arguments)])
+        monkeypatch.setattr(tempfile, "tempdir", variables.get("TMPDIR"))
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return Done(returncode=left.value.code, stderr=capsys.readouterr().err)
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +121,7 @@ def arguments(name, files, out):
 
 
 @pytest.mark.parametrize("name", WRITING)
-def test_full_disk_is_one_sentence_and_nothing_stays(name, files, full_disk):
+def test_full_disk_is_one_sentence_and_nothing_stays(call, name, files, full_disk):
     before = sorted(full_disk.rglob("*"))
     done = call(*arguments(name, files, full_disk / "out"))
     assert done.returncode == 2, done
@@ -123,7 +141,7 @@ TEMPORARY = {
 
 
 @pytest.mark.parametrize("verb", TEMPORARY)
-def test_full_temporary_folder_is_named_and_the_file_is_not_called_damaged(verb, large, tmp_path):
+def test_full_temporary_folder_is_named_and_the_file_is_not_called_damaged(call, verb, large, tmp_path):
     with small_disk(tmp_path / "disk", 16384) as disk:
         done = call(*verb.format(files=large, out=tmp_path / "out").split(), TMPDIR=str(disk))
         assert done.returncode == 2, done
@@ -135,7 +153,7 @@ def test_full_temporary_folder_is_named_and_the_file_is_not_called_damaged(verb,
 
 
 @pytest.mark.parametrize("name", [name for name in WRITING if name not in ("lava-job", "report")])
-def test_devices_stay_and_get_the_bytes(name, files):
+def test_devices_stay_and_get_the_bytes(call, name, files):
     done = call(*arguments(name, files, "/dev/null"))
     assert (done.returncode, "spikeport:" in done.stderr) == (0, False)
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
@@ -145,7 +163,7 @@ def test_devices_stay_and_get_the_bytes(name, files):
 
 
 @pytest.mark.parametrize("name", ["lava-job", "report"])
-def test_folder_onto_a_device_is_refused(name, files):
+def test_folder_onto_a_device_is_refused(call, name, files):
     done = call(*arguments(name, files, "/dev/null"))
     assert done.returncode == 2
     assert done.stderr.startswith("spikeport: /dev/null")
@@ -153,7 +171,7 @@ def test_folder_onto_a_device_is_refused(name, files):
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
-def test_place_is_looked_at_before_a_long_run(files, tmp_path):
+def test_place_is_looked_at_before_a_long_run(call, files, tmp_path):
     (tmp_path / "file").write_text("old")
     (tmp_path / "other").hardlink_to(tmp_path / "file")
     done = call(*arguments("classes", files, tmp_path / "file"))
