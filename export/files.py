@@ -59,6 +59,12 @@ def write_arrays(path: Path, arrays: Mapping[str, Any], *, compressed: bool = Fa
     write_bytes(path, made.getvalue())
 
 
+def check_place(path: Path) -> bool:
+    """Raise `OutputError` before long work where no file can go to ``path``; return whether it is a device or pipe."""
+    with _explained(path, path.parent):
+        return _destination(path, folder=False)[1]
+
+
 @contextmanager
 def atomic(path: Path, *, folder: bool = False, size: int | None = None) -> Iterator[Path]:
     """Yield a draft beside ``path`` that takes its place if the block ends without an error.

@@ -22,10 +22,11 @@ from typing import Any
 
 import h5py
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from spikeport.export import children, numbers, tensors
-from spikeport.export.errors import FormatError
+from spikeport.export.errors import FormatError, OutputError
 from spikeport.export.inputs import Budget, check_regular, room
 from spikeport.export.network import Array
 from spikeport.export.numbers import REAL, Range, described
@@ -43,8 +44,8 @@ TEXT_BYTES = 100
 """Memory of one text beyond its characters."""
 ROWS = 4096
 """Texts of variable length are read so many at a time: the file does not say their sum before."""
-REFUSED = 3
-"""Exit code of the reading process where the file is at fault."""
+REFUSED, UNWRITTEN = 3, 4
+"""Exit codes of the reading process where the file is at fault, and where its result cannot be written."""
 PR_SET_PDEATHSIG = 1
 """Of prctl(2): the signal that this process gets when its parent ends."""
 PICKLE, ZIP = b"\x80", b"PK"
@@ -234,6 +235,11 @@ def _isolated(path: Path, size: int) -> Tree:
             )
         except subprocess.TimeoutExpired:
             raise FormatError(f"damaged (reading it did not end within {PATIENCE * seconds} s)") from None
+        if done.returncode == UNWRITTEN:
+            raise OutputError(
+                f"{path} was read, but the temporary folder {folder.parent} does not take what stands in it "
+                f"({done.stderr.strip()}): free some space, or set TMPDIR to another folder"
+            )
         if done.returncode == REFUSED:
             raise FormatError(done.stderr.strip())
         if done.returncode == -signal.SIGXCPU:
@@ -305,6 +311,9 @@ def main(path: Path, out: Path, *, most: int, seconds: int, parent: int) -> int:
     except MemoryError:
         sys.stderr.write("reading it takes more memory than a file of its size should need\n")
         return REFUSED
+    except (OSError, SafetensorError) as error:
+        sys.stderr.write(f"{error}\n")
+        return UNWRITTEN
     return 0
 
 

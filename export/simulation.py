@@ -15,6 +15,7 @@ import numpy as np
 from spikeport.export import archive
 from spikeport.export.cluster import Cluster, connected
 from spikeport.export.errors import ExecutorError, SpikeportError, one_line
+from spikeport.export.estimates import Estimate, resident, rough
 from spikeport.export.executors import executor as find_executor
 from spikeport.export.executors import fast
 from spikeport.export.files import locked, write_arrays
@@ -27,6 +28,8 @@ PART = 100
 """Images of a part."""
 SECONDS = 10
 """How long a scheduler may take to answer."""
+QUICK = 1.0
+"""Seconds that an estimate may take."""
 RETRIES = 5
 """How often a part of a local cluster is given to another worker when one dies; a scheduler has its own limit."""
 
@@ -49,20 +52,6 @@ class Result:
         for folder in {path.parent for path in self.parts}:
             with suppress(OSError):
                 folder.rmdir()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """What a run will take, from its first images: synaptic operations, seconds on this machine, bytes of memory."""
-
-    operations: int
-    seconds: float
-    memory: int
-
-    def sentence(self, images: int) -> str:
-        """Return the estimate for people."""
-        work = f"{self.operations:,} synaptic operations, {self.memory / 1e9:.1f} GB"
-        return f"{images:,} images on this machine: about {self.seconds:.0f} s, {work}"
 
 
 def simulate(
@@ -102,17 +91,27 @@ def simulate(
 
 
 def estimate(network: IntegerNetwork, driven: Stimulus, *, count: bool = False) -> Estimate:
-    """Run one block per core, after once to warm up, and return what all images will take in the fast executor."""
+    """Return what all images will take in the fast executor, measured on the first where that is quick.
+
+    Sizes alone answer where the whole run takes less than a second, and where one block per core would take longer than
+    the caller should wait without a word. Else one block per core is run, after once to build tables and to warm up.
+    """
+    guess = rough(network, driven, block=fast.BLOCK)
     first = driven.first(min(len(driven), fast.BLOCK * len(os.sched_getaffinity(0))))
+    if guess.seconds < QUICK or len(first) == len(driven) or rough(network, first, block=fast.BLOCK).seconds > QUICK:
+        return guess
+    started = time.perf_counter()
     operations = _part(network, first, "fast", count=True)["operations"].sum()
     _part(network, first, "fast", count=count)
-    started = time.perf_counter()
+    warm = time.perf_counter()
     _part(network, first, "fast", count=count)
-    share = len(driven) / len(first)
+    now, share = time.perf_counter(), len(driven) / len(first)
+    building = max(0.0, warm - started - 2 * (now - warm))
     return Estimate(
         operations=int(operations * share),
-        seconds=(time.perf_counter() - started) * share,
-        memory=fast.memory(network, len(first), batch=PART),
+        seconds=building + (now - warm) * share,
+        memory=resident(),
+        measured=True,
     )
 
 

@@ -17,6 +17,14 @@ settings.register_profile(
 settings.load_profile("default")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_waiting_for_the_disk():
+    """Files of tests need not survive a power cut; what is synced, and when, is tested with the calls themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _lava_environment(request):
     """Skip what needs Lava where it is not installed; fail instead where CI says that it must be there."""

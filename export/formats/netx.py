@@ -20,6 +20,7 @@ from spikeport.export.bounds import unproven
 from spikeport.export.errors import FormatError, NetworkError
 from spikeport.export.files import atomic
 from spikeport.export.fixed_point import ACTIVATION_SHIFT, NO_THRESHOLD
+from spikeport.export.lava.limits import check
 from spikeport.export.network import (
     Array,
     Convolution,
@@ -49,6 +50,7 @@ def write(network: IntegerNetwork, path: Path) -> None:
             layers.append({"type": np.array(["flatten"], "S10"), "shape": np.array([math.prod(shape)])})
         layers.append(_layer(projection, shape, population))
         before, shape = population, projection.output_shape(shape)
+    _check_lava(network)
     data = _file(layers)
     with atomic(path, size=len(data)) as draft:
         draft.write_bytes(data)
@@ -63,6 +65,14 @@ def _file(layers: list[dict[str, Any]]) -> bytes:
             for key, value in layer.items():
                 file[f"layer/{index}/{key}"] = value
     return made.getvalue()
+
+
+def _check_lava(network: IntegerNetwork) -> None:
+    """Refuse what Lava, in which netx runs, would compute otherwise."""
+    try:
+        check(network)
+    except (FormatError, NetworkError) as error:
+        raise FormatError(f"netx runs in Lava. {error}") from None
 
 
 def _check_silent(network: IntegerNetwork) -> None:

@@ -121,3 +121,37 @@ def test_bounds_that_settle_are_those_of_every_step(network, steps):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bounds, "_settled", lambda *_: False)
         assert bounds.prove(longer) == early
+
+
+def test_registers_without_proof_are_named_with_their_reach():
+    """A potential that grows by 130,000 a step leaves the register at the second one, or fires and stays."""
+    limit = POTENTIAL_LIMIT // 64
+    network = one_neuron(1, -1, levels=limit, steps=2, threshold=limit)
+    (found,) = bounds.unproven(network)
+    assert (found.population, found.name, found.range) == ("a", "the potential", (-POTENTIAL_LIMIT, POTENTIAL_LIMIT))
+    assert (found.least, found.most) == (-2 * 64 * limit, 2 * 64 * limit)
+    assert bounds.proof_sentence(network) == (
+        "not proven: the potential of a can reach -16,777,088..16,777,088; it holds -8,388,607..8,388,607"
+    )
+    assert bounds.proof_sentence(one_neuron(1, threshold=5)) == (
+        "no register can wrap or saturate within 4 steps, whatever the input"
+    )
+
+
+def test_every_register_is_looked_at():
+    names = {"the synaptic current": {"levels": 2**18}, "the threshold": {"threshold": -1}}
+    for name, changes in names.items():
+        found = bounds.unproven(one_neuron(1, **{"levels": 1, "threshold": 5, "decay_v": 4096, **changes}))
+        assert name in [register.name for register in found]
+    silent = one_neuron(1, levels=2**16, steps=3, threshold=None)
+    assert [register.range[1] for register in bounds.unproven(silent)] == [64 * 131071]
+    several = one_neuron(1, levels=2**20, steps=3, threshold=-1)
+    assert bounds.proof_sentence(several, most=1).endswith("; and 2 more registers")
+
+
+@given(network=integer_networks(least=-3))
+def test_largest_use_is_above_one_where_a_register_is_named(network):
+    named = {register.population for register in bounds.unproven(network)}
+    found = bounds.prove(network)
+    for population in network.neurons:
+        assert (bounds.violation(population.neuron, found[population.name]) > 1) == (population.name in named)

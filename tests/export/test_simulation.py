@@ -13,6 +13,7 @@ from dask.distributed import Client, LocalCluster
 
 from spikeport.export import simulation
 from spikeport.export.errors import ExecutorError
+from spikeport.export.estimates import Estimate
 from spikeport.export.executors import fast, reference
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.simulation import Cluster, estimate, simulate
@@ -112,15 +113,34 @@ def test_damaged_part_runs_again(tmp_path, monkeypatch, damage):
     assert np.array_equal(again.scores, EXPECTED)
 
 
-def test_estimate_is_the_work_of_the_first_images_times_all(monkeypatch):
+@pytest.fixture
+def _slow(monkeypatch):
+    """Let every run count as long, and every block as short."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     monkeypatch.setattr(fast, "BLOCK", 5)
+    monkeypatch.setattr(
+        simulation, "rough", lambda _, driven, **__: Estimate(operations=0, seconds=len(driven), memory=0)
+    )
+    monkeypatch.setattr(simulation, "QUICK", 10)
+
+
+@pytest.mark.usefixtures("_slow")
+def test_estimate_is_the_work_of_the_first_images_times_all():
     found = estimate(NETWORK, DRIVEN)
     first = count_batches(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN.first(5))))
     assert found.operations == 5 * sum(layer.simulated for layer in first.layers)
     assert found.seconds > 0
-    assert 3_000 < found.memory < 10**6
+    assert found.measured
     assert "25 images on this machine: about" in found.sentence(25)
+
+
+@pytest.mark.usefixtures("_slow")
+def test_nothing_runs_where_a_block_would_take_long_or_the_run_is_short(monkeypatch):
+    monkeypatch.setattr(simulation, "_part", None)
+    for quick in (4.9, 25.1):
+        monkeypatch.setattr(simulation, "QUICK", quick)
+        assert not estimate(NETWORK, DRIVEN).measured
+    assert not estimate(NETWORK, DRIVEN.first(5)).measured
 
 
 def dying_once(mark, *arguments, **options):

@@ -1,5 +1,6 @@
 """The plugin in suites of others, and the example folder whose CI uses it."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -115,3 +116,42 @@ def test_action_runs_what_it_says(repository, tmp_path):
     steps = workflow["jobs"]["check"]["steps"]
     given = next(each["with"] for each in steps if "actions/check@" in each.get("uses", ""))
     assert set(given) <= set(action["inputs"])
+
+
+@pytest.mark.parametrize(
+    ("package", "code", "installed"),
+    [
+        ("", 0, f"-m pip install --quiet -- {ROOT}/.github/actions/check/../../.."),
+        ("spikeport==0.1.0", 0, "-m pip install --quiet -- spikeport==0.1.0"),
+        ("--index-url=http://localhost", 2, ""),
+        ("-r", 2, ""),
+    ],
+)
+def test_action_installs_its_own_checkout_or_a_package_that_is_no_option(tmp_path, package, code, installed):
+    action = yaml.safe_load((ROOT / ".github" / "actions" / "check" / "action.yml").read_text())
+    assert action["inputs"]["package"]["default"] == ""
+    step = action["runs"]["steps"][0]
+    assert step["env"] == {"PACKAGE": "${{ inputs.package }}", "ACTION": "${{ github.action_path }}"}
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$@" > "$RECORD"\n')
+    python.chmod(0o755)
+    record = tmp_path / "record"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", step["run"]], capture_output=True, text=True, check=False,
+        env={
+            "PATH": f"{tmp_path}:/usr/bin:/bin", "PACKAGE": package, "RECORD": str(record),
+            "ACTION": str(ROOT / ".github" / "actions" / "check"),
+        },
+    )  # fmt: skip
+    assert done.returncode == code
+    assert (record.read_text().strip() if record.exists() else "") == installed
+    assert ("begins with '-'" in done.stderr) == (code == 2)
+
+
+def test_actions_of_others_are_pinned_to_a_commit():
+    workflow = (ROOT / "examples" / "ci" / ".github" / "workflows" / "fidelity.yml").read_text()
+    used = [line.split("uses: ")[1].split()[0] for line in workflow.splitlines() if "- uses: " in line]
+    others = [each for each in used if not each.startswith("spikeport/")]
+    assert len(others) == 2
+    assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", each) for each in others)
+    assert "@main" not in workflow

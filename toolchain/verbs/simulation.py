@@ -11,7 +11,7 @@ from spikeport.export import simulation
 from spikeport.export.cluster import Cluster
 from spikeport.export.errors import ExecutorError, StimulusError
 from spikeport.export.executors import executor as find_executor
-from spikeport.export.files import locked, write_arrays
+from spikeport.export.files import check_place, locked, write_arrays
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import QUIET_SECONDS, announce
 from spikeport.export.stimulus import Stimulus
@@ -98,7 +98,7 @@ def simulate(
     truth = known if labels is None else _one_per_image(np.asarray(labels), len(stimulus))
     kept = _parts_of(out, resume=chosen.resume)
     _announce(loaded, stimulus, name, chosen)
-    with nullcontext() if out is None else locked(Path(out)):
+    with nullcontext() if out is None or kept is None else locked(Path(out)):
         result = simulation.simulate(
             loaded,
             stimulus,
@@ -128,19 +128,19 @@ def _one_per_image(labels: Array, images: int) -> Array:
 
 
 def _parts_of(out: AnyPath | None, *, resume: bool) -> Path | None:
-    """Return the folder for finished parts, beside the file to write."""
+    """Return the folder for finished parts, beside the file to write; a device or pipe has none."""
     if out is None:
         if resume:
             raise ExecutorError("to resume needs a file to write (--out): finished parts lie beside it")
         return None
-    if not Path(out).name or Path(out).is_dir():
-        raise ExecutorError(f"{out} is a folder; expected the name of a file to write")
+    if check_place(Path(out)):
+        return None
     return Path(out).with_name(f"{Path(out).name}.parts")
 
 
 def _announce(network: Network, stimulus: Stimulus, executor: str, settings: SimulationSettings) -> None:
     """Say how long a long run in this process will take."""
-    here = settings.cluster is None and not settings.resume and len(stimulus) > simulation.PART
+    here = settings.cluster is None and not settings.resume
     if here and executor == "fast" and isinstance(network, IntegerNetwork):
         expected = simulation.estimate(network, stimulus, count=settings.count)
         if expected.seconds > QUIET_SECONDS:

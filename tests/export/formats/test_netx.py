@@ -137,6 +137,16 @@ def test_weights_and_potentials_that_netx_would_change_are_refused(tmp_path, net
     assert list(tmp_path.iterdir()) == []
 
 
+def test_sums_that_lava_wraps_are_refused(tmp_path):
+    """Weights of 8 bits at exponent 7 over 64 spikes stay below 2^20; graded input of 16 bits does not."""
+    network = with_weights(0, exponent=7)
+    source = replace(network.source, neuron=Source(levels=2**16))
+    wide = replace(network, populations=(source, *network.populations[1:]))
+    with pytest.raises(FormatError, match=r"netx runs in Lava\. projection input -> conv1: sums of weights and inputs"):
+        netx.write(wide, tmp_path / "network.net")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_file_that_reads_back_as_another_network_is_not_written(tmp_path, monkeypatch):
     """Faults of the writer: another number in any layer."""
     right = netx._file

@@ -17,9 +17,13 @@ from spikeport.export.network import FloatNetwork, IntegerNetwork
 def test_file_says_which_networks_it_writes(name):
     write = importlib.import_module(f"spikeport.export.formats.{name.replace('-', '_')}").write
     hints = typing.get_type_hints(write)
-    assert list(inspect.signature(write).parameters) == ["network", "path"]
+    first, second, *options = inspect.signature(write).parameters.values()
+    assert (first.name, second.name) == ("network", "path")
+    assert all(option.kind == option.KEYWORD_ONLY and option.default is not option.empty for option in options)
     (kind,) = written_by(name)
-    assert hints == {"network": kind, "path": Path, "return": type(None)}
+    assert {key: hints[key] for key in ("network", "path", "return")} == {
+        "network": kind, "path": Path, "return": type(None),
+    }  # fmt: skip
     assert writer(name, kind) is write
 
 

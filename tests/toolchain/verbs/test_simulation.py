@@ -44,7 +44,7 @@ def test_simulate_announces_a_long_run(network, held_out, monkeypatch, capsys):
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(simulation, "QUIET_SECONDS", 0)
     spikeport.simulate(network, held_out)
-    assert "20 images on this machine: about 0 s" in capsys.readouterr().err
+    assert "20 images on this machine: roughly 0 s" in capsys.readouterr().err
 
 
 def test_simulate_keeps_classes_and_scores(network, held_out, tmp_path):
