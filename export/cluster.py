@@ -1,6 +1,6 @@
 """Dask clusters: one of our own for a run, which nobody else can use, or one that exists.
 
-A scheduler runs whatever code a client sends it, as the user who started it. The local cluster therefore speaks TLS
+A scheduler runs whatever code a client sends it, as the user who started it. The local cluster therefore uses TLS
 only, with a key that is made for the run and is asked of every client. Its web servers have no pages. Its workers
 import nothing from the current folder, and keep what they write in a folder that is removed with them.
 """
@@ -48,7 +48,7 @@ class Cluster:
         secure = (self.address or "").startswith("tls://")
         if secure and self.tls is None:
             raise ExecutorError(
-                f"scheduler {self.address} speaks TLS; give its certificates: --tls-ca, --tls-cert and --tls-key"
+                f"scheduler {self.address} uses TLS; give its certificates: --tls-ca, --tls-cert and --tls-key"
             )
         if self.tls is not None and not secure:
             raise ExecutorError(f"TLS is for schedulers at tls://, found {self.address or 'a local cluster'}")

@@ -137,7 +137,7 @@ def assemble(network: Network, body: Body, states: States, kind: Callable[[str],
 
 
 def _reach(network: Network, population: AnyPopulation) -> int:
-    """Return how many steps back what a population sends is heard."""
+    """Return the longest delay of the projections out of a population, in steps."""
     return max((projection.delay for projection in network.outgoing(population.name)), default=0)
 
 

@@ -56,7 +56,7 @@ class Result:
 
 def simulate(
     network: Network,
-    driven: Stimulus,
+    stimulus: Stimulus,
     *,
     executor: str,
     count: bool = False,
@@ -64,7 +64,7 @@ def simulate(
     kept: Path | None = None,
     resume: bool = False,
 ) -> Result:
-    """Run ``network`` on ``driven`` in parts of `PART` images.
+    """Run ``network`` on ``stimulus`` in parts of `PART` images.
 
     ``kept`` is a folder for finished parts, whose names begin with a digest of network, input and executor; with
     ``resume`` those of this run are not run again. Raises `ExecutorError` where an executor cannot ``count`` or where
@@ -72,14 +72,14 @@ def simulate(
     """
     if count and executor != "fast":
         raise ExecutorError(f"executor {executor!r} does not count; the fast one does, and 'spikeport report' too")
-    rows = list(driven.batches(PART))
-    paths = {} if kept is None else _paths(kept, _key(network, driven, executor, count=count), rows)
+    rows = list(stimulus.batches(PART))
+    paths = {} if kept is None else _paths(kept, _key(network, stimulus, executor, count=count), rows)
     with nullcontext() if kept is None else locked(kept):
         outputs = int(np.prod(network.readout.shape))
         done = _finished(paths, rows, (outputs, len(network.projections))) if resume else {}
         tasks = [part for part in rows if part.start not in done]
         run = _local if cluster is None else _distributed
-        parts = run(network, driven, tasks, executor, count, cluster)
+        parts = run(network, stimulus, tasks, executor, count, cluster)
         for start, part in tracked(f"simulating in parts of {PART}", parts, len(tasks)):
             done[start] = part
             if kept is not None:
@@ -90,22 +90,22 @@ def simulate(
     return Result(scores=scores, operations=operations, parts=tuple(paths.values()))
 
 
-def estimate(network: IntegerNetwork, driven: Stimulus, *, count: bool = False) -> Estimate:
+def estimate(network: IntegerNetwork, stimulus: Stimulus, *, count: bool = False) -> Estimate:
     """Return what all images will take in the fast executor, measured on the first where that is quick.
 
     Sizes alone answer where the whole run takes less than a second, and where one block per core would take longer than
     the caller should wait without a word. Else one block per core is run, after once to build tables and to warm up.
     """
-    guess = rough(network, driven, block=fast.BLOCK)
-    first = driven.first(min(len(driven), fast.BLOCK * len(os.sched_getaffinity(0))))
-    if guess.seconds < QUICK or len(first) == len(driven) or rough(network, first, block=fast.BLOCK).seconds > QUICK:
+    guess = rough(network, stimulus, block=fast.BLOCK)
+    first = stimulus.first(min(len(stimulus), fast.BLOCK * len(os.sched_getaffinity(0))))
+    if guess.seconds < QUICK or len(first) == len(stimulus) or rough(network, first, block=fast.BLOCK).seconds > QUICK:
         return guess
     started = time.perf_counter()
     operations = _part(network, first, "fast", count=True)["operations"].sum()
     _part(network, first, "fast", count=count)
     warm = time.perf_counter()
     _part(network, first, "fast", count=count)
-    now, share = time.perf_counter(), len(driven) / len(first)
+    now, share = time.perf_counter(), len(stimulus) / len(first)
     building = max(0.0, warm - started - 2 * (now - warm))
     return Estimate(
         operations=int(operations * share),
@@ -116,15 +116,15 @@ def estimate(network: IntegerNetwork, driven: Stimulus, *, count: bool = False) 
 
 
 def _part(
-    network: Network, driven: Stimulus, executor: str, *, count: bool, threads: int | None = None
+    network: Network, stimulus: Stimulus, executor: str, *, count: bool, threads: int | None = None
 ) -> dict[str, Array]:
     """Run one part."""
     options: dict[str, Any] = {}
     if executor == "fast":
         options = {"keep": (network.readout.name,), "count": count, "threads": threads}
-    scores = no_scores(network, len(driven))
+    scores = no_scores(network, len(stimulus))
     operations = np.zeros(len(network.projections), np.int64)
-    for step in find_executor(executor, type(network))(network, driven, batch=PART, **options):
+    for step in find_executor(executor, type(network))(network, stimulus, batch=PART, **options):
         add_scores(scores, step, network)
         if step.count is not None:
             operations += np.array(step.count.operations)
@@ -137,14 +137,14 @@ Parts = Iterator[tuple[int, dict[str, Array]]]
 
 
 def _local(
-    network: Network, driven: Stimulus, rows: Sequence[slice], executor: str, count: bool, _: Cluster | None  # noqa: FBT001
+    network: Network, stimulus: Stimulus, rows: Sequence[slice], executor: str, count: bool, _: Cluster | None  # noqa: FBT001
 ) -> Parts:  # fmt: skip
     for part in rows:
-        yield part.start, _part(network, driven.part(part), executor, count=count)
+        yield part.start, _part(network, stimulus.part(part), executor, count=count)
 
 
 def _distributed(
-    network: Network, driven: Stimulus, rows: Sequence[slice], executor: str, count: bool, cluster: Cluster | None  # noqa: FBT001
+    network: Network, stimulus: Stimulus, rows: Sequence[slice], executor: str, count: bool, cluster: Cluster | None  # noqa: FBT001
 ) -> Parts:  # fmt: skip
     assert cluster is not None
     with connected(cluster, retries=RETRIES, seconds=SECONDS) as client:
@@ -154,7 +154,7 @@ def _distributed(
         shared = client.submit(_restored, archive.to_bytes(network), **safe)
         options = {"count": count, "threads": 1}
         futures = {
-            client.submit(PART_OF_A_WORKER, shared, driven.part(part), executor, **options, **safe): part.start
+            client.submit(PART_OF_A_WORKER, shared, stimulus.part(part), executor, **options, **safe): part.start
             for part in rows
         }
         for future in as_completed(futures):  # type: ignore[no-untyped-call]
@@ -171,11 +171,11 @@ def _restored(data: bytes) -> Network:
     return archive.from_bytes(data)
 
 
-def _key(network: Network, driven: Stimulus, executor: str, *, count: bool) -> str:
+def _key(network: Network, stimulus: Stimulus, executor: str, *, count: bool) -> str:
     """Return a digest of all that a part's result depends on."""
-    told = [archive.digest(network), executor, count, PART, driven.steps, driven.held, str(driven.values.dtype)]
-    digest = hashlib.sha256(json.dumps([*told, driven.values.shape]).encode())
-    digest.update(np.ascontiguousarray(driven.values).data)
+    told = [archive.digest(network), executor, count, PART, stimulus.steps, stimulus.held, str(stimulus.values.dtype)]
+    digest = hashlib.sha256(json.dumps([*told, stimulus.values.shape]).encode())
+    digest.update(np.ascontiguousarray(stimulus.values).data)
     return digest.hexdigest()[:20]
 
 

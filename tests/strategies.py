@@ -281,7 +281,7 @@ def _stage(rng, inputs, outputs, *, kernel=3, stride=1):
 
 
 def _pre_activation(draw, rng, builder, stream, index):
-    """IF hears the normalised stream, a second IF hears the first; the sum goes on, perhaps over a 1x1 shortcut."""
+    """The normalised stream goes to IF, which goes to a second IF; the sum goes on, perhaps over a 1x1 shortcut."""
     channels, height, width = builder.shapes[stream]
     stride = 2 if height % 2 == 0 and draw(st.booleans()) else 1
     wider = channels + draw(st.integers(0, 1))

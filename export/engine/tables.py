@@ -56,12 +56,6 @@ class Planes:
             return None
         return Frame(-self.least[0], -self.least[1], self.height, self.columns)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the tables."""
-        tables = (self.rows, self.index, self.weights, self.line, self.shift, *self._starts.values())
-        return sum(table.nbytes for table in tables)
-
     def starts(self, lanes: int, samples: int) -> Ints:
         """Return where the lanes of every place begin in a buffer whose columns have ``lanes`` lanes."""
         key = (lanes, samples)
@@ -131,12 +125,6 @@ class Events:
     def factor(self) -> int:
         """What the weights of the lists are multiplied with; whole rows are already."""
         return 1 << self.geometry.projection.exponent
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the tables."""
-        tables = (self.pairs, self.positions, self.targets, self.rows, self.index, self.weights)
-        return sum(table.nbytes for table in tables) + (0 if self.whole is None else self.whole.nbytes)
 
 
 def to_events(geometry: Geometry, frame: Frame, dtype: npt.DTypeLike, way: str) -> Events:

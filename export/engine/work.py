@@ -72,7 +72,6 @@ class Runner:
         self.measured = choice is not None
         self.lock = threading.Lock()
         self.own = threading.local()
-        self.memories: list[Scratch] = []
         self.parameters: dict[tuple[str, bool, int], list[Array]] = {}
 
     @property
@@ -80,16 +79,8 @@ class Runner:
         """The memory of this thread."""
         if not hasattr(self.own, "scratch"):
             self.own.scratch = Scratch()
-            self.memories.append(self.own.scratch)
         scratch: Scratch = self.own.scratch
         return scratch
-
-    @property
-    def memory(self) -> int:
-        """Bytes of the tables and of what the threads keep."""
-        tables = sum(item.nbytes for layer in self.choice.layers for item in layer.incoming)
-        held = [array for scratch in self.memories for array in (*scratch.kept.values(), *scratch.framed.values())]
-        return tables + sum(array.nbytes for array in held)
 
     def choose(self, stimulus: Stimulus) -> Choice:
         """Return the layers for the rates that the first of several samples shows; measured once."""

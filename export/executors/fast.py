@@ -56,11 +56,6 @@ def steps(
         yield from _steps(runner.plan, stimulus, rows, blocks)
 
 
-def memory(network: IntegerNetwork, samples: int, *, batch: int = BATCH) -> int:
-    """Return the bytes that a run of so many samples holds; it must just have run."""
-    return _runner(network, _size(samples, batch, len(os.sched_getaffinity(0))) * network.steps, None).memory
-
-
 def _size(samples: int, batch: int, threads: int) -> int:
     """Return how many samples make a block."""
     return max(1, min(BLOCK, batch // threads, samples // threads))

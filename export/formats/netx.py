@@ -146,9 +146,10 @@ def read(path: Path, *, steps: int | None, inclusive: bool = False, levels: int 
 def _only(network: IntegerNetwork, population: IntegerPopulation, before: IntegerPopulation) -> IntegerProjection:
     incoming = network.incoming(population.name)
     if len(incoming) != 1 or incoming[0].source != before.name or incoming[0].delay:
+        sources = ", ".join(projection.source for projection in incoming)
         raise FormatError(
-            f"population {population.name} hears {', '.join(p.source for p in incoming)}; netx holds one chain of "
-            "layers without delays: export residual and recurrent networks to NIR, ONNX or a Lava job"
+            f"population {population.name} has the sources {sources}; netx holds one chain of layers without "
+            "delays: export residual and recurrent networks to NIR, ONNX or a Lava job"
         )
     return incoming[0]
 

@@ -35,7 +35,7 @@ def ports():
 
 
 def test_no_other_client_gets_into_a_local_cluster():
-    """Every port speaks TLS and asks for the key of the run, or is a web server without pages."""
+    """Every port uses TLS and asks for the key of the run, or is a web server without pages."""
     before = ports()
     with connected(Cluster(workers=2), retries=0, seconds=5) as client:
         client.wait_for_workers(2)
@@ -162,7 +162,7 @@ def test_scheduler_with_tls_takes_its_certificates_and_no_others(certificates, m
 
 def test_settings_that_contradict_one_another_are_refused(certificates, tmp_path):
     _, tls = certificates
-    with pytest.raises(ExecutorError, match="scheduler tls://host:1 speaks TLS; give its certificates: --tls-ca"):
+    with pytest.raises(ExecutorError, match="scheduler tls://host:1 uses TLS; give its certificates: --tls-ca"):
         Cluster(address="tls://host:1")
     with pytest.raises(ExecutorError, match="TLS is for schedulers at tls://, found tcp://host:1"):
         Cluster(address="tcp://host:1", tls=tls)

@@ -95,7 +95,7 @@ POINT = Convolution(weight=np.full((1, 1, 1, 1), 5.0))
 
 
 def residual():
-    """Input -> a; stream = 5 a + b; b hears a; c hears the normalised stream."""
+    """Input -> a; stream = 5 a + b; a -> b; normalised stream -> c."""
     return network(
         {
             "input": ((1, 2, 2), Source()),
