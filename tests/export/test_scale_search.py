@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from spikeport.export import bounds, scale_search
 from spikeport.export.errors import QuantizationError
 from spikeport.export.executors import floating, reference
-from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
+from spikeport.export.network import (
+    Dense,
+    FloatNetwork,
+    FloatNeuron,
+    FloatPopulation,
+    FloatProjection,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+)
 from spikeport.export.passes import folded
 from spikeport.export.quantize import fitted, quantize
 from spikeport.export.scale_search import CLIPS, search
@@ -97,6 +108,25 @@ def test_trials_of_one_population_give_the_errors_of_runs_of_all(batch, monkeypa
     monkeypatch.setattr(scale_search, "BATCH", batch)
     monkeypatch.setattr(scale_search, "_tried", observed)
     agree()
+
+
+def test_a_trial_runs_what_the_spikes_of_its_population_reach():
+    """In a loop a -> b -> a, b changes with a; a readout behind b that is not there yet does not."""
+    neurons = IntegerNeuron(threshold=np.array(1), bias_mantissa=np.array(0))
+    one = np.ones((1, 1), np.int8)
+    ends = (("input", "a", 0), ("a", "b", 0), ("b", "a", 1), ("input", "c", 0))
+    loop = IntegerNetwork(
+        populations=(
+            IntegerPopulation(name="input", shape=(1,), neuron=Source(levels=1, unit=1.0)),
+            *(IntegerPopulation(name=name, shape=(1,), neuron=neurons) for name in ("a", "b", "c")),
+        ),
+        projections=tuple(
+            IntegerProjection(source=s, target=t, synapses=Dense(weight=one), delay=delay) for s, t, delay in ends
+        ),
+        steps=2,
+    )
+    assert scale_search._reached(loop, "a") == scale_search._reached(loop, "b") == {"a", "b"}
+    assert scale_search._reached(loop, "c") == {"c"}
 
 
 def test_population_behind_a_delay_comes_after_its_source():
