@@ -135,9 +135,10 @@ def install(*, netx: bool = False, force: bool = False) -> Path:
         return home
     if home.exists() and not _ours(home):
         raise LavaError(f"{home} is not empty and no environment of ours; choose another folder in SPIKEPORT_LAVA_ENV")
+    base = find_base_python()
     with _alone(home) as waited:
         if not (waited and _complete(home, extra)):
-            _make(home, extra)
+            _make(home, extra, base)
     return home
 
 
@@ -160,8 +161,7 @@ def _alone(home: Path) -> Iterator[bool]:
             yield False
 
 
-def _make(home: Path, extra: list[str]) -> None:
-    base = find_base_python()
+def _make(home: Path, extra: list[str], base: str) -> None:
     (home / MARKER).unlink(missing_ok=True)
     _call([base, "-I", "-m", "venv", "--clear", str(home)], "making the environment")
     pip = [str(home / "bin" / "python"), "-I", "-m", "pip", "install", "--quiet"]

@@ -16,6 +16,8 @@ from spikeport.toolchain.config import read_recipe
 from spikeport.toolchain.stages import records
 from tests.toolchain.networks import RECIPE
 
+TRAINING = ("pretrain", "prune", "finetune")
+"""Stages that take long to run again; `convert` trains nothing, and runs again what stands behind it."""
 STAGES = ["pretrain", "prune", "convert", "finetune", "tune_integers", "lower", "quantize", "export", "check", "report"]
 WRITTEN = {
     "pretrain": ("ann.safetensors",),
@@ -97,7 +99,9 @@ def test_run_writes_recipe_versions_and_seed(tiny_run):
     assert run["versions"]["torch"] == torch.__version__
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    "stage", [pytest.param(stage, marks=pytest.mark.slow if stage in TRAINING else ()) for stage in STAGES]
+)
 def test_resuming_gives_the_same_network(tiny_run, recipe, tmp_path, stage):
     """Stages from ``stage`` on, run again from the files before it, write the same files, and the same report."""
     folder = tmp_path / "again"
@@ -121,20 +125,24 @@ def test_resuming_gives_the_same_network(tiny_run, recipe, tmp_path, stage):
     assert {**report_of(folder), "date": ""} == {**report_of(tiny_run), "date": ""}
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_equal_seeds_give_equal_bytes_whatever_the_number_of_threads(recipe, tiny_run, tmp_path, threads):
+@pytest.mark.parametrize(
+    ("threads", "last"), [(1, "pretrain"), pytest.param(1, "finetune", marks=pytest.mark.slow), (3, "pretrain")]
+)
+def test_equal_seeds_give_equal_bytes_whatever_the_number_of_threads(recipe, tiny_run, tmp_path, threads, last):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        spikeport.run(recipe, tmp_path, to="convert")
+        spikeport.run(recipe, tmp_path, to=last)
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
-    for name in ("ann", "ann_lwm", "ann_hydra", "snn_converted"):
-        path = f"{name}.safetensors"
-        assert (tmp_path / path).read_bytes() == (tiny_run / path).read_bytes()
+    written = list(tmp_path.glob("*.safetensors"))
+    assert written
+    for path in written:
+        assert path.read_bytes() == (tiny_run / path.name).read_bytes()
 
 
+@pytest.mark.slow
 def test_two_halves_make_a_whole(recipe, tiny_run, tmp_path):
     first = spikeport.run(recipe, tmp_path, to="lower")
     assert first.text() == f"stages done up to lower; artefacts are in {tmp_path}"
@@ -144,7 +152,9 @@ def test_two_halves_make_a_whole(recipe, tiny_run, tmp_path):
 
 
 def test_stage_without_its_input_names_the_file(recipe, tmp_path):
-    with pytest.raises(ArchiveError, match=r"ann\.safetensors: no such file; run the stage that writes it first"):
+    with pytest.raises(
+        ArchiveError, match=r"ann\.safetensors: no such file; expected a checkpoint; run the stage that writes it first"
+    ):
         spikeport.run(recipe, tmp_path, from_="prune")
     with pytest.raises(ArchiveError, match=r"network_float\.safetensors: no such file"):
         spikeport.run(recipe, tmp_path, from_="quantize")
@@ -252,7 +262,7 @@ def test_robust_accuracy_of_float_and_integers_is_of_the_same_images(tiny_run):
 
 def test_diverged_training_is_called_that(tmp_path):
     path = tmp_path / "wild.toml"
-    path.write_text(RECIPE.replace("learning_rate = 0.1", "learning_rate = 1e30", 1))
+    path.write_text(RECIPE.replace("learning_rate = 0.1", "learning_rate = 1e6", 1))
     with pytest.raises(TrainingError, match=r"pretrain: the loss is .*; use a smaller learning_rate"):
         spikeport.run(path, tmp_path / "out")
 

@@ -11,7 +11,7 @@ import signal, sys, time
 if sys.argv[2] == "ignored":
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 from spikeport.toolchain import cli
-def work():
+def work(standalone_mode):
     try:
         print("working", flush=True)
         time.sleep(float(sys.argv[3]))

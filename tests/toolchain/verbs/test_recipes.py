@@ -1,5 +1,6 @@
 """Runs of recipes: what they return, and what they need."""
 
+import shutil
 import sys
 
 import pytest
@@ -14,7 +15,8 @@ def test_a_run_returns_its_report(recipe, tiny_run, tmp_path):
     assert part.passed
     assert part.report is None
     assert part.to_dict() == {"folder": str(tmp_path / "part"), "last": "pretrain", "report": None}
-    whole = spikeport.run(recipe, tiny_run, from_="report")
+    shutil.copytree(tiny_run, tmp_path / "whole")
+    whole = spikeport.run(recipe, tmp_path / "whole", from_="report")
     assert whole.passed is whole.report.passed is True
     assert whole.to_dict()["report"]["operations"]["difference"] == 0
     assert whole.text().startswith(f"{whole.report.text()}\n\nwrote network.safetensors")
