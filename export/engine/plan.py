@@ -108,7 +108,7 @@ class Plan:
         if planes:
             smaller = [self._pooled(geometry) for geometry in geometries]
             columns = width_of(smaller)
-            return tuple(to_planes(geometry, pool, columns) for geometry, pool in smaller)
+            return tuple(to_planes(geometry, pool, columns, sums) for geometry, pool in smaller)
         return tuple(to_events(c, frame, sums, way) for c, way in zip(geometries, ways, strict=True))
 
     def _choice(

@@ -27,7 +27,7 @@ class Frame:
 class Planes:
     """A geometry for `kernels.add_planes`; ``columns`` is the width of a padded line, common to a population.
 
-    Entry e of a target is weight ``factor weights[e]`` from place ``index[e]``, a source channel and a tap; per place,
+    Entry e of a target is weight ``weights[e]`` from place ``index[e]``, a source channel and a tap; per place,
     ``line`` and ``shift`` say which line of the buffer is read, and from which column on.
     """
 
@@ -45,11 +45,6 @@ class Planes:
     _starts: dict[tuple[int, int], Ints] = field(default_factory=dict)
 
     @property
-    def factor(self) -> int:
-        """What the weights of the table are multiplied with."""
-        return 1 << self.geometry.projection.exponent
-
-    @property
     def frame(self) -> Frame | None:
         """Where what arrives lies in the buffer, if it lies there as it is sent: neither strided nor delayed."""
         if self.phases > 1 or self.geometry.projection.delay:
@@ -65,8 +60,11 @@ class Planes:
         return self._starts[key]
 
 
-def to_planes(geometry: Geometry, pool: Pair, columns: int) -> Planes:
-    """Return the entries of every target channel; ``columns`` holds the widest line of the population."""
+def to_planes(geometry: Geometry, pool: Pair, columns: int, dtype: npt.DTypeLike) -> Planes:
+    """Return the entries of every target channel; ``columns`` holds the widest line of the population.
+
+    Weights keep their 8 bits where the projection has no exponent, and have the sums' ``dtype`` where it has one.
+    """
     phase_y, whole_y, least_y, reach_y = span(geometry, 0)
     phase_x, whole_x, least_x, _ = span(geometry, 1)
     stride, taps = geometry.kernel.stride, geometry.by_group.shape[-1]
@@ -75,6 +73,8 @@ def to_planes(geometry: Geometry, pool: Pair, columns: int) -> Planes:
     row, column = (whole_y - least_y).repeat(len(whole_x)), np.tile(whole_x - least_x, len(whole_y))
     channels = np.arange(geometry.source.channels)[:, None]
     index, weights, per_target = _entries(geometry)
+    if exponent := geometry.projection.exponent:
+        weights = weights.astype(dtype) << exponent
     return Planes(
         geometry=geometry,
         pool=pool,

@@ -268,7 +268,7 @@ class _Work:
             for first in targets[::each]:
                 sums = room[: targets.stop - first]
                 for item, buffer, starts in arriving:
-                    table = (item.rows, item.index, starts, item.weights, item.factor)
+                    table = (item.rows, item.index, starts, item.weights)
                     kernels.add_planes(sums, buffer, *table, first, item is items[0])
                 groups = slice(first * grid.height, (first + len(sums)) * grid.height)
                 self._fire(layer, sums.reshape(-1, steps, lanes // (grid.height * steps)), groups, begin, end)
