@@ -74,11 +74,12 @@ def atomic(path: Path, *, folder: bool = False, size: int | None = None) -> Iter
     """
     with _explained(path, path.parent, size):
         target, stream = _destination(path, folder=folder)
-        if not stream:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _clear(target.parent)
         place = Path(tempfile.gettempdir()) if stream else target.parent
-    with _drafts(path, place, size) as drafts, _explained(path, place, size, within=drafts):
+    with (
+        _folders(path, place, size),
+        _drafts(path, place, size) as drafts,
+        _explained(path, place, size, within=drafts),
+    ):
         draft = drafts / path.name
         yield draft
         if stream:
@@ -88,6 +89,22 @@ def atomic(path: Path, *, folder: bool = False, size: int | None = None) -> Iter
             _sync(draft)
             draft.replace(target)
             _sync_folder(target.parent)
+
+
+@contextmanager
+def _folders(path: Path, place: Path, size: int | None) -> Iterator[None]:
+    """Make the folders up to ``place``, and remove those that are still empty where the block ends with an error."""
+    missing = [folder for folder in (place, *place.parents) if not folder.exists()]
+    try:
+        with _explained(path, path.parent, size):
+            place.mkdir(parents=True, exist_ok=True)
+            _clear(place)
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 @contextmanager
@@ -163,7 +180,8 @@ def _explained(
             raise
         raise OutputError(str(error).replace(str(within / path.name), str(path))) from None
     except OSError as error:
-        if within is not None and error.filename and not str(error.filename).startswith(str(within)):
+        names = [str(name) for name in (error.filename, error.filename2) if name]
+        if within is not None and names and not any(name.startswith(str(within)) for name in names):
             raise
         raise OutputError(sentence(error, path, folder, size)) from None
 

@@ -1,5 +1,6 @@
 """Files are whole or absent, whatever stands at their path, and one run at a time writes a folder."""
 
+import errno
 import os
 import re
 import resource
@@ -338,3 +339,17 @@ def test_lock_lies_inside_a_folder_whose_surroundings_are_read_only(tmp_path, mo
     with locked(tmp_path / "run"):
         assert (tmp_path / "run" / ".lock").exists()
     assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_folders_made_for_a_file_go_with_it_where_it_fails(tmp_path):
+    path = tmp_path / "kept" / "a" / "b" / "file"
+    (tmp_path / "kept").mkdir()
+    with pytest.raises(OutputError, match="no space left"), atomic(path) as draft:
+        raise OSError(errno.ENOSPC, "No space left on device", str(draft))
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_a_copy_that_finds_no_space_names_the_file_to_write(tmp_path):
+    """`shutil.copyfile` names the file that it copies first and the draft second."""
+    with pytest.raises(OutputError, match=rf"{tmp_path}/file: no space left"), atomic(tmp_path / "file") as draft:
+        raise OSError(errno.ENOSPC, "No space left on device", "/somewhere/else", None, str(draft))
