@@ -21,7 +21,7 @@ from spikeport.export.network.populations import (
     Source,
 )
 from spikeport.export.network.projections import FloatProjection, IntegerProjection
-from spikeport.export.numbers import NEURONS, STEPS, whole
+from spikeport.export.numbers import ALL_NEURONS, NEURONS, STEPS, whole
 
 Population = TypeVar("Population", FloatPopulation, IntegerPopulation)
 Projection = TypeVar("Projection", FloatProjection, IntegerProjection)
@@ -47,6 +47,8 @@ class _Network(Generic[Population, Projection]):
             self._check_projection(projection)
         for population in self.populations:
             self._check_population(population)
+        total = sum(math.prod(population.shape) for population in self.populations)
+        whole(total, f"number of neurons of {len(self.populations):,} populations", ALL_NEURONS, error=NetworkError)
         self._order  # noqa: B018 - a loop without delay is refused here
 
     def _check_projection(self, projection: Projection) -> None:

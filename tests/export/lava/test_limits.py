@@ -48,7 +48,7 @@ def conv(shape, **options):
     ("synapses", "found"),
     [
         (conv((1, 1), stride=(1, 128)), 128),
-        (conv((1, 1), padding=(200, 0)), 200),
+        (conv((2, 1), padding=(200, 0), dilation=(60, 1)), 200),
         (conv((2, 1), padding=(100, 0), dilation=(130, 1)), 130),
         (conv((128, 1), padding=(64, 0)), 128),
     ],
