@@ -107,3 +107,9 @@ def test_what_is_proven_is_never_refused_for_its_sums(net):
     for each in (net, replace(net, projections=tuple(largest))):
         if bounds.is_safe(each):
             check(each)
+
+
+def test_groups_that_lava_would_write_out_are_counted_first():
+    synapses = Convolution(weight=np.ones((9000, 1, 1, 1), np.int8), groups=9000)
+    with pytest.raises(FormatError, match=r"input -> out: Lava's Conv holds .* 9,000 groups as one take 81,000,000"):
+        check(network(synapses, shape=(9000, 1, 1)))

@@ -193,3 +193,19 @@ def test_a_chain_of_5000_populations_is_built_in_one_pass():
     chain = graph([names[0], *reversed(names[1:])], [(a, b, 0) for a, b in pairwise(names)])
     assert [p.name for p in chain.ordered()] == names
     assert chain.depths() == {name: number for number, name in enumerate(names)}
+
+
+def test_shortened_delays_leave_a_loop_the_steps_that_it_needs():
+    loop = replace(
+        NETWORK,
+        steps=1,
+        projections=(
+            *NETWORK.projections[:1],
+            *(projection(target="conv1", synapses=Dense(weight=np.zeros((36, 36), np.int8)), delay=9) for _ in "ab"),
+            *NETWORK.projections[1:],
+        ),
+    )
+    short = loop.with_short_delays()
+    assert [p.delay for p in short.projections] == [0, 5, 5, 0]
+    assert short.depths() == loop.depths()
+    assert short.with_short_delays() is short
