@@ -42,8 +42,10 @@ SIDE = Range(least=1, most=2**16)
 PADDING = Range(least=0, most=2**16)
 GROUPS = Range(least=1, most=2**20)
 MOST_SPIKES = Range(least=1, most=2**20)
-NEURONS = Range(least=1, most=2**26)
-"""Sides of a population's shape."""
+NEURONS = Range(least=1, most=2**24)
+"""Neurons of a population, and sides of its shape: 64 maps of 512 x 512."""
+ALL_NEURONS = Range(least=1, most=2**25)
+"""Neurons of a network; VGG-16 for images of 224 x 224 has 13.5 million, twice that with its streams."""
 REAL = Range(least=-1e30, most=1e30)
 """Weights, biases and potentials: products and sums of a few stay finite."""
 POSITIVE = Range(least=1e-30, most=1e30)

@@ -29,6 +29,8 @@ OPSET, IR_VERSION = 21, 10
 U8, I32, I64, F32 = TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64, TensorProto.FLOAT
 AnyPopulation = FloatPopulation | IntegerPopulation
 States = list[tuple[str, AnyPopulation]]
+MOST_PAST = 4096
+"""Earlier steps that a model keeps, over all populations: each is a tensor and a node of its own."""
 
 
 @dataclass
@@ -73,8 +75,8 @@ class Body:
 
     def remember(self, network: Network, sent: Callable[[AnyPopulation], str]) -> None:
         """Move what every population sent, as ``sent`` names it, one step further into the past."""
-        for population in network.populations:
-            for ago in range(1, _reach(network, population) + 1):
+        for population, reach in _reaches(network):
+            for ago in range(1, reach + 1):
                 now = sent(population) if ago == 1 else f"past_{population.name}:{ago - 1}"
                 self.add("Identity", now, to=f"past_{population.name}:{ago}:next")
 
@@ -86,8 +88,8 @@ def weight_name(network: Network, projection: FloatProjection | IntegerProjectio
 
 
 def past(network: Network) -> States:
-    """Return the states that hold what was sent in earlier steps."""
-    return [(f"past_{p.name}:{ago}", p) for p in network.populations for ago in range(1, _reach(network, p) + 1)]
+    """Return the states that hold what was sent in earlier steps; `FormatError` where they are too many."""
+    return [(f"past_{p.name}:{ago}", p) for p, reach in _reaches(network) for ago in range(1, reach + 1)]
 
 
 def records(network: Network) -> States:
@@ -136,9 +138,20 @@ def assemble(network: Network, body: Body, states: States, kind: Callable[[str],
     return model
 
 
-def _reach(network: Network, population: AnyPopulation) -> int:
-    """Return the longest delay of the projections out of a population, in steps."""
-    return max((projection.delay for projection in network.outgoing(population.name)), default=0)
+def _reaches(network: Network) -> list[tuple[AnyPopulation, int]]:
+    """Return per population the longest delay of the projections out of it, in steps."""
+    reaches: list[tuple[AnyPopulation, int]] = []
+    kept = 0
+    for population in network.populations:
+        reach = max((projection.delay for projection in network.outgoing(population.name)), default=0)
+        kept += reach
+        if kept > MOST_PAST:
+            raise FormatError(
+                f"population {population.name}: with a delay of {reach:,} steps behind it, an ONNX model of the "
+                f"network would keep {kept:,} earlier steps; at most {MOST_PAST:,} are kept: shorten the delays"
+            )
+        reaches.append((population, reach))
+    return reaches
 
 
 def _info(name: str, kind: int, axes: str, population: AnyPopulation) -> onnx.ValueInfoProto:

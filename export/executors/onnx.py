@@ -17,6 +17,7 @@ BATCH = 100
 
 def steps(network: Network, stimulus: Stimulus, *, batch: int = BATCH) -> Iterator[Step]:
     """Export ``network``, run the model and yield every step of every batch of at most ``batch`` samples."""
+    network = network.with_short_delays()
     model = onnx_float.to_model(network) if isinstance(network, FloatNetwork) else onnx.to_model(network)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

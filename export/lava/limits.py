@@ -18,8 +18,8 @@ SUM_LIMIT = STATE_LIMIT - 1
 """Largest sum of one projection that Conv and Dense hold."""
 TOTAL_LIMIT = 2**25 - 2**17 - 1
 """Largest sum of all projections of a neuron: 64 times it and a current of 2^23 fit into 32 bit."""
-
-
+LARGEST_KERNEL = 2**26
+"""Weights of a kernel whose groups, more than 8 bit hold, are written out as one."""
 NAME_LIMIT = 200
 """Longest name of a population: its trace is a file of that name."""
 
@@ -52,6 +52,12 @@ def _check_geometry(projection: IntegerProjection) -> None:
         raise FormatError(
             f"projection {projection.source} -> {projection.target}: Lava's Conv holds kernel, stride, padding and "
             f"dilation in 8 bit, found {largest}; expected at most {INT8_MAX}"
+        )
+    written_out = synapses.weight.size * synapses.groups
+    if synapses.groups > INT8_MAX and written_out > LARGEST_KERNEL:
+        raise FormatError(
+            f"projection {projection.source} -> {projection.target}: Lava's Conv holds the number of groups in 8 bit; "
+            f"{synapses.groups:,} groups as one take {written_out:,} weights, expected at most {LARGEST_KERNEL:,}"
         )
 
 

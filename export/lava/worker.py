@@ -59,7 +59,7 @@ def main(job):
     if settings["guarded"]:
         name_memory(memory_prefix(job))
         keep_sockets_here()
-    network = archive.read_integer(job / "network.safetensors")
+    network = archive.read_integer(job / "network.safetensors").with_short_delays()
     stimulus = np.load(job / "stimulus.npy", allow_pickle=False)
     (job / "trace").mkdir()
     watch = Watch(trace_rows(network, job / "trace"), len(stimulus) * network.steps)

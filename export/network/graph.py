@@ -4,9 +4,9 @@ import math
 import re
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -21,10 +21,11 @@ from spikeport.export.network.populations import (
     Source,
 )
 from spikeport.export.network.projections import FloatProjection, IntegerProjection
-from spikeport.export.numbers import NEURONS, STEPS, whole
+from spikeport.export.numbers import ALL_NEURONS, NEURONS, STEPS, whole
 
 Population = TypeVar("Population", FloatPopulation, IntegerPopulation)
 Projection = TypeVar("Projection", FloatProjection, IntegerProjection)
+AnyNetwork = TypeVar("AnyNetwork", bound="_Network[Any, Any]")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,6 +48,8 @@ class _Network(Generic[Population, Projection]):
             self._check_projection(projection)
         for population in self.populations:
             self._check_population(population)
+        total = sum(math.prod(population.shape) for population in self.populations)
+        whole(total, f"number of neurons of {len(self.populations):,} populations", ALL_NEURONS, error=NetworkError)
         self._order  # noqa: B018 - a loop without delay is refused here
 
     def _check_projection(self, projection: Projection) -> None:
@@ -176,6 +179,17 @@ class _Network(Generic[Population, Projection]):
             if settled:
                 return depths
             _refuse_loop(deepest)
+
+    def with_short_delays(self: AnyNetwork) -> AnyNetwork:  # noqa: PYI019 - Lava's Python 3.10 has no typing.Self
+        """Return a network of the same spikes in every sample, whose delays follow its number of steps.
+
+        A projection whose delay is at least T delivers nothing within a sample, however long it is. It keeps T and one
+        step per projection of the network, so that a loop waits as long as `depths` asks for.
+        """
+        most = self.steps + len(self.projections)
+        if all(projection.delay <= most for projection in self.projections):
+            return self
+        return replace(self, projections=tuple(replace(p, delay=min(p.delay, most)) for p in self.projections))
 
     def slack(self, projection: Projection, depths: dict[str, int]) -> int:
         """Return how many steps a spike must wait beyond the one that the projection takes."""

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 from spikeport.export.errors import NetworkError
 from spikeport.export.network.arrays import Array, Pair, Shape, frozen_array, set_fields
-from spikeport.export.numbers import GROUPS, PADDING, REAL, SIDE, Range, check_within, reals, whole
+from spikeport.export.numbers import GROUPS, NEURONS, PADDING, REAL, SIDE, Range, check_within, reals, whole
+
+PADDING_PER_REACH = 4
+"""Largest padding in reaches of the kernel; beyond one reach, outputs see padding alone."""
+MOST_PADDED = 2**25
+"""Positions of a source with its padding, over all channels: arrays of that size are made of it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,7 +43,8 @@ class Convolution:
         if len(shape) != 3 or shape[0] != channels:
             raise NetworkError(f"a convolution over {channels} channels cannot read a source of shape {shape}")
         kernel = (self.weight.shape[2], self.weight.shape[3])
-        return (self.weight.shape[0], *_windows(shape, kernel, self.stride, self.padding, self.dilation))
+        windows = _windows(shape, kernel, self.stride, self.padding, self.dilation)
+        return _bounded((self.weight.shape[0], *windows))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,7 +98,7 @@ class MaxPooling:
         """Return the shape after pooling."""
         if len(shape) != 3:
             raise NetworkError(f"max pooling by {self.size} cannot read a source of shape {shape}")
-        return (shape[0], *_windows(shape, self.size, self.stride, self.padding, (1, 1)))
+        return _bounded((shape[0], *_windows(shape, self.size, self.stride, self.padding, (1, 1))))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,10 +135,27 @@ def _check_pair(pair: Pair, name: str, within: Range) -> None:
         whole(side, name, within, error=NetworkError)
 
 
+def _bounded(shape: Shape) -> Shape:
+    """Return ``shape`` where one population can have it."""
+    whole(math.prod(shape), f"number of outputs of shape {shape}", NEURONS, error=NetworkError)
+    return shape
+
+
 def _windows(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[int, int]:
     """Return how many windows fit into a source of ``shape`` (C, H, W), vertically and horizontally."""
     reach = [step * (size - 1) + 1 for size, step in zip(kernel, dilation, strict=True)]
     room = [side + 2 * border for side, border in zip(shape[1:], padding, strict=True)]
+    for border, most in zip(padding, reach, strict=True):
+        if border > PADDING_PER_REACH * most:
+            raise NetworkError(
+                f"padding {padding} of a kernel that reaches over {reach[0]:,} x {reach[1]:,} positions; expected at "
+                f"most {PADDING_PER_REACH} times as much as the kernel reaches, since padding alone gives no spikes"
+            )
+    if shape[0] * math.prod(room) > MOST_PADDED:
+        raise NetworkError(
+            f"a source of shape {shape} with padding {padding} has {shape[0] * math.prod(room):,} positions; expected "
+            f"at most {MOST_PADDED:,}"
+        )
     rows, columns = ((room[axis] - reach[axis]) // stride[axis] + 1 for axis in (0, 1))
     if min(rows, columns) < 1:
         raise NetworkError(f"kernel {kernel} does not fit into a source of shape {shape}")

@@ -31,7 +31,8 @@ def balance_delays(network: FloatNetwork) -> FloatNetwork:
             for before, name in zip([source.name, *chain], chain, strict=False):
                 if name not in added:
                     added[name] = replace(source, name=name, neuron=FloatNeuron(threshold=np.array(ANY)))
-                    chains.append(FloatProjection(source=before, target=name, stages=(identity(source.shape),)))
+                    relay = FloatProjection(source=before, target=name, stages=())
+                    chains.append(replace(relay, stages=(identity(source.shape, relay),)))
             projections.append(replace(projection, source=chain[-1]))
         else:
             projections.append(projection)

@@ -124,7 +124,7 @@ def _folded(network: FloatNetwork, projection: FloatProjection) -> FloatProjecti
             stages.append(stage)
         shape = stage.output_shape(shape)
     if before is not None:
-        stages.append(_scaled_inputs(identity(shape), before, shape))
+        stages.append(_scaled_inputs(identity(shape, projection), before, shape))
     return replace(projection, stages=tuple(stages))
 
 

@@ -1,5 +1,6 @@
 """Fold average pooling into the synapses that follow it."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from spikeport.export.network import (
     Synapses,
 )
 from spikeport.export.passes.contract import NO_AVERAGE_POOLING, NO_MAX_POOLING, NO_NORMALIZATION, network_pass
-from spikeport.export.passes.fold_synapses import identity
+from spikeport.export.passes.fold_synapses import check_weights, identity
 
 
 @network_pass(requires=(NO_MAX_POOLING, NO_NORMALIZATION), guarantees=(NO_AVERAGE_POOLING,))
@@ -41,17 +42,23 @@ def _folded(network: FloatNetwork, projection: FloatProjection) -> FloatProjecti
         if isinstance(stage, AveragePooling):
             size = (size[0] * stage.size[0], size[1] * stage.size[1])
         elif isinstance(stage, Convolution | Dense):
-            stages.append(stage if size == (1, 1) else _enlarged(stage, size, shape))
+            stages.append(stage if size == (1, 1) else _enlarged(stage, size, shape, projection))
             size = (1, 1)
         else:
             stages.append(stage)
         shape = stage.output_shape(shape)
     if size != (1, 1):
-        stages.append(_enlarged(identity(shape), size, shape))
+        stages.append(_enlarged(identity(shape, projection), size, shape, projection))
     return replace(projection, stages=tuple(stages))
 
 
-def _enlarged(synapses: Synapses, size: Pair, pooled: Shape) -> Synapses:
+def _enlarged(synapses: Synapses, size: Pair, pooled: Shape, projection: FloatProjection) -> Synapses:
+    sides = synapses.weight.shape
+    if isinstance(synapses, Convolution):
+        sides = (*sides[:2], *((n - 1) * step + 1 for n, step in zip(sides[2:], synapses.dilation, strict=True)))
+    count = math.prod((*sides, *size))
+    what = f"average pooling by {size} folded into synapses of shape {synapses.weight.shape}"
+    check_weights(count, what, projection, "put neurons behind the pooling, or pool less")
     if isinstance(synapses, Dense):
         maps = synapses.weight.reshape(-1, *pooled)
         return replace(synapses, weight=_spread(maps, size).reshape(len(maps), -1))

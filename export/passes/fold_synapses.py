@@ -25,7 +25,9 @@ from spikeport.export.passes.contract import (
 )
 
 LARGEST_MATRIX = 2**26
-"""Entries of a dense matrix that replaces stages which share no kernel."""
+"""Weights that a pass makes for one projection where it repeats them or fills them up with zeros."""
+LARGEST_KERNEL = 2**20
+"""Weights of an identity over channels in one group; beyond, each channel is a group of its own."""
 
 
 @network_pass(requires=(NO_MAX_POOLING, NO_NORMALIZATION, NO_AVERAGE_POOLING), guarantees=(ONE_STAGE,))
@@ -36,32 +38,51 @@ def fold_synapses(network: FloatNetwork) -> FloatNetwork:
        of the kernels and of the strides.
     2. No stage at all (spikes added to a residual stream): a 1x1 convolution, or a dense matrix, with ones on the
        diagonal.
-    3. Any other stages: the dense matrix of the whole chain, where it has at most 2**26 entries.
+    3. Any other stages: the dense matrix of the whole chain.
+
+    What is made for one projection has at most 2**26 weights; `NetworkError` names the projection that needs more.
     """
     projections = tuple(_folded(network, projection) for projection in network.projections)
     return replace(network, projections=projections)
 
 
-def identity(shape: Shape) -> Convolution | Dense:
-    """Return synapses of weight one from every neuron to its like."""
-    if len(shape) == 3:
-        return Convolution(weight=np.eye(shape[0])[:, :, None, None])
-    return Dense(weight=np.eye(math.prod(shape)))
+def identity(shape: Shape, projection: FloatProjection) -> Convolution | Dense:
+    """Return synapses of weight one from every neuron of ``shape`` to its like, for use in ``projection``."""
+    size = math.prod(shape)
+    if len(shape) != 3:
+        way = f"give them the shape ({size}, 1, 1), for which {size:,} weights are enough"
+        check_weights(size**2, f"an identity or a scale of {size:,} neurons that form one axis", projection, way)
+        return Dense(weight=np.eye(size))
+    if shape[0] ** 2 > LARGEST_KERNEL:
+        return Convolution(weight=np.ones((shape[0], 1, 1, 1)), groups=shape[0])
+    return Convolution(weight=np.eye(shape[0])[:, :, None, None])
+
+
+def check_weights(count: int, what: str, projection: FloatProjection, way: str) -> None:
+    """Refuse ``count`` weights for ``what`` before they are made; ``way`` says what to do instead."""
+    if count > LARGEST_MATRIX:
+        raise NetworkError(
+            f"projection {projection.source} -> {projection.target}: {what} would need {count:,} weights; at most "
+            f"{LARGEST_MATRIX:,} are made: {way}"
+        )
 
 
 def _folded(network: FloatNetwork, projection: FloatProjection) -> FloatProjection:
     source = network.population(projection.source)
-    stages = _merged(projection.stages) or (identity(source.shape),)
+    stages = _merged(projection) or (identity(source.shape, projection),)
     if len(stages) > 1:
         stages = (_matrix(source, projection, stages),)
     return replace(projection, stages=stages)
 
 
-def _merged(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+def _merged(projection: FloatProjection) -> tuple[Stage, ...]:
     merged: list[Stage] = []
-    for stage in stages:
+    for stage in projection.stages:
         last = merged[-1] if merged else None
         if isinstance(last, Convolution) and isinstance(stage, Convolution) and _pointwise(stage):
+            outputs = max(len(last.weight), len(stage.weight))
+            count = outputs * math.prod(last.weight.shape[1:]) * last.groups
+            check_weights(count, "the product of two convolutions", projection, "put neurons between them")
             merged[-1] = _product(last, stage)
         else:
             merged.append(stage)
@@ -90,12 +111,9 @@ def _product(first: Convolution, second: Convolution) -> Convolution:
 
 def _matrix(source: FloatPopulation, projection: FloatProjection, stages: tuple[Stage, ...]) -> Dense:
     inputs, outputs = math.prod(source.shape), math.prod(projection.output_shape(source.shape))
-    if inputs * outputs > LARGEST_MATRIX:
-        kinds = ", ".join(type(stage).__name__ for stage in stages)
-        raise NetworkError(
-            f"projection {projection.source} -> {projection.target}: {kinds} share no kernel and would need a "
-            f"matrix of {inputs} x {outputs}; put neurons between them"
-        )
+    kinds = ", ".join(type(stage).__name__ for stage in stages)
+    what = f"the matrix of {inputs:,} x {outputs:,} for {kinds}, which share no kernel,"
+    check_weights(inputs * outputs, what, projection, "put neurons between them")
     values = np.eye(inputs).reshape(inputs, *source.shape)
     for stage in stages:
         values = apply(stage, values)

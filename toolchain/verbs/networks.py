@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from spikeport.export import archive
 from spikeport.export.bounds import proof_sentence, unproven
-from spikeport.export.errors import FormatError
+from spikeport.export.errors import FormatError, SpikeportError
 from spikeport.export.formats import writer, written_by
 from spikeport.export.network import FloatNetwork, IntegerNetwork, Network
 from spikeport.export.passes import folded
@@ -217,6 +217,10 @@ def quantize(
         if chosen.source.given():
             raise FormatError(f"{chosen.source.given()[0]!r} is for .nir and .net files; an archive says it itself")
         source = float_network(network)
+    try:
+        source = folded(source) if isinstance(source, FloatNetwork) else source
+    except SpikeportError as error:
+        raise type(error)(f"{network}: {error}" if isinstance(network, Path | str) else error) from None
     result = _quantized(source, calibration, chosen)
     if out is not None:
         archive.write(result.network, Path(out))
@@ -229,12 +233,11 @@ def _quantized(network: Network, calibration: AnyInput | None, settings: Quantiz
 
     if isinstance(network, IntegerNetwork):
         return _proven(network, {})
-    source = folded(network)
     if calibration is None:
-        integer = quantized(source, weight_bits=settings.weight_bits)
+        integer = quantized(network, weight_bits=settings.weight_bits)
         return _proven(integer, {})
-    images = images_and_labels(calibration, source)[0]
-    integer, clips = search(source, images, weight_bits=settings.weight_bits)
+    images = images_and_labels(calibration, network)[0]
+    integer, clips = search(network, images, weight_bits=settings.weight_bits)
     return _proven(integer, clips)
 
 

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import typing
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,11 @@ from hypothesis import strategies as st
 
 from spikeport.export import bounds, executors, fidelity
 from spikeport.export.errors import ExecutorError, FormatError
-from spikeport.export.executors import executor, executor_names
+from spikeport.export.executors import executor, executor_names, reference
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.network import FloatNetwork
 from spikeport.export.stimulus import random_stimulus, stimulus
-from spikeport.export.trace import Step
+from spikeport.export.trace import Step, record
 from tests.strategies import inputs, integer_networks
 
 FILES = [path for path in sorted(Path(executors.__file__).parent.glob("*.py")) if path.stem != "__init__"]
@@ -51,6 +52,31 @@ def test_integer_executor_yields_every_step_of_every_batch(name):
     assert [(s.rows, s.step) for s in executor(name)(network, images, batch=2)] == [
         (rows, step) for rows in (slice(0, 2), slice(2, 4), slice(4, 5)) for step in range(network.steps)
     ]
+
+
+def delayed(network, delays):
+    pairs = zip(network.projections, delays, strict=True)
+    return replace(network, projections=tuple(replace(p, delay=p.delay + more) for p, more in pairs))
+
+
+@given(st.data(), integer_networks())
+@settings(max_examples=40)
+def test_delays_beyond_the_sample_change_nothing_wherever_they_end(data, network):
+    ends = st.sampled_from([0, 1, network.steps - 1, network.steps, network.steps + 1, 50_000])
+    count = len(network.projections)
+    network = delayed(network, data.draw(st.lists(ends, min_size=count, max_size=count)))
+    short = network.with_short_delays()
+    assert max(p.delay for p in short.projections) <= network.steps + count
+    driven = stimulus(data.draw(inputs(network)), network)
+    assert_equal("onnx", network, driven)
+    whole, cut = (record(reference.steps(each, driven)) for each in (network, short))
+    assert all(np.array_equal(whole[name], cut[name]) for name in whole)
+
+
+@pytest.mark.lava
+def test_lava_takes_delays_far_beyond_the_sample():
+    network = delayed(small_network(), (0, 100_000))
+    assert_equal("lava", network, random_stimulus(network, 2, 0))
 
 
 @given(st.data(), integer_networks())

@@ -75,3 +75,12 @@ def test_what_the_model_cannot_say_is_refused_and_nothing_written(tmp_path):
         with pytest.raises(FormatError, match=message):
             onnx.write(network, tmp_path / "network.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("first", "second"), [(100_000, 0), (4000, 97)])
+def test_more_earlier_steps_than_a_model_keeps_are_refused(tmp_path, first, second):
+    pairs = zip(NETWORK.projections, (first, second), strict=True)
+    late = replace(NETWORK, projections=tuple(replace(p, delay=delay) for p, delay in pairs))
+    with pytest.raises(FormatError, match=rf"would keep {first + second:,} earlier steps; at most 4,096 are kept"):
+        onnx.write(late, tmp_path / "late.onnx")
+    assert not (tmp_path / "late.onnx").exists()

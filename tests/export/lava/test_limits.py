@@ -48,7 +48,7 @@ def conv(shape, **options):
     ("synapses", "found"),
     [
         (conv((1, 1), stride=(1, 128)), 128),
-        (conv((1, 1), padding=(200, 0)), 200),
+        (conv((2, 1), padding=(200, 0), dilation=(60, 1)), 200),
         (conv((2, 1), padding=(100, 0), dilation=(130, 1)), 130),
         (conv((128, 1), padding=(64, 0)), 128),
     ],
@@ -107,3 +107,9 @@ def test_what_is_proven_is_never_refused_for_its_sums(net):
     for each in (net, replace(net, projections=tuple(largest))):
         if bounds.is_safe(each):
             check(each)
+
+
+def test_groups_that_lava_would_write_out_are_counted_first():
+    synapses = Convolution(weight=np.ones((9000, 1, 1, 1), np.int8), groups=9000)
+    with pytest.raises(FormatError, match=r"input -> out: Lava's Conv holds .* 9,000 groups as one take 81,000,000"):
+        check(network(synapses, shape=(9000, 1, 1)))

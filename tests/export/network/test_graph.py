@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from spikeport.export.errors import NetworkError
 from spikeport.export.lava.doctor import small_network
-from spikeport.export.network import Dense, IntegerNetwork, IntegerNeuron, IntegerPopulation, IntegerProjection, Source
+from spikeport.export.network import (
+    Convolution,
+    Dense,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+)
 
 NETWORK = small_network()
 
@@ -35,6 +43,16 @@ def population(**changes):
     return IntegerPopulation(**{"name": "extra", "shape": (3,), "neuron": neuron(), **changes})
 
 
+def wide(*sizes):
+    """Return a network whose source is the first of ``sizes``, and every other population is a row of 1 x 1 kernels."""
+    source = IntegerPopulation(name="input", shape=(1, 1, sizes[0]), neuron=Source())
+    names = [f"p{index}" for index in range(1, len(sizes))]
+    populations = [population(name=name, shape=(1, 1, size)) for name, size in zip(names, sizes[1:], strict=True)]
+    kernel = Convolution(weight=np.ones((1, 1, 1, 1), np.int8))
+    projections = [projection(source="input", target=name, synapses=kernel) for name in names]
+    return IntegerNetwork(populations=(source, *populations), projections=tuple(projections), steps=1)
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -50,6 +68,11 @@ def population(**changes):
         (lambda: with_projection(projection(source="input")), "input -> readout: dense synapses from 36 sources"),
         (lambda: with_projection(projection(synapses=Dense(weight=np.zeros((2, 36), np.int8)))), "gives shape"),
         (lambda: projection(synapses=Dense(weight=np.zeros((3, 36)))), "integer weights are int8, found float64"),
+        (
+            lambda: wide(2**24 + 1),
+            "size of population input is 16,777,217; expected one whole number from 1 to 16,777,216",
+        ),
+        (lambda: wide(2**24, 2**24, 2**24), "number of neurons of 3 populations is 50,331,648; expected .* 33,554,432"),
         (lambda: projection(exponent=16), "exponent lies in 0..15, found 16"),
         (lambda: with_projection(NETWORK.projections[0]), "a projection stands twice"),
         (lambda: replace(NETWORK, populations=(*NETWORK.populations, population(name="../a"))), "'../a': a name holds"),
@@ -170,3 +193,19 @@ def test_a_chain_of_5000_populations_is_built_in_one_pass():
     chain = graph([names[0], *reversed(names[1:])], [(a, b, 0) for a, b in pairwise(names)])
     assert [p.name for p in chain.ordered()] == names
     assert chain.depths() == {name: number for number, name in enumerate(names)}
+
+
+def test_shortened_delays_leave_a_loop_the_steps_that_it_needs():
+    loop = replace(
+        NETWORK,
+        steps=1,
+        projections=(
+            *NETWORK.projections[:1],
+            *(projection(target="conv1", synapses=Dense(weight=np.zeros((36, 36), np.int8)), delay=9) for _ in "ab"),
+            *NETWORK.projections[1:],
+        ),
+    )
+    short = loop.with_short_delays()
+    assert [p.delay for p in short.projections] == [0, 5, 5, 0]
+    assert short.depths() == loop.depths()
+    assert short.with_short_delays() is short

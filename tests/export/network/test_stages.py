@@ -16,6 +16,10 @@ def test_arrays_are_read_only_copies():
         dense.weight[0, 0] = 2
 
 
+def padded(rows, **options):
+    return Convolution(weight=np.zeros((1, 1, 2, 1)), padding=(rows, 0), **options)
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -35,8 +39,29 @@ def test_arrays_are_read_only_copies():
         (lambda: Convolution(weight=np.zeros((3, 1, 1, 1)), groups=2), "3 output channels cannot form 2 groups"),
         (lambda: Convolution(weight=np.zeros((1, 1, 5, 5))).output_shape((1, 3, 3)), "does not fit into a source"),
         (lambda: Convolution(weight=np.zeros((1, 2, 1, 1))).output_shape((1, 3, 3)), "over 2 channels cannot read"),
+        (lambda: padded(9).output_shape((1, 4, 4)), "padding .9, 0. of a kernel that reaches over 2 x 1 positions"),
+        (
+            lambda: padded(40_000, dilation=(10_000, 1)).output_shape((1, 4, 500)),
+            "a source of shape .1, 4, 500. with padding .40000, 0. has 40,002,000 positions; expected at most",
+        ),
+        (
+            lambda: Convolution(weight=np.zeros((300, 1, 1, 1))).output_shape((1, 256, 256)),
+            "number of outputs of shape .300, 256, 256. is 19,660,800; expected one whole number from 1 to 16,777,216",
+        ),
+        (
+            lambda: MaxPooling(size=(1, 2), stride=(9, 9), padding=(5, 0)).output_shape((1, 4, 4)),
+            "padding .5, 0. of a kernel that reaches over 1 x 2 positions",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(build, message):
     with pytest.raises(NetworkError, match=message):
         build()
+
+
+def test_padding_up_to_four_reaches_and_layers_of_real_networks_pass():
+    assert padded(8).output_shape((1, 4, 4)) == (1, 19, 4)
+    vgg = Convolution(weight=np.zeros((64, 64, 3, 3), np.int8), padding=(1, 1))
+    assert vgg.output_shape((64, 224, 224)) == (64, 224, 224)
+    camera = Convolution(weight=np.zeros((8, 2, 3, 3), np.int8), padding=(1, 1))
+    assert camera.output_shape((2, 720, 1280)) == (8, 720, 1280)

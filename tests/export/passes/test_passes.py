@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spikeport.export.errors import NetworkError
 from spikeport.export.executors import floating
 from spikeport.export.linear import apply
 from spikeport.export.network import (
@@ -169,6 +170,56 @@ def test_projection_without_synapses_becomes_an_identity(stages):
         expected = apply(each, expected)
     bias = after.population("a").neuron.bias
     assert np.allclose(apply(stage, image) + bias, expected, rtol=1e-12)
+
+
+DOUBLE = Normalization(scale=np.full(1200, 2.0), shift=np.zeros(1200))
+
+
+@pytest.mark.parametrize(("stages", "factor"), [((), 1), ((DOUBLE,), 2), ((DOUBLE, AveragePooling(size=(1, 2))), 2)])
+def test_identity_of_many_channels_takes_a_weight_or_a_window_per_channel(stages, factor):
+    shape, target = (1200, 1, 2), output_shape(stages, (1200, 1, 2))
+    (stage,) = folded(one_projection(*stages, shape=shape, target=target)).projections[0].stages
+    assert stage.groups == 1200
+    assert stage.weight.size <= 2400
+    values = np.broadcast_to(np.arange(1200.0)[:, None, None], shape)[None]
+    assert np.array_equal(
+        apply(stage, values), np.broadcast_to(factor * np.arange(1200.0)[:, None, None], target)[None]
+    )
+
+
+LONG = Normalization(scale=np.full(9000, 2.0), shift=np.zeros(9000))
+TOO_MANY_WEIGHTS = {
+    "identity": ((), (9000,), (9000,), "an identity or a scale of 9,000 neurons .* 81,000,000 weights.*9000, 1, 1"),
+    "scale": ((LONG,), (9000,), (9000,), "an identity or a scale of 9,000 neurons .* would need 81,000,000 weights"),
+    "pooling": (
+        (AveragePooling(size=(500, 500)), Convolution(weight=np.ones((300, 1, 1, 1)))),
+        (1, 500, 500),
+        (300, 1, 1),
+        "average pooling by .500, 500. folded .* would need 75,000,000 weights",
+    ),
+    "dilated kernel behind pooling": (
+        (AveragePooling(size=(2, 2)), Convolution(weight=np.ones((20, 1, 2, 2)), dilation=(999, 999))),
+        (1, 2000, 2000),
+        (20, 1, 1),
+        "average pooling by .2, 2. folded .* would need 80,000,000 weights",
+    ),
+    "product": (
+        (
+            Convolution(weight=np.ones((9000, 1, 1, 1)), groups=9000),
+            Convolution(weight=np.ones((1, 9000, 1, 1))),
+        ),
+        (9000, 1, 1),
+        (1, 1, 1),
+        "the product of two convolutions would need 81,000,000 weights",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TOO_MANY_WEIGHTS)
+def test_weights_that_a_pass_would_make_are_counted_first(case):
+    stages, shape, target, message = TOO_MANY_WEIGHTS[case]
+    with pytest.raises(NetworkError, match=f"projection input -> a: {message}"):
+        folded(one_projection(*stages, shape=shape, target=target))
 
 
 @pytest.mark.parametrize("delay", [0, 2])

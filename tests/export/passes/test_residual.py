@@ -260,7 +260,7 @@ def test_other_chains_become_a_matrix_up_to_a_limit():
     assert stage.weight.shape == (36, 36)
     big = {"a": ((1, 100, 100), SPIKING), "readout": ((1,), READOUT)}
     links[1] = ("a", "readout", (Dense(weight=np.ones((1, 10000))),))
-    with pytest.raises(NetworkError, match="input -> a: Convolution, Convolution share no kernel and would need a"):
+    with pytest.raises(NetworkError, match="input -> a: the matrix of 10,000 x 10,000 for Convolution, Convolution"):
         fold_synapses(network({"input": ((1, 100, 100), Source()), **big}, links))
 
 
