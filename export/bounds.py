@@ -21,7 +21,6 @@ from spikeport.export.fixed_point import (
     STATE_LIMIT,
     THRESHOLD_MAX,
     Integers,
-    decayed,
 )
 from spikeport.export.linear import synaptic_sum
 from spikeport.export.network import (
@@ -34,9 +33,8 @@ from spikeport.export.network import (
     IntegerProjection,
     Source,
 )
+from spikeport.export.reach import FAR, reach
 
-FAR = 2**40
-"""Far outside every register, and small enough to be multiplied by a decay in 64 bit."""
 Incoming = tuple[IntegerProjection, FloatPopulation | IntegerPopulation]
 """A projection and the population that it comes from."""
 
@@ -126,79 +124,17 @@ def _leaving(network: IntegerNetwork, bounds: Mapping[str, Bounds]) -> list[Regi
     return [register for group in found for register in group if not register.kept]
 
 
-@dataclass
-class _Intervals:
-    u_low: Integers
-    u_high: Integers
-    v_low: Integers
-    v_high: Integers
+def population_bounds(
+    population: IntegerPopulation, incoming: Sequence[Incoming], steps: int, *, until_far_out: bool = False
+) -> Bounds:
+    """Return the bounds of one population over ``steps`` steps, given its projections with their sources.
 
-    def ends(self) -> tuple[int, int, int, int]:
-        """Return the ends over all neurons."""
-        return int(self.u_low.min()), int(self.u_high.max()), int(self.v_low.min()), int(self.v_high.max())
-
-
-def population_bounds(population: IntegerPopulation, incoming: Sequence[Incoming], steps: int) -> Bounds:
-    """Return the bounds of one population over ``steps`` steps, given its projections with their sources."""
+    ``until_far_out`` ends the proof once a register is left by a factor of two (`reach`).
+    """
     neuron = population.neuron
     assert isinstance(neuron, IntegerNeuron)
     low, high = _activation_range(population, incoming)
-    zero = np.zeros(population.shape, np.int64)
-    now = _Intervals(zero, zero, zero, zero)
-    ends: list[tuple[int, int, int, int]] = []
-    before = replace(now)
-    for step in range(steps):
-        _advance(now, low, high, neuron)
-        ends.append(now.ends())
-        _reset(now, neuron)
-        ends.append(now.ends())
-        if step and _settled(before, now, neuron):
-            now.v_low = _capped(now.v_low + (now.v_low - before.v_low) * (steps - 1 - step))
-            ends.append(now.ends())
-            break
-        before = replace(now)
-    u_min, u_max, v_min, v_max = zip(*ends, strict=True)
-    return Bounds(u_min=min(0, *u_min), u_max=max(0, *u_max), v_min=min(0, *v_min), v_max=max(0, *v_max))
-
-
-def _advance(now: _Intervals, low: Integers, high: Integers, neuron: IntegerNeuron) -> None:
-    bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
-    now.u_low = _capped(decayed(now.u_low, neuron.decay_u) + (low << ACTIVATION_SHIFT))
-    now.u_high = _capped(decayed(now.u_high, neuron.decay_u) + (high << ACTIVATION_SHIFT))
-    now.v_low = _capped(decayed(now.v_low, neuron.decay_v) + now.u_low + bias)
-    now.v_high = _capped(decayed(now.v_high, neuron.decay_v) + now.u_high + bias)
-
-
-def _settled(before: _Intervals, now: _Intervals, neuron: IntegerNeuron) -> bool:
-    """Return whether every further step changes the intervals as this one did.
-
-    That is so where currents and upper ends stay, and each lower end stays or, without a leak, falls by the same
-    current and bias as before: a reset raises no lower end.
-    """
-    if any(np.any(getattr(before, name) != getattr(now, name)) for name in ("u_low", "u_high", "v_high")):
-        return False
-    bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
-    falls = (now.v_low - before.v_low == now.u_low + bias) & (now.v_low <= before.v_low) & (neuron.decay_v == 0)
-    return bool(np.all(falls | (now.v_low == before.v_low)))
-
-
-def _capped(value: Integers) -> Integers:
-    """Keep numbers far outside every register from leaving 64 bit; they stay far outside."""
-    return np.clip(value, -FAR, FAR)
-
-
-def _reset(now: _Intervals, neuron: IntegerNeuron) -> None:
-    threshold = neuron.level
-    if threshold is None:
-        return
-    if neuron.reset_by is None:
-        lowest = highest = neuron.reset_to.astype(np.int64) << ACTIVATION_SHIFT
-    else:
-        removed = neuron.reset_by.astype(np.int64) << ACTIVATION_SHIFT
-        lowest, highest = threshold + 1 - removed, now.v_high - removed
-    fires = now.v_high > threshold
-    now.v_low = np.where(fires, np.minimum(now.v_low, lowest), now.v_low)
-    now.v_high = np.where(fires, np.maximum(threshold, highest), now.v_high)
+    return reach(population.shape, low, high, neuron, steps, until_far_out=until_far_out)
 
 
 def _activation_range(population: IntegerPopulation, incoming: Sequence[Incoming]) -> tuple[Integers, Integers]:
@@ -215,4 +151,4 @@ def _activation_range(population: IntegerPopulation, incoming: Sequence[Incoming
 def _sum_of_part(projection: IntegerProjection, part: np.ufunc, full: Array) -> Integers:
     """Return what arrives when every source neuron sends all it can over the negative or the positive weights."""
     synapses = replace(projection.synapses, weight=part(projection.synapses.weight, 0))
-    return _capped(_capped(synaptic_sum(synapses, full)) << projection.exponent)
+    return np.clip(np.clip(synaptic_sum(synapses, full), -FAR, FAR) << projection.exponent, -FAR, FAR)

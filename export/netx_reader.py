@@ -4,6 +4,9 @@ A layer's axonal ``delay`` holds its spikes back, a number of steps for each neu
 projections behind the layer: one projection per value, in which the weights of all other sources are zero. Behind the
 last layer stands no projection. There the input of each neuron is held back instead, which is the same for a neuron
 without bias that is silent without input.
+
+An input layer may have neurons, which turn what the network is given into spikes. These neurons are checked and left
+out: the input of the network is their spikes, and `left_out` says so.
 """
 
 import math
@@ -77,7 +80,7 @@ def network(tree: Tree, *, steps: int | None, inclusive: bool, levels: int | Non
     _check_keys(tree, TOP_KEYS, "the file")
     if "simulation" in tree.values:
         _check_keys(tree.tree("simulation"), SIMULATION_KEYS, "'simulation'")
-    shape, rest = _input(tree.numbered("layer"))
+    shape, rest = _input(tree.numbered("layer"), levels, inclusive=inclusive)
     source = IntegerPopulation(name="input", shape=shape, neuron=Source(levels=levels, unit=1 / levels))
     layers = _layers(rest, source, inclusive=inclusive)
     projections = _projections(source, layers)
@@ -94,7 +97,14 @@ def _check_keys(tree: Tree, known: set[str], where: str) -> None:
             raise FormatError(f"{where} has a key {key!r}, which is not read; known are {', '.join(sorted(known))}")
 
 
-def _input(layers: list[Tree]) -> tuple[Shape, list[tuple[int, Tree]]]:
+def left_out(tree: Tree) -> tuple[str, ...]:
+    """Return what the network of a file that `network` has read does not hold of it, a sentence each."""
+    if "neuron" not in tree.numbered("layer")[0].values or tree.numbered("layer")[0].text("type") != "input":
+        return ()
+    return ("the neurons of the input layer (with weight and bias) are left out: the input is their spikes",)
+
+
+def _input(layers: list[Tree], levels: int, *, inclusive: bool) -> tuple[Shape, list[tuple[int, Tree]]]:
     """Return the input's shape, and the layers behind it with their numbers."""
     numbered = list(enumerate(layers))
     if not numbered:
@@ -102,12 +112,35 @@ def _input(layers: list[Tree]) -> tuple[Shape, list[tuple[int, Tree]]]:
     first = layers[0]
     if first.text("type") == "input":
         _check_keys(first, LAYER_KEYS["input"], "layer 0 (input)")
-        return _shape(first), numbered[1:]
+        try:
+            shape = _shape(first)
+            _check_input(first, shape, levels, inclusive=inclusive)
+        except (FormatError, NetworkError) as error:
+            raise FormatError(f"layer 0 (input): {error}") from None
+        return shape, numbered[1:]
     if first.text("type") != "dense":
         raise FormatError(
             f"the first layer is a {first.text('type')!r}; expected input or dense, which say the input's shape"
         )
     return (first.whole("inFeatures", NEURONS),), numbered
+
+
+def _check_input(tree: Tree, shape: Shape, levels: int, *, inclusive: bool) -> None:
+    """Check the neurons of an input layer as those of any layer; without neurons it has the shape alone."""
+    if "neuron" not in tree.values:
+        for key in ("weight", "bias"):
+            if key in tree.values:
+                raise FormatError(f"has a {key} and no neurons; expected a neuron of CUBA or LOIHI with it, or neither")
+        return
+    IntegerPopulation(name="input", shape=shape, neuron=_neuron(tree, shape, inclusive=inclusive))
+    for key in ("weight", "bias"):
+        value = tree.reals(key) if key in tree.values else np.zeros(1)
+        if value.size not in (1, shape[0], math.prod(shape)):
+            raise FormatError(f"{key} has shape {value.shape}; expected one number, or {shape[0]}, one per channel")
+        if key == "weight":
+            _mantissa(value)
+    if levels != 1:
+        raise FormatError(f"has neurons, whose spikes are the input; levels is {levels:,}, expected 1")
 
 
 def _layers(rest: list[tuple[int, Tree]], source: IntegerPopulation, *, inclusive: bool) -> list[_Layer]:

@@ -44,6 +44,8 @@ WEIGHT_BITS = 8
 ACTIVATION_UNIT = 1 << ACTIVATION_SHIFT
 DECAY_UNITY = 4096
 ATTEMPTS = 200
+MOST_EXCESS = 2.0
+"""By so much at most a trial makes the scale smaller; a proof ends where a register is left by more."""
 WEIGHT_EXPONENT_MAX = 15
 THRESHOLD_UNITS, MOST_DOUBLINGS = 64, 8
 """A threshold of fewer units is rounded too coarsely; weights of few bits get an exponent instead."""
@@ -145,7 +147,7 @@ def fitted(network: FloatNetwork, population: FloatPopulation, weight_bits: int,
         if candidate is not None and excess <= 1:
             _check_kept(network, population, candidate)
             return candidate
-        scale /= max(1.01, min(excess, 2.0))
+        scale /= max(1.01, min(excess, MOST_EXCESS))
     raise QuantizationError(
         f"population {population.name}: no scale keeps its registers in range over {network.steps} steps; "
         "use fewer steps, sparser weights or smaller biases"
@@ -239,7 +241,7 @@ def _at_scale(
         name=population.name, shape=population.shape, neuron=_neuron(neuron, scale, mantissa, exponent)
     )
     sources = [(projection, network.population(projection.source)) for projection in projections]
-    bounds = population_bounds(integer, sources, network.steps)
+    bounds = population_bounds(integer, sources, network.steps, until_far_out=True)
     assert isinstance(integer.neuron, IntegerNeuron)
     return Quantized(integer, projections, bounds), violation(integer.neuron, bounds)
 

@@ -136,11 +136,19 @@ def read(path: Path, *, steps: int | None, inclusive: bool = False, levels: int 
     ``v >= threshold``: ``inclusive``. Neurons of the input layer are left out: their spikes are the input (``levels``
     1).
     """
+    return read_and_left_out(path, steps=steps, inclusive=inclusive, levels=levels)[0]
+
+
+def read_and_left_out(
+    path: Path, *, steps: int | None, inclusive: bool, levels: int | None
+) -> tuple[IntegerNetwork, tuple[str, ...]]:
+    """Return the network as `read` does, and sentences that say what of the file it does not hold."""
     tree = hdf5.read(path, kind="netx")
     try:
-        return netx_reader.network(tree, steps=steps, inclusive=inclusive, levels=levels)
+        network = netx_reader.network(tree, steps=steps, inclusive=inclusive, levels=levels)
     except (FormatError, NetworkError) as error:
         raise FormatError(f"{path}: {error}") from None
+    return network, netx_reader.left_out(tree)
 
 
 def _only(network: IntegerNetwork, population: IntegerPopulation, before: IntegerPopulation) -> IntegerProjection:

@@ -246,9 +246,10 @@ class _Builder:
             return 0
         _check_parameters(node, shape)
         waits = node.reals("delay") / (1.0 if self.dialect.name == "spikeport" else self.dialect.dt)
-        if np.ptp(waits) or np.any(np.abs(waits - np.rint(waits)) > 1e-6) or np.any(waits < 0):
+        steps = np.rint(waits)
+        if np.ptp(waits) or np.any(np.abs(waits - steps) > 1e-6 * np.minimum(1, steps)) or np.any(waits < 0):
             raise FormatError(f"a delay of {np.unique(waits)[:3]} steps; expected one whole number of steps for all")
-        return whole(np.rint(waits.flat[0]), "delay in steps", DELAY)
+        return whole(steps.flat[0], "delay in steps", DELAY)
 
     def _stages(self, name: str, shape: Shape) -> tuple[Stage, ...]:
         """Return the stages of a node behind a source of ``shape``, made once."""

@@ -21,6 +21,7 @@ from spikeport.export.nir_import.nodes import Node
 from spikeport.export.numbers import POSITIVE
 
 SNAP, SNAP_WITHIN = 4096, 4e-7
+"""Float32 rounds by 6e-8 of a number; quotients of a few such numbers differ by less than ``SNAP_WITHIN``."""
 
 
 def neuron(node: Node, dialect: Dialect, *, looped: bool) -> FloatNeuron:
@@ -116,6 +117,9 @@ def _subtracted(reset: str, threshold: Array, decay: Array) -> Array | None:
 
 
 def snapped(value: Array) -> Array:
-    """Return the next multiple of 1/4096 where it is next door: float32 spoils the last digits of what was one."""
+    """Return the next multiple of 1/4096 where float32 spoils the last digits of what was one.
+
+    The tolerance is relative below one, so no small number becomes zero, and absolute above.
+    """
     near = np.round(value * SNAP) / SNAP
-    return np.where(np.abs(value - near) < SNAP_WITHIN, near, value)
+    return np.where(np.abs(value - near) < SNAP_WITHIN * np.minimum(1, np.abs(near)), near, value)

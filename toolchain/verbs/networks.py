@@ -158,7 +158,7 @@ def import_nir(
     from spikeport.export.nir_import.graph import read
 
     network, dialect = read(Path(path), **asdict(settings or ImportSettings()))
-    return _imported(network, f"read {path} as {dialect}", out)
+    return _imported(network, (f"read {path} as {dialect}",), out)
 
 
 def import_netx(
@@ -169,7 +169,7 @@ def import_netx(
     ``settings``: the steps of a sample, the dialect ('lava' or 'slayer') and the input's levels; others are refused.
     Raises `FormatError` with the layer and the key that cannot be taken over.
     """
-    from spikeport.export.formats.netx import read
+    from spikeport.export.formats.netx import read_and_left_out
 
     chosen = settings or ImportSettings()
     useless = [name for name in chosen.given() if name in ("dt", "reset", "most")]
@@ -177,8 +177,8 @@ def import_netx(
         wrong = f"the setting {useless[0]!r}" if useless else f"the dialect {chosen.dialect!r}"
         raise FormatError(f"{path}: a .net file does not take {wrong}; dialects are {', '.join(NETX_DIALECTS)}")
     slayer = chosen.dialect == "slayer"
-    network = read(Path(path), steps=chosen.steps, inclusive=slayer, levels=chosen.levels)
-    return _imported(network, f"read {path}: fires at v {'>=' if slayer else '>'} threshold", out)
+    network, left_out = read_and_left_out(Path(path), steps=chosen.steps, inclusive=slayer, levels=chosen.levels)
+    return _imported(network, (f"read {path}: fires at v {'>=' if slayer else '>'} threshold", *left_out), out)
 
 
 def import_network(
@@ -262,10 +262,10 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Expo
     return Exported(out=Path(out), format=to, bytes=_size(Path(out)))
 
 
-def _imported(network: Kind, assumption: str, out: AnyPath | None) -> Imported[Kind]:
+def _imported(network: Kind, assumptions: tuple[str, ...], out: AnyPath | None) -> Imported[Kind]:
     if out is not None:
         archive.write(network, Path(out))
-    return Imported(network=network, assumptions=(assumption,), out=None if out is None else Path(out))
+    return Imported(network=network, assumptions=assumptions, out=None if out is None else Path(out))
 
 
 def _wrote(out: Path | None) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spikeport.export import archive
 from spikeport.export.errors import FormatError, OutputError
 from spikeport.export.executors import reference
 from spikeport.export.formats import netx
@@ -332,6 +333,63 @@ def test_key_that_changes_spikes_is_read_or_refused_by_name(tmp_path, key):
     break_file(path, change)
     with pytest.raises(FormatError, match=rf"other\.net: .*({message})"):
         netx.read(path, steps=4, levels=255)
+
+
+def add_input_neurons(path, **changes):
+    """Give the input layer neurons as lava-dl's input blocks have them, with a weight and a bias."""
+    neuron = {"type": "LOIHI", "iDecay": 4096, "vDecay": 1024, "vThMant": 25, "refDelay": 1, "wgtExp": 0, "theta": 1600}
+    values = {**{f"neuron/{key}": value for key, value in neuron.items()}, "weight": [36.0], "bias": [34.0], **changes}
+    with h5py.File(path, "a") as file:
+        for key, value in values.items():
+            if value is not None:
+                file[f"layer/0/{key}"] = value
+
+
+def test_neurons_of_the_input_layer_are_left_out_and_this_is_said(tmp_path):
+    """The network is the one of a file without them."""
+    netx.write(chain(levels=1), tmp_path / "plain.net")
+    netx.write(chain(levels=1), tmp_path / "neurons.net")
+    add_input_neurons(tmp_path / "neurons.net")
+    read = {"steps": 6, "inclusive": False, "levels": None}
+    plain, nothing = netx.read_and_left_out(tmp_path / "plain.net", **read)
+    network, said = netx.read_and_left_out(tmp_path / "neurons.net", **read)
+    assert nothing == ()
+    assert said == ("the neurons of the input layer (with weight and bias) are left out: the input is their spikes",)
+    assert archive.to_bytes(network) == archive.to_bytes(plain)
+
+
+INPUT_NEURONS = {
+    "other type": ({"neuron/type": "SIGMA"}, "has SIGMA neurons; expected CUBA or LOIHI"),
+    "decay": ({"neuron/vDecay": 5000}, "decay_v lies in 0..4096"),
+    "threshold": ({"neuron/vThMant": np.nan}, "vThMant holds numbers that are not finite"),
+    "unknown key": ({"neuron/leak": 3}, "'neuron' has a key 'leak', which is not read"),
+    "missing": ({"neuron/iDecay": None}, "iDecay is missing"),
+    "refractory": ({"neuron/refDelay": 2}, "refDelay is 2; only 1 is read"),
+    "fraction": ({"weight": 0.5}, "weights are no whole numbers"),
+    "many weights": ({"weight": np.ones(3)}, r"weight has shape \(3,\); expected one number, or 2, one per channel"),
+    "many biases": ({"bias": np.ones(5)}, "bias"),
+    "text": ({"bias": "much"}, "bias is the text 'much'"),
+    "weight alone": (
+        {f"neuron/{key}": None for key in ("type", "iDecay", "vDecay", "vThMant", "refDelay", "wgtExp", "theta")},
+        "has a weight and no neurons; expected a neuron of CUBA or LOIHI",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", INPUT_NEURONS)
+def test_neurons_of_the_input_layer_are_checked_as_any(tmp_path, fault):
+    changes, message = INPUT_NEURONS[fault]
+    netx.write(chain(levels=1), tmp_path / "a.net")
+    add_input_neurons(tmp_path / "a.net", **changes)
+    with pytest.raises(FormatError, match=rf"a\.net: layer 0 .input.: .*{message}"):
+        netx.read(tmp_path / "a.net", steps=4)
+
+
+def test_graded_input_does_not_go_with_neurons_of_the_input_layer(tmp_path):
+    netx.write(chain(), tmp_path / "a.net")
+    add_input_neurons(tmp_path / "a.net")
+    with pytest.raises(FormatError, match="has neurons, whose spikes are the input; levels is 255, expected 1"):
+        netx.read(tmp_path / "a.net", steps=4, levels=255)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from spikeport.export import archive
 from spikeport.export.errors import ArchiveError, FormatError, NetworkError, QuantizationError
 from spikeport.export.formats import format_names, netx
 from spikeport.toolchain.verbs import networks
-from tests.export.formats.test_netx import chain
+from tests.export.formats.test_netx import add_input_neurons, chain
 
 
 def test_networks_are_read_and_written_back(network, tmp_path):
@@ -119,6 +119,17 @@ def test_lava_dl_files_become_archives(tmp_path):
     with pytest.raises(FormatError, match="netx does not say how many steps"):
         spikeport.quantize(tmp_path / "small.net", out=tmp_path / "none.safetensors")
     assert not (tmp_path / "none.safetensors").exists()
+
+
+def test_neurons_of_the_input_layer_that_are_left_out_stand_among_the_assumptions(tmp_path):
+    netx.write(chain(1, levels=1), tmp_path / "a.net")
+    add_input_neurons(tmp_path / "a.net")
+    said = "the neurons of the input layer (with weight and bias) are left out: the input is their spikes"
+    settings = ImportSettings(steps=6)
+    assert said in spikeport.import_netx(tmp_path / "a.net", settings=settings).text().splitlines()
+    result = spikeport.quantize(tmp_path / "a.net", settings=QuantizeSettings(source=settings))
+    assert said in result.text().splitlines()
+    assert said in result.to_dict()["assumptions"]
 
 
 def test_quantize_claims_a_proof_only_where_there_is_one(tmp_path):
