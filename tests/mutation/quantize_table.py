@@ -2,7 +2,7 @@
 
 from tests.mutation.mutants import Mutant
 
-QUANTIZE, BOUNDS = "export/quantize.py", "export/bounds.py"
+QUANTIZE, REACH = "export/quantize.py", "export/reach.py"
 TESTS = ("tests/export/test_quantize.py",)
 PROOF = ("tests/export/test_bounds.py",)
 
@@ -25,13 +25,12 @@ MUTANTS = (
     ),
     Mutant(file=QUANTIZE, old="    smallest = min((", new="    smallest = max((", tests=TESTS),
     Mutant(file=QUANTIZE, old="return math.floor(scale * grid * ROUNDING) / grid", new="return scale", tests=TESTS),
-    Mutant(
-        file=BOUNDS,
-        old="lowest, highest = threshold + 1 - removed",
-        new="lowest, highest = threshold - removed",
-        tests=PROOF,
-    ),
-    Mutant(file=BOUNDS, old="np.minimum(now.v_low, lowest)", new="now.v_low", tests=PROOF),
-    Mutant(file=BOUNDS, old="np.maximum(threshold, highest)", new="highest", tests=PROOF),
-    Mutant(file=BOUNDS, old="now.v_high > threshold", new="now.v_high > threshold + 64", tests=PROOF),
+    Mutant(file=REACH, old="hard else threshold + 1 - removed", new="hard else threshold - removed", tests=PROOF),
+    Mutant(file=REACH, old="np.minimum(a_low, now.lowest), a_low)", new="a_low, a_low)", tests=PROOF),
+    Mutant(file=REACH, old="np.maximum(now.threshold, np.where(", new="np.minimum(FAR, np.where(", tests=PROOF),
+    Mutant(file=REACH, old="fires, hard = a_high > now.threshold,", new="fires, hard = a_high > 64,", tests=PROOF),
+    Mutant(file=REACH, old="np.minimum(alike, self.left - 1), 0)", new="np.minimum(alike, self.left), 0)", tests=PROOF),
+    Mutant(file=REACH, old="(u_low == now.u_low) & (u_high", new="(u_high == now.u_high) & (u_high", tests=PROOF),
+    Mutant(file=REACH, old="a_high - now.removed - now.threshold)", new="a_high - now.threshold)", tests=PROOF),
+    Mutant(file=REACH, old="change_high == 0, FAR", new="change_high >= 0, FAR", tests=PROOF),
 )
