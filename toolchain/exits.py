@@ -100,7 +100,8 @@ def _unknown(error: Exception) -> int:
     if type(error).__name__ in ("Abort", "Exit"):
         return code if isinstance(code, int) else INTERRUPTED
     if isinstance(error, MemoryError):
-        return _said(f"not enough memory ({one_line(error) or 'no amount given'})", BAD_INPUT)
+        file = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
+        return _said(f"{file}not enough memory ({one_line(error) or 'no amount given'})", BAD_INPUT)
     if os.environ.get(TRACEBACK) == "1":
         traceback.print_exception(error, file=sys.stderr)
     sentence = f"a fault of spikeport ({type(error).__name__}: {one_line(error)[:500]}); please report it"

@@ -37,6 +37,12 @@ def _signals():
         signal.signal(number, handler)
 
 
+def for_file(name, text):
+    error = MemoryError(text)
+    error.add_note(name)
+    return error
+
+
 FAULTS = {
     "bad input": (NetworkError("populations do not fit"), 2, "spikeport: populations do not fit\n"),
     "no file": (FileNotFoundError(2, "No such file", "a/b"), 2, "spikeport: a/b: No such file\n"),
@@ -46,6 +52,11 @@ FAULTS = {
         MemoryError("Unable to allocate 7 TiB"),
         2,
         "spikeport: not enough memory (Unable to allocate 7 TiB)\n",
+    ),
+    "no memory for a file": (
+        for_file("a\x1b/b.nir", "Unable to allocate 7 TiB"),
+        2,
+        "spikeport: a\\x1b/b.nir: not enough memory (Unable to allocate 7 TiB)\n",
     ),
     "fault": (ZeroDivisionError("by zero"), 70, "spikeport: a fault of spikeport (ZeroDivisionError: by zero); please"),
     "recursion": (RecursionError("too deep"), 70, "spikeport: a fault of spikeport (RecursionError: too deep)"),

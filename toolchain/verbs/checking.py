@@ -14,7 +14,7 @@ from spikeport.export.junit import to_xml
 from spikeport.export.network import IntegerNetwork
 from spikeport.export.stimulus import random_stimulus
 from spikeport.hardware_profiles.report.text import table
-from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, images_and_labels, integer_network
+from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, images_and_labels, integer_network, names_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +101,7 @@ class Verdict:
         write_text(Path(path), to_xml(self.executors, network=name, proven=self.proven))
 
 
+@names_file
 def check(
     network: IntegerNetwork | AnyPath, images: AnyInput | None = None, *, settings: CheckSettings | None = None
 ) -> Verdict:

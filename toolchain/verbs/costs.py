@@ -15,13 +15,14 @@ from spikeport.hardware_profiles.report import build
 from spikeport.hardware_profiles.report.result import Report
 from spikeport.hardware_profiles.report.write import write
 from spikeport.hardware_profiles.what_if import Variations, WhatIfRow, render
-from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, images_and_labels, integer_network
+from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, images_and_labels, integer_network, names_file
 
 AnyProfile = HardwareProfile | AnyPath
 """A profile, its name, or the path of a .toml file."""
 __all__ = ["Variations", "count", "energy", "place", "render", "report", "what_if"]
 
 
+@names_file
 def count(network: IntegerNetwork | AnyPath, images: AnyInput) -> OperationCounts:
     """Run ``network`` on ``images`` and count its synaptic operations, per projection and image.
 
@@ -32,6 +33,7 @@ def count(network: IntegerNetwork | AnyPath, images: AnyInput) -> OperationCount
     return counting.count(loaded, images_and_labels(images, loaded)[0])
 
 
+@names_file
 def place(network: IntegerNetwork | AnyPath, profile: AnyProfile, *, strategy: str | None = None) -> Placement:
     """Place ``network`` on the cores of the chip ``profile``: neurons, axons, registers, and bytes of memory per core.
 
@@ -41,6 +43,7 @@ def place(network: IntegerNetwork | AnyPath, profile: AnyProfile, *, strategy: s
     return placement.place(integer_network(network), _profile(profile), strategy)
 
 
+@names_file
 def energy(network: IntegerNetwork | AnyPath, images: AnyInput, profile: AnyProfile) -> EnergyPerImage:
     """Return the joule that a mean image of ``images`` costs ``network`` on the chip ``profile``, part by part.
 
@@ -57,6 +60,7 @@ def energy(network: IntegerNetwork | AnyPath, images: AnyInput, profile: AnyProf
     return energies.energy(counts, chip, placement=placed, load=load.core_load(loaded, stimulus, placed))
 
 
+@names_file
 def report(
     network: IntegerNetwork | AnyPath,
     images: AnyInput,
@@ -79,6 +83,7 @@ def report(
     return result
 
 
+@names_file
 def what_if(network: IntegerNetwork | AnyPath, images: AnyInput, variations: Variations) -> tuple[WhatIfRow, ...]:
     """Return what a trained ``network`` would cost on ``images`` under other ``variations``.
 

@@ -17,6 +17,7 @@ from spikeport.toolchain.verbs.sources import (
     float_network,
     images_and_labels,
     integer_network,
+    names_file,
 )
 
 Kind = TypeVar("Kind", FloatNetwork, IntegerNetwork)
@@ -134,6 +135,7 @@ class Exported:
         return {"out": str(self.out), "format": self.format, "bytes": self.bytes}
 
 
+@names_file
 def read_network(path: AnyPath) -> Network:
     """Read the archive (.safetensors) at ``path``: a `FloatNetwork` or an `IntegerNetwork`.
 
@@ -147,6 +149,7 @@ def write_network(network: Network, path: AnyPath) -> None:
     archive.write(network, Path(path))
 
 
+@names_file
 def import_nir(
     path: AnyPath, *, settings: ImportSettings | None = None, out: AnyPath | None = None
 ) -> Imported[FloatNetwork]:
@@ -161,6 +164,7 @@ def import_nir(
     return _imported(network, (f"read {path} as {dialect}",), out)
 
 
+@names_file
 def import_netx(
     path: AnyPath, *, settings: ImportSettings | None = None, out: AnyPath | None = None
 ) -> Imported[IntegerNetwork]:
@@ -181,6 +185,7 @@ def import_netx(
     return _imported(network, (f"read {path}: fires at v {'>=' if slayer else '>'} threshold", *left_out), out)
 
 
+@names_file
 def import_network(
     path: AnyPath, *, settings: ImportSettings | None = None, out: AnyPath | None = None
 ) -> Imported[Any]:
@@ -193,6 +198,7 @@ def import_network(
     raise FormatError(f"{path}: the name ends in {suffix!r}; expected '.nir' or '.net'")
 
 
+@names_file
 def quantize(
     network: FloatNetwork | AnyPath,
     *,
@@ -247,6 +253,7 @@ def _proven(network: IntegerNetwork, clips: dict[str, float]) -> Quantized:
     return Quantized(network=network, proven=not left, proof=proof_sentence(network, left), clips=clips)
 
 
+@names_file
 def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Exported:
     """Write ``network`` to ``out`` in another format; ``to`` is one of `format_names`.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikeport.export.errors import SpikeportError
 from spikeport.hardware_profiles.report.result import Report
-from spikeport.toolchain.verbs.sources import AnyPath
+from spikeport.toolchain.verbs.sources import AnyPath, names_file
 
 if TYPE_CHECKING:
     from spikeport.toolchain.config import Recipe
@@ -40,6 +40,7 @@ class Run:
         return {"folder": str(self.folder), "last": self.last, "report": report}
 
 
+@names_file
 def run(recipe: AnyPath, out: AnyPath = Path("run"), *, from_: str | None = None, to: str | None = None) -> Run:
     """Run the stages of ``recipe`` (a TOML file), all or those ``from_`` one ``to`` another, in the folder ``out``.
 

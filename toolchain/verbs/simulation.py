@@ -16,7 +16,7 @@ from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Networ
 from spikeport.export.progress import QUIET_SECONDS, announce
 from spikeport.export.stimulus import Stimulus
 from spikeport.hardware_profiles.report.text import table
-from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, any_network, images_and_labels
+from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, any_network, images_and_labels, names_file
 
 SHOWN = 20
 """Classes that the text shows."""
@@ -74,6 +74,7 @@ class Simulation:
         }
 
 
+@names_file
 def simulate(
     network: Network | AnyPath,
     images: AnyInput,

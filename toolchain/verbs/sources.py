@@ -1,6 +1,9 @@
 """Arguments of the verbs: networks and images as objects, or as the paths of files that hold them."""
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
@@ -12,6 +15,25 @@ from spikeport.export.stimulus import Stimulus, read, stimulus
 AnyPath = Path | str
 AnyInput = Stimulus | Array | AnyPath
 """Images: a stimulus, an array (N, *shape) or (N, T, *shape), or the path of a .npz or .npy file."""
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def names_file(verb: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Return ``verb``, whose `MemoryError` has the path of its first argument, if that is one, as a note."""
+
+    @wraps(verb)
+    def named(*args: Arguments.args, **options: Arguments.kwargs) -> Result:
+        try:
+            return verb(*args, **options)
+        except MemoryError as error:
+            first = args[0] if args else next(iter(options.values()), None)
+            if isinstance(first, Path | str) and not hasattr(error, "__notes__"):
+                error.add_note(str(first))
+            raise
+
+    return named
 
 
 def any_network(network: Network | AnyPath) -> Network:

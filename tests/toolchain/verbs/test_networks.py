@@ -10,6 +10,7 @@ from spikeport import ImportSettings, QuantizeSettings
 from spikeport.export import archive
 from spikeport.export.errors import ArchiveError, FormatError, NetworkError, QuantizationError
 from spikeport.export.formats import format_names, netx
+from spikeport.export.network import FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
 from spikeport.toolchain.verbs import networks
 from tests.export.formats.test_netx import add_input_neurons, chain
 
@@ -148,3 +149,20 @@ def test_quantize_claims_a_proof_only_where_there_is_one(tmp_path):
     assert "no register can" not in claims["large"].text()
     netx.write(small, tmp_path / "small.net")
     assert spikeport.quantize(tmp_path / "small.net", settings=source).proven
+
+
+def test_quantize_names_the_file_and_the_projection_that_a_pass_refuses(tmp_path):
+    def population(name, neuron):
+        return FloatPopulation(name=name, shape=(9000,), neuron=neuron)
+
+    source = FloatNetwork(
+        populations=(population("input", Source()), population("a", FloatNeuron(threshold=np.array(1.0)))),
+        projections=(FloatProjection(source="input", target="a", stages=()),),
+        steps=2,
+    )
+    archive.write(source, tmp_path / "long.safetensors")
+    message = "pass fold_synapses, projection input -> a: an identity .* would need 81,000,000 weights"
+    with pytest.raises(NetworkError, match=rf"long\.safetensors: {message}"):
+        spikeport.quantize(tmp_path / "long.safetensors")
+    with pytest.raises(NetworkError, match=f"^{message}"):
+        spikeport.quantize(source)

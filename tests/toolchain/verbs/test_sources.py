@@ -3,6 +3,7 @@
 import pytest
 
 import spikeport
+from spikeport.export import archive
 from spikeport.export.errors import ArchiveError, NetworkError
 from spikeport.toolchain.verbs import sources
 
@@ -23,3 +24,36 @@ def test_the_wrong_kind_is_refused_with_what_to_do(tiny_run):
         spikeport.check(spikeport.read_network(real))
     with pytest.raises(NetworkError, match="a NoneType was given"):
         sources.integer_network(None)
+
+
+def test_lack_of_memory_names_the_file_of_the_verb_once():
+    @sources.names_file
+    def inner(network):
+        raise MemoryError(f"no room for {network}")
+
+    outer = sources.names_file(lambda network: inner(f"{network}.inner"))
+    for call in (lambda: inner("a.nir"), lambda: inner(network="a.nir"), lambda: sources.names_file(inner)("a.nir")):
+        with pytest.raises(MemoryError, match=r"^no room for a\.nir") as raised:
+            call()
+        assert raised.value.__notes__ == ["a.nir"]
+    with pytest.raises(MemoryError) as raised:
+        outer("a.nir")
+    assert raised.value.__notes__ == ["a.nir.inner"]
+    with pytest.raises(MemoryError) as raised:
+        inner(object())
+    assert not hasattr(raised.value, "__notes__")
+
+
+def test_verbs_on_files_name_them_where_memory_is_short(monkeypatch, tmp_path):
+    def full(*_, **_options):
+        raise MemoryError("full")
+
+    monkeypatch.setattr(archive, "read_bytes", full)
+    path = str(tmp_path / "net.safetensors")
+    images = str(tmp_path / "images.npy")
+    verbs = (spikeport.quantize, spikeport.check, lambda p: spikeport.simulate(p, images))
+    reports = (lambda p: spikeport.report(p, images), lambda p: spikeport.export_network(p, images, to="onnx"))
+    for verb in (*verbs, *reports):
+        with pytest.raises(MemoryError, match="full") as raised:
+            verb(path)
+        assert raised.value.__notes__ == [path]
