@@ -151,4 +151,5 @@ def _activation_range(population: IntegerPopulation, incoming: Sequence[Incoming
 def _sum_of_part(projection: IntegerProjection, part: np.ufunc, full: Array) -> Integers:
     """Return what arrives when every source neuron sends all it can over the negative or the positive weights."""
     synapses = replace(projection.synapses, weight=part(projection.synapses.weight, 0))
-    return np.clip(np.clip(synaptic_sum(synapses, full), -FAR, FAR) << projection.exponent, -FAR, FAR)
+    summed: Integers = np.clip(np.clip(synaptic_sum(synapses, full), -FAR, FAR) << projection.exponent, -FAR, FAR)
+    return summed
