@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from spikeport.export import archive
 from spikeport.export.bounds import proof_sentence, unproven
-from spikeport.export.errors import FormatError
+from spikeport.export.errors import FormatError, QuantizationError
 from spikeport.export.formats import writer, written_by
 from spikeport.export.network import FloatNetwork, IntegerNetwork, Network
 from spikeport.export.passes import folded
@@ -14,6 +14,7 @@ from spikeport.toolchain.verbs.sources import (
     AnyInput,
     AnyPath,
     any_network,
+    check_not_input,
     float_network,
     images_and_labels,
     integer_network,
@@ -208,6 +209,11 @@ def quantize(
     `QuantizationError` with the population and the way out where no integers fit the registers.
     """
     chosen = settings or QuantizeSettings()
+    check_not_input(out, network, calibration)
+    if isinstance(network, Path | str) and Path(network).suffix == ".net" and chosen.weight_bits != 8:
+        raise FormatError(
+            f"{network}: weight bits are {chosen.weight_bits}; the weights of a .net file are integers already"
+        )
     assumptions: tuple[str, ...] = ()
     source: Network
     if isinstance(network, Path | str) and Path(network).suffix in (".nir", ".net"):
@@ -217,7 +223,10 @@ def quantize(
         if chosen.source.given():
             raise FormatError(f"{chosen.source.given()[0]!r} is for .nir and .net files; an archive says it itself")
         source = float_network(network)
-    result = _quantized(source, calibration, chosen)
+    try:
+        result = _quantized(source, calibration, chosen)
+    except QuantizationError as error:
+        raise QuantizationError(f"{network}: {error}" if isinstance(network, Path | str) else str(error)) from None
     if out is not None:
         archive.write(result.network, Path(out))
     return replace(result, assumptions=assumptions, out=None if out is None else Path(out))
