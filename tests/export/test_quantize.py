@@ -186,5 +186,5 @@ def test_network_that_was_not_lowered_is_refused():
 
 
 def test_threshold_beyond_the_register_names_population_and_range():
-    with pytest.raises(QuantizationError, match=r"population a: at the scale of its weights the threshold is .*131,071"):
+    with pytest.raises(QuantizationError, match=r"population a: at the scale of its weights the threshold is .*131"):
         quantize(dense_network([[1 / 2500**2]], 1.0))
