@@ -154,6 +154,19 @@ def fitted(network: FloatNetwork, population: FloatPopulation, weight_bits: int,
     )
 
 
+def _check_threshold(population: FloatPopulation, scale: float) -> None:
+    """Refuse a threshold beyond the register at a scale that the weights need."""
+    assert isinstance(population.neuron, FloatNeuron)
+    if population.neuron.threshold is None:
+        return
+    scaled = np.asarray(population.neuron.threshold) * scale
+    if np.abs(scaled).max() > THRESHOLD_MAX + 1:
+        raise QuantizationError(
+            f"population {population.name}: at the scale of its weights the threshold is {scaled.min():,.0f} to "
+            f"{scaled.max():,.0f}; Loihi holds up to {THRESHOLD_MAX:,}: scale the weights up or lower the threshold"
+        )
+
+
 def _finer(population: FloatPopulation, scale: float) -> float:
     """Return a power of two, carried by the weights' exponent, that makes thresholds of coarse weights fine enough."""
     assert isinstance(population.neuron, FloatNeuron)
@@ -237,6 +250,7 @@ def _at_scale(
         projections = tuple(_projection(network, p, scale, weight_bits, clip) for p in incoming)
     except OverflowError:
         return None, math.inf
+    _check_threshold(population, scale)
     integer = IntegerPopulation(
         name=population.name, shape=population.shape, neuron=_neuron(neuron, scale, mantissa, exponent)
     )

@@ -26,6 +26,8 @@ from spikeport.export.errors import SpikeportError, one_line, printable
 
 BAD_INPUT, FAULT, INTERRUPTED, READER_LEFT = 2, 70, 130, 141
 TRACEBACK = "SPIKEPORT_TRACEBACK"
+NO_MEMORY = ("failed to map segment", "cannot allocate memory", "can't start new thread")
+"""What the loader of libraries and Python say where memory, or what ``ulimit -v`` allows of it, is used up."""
 
 
 class _OutputFailed(Exception):  # noqa: N818 - it leaves this module in no way
@@ -99,13 +101,21 @@ def _unknown(error: Exception) -> int:
         return code
     if type(error).__name__ in ("Abort", "Exit"):
         return code if isinstance(code, int) else INTERRUPTED
-    if isinstance(error, MemoryError):
+    if _lacks_memory(error):
         file = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
-        return _said(f"{file}not enough memory ({one_line(error) or 'no amount given'})", BAD_INPUT)
+        return _said(f"{file}not enough memory ({one_line(error)[:500] or 'no amount given'})", BAD_INPUT)
     if os.environ.get(TRACEBACK) == "1":
         traceback.print_exception(error, file=sys.stderr)
     sentence = f"a fault of spikeport ({type(error).__name__}: {one_line(error)[:500]}); please report it"
     return _said(f"{sentence}, with the traceback that {TRACEBACK}=1 shows", FAULT)
+
+
+def _lacks_memory(error: BaseException | None) -> bool:
+    """Tell whether memory ran out: also for a library to load, or a thread to start, which Python calls otherwise."""
+    if isinstance(error, ImportError | RuntimeError):
+        text = str(error).lower()
+        return any(sign in text for sign in NO_MEMORY) or _lacks_memory(error.__cause__ or error.__context__)
+    return isinstance(error, MemoryError)
 
 
 def _system(error: OSError) -> int:

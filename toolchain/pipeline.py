@@ -79,7 +79,9 @@ def _threads(number: int) -> Iterator[None]:
 
 
 def _look_ahead(recipe: Recipe, chosen: list[str]) -> None:
-    """Raise at once what a late stage would raise after minutes of training."""
+    """Raise at once what a stage would raise after minutes of training, or as an error of PyTorch."""
+    if "pretrain" in chosen:
+        training.specified(recipe, DATASETS[recipe.data.name]())
     if "check" in chosen:
         if not set(recipe.evaluate.executors) - {fidelity.BASE}:
             raise RecipeError("evaluate.executors names nothing to compare with fast")

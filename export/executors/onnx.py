@@ -1,8 +1,15 @@
-"""The exported ONNX model, run by onnxruntime on the CPU."""
+"""The exported ONNX model, run by onnxruntime on the CPU.
 
+onnxruntime's telemetry is off, unless the environment says otherwise: it leaves files in the temporary folder and in
+the home folder, and sends events over the network.
+"""
+
+import os
 from collections.abc import Iterator
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 from spikeport.export.formats import onnx, onnx_float

@@ -183,3 +183,8 @@ def test_network_that_was_not_lowered_is_refused():
     with pytest.raises(QuantizationError, match="holds AveragePooling, Dense; expected one"):
         quantize(unfolded)
     assert quantize(folded(unfolded)).projections[0].synapses.weight.shape == (1, 2)
+
+
+def test_threshold_beyond_the_register_names_population_and_range():
+    with pytest.raises(QuantizationError, match=r"population a: at the scale of its weights the threshold is .*131"):
+        quantize(dense_network([[1 / 2500**2]], 1.0))

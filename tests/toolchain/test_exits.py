@@ -58,6 +58,22 @@ FAULTS = {
         2,
         "spikeport: a\\x1b/b.nir: not enough memory (Unable to allocate 7 TiB)\n",
     ),
+    "no memory for a library": (
+        ImportError("/usr/lib/libx.so: failed to map segment from shared object"),
+        2,
+        "spikeport: not enough memory (/usr/lib/libx.so: failed to map segment from shared object)\n",
+    ),
+    "no memory for a library of a library": (
+        ImportError("numpy: libm.so: cannot allocate memory in static TLS block"),
+        2,
+        "spikeport: not enough memory (numpy: libm.so: cannot allocate memory in static TLS block)\n",
+    ),
+    "no memory for a thread": (
+        RuntimeError("can't start new thread"),
+        2,
+        "spikeport: not enough memory (can't start new thread)\n",
+    ),
+    "another import": (ImportError("no name 'x'"), 70, "spikeport: a fault of spikeport (ImportError: no name 'x')"),
     "fault": (ZeroDivisionError("by zero"), 70, "spikeport: a fault of spikeport (ZeroDivisionError: by zero); please"),
     "recursion": (RecursionError("too deep"), 70, "spikeport: a fault of spikeport (RecursionError: too deep)"),
     "verdict": (typer.Exit(1), 1, ""),

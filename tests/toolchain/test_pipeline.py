@@ -186,6 +186,12 @@ def test_stages_are_the_documented_ones():
         ('"onnx", "nir"', '"onnx", "tpu"', ExecutorError, "no executor 'tpu' for integer networks; there are"),
         ("[evaluate]", '[hardware]\nprofiles = ["loihi9"]\n[evaluate]', ProfileError, "no profile 'loihi9'"),
         ('"onnx", "nir"', '"lava"', LavaError, "no Lava environment in"),
+        (
+            '[4, "P", 6]',
+            '[4, "P", "P", "P", "P"]',
+            RecipeError,
+            r"\[network\] plan: nothing is left of an image of 8x8 pixels",
+        ),
     ],
 )
 def test_what_a_late_stage_lacks_is_said_before_training(monkeypatch, tmp_path, old, new, error, message):

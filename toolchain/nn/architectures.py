@@ -71,13 +71,23 @@ def specify(
     build: dict[type, Callable[..., list[Node]]] = {Vgg: _vgg, WideResNet: _wide_resnet, SewResNet: _sew_resnet}
     nodes = build[type(architecture)](architecture, classes, min(input_shape[1:]))
     specification = Specification(input_shape=input_shape, mean=mean, std=std, nodes=tuple(nodes))
-    smallest = min(specification.shapes().items(), key=lambda item: min(item[1]))
-    if min(smallest[1]) < 1:
-        raise RecipeError(
-            f"network: nothing is left of an image of {input_shape[1]}x{input_shape[2]} pixels at {smallest[0]!r}; "
-            "pool less often"
-        )
+    _check_sizes(architecture, specification)
     return specification
+
+
+def _check_sizes(architecture: Architecture, specification: Specification) -> None:
+    """Refuse a network without neurons, and one whose pooling or strides leave nothing of an image."""
+    key = {Vgg: "plan", WideResNet: "depth", SewResNet: "blocks"}[type(architecture)]
+    if all(node.kind != "neurons" for node in specification.nodes):
+        raise RecipeError(f"[network] {key}: the network has no neurons; expected one layer at least")
+    shapes, (_, height, width) = specification.shapes(), specification.input_shape
+    for node in specification.nodes:
+        pooled = [side // p.pooling for p in node.projections for side in shapes[p.source][1:]]
+        if min(*pooled, *shapes[node.name]) < 1:
+            raise RecipeError(
+                f"[network] {key}: nothing is left of an image of {height}x{width} pixels at {node.name!r}; "
+                "pool less often"
+            )
 
 
 def _vgg(architecture: Vgg, classes: int, _side: int) -> list[Node]:
@@ -136,6 +146,8 @@ def _pre_activation(name: str, stream: str, channels: int, wide: int, stride: in
 
 def _sew_resnet(architecture: SewResNet, classes: int, side: int) -> list[Node]:
     channels = architecture.channels
+    if not architecture.blocks:
+        raise RecipeError("[network] blocks: is empty; expected the number of blocks of one resolution at least")
     stem = Projection(source=INPUT, synapses=Convolution(channels=channels), norm=True)
     nodes = [Node(name="stem", projections=(stem,))]
     for stage, blocks in enumerate(architecture.blocks):

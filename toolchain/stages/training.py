@@ -10,12 +10,13 @@ from torch import Tensor
 from spikeport.export.files import write_arrays
 from spikeport.export.progress import Progress
 from spikeport.toolchain import checkpoint
-from spikeport.toolchain.config import Finetune, Pretrain, Training
+from spikeport.toolchain.config import Finetune, Pretrain, Recipe, Training
 from spikeport.toolchain.conversion import convert
-from spikeport.toolchain.data.dataset import levels, pixels
+from spikeport.toolchain.data.dataset import Dataset, levels, pixels
 from spikeport.toolchain.evaluation import attacked
 from spikeport.toolchain.nn.architectures import specify
 from spikeport.toolchain.nn.networks import ANN, SNN
+from spikeport.toolchain.nn.specification import Specification
 from spikeport.toolchain.pruning import hydra, lwm
 from spikeport.toolchain.stages.run import LEVEL, Metrics, Run
 from spikeport.toolchain.training.loop import accuracy, train
@@ -23,16 +24,20 @@ from spikeport.toolchain.training.sparse_finetuning import keep_sparse, robust_l
 from spikeport.toolchain.training.trades import trades
 
 
+def specified(recipe: Recipe, data: Dataset) -> Specification:
+    """Return the recipe's network for the images; `RecipeError` where nothing would be left of an image."""
+    return specify(
+        recipe.network,
+        classes=data.classes,
+        input_shape=data.train.images.shape[1:],
+        mean=data.mean,
+        std=data.std,
+    )
+
+
 def pretrain(run: Run) -> Metrics:
     """Train the dense ANN with TRADES."""
-    specification = specify(
-        run.recipe.network,
-        classes=run.data.classes,
-        input_shape=(run.data.train.images.shape[1:]),
-        mean=run.data.mean,
-        std=run.data.std,
-    )
-    model = ANN(specification)
+    model = ANN(specified(run.recipe, run.data))
     _train_ann(run, model, run.recipe.pretrain, list(model.parameters()), "pretrain")
     checkpoint.write(model, run.path("ann.safetensors"))
     return _robustness(run, model)

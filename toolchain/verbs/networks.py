@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from spikeport.export import archive
 from spikeport.export.bounds import proof_sentence, unproven
-from spikeport.export.errors import FormatError, SpikeportError
+from spikeport.export.errors import FormatError, NetworkError, QuantizationError
 from spikeport.export.formats import writer, written_by
 from spikeport.export.network import FloatNetwork, IntegerNetwork, Network
 from spikeport.export.passes import folded
@@ -14,6 +14,7 @@ from spikeport.toolchain.verbs.sources import (
     AnyInput,
     AnyPath,
     any_network,
+    check_not_input,
     float_network,
     images_and_labels,
     integer_network,
@@ -214,6 +215,11 @@ def quantize(
     `QuantizationError` with the population and the way out where no integers fit the registers.
     """
     chosen = settings or QuantizeSettings()
+    check_not_input(out, network, calibration)
+    if isinstance(network, Path | str) and Path(network).suffix == ".net" and chosen.weight_bits != 8:
+        raise FormatError(
+            f"{network}: weight bits are {chosen.weight_bits}; the weights of a .net file are integers already"
+        )
     assumptions: tuple[str, ...] = ()
     source: Network
     if isinstance(network, Path | str) and Path(network).suffix in (".nir", ".net"):
@@ -225,9 +231,9 @@ def quantize(
         source = float_network(network)
     try:
         source = folded(source) if isinstance(source, FloatNetwork) else source
-    except SpikeportError as error:
-        raise type(error)(f"{network}: {error}" if isinstance(network, Path | str) else error) from None
-    result = _quantized(source, calibration, chosen)
+        result = _quantized(source, calibration, chosen)
+    except (NetworkError, QuantizationError) as error:
+        raise type(error)(f"{network}: {error}" if isinstance(network, Path | str) else str(error)) from None
     if out is not None:
         archive.write(result.network, Path(out))
     return replace(result, assumptions=assumptions, out=None if out is None else Path(out))

@@ -16,7 +16,14 @@ from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Networ
 from spikeport.export.progress import QUIET_SECONDS, announce
 from spikeport.export.stimulus import Stimulus
 from spikeport.hardware_profiles.report.text import table
-from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, any_network, images_and_labels, names_file
+from spikeport.toolchain.verbs.sources import (
+    AnyInput,
+    AnyPath,
+    any_network,
+    check_not_input,
+    images_and_labels,
+    names_file,
+)
 
 SHOWN = 20
 """Classes that the text shows."""
@@ -91,6 +98,7 @@ def simulate(
     ``scores``; finished parts of a long run lie beside it until the end. Raises `StimulusError` for images that do not
     fit the network and `ExecutorError` for an executor that cannot run it.
     """
+    check_not_input(out, network, images)
     chosen, loaded = settings or SimulationSettings(), any_network(network)
     real = isinstance(loaded, FloatNetwork)
     name = chosen.executor or ("floating" if real else "fast")

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 
 from spikeport.export import archive
-from spikeport.export.errors import NetworkError, StimulusError
+from spikeport.export.errors import NetworkError, OutputError, StimulusError
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.stimulus import Stimulus, read, stimulus
 
@@ -34,6 +34,14 @@ def names_file(verb: Callable[Arguments, Result]) -> Callable[Arguments, Result]
             raise
 
     return named
+
+
+def check_not_input(out: AnyPath | None, *inputs: object) -> None:
+    """Refuse to write over a file that is read."""
+    for each in inputs:
+        both = out is not None and isinstance(each, Path | str)
+        if both and Path(out).is_file() and Path(each).is_file() and Path(out).samefile(each):  # type: ignore[arg-type]
+            raise OutputError(f"{out}: is the input {each}, which would be written over; give another name")
 
 
 def any_network(network: Network | AnyPath) -> Network:

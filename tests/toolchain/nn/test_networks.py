@@ -129,6 +129,17 @@ def test_layers_are_plain_data_and_build():
 def test_impossible_sizes_are_refused():
     with pytest.raises(RecipeError, match="nothing is left of an image of 8x8 pixels at 'conv1'"):
         specify(Vgg(plan=("P", "P", "P", "P", 4), head=()), **IMAGES)
+    for layers, place in (
+        ({"plan": ("P",) * 6, "head": (5,)}, "dense1"),
+        ({"plan": (4, *"PPPP"), "head": ()}, "readout"),
+    ):
+        with pytest.raises(RecipeError, match=rf"\[network\] plan: nothing is left of .* 8x8 pixels at '{place}'"):
+            specify(Vgg(**layers), **IMAGES)
+    for nothing in ((), ("P",)):
+        with pytest.raises(RecipeError, match=r"\[network\] plan: the network has no neurons"):
+            specify(Vgg(plan=nothing, head=()), **IMAGES)
+    with pytest.raises(RecipeError, match=r"\[network\] blocks: is empty"):
+        specify(SewResNet(blocks=()), **IMAGES)
     with pytest.raises(RecipeError, match=r"network.depth is 27; expected 6n \+ 4"):
         specify(WideResNet(depth=27), **IMAGES)
 
