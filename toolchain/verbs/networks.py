@@ -161,6 +161,7 @@ def import_nir(
     """
     from spikeport.export.nir_import.graph import read
 
+    check_not_input(out, path)
     network, dialect = read(Path(path), **asdict(settings or ImportSettings()))
     return _imported(network, (f"read {path} as {dialect}",), out)
 
@@ -176,6 +177,7 @@ def import_netx(
     """
     from spikeport.export.formats.netx import read_and_left_out
 
+    check_not_input(out, path)
     chosen = settings or ImportSettings()
     useless = [name for name in chosen.given() if name in ("dt", "reset", "most")]
     if useless or chosen.dialect not in NETX_DIALECTS:
@@ -267,6 +269,7 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Expo
     integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``onnx-float``: a float
     network. Raises `FormatError` where the format cannot say the network; nothing is written then.
     """
+    check_not_input(out, network)
     real, loaded = FloatNetwork in written_by(to), any_network(network)
     if real:
         writer(to, FloatNetwork)(float_network(loaded), Path(out))
