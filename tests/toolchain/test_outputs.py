@@ -182,7 +182,7 @@ def test_place_is_looked_at_before_a_long_run(call, files, tmp_path):
 
 def test_one_of_two_runs_into_one_folder_is_refused(recipe, tmp_path):
     """Started together: one runs, the other names it."""
-    command = [*COMMAND, "run", recipe, "--out", tmp_path / "run", "--to", "pretrain"]
+    command = [*COMMAND, "run", recipe, "--out", tmp_path / "run", "--to", "prune"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     first = subprocess.Popen(command, **pipes)
     lock, end = tmp_path / ".run.lock", time.time() + 60
