@@ -4,6 +4,9 @@ Names in a message often come from a file that somebody else wrote. `SpikeportEr
 it is made, so neither a terminal nor a log receives control characters, line breaks or marks that turn text around.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 LONGEST_MESSAGE = 1000
 """Characters of a message; the middle of a longer one is left out."""
 
@@ -72,6 +75,14 @@ class OutputError(SpikeportError):
 
 class FormatError(SpikeportError):
     """A format or target cannot express the network."""
+
+
+class AmbiguousOrigin(FormatError):  # noqa: N818 - what it is, not that it is one
+    """Several frameworks, or several settings of one, can have written a file; ``candidates`` has them, likeliest first."""
+
+    def __init__(self, message: object = "", candidates: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.candidates = tuple(candidates)
 
 
 class ExecutorError(SpikeportError):

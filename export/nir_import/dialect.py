@@ -2,48 +2,60 @@
 
 NIR is in continuous time: it does not say the length of a step, whether ``v == threshold`` fires, how a reset
 subtracts, or when. The rules were measured: each framework's own spikes come out of its files without a difference
-(tests/oracles/nir).
+(tests/oracles/nir). `spikeport.export.nir_import.origin` finds the framework, `identify` the rules from a recording.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from spikeport.export.errors import FormatError
-from spikeport.export.network import Array
-from spikeport.export.nir_import.nodes import Graph, Node, in_node
-from spikeport.export.numbers import MOST_SPIKES, POSITIVE, REAL, real, whole
+from spikeport.export.numbers import MOST_SPIKES, POSITIVE, REAL, described, flag, real, whole
 
 NEURONS = ("IF", "LIF", "CubaLIF")
-RESETS = ("hard", "subtract", "late", "settle", "pause", "none")
+RESETS = {
+    "hard": "a spike sets v to v_reset at once",
+    "subtract": "a spike takes the threshold off v at once",
+    "late": "a spike takes the threshold off v in the next step, before the comparison",
+    "settle": "a spike takes the threshold off v at once, and lowers the next comparison where v is still above it",
+    "pause": "a spike holds v at 0 for the whole next step, whose input is lost, where the neuron has a synaptic current "
+    "or a recurrent connection, and sets it to v_reset at once elsewhere",
+    "none": "a spike leaves v as it is",
+}
+KINDS = frozenset({"IF", "LIF", "CubaLIF", "I", "LI", "CubaLI", "Threshold"})
 STARTS = ("zero", "v_reset", "v_leak")
+GAINS = {
+    "file": "counts as the file's r and w_in say",
+    "one": "counts one",
+    "leak": "counts what the neuron forgets in a step",
+    "kept": "counts what the neuron keeps in a step",
+}
+AT_THRESHOLD = "threshold"
+"""A floor of minus each neuron's own threshold."""
 SNNTORCH_DT, NORSE_DT = 1e-4, 1e-3
+
+
+def _one_of(value: str, name: str, words: Any) -> None:
+    if value not in words:
+        raise FormatError(f"{name} is {value!r}; expected one of {', '.join(words)}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """The rules of one framework.
+    """The rules of one framework; `sentence` says them in words.
 
-    ``dt``: length of a step, in the file's unit of time. ``exponential``: decays are exp(-1 / tau) with tau in steps,
-    else 1 - dt / tau. ``inclusive``: a neuron spikes at ``v == threshold``, too. ``reset``: what a spike does to the
-    potential:
+    ``dt``: length of a step, in the file's unit of time. ``exponential``: a step keeps exp(-dt / tau), else
+    1 - dt / tau. ``inclusive``: a neuron spikes at ``v == threshold``, too. ``reset``: a key of `RESETS`, which says
+    what a spike does to the potential. ``most``: spikes of one neuron in one step (None: as many as thresholds fit).
+    ``floor``: the least potential, a number or 'threshold' for minus each neuron's own. ``start``: the potential before
+    the first step, 'zero', 'v_reset' or 'v_leak'.
 
-    - 'hard': sets it to v_reset (snnTorch: 'zero'; Norse, SpikingJelly, NIR).
-    - 'subtract': takes the threshold off in the same step (sinabs, lava-dl).
-    - 'late': takes it off in the next step, before the comparison (snnTorch: 'subtract' with reset_delay=True).
-    - 'settle': takes it off in the same step; where the potential is still above the threshold, the comparison of the
-      next step is lowered once more (snnTorch: 'subtract' with reset_delay=False).
-    - 'pause': holds it at zero for the whole next step, whose input is lost (snnTorch's 'zero' with a synaptic current
-      or recurrent connections).
-    - 'none': leaves it as it is.
-
-    ``most``: spikes of one neuron in one step (None: as many as thresholds fit, sinabs' multi-spike). ``floor``: the
-    least potential (sinabs: min_v_mem). ``start``: the potential before the first step, 'zero', 'v_reset' or 'v_leak'.
-    ``unit_gain``: r of an `IF` is not used. ``jump``: the input of a `CubaLIF` is added to its current with weight one.
-    ``normalized``: the input of a `LIF` counts 1 - decay (sinabs: norm_input). ``v_reset`` replaces the file's.
-    ``tau_syn``, in steps: a synaptic current, ``i = exp(-1 / tau_syn) (i + x)``, before a `LIF` that has none in the
-    file.
+    What one unit of input counts, by kind of neuron, is a key of `GAINS`: ``gain_if`` of an `IF` or `I`, ``gain`` of a
+    `LIF` and of the potential of a `CubaLIF`, ``gain_li`` of a `LI` (None: as ``gain``), ``gain_current`` of the current
+    of a `CubaLIF`. ``v_reset`` replaces the file's. ``tau_syn``, in steps: a synaptic current,
+    ``i = exp(-1 / tau_syn) (i + x)``, before an `IF` or `LIF` that has none in the file. ``silent_start``: a recurrent
+    connection carries nothing in the first step, not even its bias. ``sends_late``: what a neuron sends in a step is what
+    its potential said at the end of the step before. ``notes``: how the dialect was found, for people.
     """
 
     name: str
@@ -52,117 +64,142 @@ class Dialect:
     inclusive: bool = False
     reset: str = "hard"
     most: int | None = 1
-    floor: float | None = None
+    floor: float | str | None = None
     start: str = "zero"
-    unit_gain: bool = False
-    jump: bool = False
-    normalized: bool = False
+    gain: str = "file"
+    gain_if: str = "file"
+    gain_li: str | None = None
+    gain_current: str = "file"
     v_reset: float | None = None
     tau_syn: float | None = None
+    silent_start: bool = False
+    sends_late: bool = False
+    notes: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.reset not in RESETS:
-            raise FormatError(f"reset is {self.reset!r}; expected one of {', '.join(RESETS)}")
-        if self.start not in STARTS:
-            raise FormatError(f"start is {self.start!r}; expected one of {', '.join(STARTS)}")
+        _one_of(self.reset, "reset", RESETS)
+        _one_of(self.start, "start", STARTS)
+        _one_of(self.gain, "gain", GAINS)
+        _one_of(self.gain_if, "gain_if", ("file", "one"))
+        _one_of(self.gain_li or "file", "gain_li", GAINS)
+        _one_of(self.gain_current, "gain_current", ("file", "one", "kept"))
+        for name in ("exponential", "inclusive", "silent_start", "sends_late"):
+            flag(getattr(self, name), name)
         real(self.dt, "dt", POSITIVE)
-        for name, within in (("floor", REAL), ("v_reset", REAL), ("tau_syn", POSITIVE)):
+        for name, within in (("v_reset", REAL), ("tau_syn", POSITIVE)):
             if getattr(self, name) is not None:
                 real(getattr(self, name), name, within)
+        if self.floor is not None and self.floor != AT_THRESHOLD:
+            if isinstance(self.floor, str):
+                raise FormatError(f"floor is {described(self.floor)}; expected a number, or {AT_THRESHOLD!r}")
+            real(self.floor, "floor", REAL)
         if self.most is not None:
             whole(self.most, "most", MOST_SPIKES)
+
+    def sentence(self, kinds: AbstractSet[str] = KINDS) -> str:
+        """Return the rules in words, those that matter where only ``kinds`` of neuron stand."""
+        return f"{self.name}: {'; '.join(self.clauses(kinds))}"
+
+    def clauses(self, kinds: AbstractSet[str] = KINDS) -> list[str]:
+        """Return a clause per rule, the same for equal rules."""
+        kept = "exp(-dt / tau)" if self.exponential else "1 - dt / tau"
+        leaks, fires = kinds & {"LIF", "LI", "CubaLIF", "CubaLI"}, kinds & {*NEURONS, "Threshold"}
+        times = "as often as thresholds fit" if self.most is None else "once" if self.most == 1 else f"{self.most} times"
+        late = ", a step after its potential said so" if self.sends_late else ""
+        return [
+            *([f"a step of dt {self.dt:g} keeps {kept}"] if leaks else []),
+            *([f"dt is {self.dt:g}"] if not leaks and self.gain_if == "file" else []),
+            *([f"fires at v {'>=' if self.inclusive else '>'} threshold, {times} a step{late}"] if fires else []),
+            *([self._reset()] if fires else []),
+            *([f"v starts at {self.start.replace('zero', '0')}"] if fires else []),
+            *([] if self.floor is None else [f"v never falls below {self._lowest()}"]),
+            *self._inputs(kinds),
+            *([] if self.tau_syn is None else [f"a synaptic current of {self.tau_syn:g} steps stands before IF and LIF"]),
+            *(["recurrent connections carry nothing in the first step"] if self.silent_start else []),
+        ]
+
+    def _reset(self) -> str:
+        return RESETS[self.reset] + ("" if self.v_reset is None else f" (v_reset is {self.v_reset:g})")
+
+    def _lowest(self) -> str:
+        return "minus its threshold" if isinstance(self.floor, str) else f"{self.floor:g}"
+
+    def _inputs(self, kinds: AbstractSet[str]) -> list[str]:
+        """Return what input counts, the kinds of neuron that agree together."""
+        found: dict[str, list[str]] = {}
+        words = {"IF": self.gain_if, "LIF": self.gain, "LI": self.gain_li or self.gain, "CubaLIF": self.gain_current}
+        for kind, word in words.items():
+            if kind in kinds:
+                found.setdefault(GAINS[word], []).append(kind)
+        return [f"input of {', '.join(names)} {says}" for says, names in found.items()]
 
 
 DIALECTS = {
     "nir": Dialect(name="nir", start="v_reset"),
     "spikeport": Dialect(name="spikeport"),
     "snntorch": Dialect(name="snntorch", dt=SNNTORCH_DT, reset="late"),
-    "norse": Dialect(name="norse", dt=NORSE_DT, start="v_leak", unit_gain=True, jump=True),
+    "norse": Dialect(
+        name="norse", dt=NORSE_DT, start="v_leak", gain="leak", gain_if="one", gain_current="one", silent_start=True
+    ),
     "spikingjelly": Dialect(name="spikingjelly", dt=1e-4, inclusive=True, start="v_reset"),
-    "sinabs": Dialect(name="sinabs", exponential=True, inclusive=True, reset="subtract", most=None, unit_gain=True),
-}
+    "sinabs": Dialect(
+        name="sinabs", exponential=True, inclusive=True, reset="subtract", most=None,
+        gain="leak", gain_if="one", gain_li="one",
+    ),
+    "rockpool": Dialect(
+        name="rockpool", dt=1e-3, exponential=True, inclusive=True, reset="subtract", most=None,
+        gain="one", gain_if="one", gain_li="kept", gain_current="kept",
+    ),
+    "spyx": Dialect(name="spyx", reset="late", gain="one", gain_if="one", gain_current="one", sends_late=True),
+    "lava-dl": Dialect(name="lava-dl", dt=1e-4),
+}  # fmt: skip
+"""The rules of each framework, with the framework's own defaults for what its files do not hold."""
 
 
-def dialect_of(graph: Graph, name: str = "auto", **changes: object) -> Dialect:
-    """Return the dialect called ``name``, or the one whose rules the file's numbers fit; ``changes`` override it."""
-    if name == "auto":
-        dialect = guess(graph)
-    elif name in DIALECTS:
-        dialect = with_step(graph, DIALECTS[name])
-    else:
+def named(name: str) -> Dialect:
+    """Return the dialect called ``name``."""
+    if name not in DIALECTS:
         raise FormatError(f"no dialect {name!r}; there are auto, {', '.join(DIALECTS)}")
-    given: dict[str, Any] = {key: value for key, value in changes.items() if value is not None}
-    return replace(dialect, **given)
+    return DIALECTS[name]
 
 
-def guess(graph: Graph) -> Dialect:
-    """Return the dialect of the framework that most likely wrote the file; the first rule that fits decides.
+def told(name: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of `Dialect` that ``changes`` set, for a file of the framework ``name``; None sets nothing.
 
-    1. spikeport's own metadata.
-    2. The input node is not called 'input': SpikingJelly.
-    3. No neuron has a v_reset: written by nir before 1.0.6, to which sinabs is pinned.
-    4. r = tau / 1e-4 everywhere: snnTorch (both infinite where nothing leaks).
-    5. No Linear layer, as each has a bias, and r = 1: Norse.
-    6. Plain NIR, one step a unit of time.
-
-    Files do not tell a reset by subtraction: sinabs and snnTorch are taken to do it, as they do by default.
+    ``normalized`` names the kinds of neuron whose input counts what they forget (sinabs: norm_input=True): 'LIF', 'LI',
+    'LIF,LI' or 'none'; True stands for 'LIF'. 'none' of ``floor``, ``v_reset`` and ``tau_syn`` and 'any' of ``most``
+    are values, too.
     """
-    neurons = _neurons(graph)
-    inputs = [name for name, node in graph.nodes.items() if node.kind == "Input" and "." not in name]
-    if "spikeport" in graph.metadata:
-        return DIALECTS["spikeport"]
-    if neurons and "input" not in inputs:
-        return with_step(graph, DIALECTS["spikingjelly"])
-    if neurons and all("v_reset" not in node.values for _, node in neurons):
-        return DIALECTS["sinabs"]
-    if neurons and all(_in_steps(*each, SNNTORCH_DT) for each in neurons):
-        return DIALECTS["snntorch"]
-    without_linear = all(node.kind != "Linear" for node in graph.nodes.values())
-    if neurons and without_linear and all(bool(np.all(_rate(*each) == 1)) for each in neurons):
-        return with_step(graph, DIALECTS["norse"])
-    return DIALECTS["nir"]
-
-
-def with_step(graph: Graph, dialect: Dialect) -> Dialect:
-    """Return the dialect with the length of a step that the file's numbers tell, where they do.
-
-    SpikingJelly writes 1 / dt as r of an `IF` and tau / dt otherwise, or r = 1, then dt is the power of ten below tau.
-    Norse's default divides tau by dt twice: tau below 0.1 ms can only be that.
-    """
-    neurons = _neurons(graph)
-    if dialect.name == "norse":
-        taus = [float(np.max(_tau(name, node))) for name, node in neurons if node.kind != "IF"]
-        short = bool(taus) and max(taus) < NORSE_DT / 10
-        return replace(dialect, dt=NORSE_DT**2 if short else NORSE_DT)
-    if dialect.name != "spikingjelly" or not neurons:
-        return dialect
-    name, node = neurons[0]
-    rate = float(np.max(in_node(name, node, lambda: node.reals("r", POSITIVE))))
-    if node.kind == "IF":
-        return replace(dialect, dt=1 / rate)
-    tau = float(np.max(_tau(name, node)))
-    if not np.isfinite(tau):
+    given = {key: value for key, value in changes.items() if value is not None}
+    if name == "snntorch" and given.get("reset") == "subtract":
         raise FormatError(
-            f"node {name!r} ({node.kind}): tau is infinite and does not tell the length of a step; give dt"
+            "snnTorch never subtracts in the step of the spike; its reset_mechanism='subtract' is reset 'late', "
+            "with reset_delay=False it is reset 'settle'"
         )
-    return replace(dialect, dt=float(10.0 ** np.floor(np.log10(tau))) if rate == 1 else tau / rate)
+    if "normalized" in given:
+        given |= _normalized(given.pop("normalized"))
+    for key in ("floor", "v_reset", "tau_syn", "most"):
+        if key in given:
+            given[key] = _number_or_word(key, given[key])
+    return given
 
 
-def _neurons(graph: Graph) -> list[tuple[str, Node]]:
-    return [(name, node) for name, node in graph.nodes.items() if node.kind in NEURONS]
+def _normalized(value: object) -> dict[str, str]:
+    kinds = {True: "LIF", False: "none"}.get(value, value) if isinstance(value, bool) else value
+    names = [each.strip() for each in str(kinds).split(",")]
+    if set(names) - {"LIF", "LI", "none"}:
+        raise FormatError(f"normalized is {described(value)}; expected 'LIF', 'LI', 'LIF,LI' or 'none'")
+    return {key: "leak" if kind in names else "one" for key, kind in (("gain", "LIF"), ("gain_li", "LI"))}
 
 
-def _tau(name: str, node: Node) -> Array:
-    key = "tau" if "tau" in node.values else "tau_mem"
-    return in_node(name, node, lambda: node.reals(key, POSITIVE, infinite=True))
-
-
-def _rate(name: str, node: Node) -> Array:
-    return in_node(name, node, lambda: node.reals("r", infinite=True))
-
-
-def _in_steps(name: str, node: Node, dt: float) -> bool:
-    """Tell whether r is tau in steps of ``dt``."""
-    if node.kind == "IF":
-        return False
-    return bool(np.allclose(_tau(name, node), _rate(name, node) * dt, rtol=1e-5, atol=0))
+def _number_or_word(key: str, value: object) -> object:
+    """Return the number that a text holds; None for 'none', of ``most`` for 'any'."""
+    if not isinstance(value, str) or (key == "floor" and value == AT_THRESHOLD):
+        return value
+    if value == ("any" if key == "most" else "none"):
+        return None
+    try:
+        return int(value) if key == "most" else float(value)
+    except ValueError:
+        words = {"floor": f"'none' or {AT_THRESHOLD!r}", "most": "'any'"}.get(key, "'none'")
+        raise FormatError(f"{key} is {described(value)}; expected a number, or {words}") from None

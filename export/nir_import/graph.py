@@ -16,7 +16,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from spikeport.export.errors import FormatError, NetworkError
+from spikeport.export.errors import AmbiguousOrigin, FormatError, NetworkError
 from spikeport.export.inputs import Budget, room
 from spikeport.export.network import (
     FloatNetwork,
@@ -28,10 +28,13 @@ from spikeport.export.network import (
     Stage,
 )
 from spikeport.export.network.arrays import broadcasts
-from spikeport.export.nir_import import nodes, stages
-from spikeport.export.nir_import.dialect import Dialect, dialect_of
+from spikeport.export.nir_import import choice, nodes, stages
+from spikeport.export.nir_import.dialect import NEURONS as FIRING
+from spikeport.export.nir_import.dialect import Dialect, told
+from spikeport.export.nir_import.first_step import silenced
 from spikeport.export.nir_import.neurons import neuron
 from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
+from spikeport.export.nir_import.origin import dialect_of
 from spikeport.export.nir_import.stages import channels_first
 from spikeport.export.numbers import DELAY, LEVELS, NEURONS, STEPS, whole
 from spikeport.export.passes.expand_paths import expand_paths, unshifted
@@ -47,26 +50,36 @@ def read(
     steps: int | None = None,
     levels: int | None = None,
     trusted: bool = False,
-    **changes: object,
+    guess: bool = False,
+    **changes: Any,
 ) -> tuple[FloatNetwork, Dialect]:
     """Read a NIR file as a float network, and say in which dialect.
 
-    ``dialect``: 'auto' or a name of `DIALECTS`; ``changes`` override its fields (``dt``, ``reset``, ``most``, ...).
-    ``steps``: T, which NIR does not hold. ``levels``: the input is 0..levels, where one level counts 1 / levels
+    ``dialect``: a name of `DIALECTS`, or 'auto' for what `identify` left beside the file (`choice`), else for the only
+    origin that fits (`origin`; ``guess``: the likeliest). ``changes`` override its fields (``dt``, ``reset``, ``most``,
+    ...). ``steps``: T, which NIR does not hold. ``levels``: the input is 0..levels, where one level counts 1 / levels
     (1: spikes). A ``trusted`` file is one that this program has just written. Raises `FormatError` with the file and
-    the node.
+    the node, `AmbiguousOrigin` with the origins that fit.
     """
     graph = nodes.read(path, trusted=trusted)
     try:
-        rules = dialect_of(graph, dialect, **changes)
-        own = graph.metadata if rules.name == "spikeport" else {}
-        source = _source(own, levels)
-        network = _Builder(graph, rules).network(source, _steps(own, steps))
-        network = expand_paths(network)
+        rules = _rules(path, graph, dialect, guess=guess, changes=changes)
+        network = Builder(graph, rules).network(steps=steps, levels=levels)
         Budget(room(path.stat().st_size, REPEATED_PER_BYTE)).take(_repeated(network), "the weights of all paths")
+    except AmbiguousOrigin as error:
+        Builder(graph, error.candidates[0].dialect).check(path, steps=steps, levels=levels)
+        raise AmbiguousOrigin(f"{path}: {error}", error.candidates) from None
     except (FormatError, NetworkError) as error:
         raise FormatError(f"{path}: {error}") from None
     return network, rules
+
+
+def _rules(path: Path, graph: Graph, name: str, *, guess: bool, changes: dict[str, Any]) -> Dialect:
+    """Return the dialect that was asked for, or that `identify` left beside the file, or that the file tells."""
+    left = choice.read(path) if name == "auto" else None
+    if left is None:
+        return dialect_of(graph, name, guess=guess, **changes)
+    return replace(left, **told(left.name, changes))
 
 
 def _repeated(network: FloatNetwork) -> int:
@@ -92,11 +105,41 @@ def _source(own: dict[str, Any], levels: int | None) -> Source:
 
 
 @dataclass
-class _Builder:
+class Builder:
+    """A graph read by the rules of a dialect."""
+
     graph: Graph
     dialect: Dialect
 
-    def network(self, source: Source, steps: int) -> FloatNetwork:
+    def network(self, *, steps: int | None, levels: int | None = None) -> FloatNetwork:
+        """Return the network without streams."""
+        own = self.graph.metadata if self.dialect.name == "spikeport" else {}
+        network = expand_paths(self._network(_source(own, levels), _steps(own, steps)))
+        late = {self.names[name] for name in self._late()}
+        looped = {self.names[name] for name in self.looped} if self.dialect.silent_start else set()
+        return silenced(network, late=late, looped=looped)
+
+    def check(self, path: Path, *, steps: int | None, levels: int | None) -> None:
+        """Raise what would be wrong with the file in any dialect."""
+        try:
+            self.network(steps=steps, levels=levels)
+        except (FormatError, NetworkError) as error:
+            raise FormatError(f"{path}: {error}") from None
+
+    def neurons(self, dialect: Dialect) -> dict[str, FloatNeuron]:
+        """Return the neurons of populations in another dialect, by name, once the network was made."""
+        found = {}
+        for name, node in self.graph.nodes.items():
+            if node.kind in STATEFUL:
+                made = in_node(name, node, partial(neuron, node, dialect, looped=name in self.looped))
+                found[self.names[name]] = _fitted(self.shapes[name], made)[1]
+        return found
+
+    def _late(self) -> set[str]:
+        """Return the nodes that send what their potential said a step before: their input waits that step instead."""
+        return {name for name, node in self.graph.nodes.items() if self.dialect.sends_late and node.kind in FIRING}
+
+    def _network(self, source: Source, steps: int) -> FloatNetwork:
         """Return the network with a population per node."""
         self._check_edges()
         self.into: dict[str, list[str]] = {name: [] for name in self.graph.nodes}
@@ -224,14 +267,14 @@ class _Builder:
         return shape[1:] if node.kind == "Conv2d" and len(shape) == 4 else shape
 
     def _projections(self, name: str) -> list[FloatProjection]:
-        node, made = self.graph.nodes[name], []
+        node, made, late = self.graph.nodes[name], [], self._late()
         for index, before in enumerate(self.into[name]):
             projection = FloatProjection(
                 source=self.names[before],
                 target=self.names[name],
                 stages=self._stages(name, self.shapes[before]),
                 delay=in_node(name, node, partial(self._delay, node, self.shapes[name]))
-                + int((before, name) in self.back),
+                + int((before, name) in self.back or name in late),
             )
             made.append(projection if index == 0 else replace(projection, stages=unshifted(projection)))
         return made

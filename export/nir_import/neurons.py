@@ -2,13 +2,12 @@
 
 Per step, with x the sum that arrives (parameters as in the file; a = dt / tau, or 1 - exp(-1 / tau))::
 
-    IF       v = v + r dt x
-    I        v = v + r dt x, never fires
-    LIF, LI  v = v + a (v_leak - v + r x)
-    CubaLIF  i = i + a_syn (w_in x - i);   v = v + a_mem (v_leak - v + r i)
+    IF, I    v = v + g x                                 g = r dt, or 1
+    LIF, LI  v = v + a (v_leak - v) + g x                g = r dt / tau (r a with exponential decays), 1, a or 1 - a
+    CubaLIF  i = i - a_syn i + g_syn x;   v = v + a_mem (v_leak - v) + g i
 
 Linear gains gather in ``gain``. A reset that subtracts in the next step, ``v' = k v + x - theta``, is one that
-subtracts ``theta / k`` at once. SnnTorch with reset_delay=False ('settle') subtracts at once, yet still lowers the
+subtracts ``theta / k`` at once. snnTorch with reset_delay=False ('settle') subtracts at once, yet still lowers the
 comparison of the next step where the potential was left above the threshold.
 """
 
@@ -50,7 +49,7 @@ def neuron(node: Node, dialect: Dialect, *, looped: bool) -> FloatNeuron:
         reset_to=np.zeros(()) if reset == "pause" else reset_to,
         reset_by=_subtracted(reset, threshold, decay),
         most=dialect.most,
-        floor=None if dialect.floor is None else np.array(dialect.floor),
+        floor=_floor(dialect, threshold),
         start=starts[dialect.start],
         refractory=int(reset == "pause"),
         overhang=reset == "settle",
@@ -59,23 +58,27 @@ def neuron(node: Node, dialect: Dialect, *, looped: bool) -> FloatNeuron:
 
 def _rates(node: Node, dialect: Dialect) -> tuple[Array, Array, Array]:
     """Return decay of the potential, gain of the input, and what the current keeps."""
-    forgets = np.zeros(())
+    if node.kind in ("CubaLIF", "CubaLI"):
+        decay, forgotten = _decay(node, "tau_mem", dialect), _decay(node, "tau_syn", dialect)
+        current = _gain(node, dialect.gain_current, ("w_in", "tau_syn"), forgotten, dialect)
+        return decay, current * _gain(node, dialect.gain, ("r", "tau_mem"), decay, dialect), 1 - forgotten
     if node.kind in ("IF", "I"):
-        return np.zeros(()), np.ones(()) if dialect.unit_gain else snapped(node.reals("r") * dialect.dt), forgets
-    if node.kind in ("LIF", "LI"):
+        decay = np.zeros(())
+        gain = np.ones(()) if dialect.gain_if == "one" else snapped(node.reals("r") * dialect.dt)
+    else:
         decay = _decay(node, "tau", dialect)
-        kept = forgets if dialect.tau_syn is None else np.exp(-1 / np.float64(np.float32(dialect.tau_syn)))
-        gain = _gain(node, "r", "tau", decay, dialect)
-        return decay, gain if dialect.tau_syn is None else gain * kept, np.asarray(kept)
-    decay, forgotten = _decay(node, "tau_mem", dialect), _decay(node, "tau_syn", dialect)
-    current = np.ones(()) if dialect.jump else _gain(node, "w_in", "tau_syn", forgotten, dialect)
-    return decay, current * _gain(node, "r", "tau_mem", decay, dialect), 1 - forgotten
+        word = dialect.gain_li if node.kind == "LI" and dialect.gain_li else dialect.gain
+        gain = _gain(node, word, ("r", "tau"), decay, dialect)
+    if dialect.tau_syn is None or node.kind in ("I", "LI"):
+        return decay, gain, np.zeros(())
+    kept = np.asarray(np.exp(-1 / np.float64(np.float32(dialect.tau_syn))))
+    return decay, gain * kept, kept
 
 
 def _decay(node: Node, tau: str, dialect: Dialect) -> Array:
     taus = node.reals(tau, POSITIVE, infinite=True)
     if dialect.exponential:
-        kept: Array = np.exp(-1 / taus.astype(np.float32)).astype(np.float64)
+        kept: Array = np.exp(-np.float32(dialect.dt) / taus.astype(np.float32)).astype(np.float64)
         return 1 - kept
     decay = snapped(dialect.dt / taus)
     if np.any(decay > 1):
@@ -85,21 +88,36 @@ def _decay(node: Node, tau: str, dialect: Dialect) -> Array:
     return decay
 
 
-def _gain(node: Node, rate: str, tau: str, decay: Array, dialect: Dialect) -> Array:
-    """Return ``rate dt / tau``; one where both are infinite, as snnTorch writes what does not leak."""
-    if dialect.exponential:
-        return decay if dialect.normalized else np.ones(())
-    rates, taus = node.reals(rate, infinite=True), node.reals(tau, POSITIVE, infinite=True)
+def _gain(node: Node, word: str, keys: tuple[str, str], decay: Array, dialect: Dialect) -> Array:
+    """Return what one unit of input counts, see `GAINS`; ``keys`` are the names of the rate and of its time constant.
+
+    The file's is ``r dt / tau``, for exponential decays ``r decay``, and one where both are infinite, as snnTorch
+    writes what does not leak. A missing w_in is one.
+    """
+    if word != "file":
+        return {"one": np.ones(()), "leak": decay, "kept": 1 - decay}[word]
+    rate, tau = keys
+    rates = node.reals(rate, default=1.0 if rate == "w_in" else None, infinite=True)
+    taus = node.reals(tau, POSITIVE, infinite=True)
     infinite = np.isinf(rates) & np.isinf(taus)
     if not np.all(np.isfinite(rates) | infinite):
         raise FormatError(f"{rate} holds numbers that are not finite")
-    return snapped(np.where(infinite, 1.0, np.where(infinite, 1.0, rates) * dialect.dt / taus))
+    finite = np.where(infinite, 1.0, rates)
+    return snapped(np.where(infinite, 1.0, finite * decay if dialect.exponential else finite * dialect.dt / taus))
+
+
+def _floor(dialect: Dialect, threshold: Array) -> Array | None:
+    if dialect.floor is None:
+        return None
+    return -threshold if isinstance(dialect.floor, str) else np.array(dialect.floor)
 
 
 def _reset(node: Node, dialect: Dialect, *, looped: bool) -> str:
-    """SnnTorch's synaptic and recurrent neurons lose the input of the step after a spike when they reset to zero."""
-    if dialect.name == "snntorch" and dialect.reset == "hard" and (looped or node.kind == "CubaLIF"):
-        return "pause"
+    """Return what a spike does to this neuron: only what has a current or a recurrent connection pauses."""
+    if dialect.reset == "pause" and not (looped or node.kind == "CubaLIF"):
+        return "hard"
+    if dialect.name == "spyx" and dialect.reset == "late" and node.kind == "CubaLIF":
+        return "subtract"
     return dialect.reset
 
 

@@ -57,10 +57,13 @@ def unpacked(name, folder):
 def told(meta):
     """Return dialect and what the exporter dropped."""
     changes = dict(meta.get("told", {}))
-    changes["normalized"] = bool(changes.pop("norm_input", False)) or None
+    norm = bool(changes.pop("norm_input", False))
+    if meta["framework"] == "sinabs":
+        changes["normalized"] = norm
     if meta["framework"] == "snntorch":
         late = "late" if meta["reset_delay"] else "settle"
-        changes["reset"] = {"zero": "hard", "subtract": late, "none": "none"}[meta["reset"]]
+        zero = "pause" if meta["reset_delay"] else "hard"
+        changes["reset"] = {"zero": zero, "subtract": late, "none": "none"}[meta["reset"]]
     if meta["framework"] == "norse":
         changes["dt"] = meta["cell_dt"] * meta["dt"]
         changes["v_reset"] = meta["v_reset"] or None

@@ -1,0 +1,62 @@
+"""Projections that carry nothing in the first step, not even the bias behind their weights.
+
+A projection with a delay applies its stages to zeros before its source's first step, so its bias ``b`` arrives. Where a
+framework lets nothing arrive, the potential starts lower by what the bias brings: ``(1 - d) start' + g b = (1 - d)
+start`` for a neuron with decay ``d`` and gain ``g``.
+"""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+
+import numpy as np
+
+from spikeport.export.errors import FormatError
+from spikeport.export.linear import apply
+from spikeport.export.network import Array, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection
+
+
+def silenced(network: FloatNetwork, *, late: AbstractSet[str], looped: AbstractSet[str]) -> FloatNetwork:
+    """Return ``network`` where nothing arrives in the first step over silent projections.
+
+    Silent are projections into the populations ``late``, and those with a delay among ``looped`` ones. Raises
+    `FormatError` where their bias would have to be kept out of a synaptic current, or for several steps.
+    """
+    if not late and not looped:
+        return network
+    populations = tuple(_started(network, each, late=late, looped=looped) for each in network.populations)
+    return replace(network, populations=populations)
+
+
+def _started(
+    network: FloatNetwork, population: FloatPopulation, *, late: AbstractSet[str], looped: AbstractSet[str]
+) -> FloatPopulation:
+    neuron, name = population.neuron, population.name
+    silent = [
+        projection
+        for projection in network.incoming(name)
+        if projection.delay and (name in late or (name in looped and projection.source in looped))
+    ]
+    if not isinstance(neuron, FloatNeuron) or not silent:
+        return population
+    shifts = [(projection.delay, _shift(network, projection, population)) for projection in silent]
+    total = sum((shift for _, shift in shifts), np.zeros(population.shape))
+    if not np.any(total):
+        return population
+    if any(delay > 1 and np.any(shift) for delay, shift in shifts) or np.any(neuron.decay_current != 1):
+        raise FormatError(
+            f"population {name}: the bias of a connection that is silent in the first step enters a synaptic current, "
+            "or waits several steps, which a network here cannot say; leave the bias out, or give silent_start false"
+        )
+    if np.any(neuron.decay_potential == 1):
+        raise FormatError(f"population {name}: keeps nothing, so a connection with a bias cannot be silent at first")
+    start = neuron.start - neuron.gain * total / (1 - neuron.decay_potential)
+    return replace(population, neuron=replace(neuron, start=start))
+
+
+def _shift(network: FloatNetwork, projection: FloatProjection, target: FloatPopulation) -> Array:
+    """Return what arrives over a projection whose source is silent."""
+    values = np.zeros((1, *network.population(projection.source).shape))
+    for stage in projection.stages:
+        values = apply(stage, values)
+    arrived: Array = values.reshape(target.shape)
+    return arrived
