@@ -113,10 +113,28 @@ class Builder:
 
     def network(self, *, steps: int | None, levels: int | None = None) -> FloatNetwork:
         """Return the network without streams."""
+        return self._finished(self.plain(steps=steps, levels=levels), self.dialect)
+
+    def plain(self, *, steps: int | None, levels: int | None = None) -> FloatNetwork:
+        """Return the network as if nothing were silent in the first step; `spoken` gives it the neurons of a dialect."""
         own = self.graph.metadata if self.dialect.name == "spikeport" else {}
-        network = expand_paths(self._network(_source(own, levels), _steps(own, steps)))
-        late = {self.names[name] for name in self._late()}
-        looped = {self.names[name] for name in self.looped} if self.dialect.silent_start else set()
+        return expand_paths(self._network(_source(own, levels), _steps(own, steps)))
+
+    def spoken(self, plain: FloatNetwork, dialect: Dialect) -> FloatNetwork:
+        """Return ``plain``, of this builder, with the neurons of another dialect whose projections are the same."""
+        neurons = {name: self._neuron(name, dialect) for name, node in self.graph.nodes.items() if node.kind in STATEFUL}
+        named = {self.names[name]: each for name, each in neurons.items()}
+        populations = [replace(each, neuron=named.get(each.name, each.neuron)) for each in plain.populations]
+        return self._finished(replace(plain, populations=tuple(populations)), dialect)
+
+    def _neuron(self, name: str, dialect: Dialect) -> FloatNeuron:
+        node = self.graph.nodes[name]
+        made = in_node(name, node, partial(neuron, node, dialect, looped=name in self.looped))
+        return _fitted(self.shapes[name], made)[1]
+
+    def _finished(self, network: FloatNetwork, dialect: Dialect) -> FloatNetwork:
+        late = {self.names[name] for name in self._late(dialect)}
+        looped = {self.names[name] for name in self.looped} if dialect.silent_start else set()
         return silenced(network, late=late, looped=looped)
 
     def check(self, path: Path, *, steps: int | None, levels: int | None) -> None:
@@ -126,18 +144,9 @@ class Builder:
         except (FormatError, NetworkError) as error:
             raise FormatError(f"{path}: {error}") from None
 
-    def neurons(self, dialect: Dialect) -> dict[str, FloatNeuron]:
-        """Return the neurons of populations in another dialect, by name, once the network was made."""
-        found = {}
-        for name, node in self.graph.nodes.items():
-            if node.kind in STATEFUL:
-                made = in_node(name, node, partial(neuron, node, dialect, looped=name in self.looped))
-                found[self.names[name]] = _fitted(self.shapes[name], made)[1]
-        return found
-
-    def _late(self) -> set[str]:
+    def _late(self, dialect: Dialect) -> set[str]:
         """Return the nodes that send what their potential said a step before: their input waits that step instead."""
-        return {name for name, node in self.graph.nodes.items() if self.dialect.sends_late and node.kind in FIRING}
+        return {name for name, node in self.graph.nodes.items() if dialect.sends_late and node.kind in FIRING}
 
     def _network(self, source: Source, steps: int) -> FloatNetwork:
         """Return the network with a population per node."""
@@ -267,7 +276,7 @@ class Builder:
         return shape[1:] if node.kind == "Conv2d" and len(shape) == 4 else shape
 
     def _projections(self, name: str) -> list[FloatProjection]:
-        node, made, late = self.graph.nodes[name], [], self._late()
+        node, made, late = self.graph.nodes[name], [], self._late(self.dialect)
         for index, before in enumerate(self.into[name]):
             projection = FloatProjection(
                 source=self.names[before],

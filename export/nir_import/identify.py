@@ -1,0 +1,224 @@
+"""Find the rules of a NIR file from an input and an output that its user recorded in another framework.
+
+1. `rules` enumerates what the file allows; rules that give equal neurons are one.
+2. Each runs beside the recording (`replay`), on two samples first, and stops where it parts from it.
+3. Of the first round with rules that reproduce the recording exactly, the likeliest is taken. If none does, the rules
+   that come furthest are named, with the first difference.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikeport.export.errors import FormatError, NetworkError, StimulusError
+from spikeport.export.network import Array, FloatNetwork, FloatNeuron
+from spikeport.export.nir_import import nodes, recording
+from spikeport.export.nir_import.dialect import Dialect, named, told
+from spikeport.export.nir_import.graph import Builder
+from spikeport.export.nir_import.nodes import Graph
+from spikeport.export.nir_import.origin import candidates, fingerprint
+from spikeport.export.nir_import.recording import Reading, readings
+from spikeport.export.nir_import.replay import Difference, Outcome, Replay
+from spikeport.export.nir_import.rules import rounds
+
+FIRST = 2
+"""Samples of the first run of a rule."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What reproduced a recording.
+
+    ``exact``: the rules that do, the likeliest first; they are other networks whose difference the recording does not
+    show. Where there are none, ``closest`` came furthest, to ``difference``, and ``different`` of ``cells`` differ.
+    ``tried``: different networks that ran. ``round``: which of the rounds of rules found them.
+    """
+
+    exact: tuple[Dialect, ...]
+    closest: Dialect
+    difference: Difference | None
+    different: int
+    cells: int
+    tried: int
+    round: str
+    layout: str
+    samples: int
+    steps: int
+    kinds: frozenset[str]
+
+
+def identify(
+    path: Path,
+    inputs: Array,
+    outputs: Array | Mapping[str, Array],
+    *,
+    dialect: str = "auto",
+    steps: int | None = None,
+    trusted: bool = False,
+    **changes: Any,
+) -> Found:
+    """Return the rules with which the NIR file at ``path`` turns ``inputs`` into ``outputs``.
+
+    ``outputs``: of the last layer, or of several layers by name: spikes, counts over the steps, or potentials of a
+    readout. ``dialect`` and ``changes`` are taken as told (see `graph.read`), everything else is tried. Raises
+    `FormatError` for a file that no rules can hold, `StimulusError` for recordings that do not fit it.
+    """
+    graph = nodes.read(path, trusted=trusted)
+    try:
+        return _Search(graph, dialect, changes).found(inputs, outputs, steps)
+    except (FormatError, NetworkError) as error:
+        raise FormatError(f"{path}: {error}") from None
+    except StimulusError as error:
+        raise StimulusError(f"{path}: {error}") from None
+
+
+@dataclass
+class _Best:
+    dialect: Dialect
+    replay: Replay
+    outcome: Outcome
+
+
+@dataclass
+class _Search:
+    graph: Graph
+    name: str
+    changes: dict[str, Any]
+    tried: int = 0
+    plain: dict[Any, tuple[Builder, FloatNetwork]] = field(default_factory=dict)
+
+    def found(self, inputs: Array, outputs: Array | Mapping[str, Array], steps: int | None) -> Found:
+        """Try the rounds of rules, and return what the first of them that has any reproduces."""
+        base = candidates(self.graph)[0].dialect if self.name == "auto" else named(self.name)
+        given = told(self.name, self.changes)
+        if self.name != "auto":
+            fixed = replace(base, **given)
+            given = {key: value for key, value in vars(fixed).items() if key not in ("notes", *self._open())} | given
+        network = self._structure(base, 1)[1]
+        layers = _layers(network, outputs)
+        most = max(int(values.max()) for values, _ in layers.values())
+        shapes = {name: (values, network.population(name).shape) for name, (values, _) in layers.items()}
+        read = readings(inputs, network.source.shape, shapes, steps)
+        best: _Best | None = None
+        for title, dialects in rounds(self.graph, given, most):
+            exact, best = self._round(read, dialects, best)
+            if exact or best is None:
+                break
+        if best is None:
+            raise FormatError("no combination of rules can hold the file; see what 'spikeport import' says of it")
+        return self._told(exact, best, title)
+
+    def _open(self) -> tuple[str, ...]:
+        """Return what stays open where a framework is named."""
+        from spikeport.export.nir_import.evidence import Facts
+        from spikeport.export.nir_import.origin import ORIGINS
+
+        open_ = ORIGINS[self.name].open(Facts(self.graph)) if self.name in ORIGINS else []
+        settings = {each.setting for each in open_} | {"dt"}
+        return tuple(settings | ({"gain", "gain_li"} if "normalized" in settings else set()))
+
+    def _round(
+        self, read: list[Reading], dialects: Iterator[Dialect], best: _Best | None
+    ) -> tuple[list[_Best], _Best | None]:
+        """Run every network of a round once, and return those that agree, and the one that came furthest so far."""
+        seen: set[bytes] = set()
+        exact: list[_Best] = []
+        replays: dict[Any, Replay] = {}
+        for dialect in dialects:
+            try:
+                key = fingerprint(self.graph, dialect)
+                if key in seen:
+                    continue
+                seen.add(key)
+                runs = [self._run(dialect, reading, replays) for reading in read]
+            except (FormatError, NetworkError):
+                continue
+            self.tried += 1
+            for run in runs:
+                if run.outcome.exact:
+                    exact.append(run)
+                if best is None or (run.outcome.exact, run.outcome.reached) > (best.outcome.exact, best.outcome.reached):
+                    best = run
+        return exact, best
+
+    def _run(self, dialect: Dialect, reading: Reading, replays: dict[Any, Replay]) -> _Best:
+        builder, plain = self._structure(dialect, reading.steps)
+        key = (id(plain), id(reading))
+        replay = replays.setdefault(key, Replay(network=plain, reading=reading))
+        network = builder.spoken(plain, dialect)
+        outcome = replay.run(network, min(FIRST, len(reading)))
+        if outcome.exact and len(reading) > FIRST:
+            outcome = replay.run(network, len(reading))
+        return _Best(dialect, replay, outcome)
+
+    def _structure(self, dialect: Dialect, steps: int) -> tuple[Builder, FloatNetwork]:
+        """Return the projections for a dialect: they depend on dt where there are delays, and on the timing."""
+        delays = any(node.kind == "Delay" for node in self.graph.nodes.values())
+        key = (dialect.dt if delays else None, dialect.sends_late, steps)
+        if key not in self.plain:
+            builder = Builder(self.graph, dialect)
+            self.plain[key] = builder, builder.plain(steps=steps)
+        return self.plain[key]
+
+    def _told(self, exact: list[_Best], best: _Best, title: str) -> Found:
+        first = exact[0] if exact else best
+        reading = first.replay.reading
+        outcome = first.outcome
+        if not exact:
+            builder, plain = self._structure(first.dialect, reading.steps)
+            outcome = first.replay.run(builder.spoken(plain, first.dialect), len(reading), whole=True)
+        return Found(
+            exact=tuple(each.dialect for each in exact),
+            closest=first.dialect,
+            difference=outcome.first,
+            different=outcome.different,
+            cells=reading.cells(),
+            tried=self.tried,
+            round=title,
+            layout=reading.words,
+            samples=len(reading),
+            steps=reading.steps,
+            kinds=frozenset(node.kind for node in self.graph.nodes.values()),
+        )
+
+
+def _layers(network: FloatNetwork, outputs: Array | Mapping[str, Array]) -> dict[str, tuple[Array, bool]]:
+    """Return the recorded values by population, and whether it fires; one unnamed array is of the last layer."""
+    given = dict(outputs) if isinstance(outputs, Mapping) else {"": outputs}
+    kept = recording.numbers_of({name: np.asarray(value) for name, value in given.items()})
+    names = {population.name for population in network.neurons}
+    found = {name.removeprefix("spikes_"): value for name, value in kept.items() if name.removeprefix("spikes_") in names}
+    if not found and len(kept) == 1:
+        found = {_last(network): next(iter(kept.values()))}
+    if not found:
+        raise StimulusError(
+            f"the recorded layers are {', '.join(map(repr, list(kept)[:5]))}; expected one array, of the last layer, or "
+            f"names of layers: {', '.join(sorted(names)[:20])}"
+        )
+    return {name: (value, _fires(network, name, value)) for name, value in found.items()}
+
+
+def _fires(network: FloatNetwork, name: str, values: Array) -> bool:
+    neuron = network.population(name).neuron
+    fires = isinstance(neuron, FloatNeuron) and neuron.threshold is not None
+    shape = network.population(name).shape
+    timed = values.ndim >= len(shape) + 2
+    if fires and timed and np.any(values != np.rint(values)):
+        raise StimulusError(
+            f"the recording of {name!r} holds numbers that are not whole: potentials of a layer that fires; record its "
+            "spikes"
+        )
+    return fires
+
+
+def _last(network: FloatNetwork) -> str:
+    """Return the last layer: an Output node that only hands on what arrives stands for the layer before it."""
+    ends = [population for population in network.neurons if not network.outgoing(population.name)]
+    end = ends[-1]
+    neuron, before = end.neuron, network.incoming(end.name)
+    passes = isinstance(neuron, FloatNeuron) and neuron.threshold is None and bool(np.all(neuron.decay_potential == 1))
+    source = before[0].source if len(before) == 1 and not before[0].stages else network.source.name
+    return source if passes and source != network.source.name else end.name
