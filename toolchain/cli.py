@@ -1,7 +1,9 @@
 """The command ``spikeport``: each verb reads its options, calls one function of `spikeport.toolchain.verbs`, prints."""
 
+import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -69,10 +71,19 @@ def run(
     _say(done.text(), passed=done.passed)
 
 
-Dialect = Annotated[str, typer.Option(help="auto, snntorch, norse, spikingjelly, sinabs, nir; .net: lava, slayer.")]
+Dialect = Annotated[
+    str,
+    typer.Option(help="auto, snntorch, norse, spikingjelly, sinabs, rockpool, spyx, lava-dl, nir; .net: lava, slayer."),
+]
+Guess = Annotated[bool, typer.Option("--guess", help="NIR: take the likeliest framework where several fit.")]
 Dt = Annotated[float | None, typer.Option(help="NIR: length of a step, in the file's unit of time.")]
 Reset = Annotated[str | None, typer.Option(help="NIR: hard, subtract, late, settle, pause or none.")]
-Most = Annotated[int | None, typer.Option(help="NIR: most spikes a step.")]
+Most = Annotated[str | None, typer.Option(help="NIR: most spikes a step, or any.")]
+Floor = Annotated[str | None, typer.Option(help="NIR: least potential, a number, threshold (minus it) or none.")]
+VReset = Annotated[str | None, typer.Option(help="NIR: what a spike sets the potential to.")]
+TauSyn = Annotated[str | None, typer.Option(help="NIR: steps of a synaptic current that the file does not hold.")]
+Normalized = Annotated[str | None, typer.Option(help="NIR: neurons with norm_input: LIF, LI, LIF,LI or none.")]
+Rules = Annotated[list[str] | None, typer.Option("--rule", help="NIR: another rule, NAME=VALUE; may be repeated.")]
 Steps = Annotated[int | None, typer.Option(help="NIR, .net: steps of a sample.")]
 Levels = Annotated[int | None, typer.Option(help="NIR, .net: input levels, 1 (spikes) or 255.")]
 
@@ -82,17 +93,28 @@ def import_network(
     network: Annotated[Path, typer.Argument(help="NIR (.nir) or lava-dl (.net).")],
     out: Annotated[Path, typer.Option(help="Archive to write.")],
     dialect: Dialect = "auto",
+    guess: Guess = False,
     dt: Dt = None,
     reset: Reset = None,
     most: Most = None,
+    floor: Floor = None,
+    v_reset: VReset = None,
+    tau_syn: TauSyn = None,
+    normalized: Normalized = None,
+    rule: Rules = None,
     steps: Steps = None,
     levels: Levels = None,
 ) -> None:
     """Read another framework's network, say how it was understood, and keep it as it is."""
     from spikeport.toolchain.verbs import networks
 
-    settings = _import_settings(dialect, dt, reset, most, steps, levels)
-    _say(networks.import_network(network, settings=settings, out=out).text())
+    told = {"dt": dt, "reset": reset, "most": most, "floor": floor, "v_reset": v_reset, "tau_syn": tau_syn}
+    settings = _import_settings(
+        told, rule, dialect=dialect, guess=guess, steps=steps, levels=levels, normalized=normalized
+    )
+    done = networks.import_network(network, settings=settings, out=out)
+    _warn(done.assumptions)
+    _say(done.text())
 
 
 @app.command()
@@ -102,26 +124,73 @@ def quantize(
     weight_bits: Annotated[int, typer.Option(help="2 to 8, with the sign.")] = 8,
     calibration: Annotated[Path | None, typer.Option(help="Images (.npz, .npy) that choose the scales.")] = None,
     dialect: Dialect = "auto",
+    guess: Guess = False,
     dt: Dt = None,
     reset: Reset = None,
     most: Most = None,
+    floor: Floor = None,
+    v_reset: VReset = None,
+    tau_syn: TauSyn = None,
+    normalized: Normalized = None,
+    rule: Rules = None,
     steps: Steps = None,
     levels: Levels = None,
 ) -> None:
     """Turn a float network into Loihi integers with a proof that no register overflows."""
     from spikeport.toolchain.verbs import networks
 
-    source = _import_settings(dialect, dt, reset, most, steps, levels)
+    told = {"dt": dt, "reset": reset, "most": most, "floor": floor, "v_reset": v_reset, "tau_syn": tau_syn}
+    source = _import_settings(
+        told, rule, dialect=dialect, guess=guess, steps=steps, levels=levels, normalized=normalized
+    )
     settings = networks.QuantizeSettings(weight_bits=weight_bits, source=source)
-    _say(networks.quantize(network, calibration=calibration, settings=settings, out=out).text())
+    done = networks.quantize(network, calibration=calibration, settings=settings, out=out)
+    _warn(done.assumptions)
+    _say(done.text())
 
 
-def _import_settings(
-    dialect: str, dt: float | None, reset: str | None, most: int | None, steps: int | None, levels: int | None
-) -> "ImportSettings":
+@app.command()
+def identify(
+    network: Annotated[Path, typer.Argument(help="NIR (.nir).")],
+    input: Annotated[Path, typer.Option("--input", help="Recorded input: .npz with 'input', or .npy.")],
+    output: Annotated[
+        Path, typer.Option("--output", help="Recorded output: .npz of layers by name, or .npy of the last.")
+    ],
+    dialect: Dialect = "auto",
+    dt: Dt = None,
+    reset: Reset = None,
+    most: Most = None,
+    floor: Floor = None,
+    v_reset: VReset = None,
+    tau_syn: TauSyn = None,
+    normalized: Normalized = None,
+    rule: Rules = None,
+    steps: Steps = None,
+    json: Annotated[Path | None, typer.Option(help="Write the result as JSON.")] = None,
+) -> None:
+    """Find the rules with which another framework turned the input into the output; exit code 0 or 1."""
+    from spikeport.toolchain.verbs import identify as verb
+
+    told = {"dt": dt, "reset": reset, "most": most, "floor": floor, "v_reset": v_reset, "tau_syn": tau_syn}
+    settings = _import_settings(told, rule, dialect=dialect, steps=steps, normalized=normalized)
+    done = verb.identify(network, input, output, settings=settings)
+    if json is not None:
+        done.write_json(json)
+    _say(done.text(), passed=done.passed)
+
+
+def _import_settings(told: dict[str, Any], rules: list[str] | None, **settings: Any) -> "ImportSettings":
     from spikeport.toolchain.verbs.networks import ImportSettings
+    from spikeport.toolchain.verbs.rules import by_name
 
-    return ImportSettings(dialect=dialect, dt=dt, reset=reset, most=most, steps=steps, levels=levels)
+    return ImportSettings(**told, **settings, rules=by_name(rules or ()))
+
+
+def _warn(assumptions: Iterable[str]) -> None:
+    """Repeat on standard error what was guessed."""
+    for each in assumptions:
+        if each.startswith("warning: "):
+            print(printable(f"spikeport: {each}"), file=sys.stderr)
 
 
 @app.command()

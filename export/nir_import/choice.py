@@ -48,7 +48,9 @@ def read(model: Path) -> Dialect | None:
     try:
         table = tomllib.loads(read_bytes(path, FormatError, most=LARGEST_TEXT).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path}: not a TOML file ({one_line(error)}); delete it, or run 'spikeport identify'") from None
+        raise FormatError(
+            f"{path}: not a TOML file ({one_line(error)}); delete it, or run 'spikeport identify'"
+        ) from None
     if table.get("model") != f"sha256:{_digest(model)}":
         raise FormatError(
             f"{path}: holds the rules of another file than {model}; delete it, run 'spikeport identify' again, or give "

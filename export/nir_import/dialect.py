@@ -104,7 +104,9 @@ class Dialect:
         """Return a clause per rule, the same for equal rules."""
         kept = "exp(-dt / tau)" if self.exponential else "1 - dt / tau"
         leaks, fires = kinds & {"LIF", "LI", "CubaLIF", "CubaLI"}, kinds & {*NEURONS, "Threshold"}
-        times = "as often as thresholds fit" if self.most is None else "once" if self.most == 1 else f"{self.most} times"
+        times = (
+            "as often as thresholds fit" if self.most is None else "once" if self.most == 1 else f"{self.most} times"
+        )
         late = ", a step after its potential said so" if self.sends_late else ""
         return [
             *([f"a step of dt {self.dt:g} keeps {kept}"] if leaks else []),
@@ -114,7 +116,11 @@ class Dialect:
             *([f"v starts at {self.start.replace('zero', '0')}"] if fires else []),
             *([] if self.floor is None else [f"v never falls below {self._lowest()}"]),
             *self._inputs(kinds),
-            *([] if self.tau_syn is None else [f"a synaptic current of {self.tau_syn:g} steps stands before IF and LIF"]),
+            *(
+                []
+                if self.tau_syn is None
+                else [f"a synaptic current of {self.tau_syn:g} steps stands before IF and LIF"]
+            ),
             *(["recurrent connections carry nothing in the first step"] if self.silent_start else []),
         ]
 

@@ -15,8 +15,8 @@ from scipy.special import lambertw
 
 from spikeport.export.network import Array
 from spikeport.export.nir_import.dialect import SNNTORCH_DT
+from spikeport.export.nir_import.neurons import snntorch_07
 from spikeport.export.nir_import.nodes import Graph, Node, in_node
-from spikeport.export.numbers import POSITIVE
 
 WITHIN = 1e-5
 """Relative error of quotients of float32 numbers."""
@@ -63,7 +63,13 @@ class Facts:
             if node.kind in ("IF", "I"):
                 found.append((node.kind, np.ones(()), _rate(name, node, "r")))
             else:
-                found.append((node.kind, _tau(name, node, "tau" if node.kind in ("LIF", "LI") else "tau_mem"), _rate(name, node, "r")))
+                found.append(
+                    (
+                        node.kind,
+                        _tau(name, node, "tau" if node.kind in ("LIF", "LI") else "tau_mem"),
+                        _rate(name, node, "r"),
+                    )
+                )
             if node.kind in ("CubaLIF", "CubaLI"):
                 found.append(("current", _tau(name, node, "tau_syn"), _rate(name, node, "w_in")))
         return found
@@ -88,7 +94,7 @@ class Facts:
 
 
 def _tau(name: str, node: Node, key: str) -> Array:
-    return in_node(name, node, lambda: node.reals(key, POSITIVE, infinite=True))
+    return in_node(name, node, lambda: node.reals(key, infinite=True))
 
 
 def _rate(name: str, node: Node, key: str) -> Array:
@@ -145,6 +151,11 @@ def has_loop(graph: Graph) -> bool:
     return any((end, start) in edges for start, end in edges)
 
 
+def fires(facts: Facts) -> bool:
+    """A neuron fires and is reset."""
+    return bool(facts.kinds & {"IF", "LIF", "CubaLIF"})
+
+
 # snnTorch
 
 
@@ -155,8 +166,8 @@ def snntorch_kinds(facts: Facts) -> bool:
 
 
 def snntorch_rates(facts: Facts) -> bool:
-    """r is tau / 1e-4 and w_in is tau_syn / 1e-4, infinite where nothing leaks (snnTorch's dt is fixed)."""
-    return all(_close(tau, rate * SNNTORCH_DT) for _, tau, rate in facts.rates)
+    """r is tau / 1e-4 and w_in is tau_syn / 1e-4, infinite where nothing leaks; snnTorch 0.7 wrote r = tau below 0."""
+    return bool(facts.neurons) and all(snntorch_07(node) for _, node in facts.neurons) or all(_close(tau, rate * SNNTORCH_DT) for _, tau, rate in facts.rates)
 
 
 # Norse
@@ -214,7 +225,9 @@ def spikingjelly_steps(facts: Facts) -> list[float]:
         dt = one_step(told)
         return [] if dt is None or not is_usual(dt) or np.any(facts.taus < dt * (1 - WITHIN)) else [dt]
     taus = facts.taus
-    return [dt for dt in USUAL_STEPS if taus.size and dt <= taus.min() * (1 + WITHIN) and taus.max() <= LONGEST_TAU * dt]
+    return [
+        dt for dt in USUAL_STEPS if taus.size and dt <= taus.min() * (1 + WITHIN) and taus.max() <= LONGEST_TAU * dt
+    ]
 
 
 # sinabs
@@ -248,7 +261,12 @@ def rockpool_step(facts: Facts) -> float | None:
     """Return dt: with x = dt / tau, x exp(x) = 1 / r."""
     found: list[float] = []
     for kind, tau, rate in facts.rates:
-        if kind in ("LIF", "LI", "CubaLIF") and np.all(np.isfinite(tau)) and np.all(np.isfinite(rate)) and np.all(rate > 0):
+        if (
+            kind in ("LIF", "LI", "CubaLIF")
+            and np.all(np.isfinite(tau))
+            and np.all(np.isfinite(rate))
+            and np.all(rate > 0)
+        ):
             found += (tau * np.real(lambertw(1 / rate))).ravel().tolist()
     dt = one_step(found)
     return dt if dt is not None and is_usual(dt) else None
@@ -295,7 +313,12 @@ def lava_dl_kinds(facts: Facts) -> bool:
 
 def lava_dl_rates(facts: Facts) -> bool:
     """r is tau_mem / 1e-4 and w_in is tau_syn / 1e-4, 64-bit numbers, one for all neurons of a layer."""
-    alike = all(float(np.ptp(found)) == 0 for key in ("tau_mem", "tau_syn") for found in facts.values(key) if np.all(np.isfinite(found)))
+    alike = all(
+        float(np.ptp(found)) == 0
+        for key in ("tau_mem", "tau_syn")
+        for found in facts.values(key)
+        if np.all(np.isfinite(found))
+    )
     return alike and facts.types("tau_mem") == {"float64"} and snntorch_rates(facts)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from spikeport.export.errors import FormatError
 from spikeport.export.linear import apply
 from spikeport.export.network import Array, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection
+from spikeport.export.nir_import.nodes import Graph
 
 
 def silenced(network: FloatNetwork, *, late: AbstractSet[str], looped: AbstractSet[str]) -> FloatNetwork:
@@ -44,8 +45,8 @@ def _started(
         return population
     if any(delay > 1 and np.any(shift) for delay, shift in shifts) or np.any(neuron.decay_current != 1):
         raise FormatError(
-            f"population {name}: the bias of a connection that is silent in the first step enters a synaptic current, "
-            "or waits several steps, which a network here cannot say; leave the bias out, or give silent_start false"
+            f"population {name}: nothing arrives there in the first step, not even the bias of the layer before, which a "
+            "network here cannot say of a synaptic current; take a layer without bias"
         )
     if np.any(neuron.decay_potential == 1):
         raise FormatError(f"population {name}: keeps nothing, so a connection with a bias cannot be silent at first")
@@ -60,3 +61,11 @@ def _shift(network: FloatNetwork, projection: FloatProjection, target: FloatPopu
         values = apply(stage, values)
     arrived: Array = values.reshape(target.shape)
     return arrived
+
+
+def beside_loops(graph: Graph) -> list[tuple[str, str]]:
+    """Return the edges where input stands beside recurrent weights: spyx leads it through them in its files only."""
+    edges = set(graph.edges)
+    weights = {start for start, end in edges if (end, start) in edges and graph.nodes[start].kind in ("Linear", "Affine")}
+    loop = {start: end for start, end in graph.edges if start in weights and (end, start) in edges}
+    return [(start, loop[end]) if end in loop and start != loop[end] else (start, end) for start, end in graph.edges]

@@ -31,7 +31,7 @@ from spikeport.export.network.arrays import broadcasts
 from spikeport.export.nir_import import choice, nodes, stages
 from spikeport.export.nir_import.dialect import NEURONS as FIRING
 from spikeport.export.nir_import.dialect import Dialect, told
-from spikeport.export.nir_import.first_step import silenced
+from spikeport.export.nir_import.first_step import beside_loops, silenced
 from spikeport.export.nir_import.neurons import neuron
 from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
 from spikeport.export.nir_import.origin import dialect_of
@@ -122,7 +122,9 @@ class Builder:
 
     def spoken(self, plain: FloatNetwork, dialect: Dialect) -> FloatNetwork:
         """Return ``plain``, of this builder, with the neurons of another dialect whose projections are the same."""
-        neurons = {name: self._neuron(name, dialect) for name, node in self.graph.nodes.items() if node.kind in STATEFUL}
+        neurons = {
+            name: self._neuron(name, dialect) for name, node in self.graph.nodes.items() if node.kind in STATEFUL
+        }
         named = {self.names[name]: each for name, each in neurons.items()}
         populations = [replace(each, neuron=named.get(each.name, each.neuron)) for each in plain.populations]
         return self._finished(replace(plain, populations=tuple(populations)), dialect)
@@ -165,6 +167,8 @@ class Builder:
 
     def _check_edges(self) -> None:
         nodes, ends = self.graph.nodes, _ends(self.graph.nodes)
+        if self.dialect.name == "spyx":
+            self.graph.edges = beside_loops(self.graph)
         self.graph.edges = [_rewired(edge, nodes, ends) for edge in self.graph.edges]
         self.graph.nodes = nodes = {name: node for name, node in nodes.items() if node.kind != "NIRGraph"}
         for edge in self.graph.edges:
@@ -320,8 +324,15 @@ def _ends(nodes: dict[str, Node]) -> dict[tuple[str, str], list[str]]:
     """Return the inputs and outputs inside each nested graph, by the graph's name and their type."""
     ends: dict[tuple[str, str], list[str]] = {}
     for name, node in nodes.items():
-        ends.setdefault((name.rpartition(".")[0], node.kind), []).append(name)
+        ends.setdefault((_graph_of(name, nodes), node.kind), []).append(name)
     return ends
+
+
+def _graph_of(name: str, nodes: dict[str, Node]) -> str:
+    """Return the graph that holds a node: names inside it may have dots of their own, as spyx writes them."""
+    parts = name.split(".")
+    prefixes = (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
+    return next((each for each in prefixes if each in nodes and nodes[each].kind == "NIRGraph"), "")
 
 
 def _inner(ends: dict[tuple[str, str], list[str]], graph: str, kind: str) -> str:

@@ -140,7 +140,10 @@ class _Search:
             for run in runs:
                 if run.outcome.exact:
                     exact.append(run)
-                if best is None or (run.outcome.exact, run.outcome.reached) > (best.outcome.exact, best.outcome.reached):
+                if best is None or (run.outcome.exact, run.outcome.reached) > (
+                    best.outcome.exact,
+                    best.outcome.reached,
+                ):
                     best = run
         return exact, best
 
@@ -190,7 +193,9 @@ def _layers(network: FloatNetwork, outputs: Array | Mapping[str, Array]) -> dict
     given = dict(outputs) if isinstance(outputs, Mapping) else {"": outputs}
     kept = recording.numbers_of({name: np.asarray(value) for name, value in given.items()})
     names = {population.name for population in network.neurons}
-    found = {name.removeprefix("spikes_"): value for name, value in kept.items() if name.removeprefix("spikes_") in names}
+    found = {
+        name.removeprefix("spikes_"): value for name, value in kept.items() if name.removeprefix("spikes_") in names
+    }
     if not found and len(kept) == 1:
         found = {_last(network): next(iter(kept.values()))}
     if not found:

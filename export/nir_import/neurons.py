@@ -6,7 +6,7 @@ Per step, with x the sum that arrives (parameters as in the file; a = dt / tau, 
     LIF, LI  v = v + a (v_leak - v) + g x                g = r dt / tau (r a with exponential decays), 1, a or 1 - a
     CubaLIF  i = i - a_syn i + g_syn x;   v = v + a_mem (v_leak - v) + g i
 
-Linear gains gather in ``gain``. A reset that subtracts in the next step, ``v' = k v + x - theta``, is one that
+A step keeps exp(-dt / tau) as PyTorch computes it: in 32 bits, by the reciprocal of tau. Linear gains gather in ``gain``. A reset that subtracts in the next step, ``v' = k v + x - theta``, is one that
 subtracts ``theta / k`` at once. snnTorch with reset_delay=False ('settle') subtracts at once, yet still lowers the
 comparison of the next step where the potential was left above the threshold.
 """
@@ -65,6 +65,8 @@ def _rates(node: Node, dialect: Dialect) -> tuple[Array, Array, Array]:
     if node.kind in ("IF", "I"):
         decay = np.zeros(())
         gain = np.ones(()) if dialect.gain_if == "one" else snapped(node.reals("r") * dialect.dt)
+    elif dialect.name == "snntorch" and snntorch_07(node):
+        return 2 + 1 / node.reals("tau"), np.ones(()), np.zeros(())
     else:
         decay = _decay(node, "tau", dialect)
         word = dialect.gain_li if node.kind == "LI" and dialect.gain_li else dialect.gain
@@ -75,10 +77,18 @@ def _rates(node: Node, dialect: Dialect) -> tuple[Array, Array, Array]:
     return decay, gain * kept, kept
 
 
+def snntorch_07(node: Node) -> bool:
+    """Tell whether snnTorch 0.7 wrote a LIF: r = tau = -1 / (1 + beta), which no other tool writes."""
+    tau, rate = node.values.get("tau"), node.values.get("r")
+    if node.kind != "LIF" or not isinstance(tau, np.ndarray) or not isinstance(rate, np.ndarray):
+        return False
+    return bool(np.all((tau >= -1) & (tau <= -0.5)) and np.array_equal(tau, rate))
+
+
 def _decay(node: Node, tau: str, dialect: Dialect) -> Array:
     taus = node.reals(tau, POSITIVE, infinite=True)
     if dialect.exponential:
-        kept: Array = np.exp(-np.float32(dialect.dt) / taus.astype(np.float32)).astype(np.float64)
+        kept: Array = np.exp(np.float32(-dialect.dt) * (np.float32(1) / taus.astype(np.float32))).astype(np.float64)
         return 1 - kept
     decay = snapped(dialect.dt / taus)
     if np.any(decay > 1):

@@ -95,8 +95,8 @@ def candidates(graph: Graph) -> list[Candidate]:
     found = [each for name, origin in ORIGINS.items() if name != "nir" for each in _fitting(facts, origin)]
     plain = _fitting(facts, ORIGINS["nir"])
     if not found and not plain:
-        wanted = Open(setting="dt", choices=(Choice(value=1.0, means="one unit of the file's time"),), free=True)
-        plain = [Candidate(dialect=DIALECTS["nir"], evidence=("no framework's rules fit",), open=(wanted,))]
+        open_ = tuple(_plain_open(facts))
+        plain = [Candidate(dialect=DIALECTS["nir"], evidence=("no framework's rules fit",), open=open_)]
     return sorted(found, key=lambda each: -_likely(facts, each)) + plain
 
 
@@ -248,7 +248,9 @@ def _with_step(graph: Graph, dialect: Dialect) -> Dialect:
 
 
 def _choices(setting: Open) -> str:
-    listed = ", ".join(f"{_word(each.value)}: {each.means}" if each.means else _word(each.value) for each in setting.choices)
+    listed = ", ".join(
+        f"{_word(each.value)}: {each.means}" if each.means else _word(each.value) for each in setting.choices
+    )
     return f"{listed}, or another" if setting.free else listed
 
 
@@ -272,7 +274,10 @@ def _snntorch_open(facts: Facts) -> list[Open]:
 
 
 def _norse_open(facts: Facts) -> list[Open]:
-    steps = (Choice(value=NORSE_DT, means="dt of the cells times dt of to_nir"), Choice(value=NORSE_DT**2, means="both 1e-3"))
+    steps = (
+        Choice(value=NORSE_DT, means="dt of the cells times dt of to_nir"),
+        Choice(value=NORSE_DT**2, means="both 1e-3"),
+    )
     fitting = tuple(each for each in steps if np.all(facts.taus >= each.value * 0.999)) or steps[-1:]
     resets = (Choice(value="hard", means="reset_value"), Choice(value="subtract", means="reset_subtract"))
     zero = facts.all_equal("v_reset", 0)
@@ -304,6 +309,21 @@ def _sinabs_open(facts: Facts) -> list[Open]:
         Open(setting="floor", choices=floors, free=True),
         *([Open(setting="normalized", choices=norms)] if "LIF" in facts.kinds else []),
         Open(setting="tau_syn", choices=(Choice(value=None, means="no synaptic current"),), free=True),
+    ]
+
+
+def _rockpool_open(_facts: Facts) -> list[Open]:
+    spikes = (Choice(value=None, means="max_spikes_per_dt=2**16"), Choice(value=1, means="max_spikes_per_dt=1"))
+    return [Open(setting="most", choices=spikes, free=True)]
+
+
+def _plain_open(facts: Facts) -> list[Open]:
+    resets = (Choice(value="hard", means="NIR's specification"), Choice(value="subtract", means=""))
+    starts = tuple(Choice(value=each, means="") for each in ("v_reset", "zero", "v_leak"))
+    wanted = Open(setting="dt", choices=(Choice(value=1.0, means="one unit of the file's time"),), free=True)
+    return [
+        *([] if ev.steps_of_one(facts) else [wanted]),
+        *([Open(setting="reset", choices=resets), Open(setting="start", choices=starts)] if ev.fires(facts) else []),
     ]
 
 
@@ -339,11 +359,15 @@ ORIGINS = {
         rules=(ev.unit_rates, ev.norse_kinds, ev.norse_times), dialects=_norse_dialects, open=_norse_open
     ),
     "rockpool": Origin(
-        rules=(ev.rockpool_rates, ev.rockpool_kinds, ev.starts_at_zero), dialects=_one("rockpool", ev.rockpool_step)
+        rules=(ev.rockpool_rates, ev.rockpool_kinds, ev.starts_at_zero),
+        dialects=_one("rockpool", ev.rockpool_step),
+        open=_rockpool_open,
     ),
     "spyx": Origin(rules=(ev.spyx_rates, ev.spyx_kinds, ev.starts_at_zero), dialects=_one("spyx", ev.spyx_step)),
     "lava-dl": Origin(
         rules=(ev.lava_dl_rates, ev.lava_dl_kinds, ev.starts_at_zero, ev.no_loops), dialects=lambda _: [DIALECTS["lava-dl"]]
     ),
-    "nir": Origin(rules=(ev.steps_of_one, ev.hand_types), dialects=lambda _: [DIALECTS["nir"]]),
+    "nir": Origin(
+        rules=(ev.steps_of_one, ev.hand_types), dialects=lambda _: [DIALECTS["nir"]], open=_plain_open
+    ),
 }  # fmt: skip

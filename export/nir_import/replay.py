@@ -92,7 +92,12 @@ class Replay:
         return expected
 
     def _arriving(
-        self, network: FloatNetwork, population: FloatPopulation, past: "deque[dict[str, Array]]", step: int, samples: int
+        self,
+        network: FloatNetwork,
+        population: FloatPopulation,
+        past: "deque[dict[str, Array]]",
+        step: int,
+        samples: int,
     ) -> Array:
         key = (population.name, step)
         if key in self.kept:
@@ -117,7 +122,11 @@ class Replay:
     def _recorded_past(self, network: FloatNetwork, step: int, length: int) -> "deque[dict[str, Array]]":
         past: deque[dict[str, Array]] = deque()
         for earlier in range(step, max(-1, step - length), -1):
-            known = {name: each.values[:, earlier].astype(np.float64) for name, each in self.reading.outputs.items() if each.timed}
+            known = {
+                name: each.values[:, earlier].astype(np.float64)
+                for name, each in self.reading.outputs.items()
+                if each.timed
+            }
             past.append({network.source.name: self.reading.inputs[:, earlier].astype(np.float64), **known})
         return past
 

@@ -1,5 +1,6 @@
 """Networks from file to file: read, write, import from other frameworks, quantize, export."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -29,23 +30,42 @@ NETX_DIALECTS = ("auto", "lava", "slayer")
 class ImportSettings:
     """What files of other frameworks do not say; None leaves it to the dialect or the file.
 
-    ``dialect``: for NIR 'auto' (guessed from the file, and said), 'snntorch', 'norse', 'spikingjelly', 'sinabs', 'nir';
-    for .net files 'auto' and 'lava' (fires where v > threshold) or 'slayer' (where v >= threshold). ``dt``: length of a
-    step in the file's unit of time. ``reset``: 'hard', 'subtract', 'late', 'settle', 'pause' or 'none'
-    (`spikeport.export.nir_import.dialect.Dialect` says what each does). ``most``: spikes per step at most. ``steps``:
-    steps per sample, T. ``levels``: the input is 0..levels (1: spikes, 255: grey levels).
+    ``dialect``: for NIR a framework, 'snntorch', 'norse', 'spikingjelly', 'sinabs', 'rockpool', 'spyx', 'lava-dl', or
+    'nir', or 'auto' (what 'spikeport identify' left beside the file, else the only framework that can have written it;
+    ``guess``: the likeliest); for .net files 'auto' and 'lava' (fires where v > threshold) or 'slayer' (where v >=
+    threshold). ``dt``: length of a step in the file's unit of time. ``reset``: 'hard', 'subtract', 'late', 'settle',
+    'pause' or 'none' (`spikeport.export.nir_import.dialect.RESETS` says what each does). ``most``: spikes per step at
+    most, or 'any'. ``floor``: the least potential (sinabs: min_v_mem), a number, 'threshold' for minus each neuron's
+    own, or 'none'. ``v_reset``: what a spike sets the potential to, where the file does not say. ``tau_syn``: time
+    constant, in steps, of a synaptic current that the file does not hold (sinabs). ``normalized``: kinds of neuron whose
+    input counts 1 - decay (sinabs: norm_input=True), 'LIF', 'LI', 'LIF,LI' or 'none'. ``rules``: other fields of
+    `spikeport.export.nir_import.dialect.Dialect` by name. ``steps``: steps per sample, T. ``levels``: the input is
+    0..levels (1: spikes, 255: grey levels).
     """
 
     dialect: str = "auto"
+    guess: bool = False
     dt: float | None = None
     reset: str | None = None
-    most: int | None = None
+    most: int | str | None = None
+    floor: float | str | None = None
+    v_reset: float | str | None = None
+    tau_syn: float | str | None = None
+    normalized: str | bool | None = None
+    rules: Mapping[str, Any] = field(default_factory=dict)
     steps: int | None = None
     levels: int | None = None
 
     def given(self) -> list[str]:
         """Return the names of the settings that differ from their defaults."""
         return [name for name, value in asdict(self).items() if value != asdict(ImportSettings())[name]]
+
+    def changes(self) -> dict[str, Any]:
+        """Return what overrides the dialect's rules."""
+        named = ("dt", "reset", "most", "floor", "v_reset", "tau_syn", "normalized")
+        return {name: value for name, value in vars(self).items() if name in named and value is not None} | dict(
+            self.rules
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -162,8 +182,16 @@ def import_nir(
     from spikeport.export.nir_import.graph import read
 
     check_not_input(out, path)
-    network, dialect = read(Path(path), **asdict(settings or ImportSettings()))
-    return _imported(network, (f"read {path} as {dialect}",), out)
+    chosen = settings or ImportSettings()
+    network, dialect = read(
+        Path(path),
+        dialect=chosen.dialect,
+        guess=chosen.guess,
+        steps=chosen.steps,
+        levels=chosen.levels,
+        **chosen.changes(),
+    )
+    return _imported(network, (f"read {path} as {dialect.sentence()}", *dialect.notes), out)
 
 
 @names_file
@@ -179,7 +207,7 @@ def import_netx(
 
     check_not_input(out, path)
     chosen = settings or ImportSettings()
-    useless = [name for name in chosen.given() if name in ("dt", "reset", "most")]
+    useless = [name for name in chosen.given() if name not in ("dialect", "steps", "levels")]
     if useless or chosen.dialect not in NETX_DIALECTS:
         wrong = f"the setting {useless[0]!r}" if useless else f"the dialect {chosen.dialect!r}"
         raise FormatError(f"{path}: a .net file does not take {wrong}; dialects are {', '.join(NETX_DIALECTS)}")

@@ -1,0 +1,167 @@
+"""Find the rules of a NIR file from what its own framework did: a recorded input and output."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikeport.export.errors import StimulusError
+from spikeport.export.files import write_bytes
+from spikeport.export.network import Array
+from spikeport.export.nir_import import choice, recording
+from spikeport.export.nir_import.dialect import Dialect
+from spikeport.export.nir_import.identify import Found
+from spikeport.export.nir_import.identify import identify as found_rules
+from spikeport.toolchain.verbs.networks import ImportSettings
+from spikeport.toolchain.verbs.sources import AnyPath, names_file
+
+INPUTS = ("input", "inputs", "images", "x", "data", "")
+"""Names of the input in a .npz file that holds more than one array."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identified:
+    """The verdict on a NIR file's rules: ``passed`` where some reproduce the recording exactly.
+
+    ``dialect``: the likeliest of those, or the closest. ``others``: other rules that reproduce it as well; the recording
+    does not tell them apart. ``written``: the file from which `import_network` and `quantize` read the rules.
+    """
+
+    model: Path
+    found: Found
+    written: Path | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether rules were found."""
+        return bool(self.found.exact)
+
+    @property
+    def dialect(self) -> Dialect:
+        """The rules that were found, or the closest."""
+        return self.found.closest
+
+    @property
+    def others(self) -> tuple[Dialect, ...]:
+        """Other rules that reproduce the recording."""
+        return self.found.exact[1:]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the verdict is bad."""
+        if self.passed:
+            return ()
+        first = self.found.difference
+        return (
+            f"no rules reproduce the recording{'' if first is None else f'; the closest differ first at {first.text()}'}",
+        )
+
+    def evidence(self) -> str:
+        """Return in one line what the rules rest on."""
+        found = self.found
+        size = f"{found.cells:,} values of {found.samples:,} samples of {found.steps:,} steps"
+        doubt = f", as do {len(self.others)} other rules" if self.others else ""
+        return f"reproduces {size} exactly{doubt}"
+
+    def text(self) -> str:
+        """Return the rules, what they rest on, and what stays open."""
+        found, words = self.found, self.dialect.sentence(self.found.kinds)
+        lines = [f"input read as {found.layout}; {found.tried:,} different networks tried"]
+        if not self.passed:
+            share = f"{found.different:,} of {found.cells:,} values differ"
+            lines += [*self.reasons, f"closest: {words}", share, *_advice(self)]
+            return "\n".join(lines)
+        lines += [words, self.evidence()]
+        for other in self.others[:5]:
+            lines.append(f"as well: {_apart(other, self.dialect, found.kinds)}")
+        if self.others:
+            lines.append("more samples, or stronger input, would tell them apart; the first is taken")
+        return "\n".join([*lines, *([] if self.written is None else [f"wrote {self.written}"])])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rules, the numbers behind them, and what stays open."""
+        first = self.found.difference
+        return {
+            "passed": self.passed,
+            "dialect": _fields(self.dialect),
+            "others": [_fields(other) for other in self.others],
+            "tried": self.found.tried,
+            "different": self.found.different,
+            "compared": self.found.cells,
+            "layout": self.found.layout,
+            "difference": None if first is None else asdict(first),
+            "written": None if self.written is None else str(self.written),
+        }
+
+    def write_json(self, path: Path) -> None:
+        """Write `to_dict` as JSON."""
+        write_bytes(path, (json.dumps(self.to_dict(), indent=2) + "\n").encode())
+
+
+@names_file
+def identify(
+    model: AnyPath,
+    input: Array | AnyPath,
+    output: Array | Mapping[str, Array] | AnyPath,
+    *,
+    settings: ImportSettings | None = None,
+    write: bool = True,
+) -> Identified:
+    """Find the rules with which the NIR file ``model`` turns ``input`` into ``output``, and leave them beside it.
+
+    ``input``, ``output``: arrays, or the paths of .npz and .npy files; an output may hold several layers by name. Both
+    are laid out as (samples, steps, ...) or (steps, samples, ...). Spikes are compared as integers; counts over the
+    steps, and potentials or logits of a readout, too. ``settings``: what is known already. ``write``: leave
+    MODEL.dialect.toml, which `import_network` and `quantize` read. Raises `StimulusError` where the recording does not
+    fit the file.
+    """
+    chosen, path = settings or ImportSettings(), Path(model)
+    found = found_rules(
+        path, _input(input), _output(output), dialect=chosen.dialect, steps=chosen.steps, **chosen.changes()
+    )
+    result = Identified(model=path, found=found)
+    if not write or not result.passed:
+        return result
+    left = choice.write(path, result.dialect, evidence=result.evidence())
+    return Identified(model=path, found=found, written=left)
+
+
+def _input(given: Array | AnyPath) -> Array:
+    if not isinstance(given, str | Path):
+        return np.asarray(given)
+    kept = _kept(Path(given))
+    name = next((name for name in INPUTS if name in kept), None)
+    if name is None and len(kept) > 1:
+        raise StimulusError(f"{given}: holds {', '.join(list(kept)[:5])}; expected one array, or one called 'input'")
+    return kept[name] if name is not None else next(iter(kept.values()))
+
+
+def _output(given: Array | Mapping[str, Array] | AnyPath) -> Array | Mapping[str, Array]:
+    return _kept(Path(given)) if isinstance(given, str | Path) else given
+
+
+def _kept(path: Path) -> dict[str, Array]:
+    try:
+        return recording.numbers_of(recording.arrays(path))
+    except StimulusError as error:
+        raise StimulusError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
+
+
+def _apart(other: Dialect, first: Dialect, kinds: frozenset[str]) -> str:
+    """Return where ``other`` differs in words."""
+    ours = set(first.clauses(kinds))
+    return f"{other.name}: {'; '.join(each for each in other.clauses(kinds) if each not in ours)}"
+
+
+def _advice(result: Identified) -> list[str]:
+    layers = (
+        "" if result.found.cells == 0 else "record the spikes of every layer by its name, which locates the layer; "
+    )
+    return [f"{layers}a setting of one layer alone, noise or a state that was not reset gives such differences"]
+
+
+def _fields(dialect: Dialect) -> dict[str, Any]:
+    return {key: value for key, value in asdict(dialect).items() if key != "notes"}
