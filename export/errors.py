@@ -78,7 +78,7 @@ class FormatError(SpikeportError):
 
 
 class AmbiguousOrigin(FormatError):  # noqa: N818 - what it is, not that it is one
-    """Several frameworks, or several settings of one, can have written a file; ``candidates`` has them, likeliest first."""
+    """Several frameworks, or several settings of one, can have written a file; ``candidates`` are they."""
 
     def __init__(self, message: object = "", candidates: Sequence[Any] = ()) -> None:
         super().__init__(message)

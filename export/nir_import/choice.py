@@ -4,10 +4,11 @@ It names the digest of the NIR file, so that it is never applied to another one.
 """
 
 import hashlib
-import tomllib
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
+
+import tomllib
 
 from spikeport.export.errors import FormatError, one_line
 from spikeport.export.files import write_bytes
@@ -63,7 +64,7 @@ def _dialect(path: Path, table: Any) -> Dialect:
     known = {each.name for each in fields(Dialect)} - {"notes"}
     if not isinstance(table, dict) or set(table) - known or table.get("name") not in DIALECTS:
         raise FormatError(f"{path}: [dialect] is not as 'spikeport identify' writes it; delete it, or run that again")
-    values = {key: None if value == NONE and key != "reset" else value for key, value in table.items()}
+    values: dict[str, Any] = {key: None if value == NONE and key != "reset" else value for key, value in table.items()}
     try:
         return Dialect(**values)
     except (FormatError, TypeError) as error:

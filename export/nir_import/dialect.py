@@ -17,9 +17,9 @@ RESETS = {
     "hard": "a spike sets v to v_reset at once",
     "subtract": "a spike takes the threshold off v at once",
     "late": "a spike takes the threshold off v in the next step, before the comparison",
-    "settle": "a spike takes the threshold off v at once, and lowers the next comparison where v is still above it",
-    "pause": "a spike holds v at 0 for the whole next step, whose input is lost, where the neuron has a synaptic current "
-    "or a recurrent connection, and sets it to v_reset at once elsewhere",
+    "settle": "a spike takes the threshold off v at once, and lowers the next comparison where v stays above it",
+    "pause": "a spike holds v at 0 for the whole next step, whose input is lost, where the neuron has a synaptic "
+    "current or a recurrent connection, and sets it to v_reset at once elsewhere",
     "none": "a spike leaves v as it is",
 }
 KINDS = frozenset({"IF", "LIF", "CubaLIF", "I", "LI", "CubaLI", "Threshold"})
@@ -51,11 +51,11 @@ class Dialect:
     the first step, 'zero', 'v_reset' or 'v_leak'.
 
     What one unit of input counts, by kind of neuron, is a key of `GAINS`: ``gain_if`` of an `IF` or `I`, ``gain`` of a
-    `LIF` and of the potential of a `CubaLIF`, ``gain_li`` of a `LI` (None: as ``gain``), ``gain_current`` of the current
-    of a `CubaLIF`. ``v_reset`` replaces the file's. ``tau_syn``, in steps: a synaptic current,
+    `LIF` and of the potential of a `CubaLIF`, ``gain_li`` of a `LI` (None: as ``gain``), ``gain_current`` of the
+    current of a `CubaLIF`. ``v_reset`` replaces the file's. ``tau_syn``, in steps: a synaptic current,
     ``i = exp(-1 / tau_syn) (i + x)``, before an `IF` or `LIF` that has none in the file. ``silent_start``: a recurrent
-    connection carries nothing in the first step, not even its bias. ``sends_late``: what a neuron sends in a step is what
-    its potential said at the end of the step before. ``notes``: how the dialect was found, for people.
+    connection carries nothing in the first step, not even its bias. ``sends_late``: what a neuron sends in a step is
+    what its potential said at the end of the step before. ``notes``: how the dialect was found, for people.
     """
 
     name: str

@@ -9,6 +9,7 @@ and NIR's script for lava-dl. Names of nodes are no evidence: users and tracers 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.special import lambertw
@@ -57,7 +58,7 @@ class Facts:
 
     @cached_property
     def rates(self) -> list[tuple[str, Array, Array]]:
-        """Kind, time constant and rate of every pair: tau and r, tau_mem and r, tau_syn and w_in; of an `IF`, 1 and r."""
+        """Kind, time constant and rate of every pair: tau (tau_mem) and r, tau_syn and w_in; 1 and r of an `IF`."""
         found = []
         for name, node in self.neurons:
             if node.kind in ("IF", "I"):
@@ -79,7 +80,8 @@ class Facts:
         """All finite time constants in one vector."""
         found = [tau.ravel() for kind, tau, _ in self.rates if kind not in ("IF", "I")]
         joined = np.concatenate(found) if found else np.zeros(0)
-        return joined[np.isfinite(joined)]
+        finite: Array = joined[np.isfinite(joined)]
+        return finite
 
     def types(self, key: str) -> set[str]:
         """Return the types of numbers that a parameter of the neurons has in the file."""
@@ -136,7 +138,7 @@ def starts_at_zero(facts: Facts) -> bool:
 
 
 def unit_rates(facts: Facts) -> bool:
-    """r and w_in are 1, or w_in is missing."""
+    """Both r and w_in are 1, or w_in is missing."""
     return facts.all_equal("r", 1) and facts.all_equal("w_in", 1)
 
 
@@ -166,15 +168,17 @@ def snntorch_kinds(facts: Facts) -> bool:
 
 
 def snntorch_rates(facts: Facts) -> bool:
-    """r is tau / 1e-4 and w_in is tau_syn / 1e-4, infinite where nothing leaks; snnTorch 0.7 wrote r = tau below 0."""
-    return bool(facts.neurons) and all(snntorch_07(node) for _, node in facts.neurons) or all(_close(tau, rate * SNNTORCH_DT) for _, tau, rate in facts.rates)
+    """R is tau / 1e-4 and w_in is tau_syn / 1e-4, infinite where nothing leaks; snnTorch 0.7 wrote r = tau below 0."""
+    return (bool(facts.neurons) and all(snntorch_07(node) for _, node in facts.neurons)) or all(
+        _close(tau, rate * SNNTORCH_DT) for _, tau, rate in facts.rates
+    )
 
 
 # Norse
 
 
 def norse_kinds(facts: Facts) -> bool:
-    """Norse writes IF, LIF, CubaLIF and LI neurons; of other layers Affine and Conv2d, before its main branch never Linear."""
+    """Norse writes IF, LIF, CubaLIF and LI neurons behind Affine and Conv2d; its main branch writes Linear, too."""
     kinds = facts.kinds - {"Input", "Output", "NIRGraph", "Affine", "Conv2d", "IF", "LIF", "CubaLIF", "LI"}
     return not kinds or (kinds <= {"Linear", "Flatten"} and facts.types("r") == {"float32"})
 
@@ -208,7 +212,7 @@ def spikingjelly_leak(facts: Facts) -> bool:
 
 
 def spikingjelly_rates(facts: Facts) -> bool:
-    """One dt of 1, 2 or 5 times a power of ten explains all rates: r is 1 / dt (IF), tau / dt or 1 (LIF), tau / dt (CubaLIF)."""
+    """One dt, 1, 2 or 5 times a power of ten, explains all rates: 1 / dt (IF), tau / dt, or 1 (LIF alone)."""
     return bool(spikingjelly_steps(facts))
 
 
@@ -234,7 +238,7 @@ def spikingjelly_steps(facts: Facts) -> list[float]:
 
 
 def sinabs_kinds(facts: Facts) -> bool:
-    """sinabs writes IF, LIF and LI neurons, never CubaLIF; each layer has a bias, so it has no Linear; pooling is SumPool2d."""  # noqa: D403
+    """sinabs writes IF, LIF and LI neurons, never CubaLIF; layers have a bias, never Linear; pooling is SumPool2d."""  # noqa: D403
     stateful = {node.kind for _, node in facts.neurons}
     return stateful <= {"IF", "LIF", "LI"} and not facts.kinds & {"Linear", "AvgPool2d", "Scale", "Threshold", "Delay"}
 
@@ -253,7 +257,7 @@ def rockpool_kinds(facts: Facts) -> bool:
 
 
 def rockpool_rates(facts: Facts) -> bool:
-    """r is tau exp(-dt / tau) / dt, for one dt of 1, 2 or 5 times a power of ten, and w_in is 1 or missing."""
+    """Rates r are tau exp(-dt / tau) / dt, for one dt of 1, 2 or 5 times a power of ten; w_in is 1 or missing."""
     return facts.all_equal("w_in", 1) and rockpool_step(facts) is not None
 
 
@@ -267,7 +271,8 @@ def rockpool_step(facts: Facts) -> float | None:
             and np.all(np.isfinite(rate))
             and np.all(rate > 0)
         ):
-            found += (tau * np.real(lambertw(1 / rate))).ravel().tolist()
+            inverse: Any = 1 / rate
+            found += (tau * np.real(lambertw(inverse))).ravel().tolist()
     dt = one_step(found)
     return dt if dt is not None and is_usual(dt) else None
 
@@ -282,7 +287,7 @@ def spyx_kinds(facts: Facts) -> bool:
 
 
 def spyx_rates(facts: Facts) -> bool:
-    """r of LIF and CubaLIF is 1 - dt / tau, for one dt of 1, 2 or 5 times a power of ten, and w_in is 1 or missing; r of an IF is 1."""
+    """Rates r are 1 - dt / tau, for one dt of 1, 2 or 5 times a power of ten, 1 in an IF; w_in is 1 or missing."""
     ifs = all(bool(np.all(rate == 1)) for kind, _, rate in facts.rates if kind == "IF")
     return ifs and facts.all_equal("w_in", 1) and spyx_step(facts) is not None
 
@@ -312,7 +317,7 @@ def lava_dl_kinds(facts: Facts) -> bool:
 
 
 def lava_dl_rates(facts: Facts) -> bool:
-    """r is tau_mem / 1e-4 and w_in is tau_syn / 1e-4, 64-bit numbers, one for all neurons of a layer."""
+    """Rates are tau_mem / 1e-4 and tau_syn / 1e-4, 64-bit numbers, one for all neurons of a layer."""
     alike = all(
         float(np.ptp(found)) == 0
         for key in ("tau_mem", "tau_syn")

@@ -45,8 +45,8 @@ def _started(
         return population
     if any(delay > 1 and np.any(shift) for delay, shift in shifts) or np.any(neuron.decay_current != 1):
         raise FormatError(
-            f"population {name}: nothing arrives there in the first step, not even the bias of the layer before, which a "
-            "network here cannot say of a synaptic current; take a layer without bias"
+            f"population {name}: nothing arrives there in the first step, not even the bias of the layer before, which "
+            "a network here cannot say of a synaptic current; take a layer without bias"
         )
     if np.any(neuron.decay_potential == 1):
         raise FormatError(f"population {name}: keeps nothing, so a connection with a bias cannot be silent at first")
@@ -66,6 +66,8 @@ def _shift(network: FloatNetwork, projection: FloatProjection, target: FloatPopu
 def beside_loops(graph: Graph) -> list[tuple[str, str]]:
     """Return the edges where input stands beside recurrent weights: spyx leads it through them in its files only."""
     edges = set(graph.edges)
-    weights = {start for start, end in edges if (end, start) in edges and graph.nodes[start].kind in ("Linear", "Affine")}
+    weights = {
+        start for start, end in edges if (end, start) in edges and graph.nodes[start].kind in ("Linear", "Affine")
+    }
     loop = {start: end for start, end in graph.edges if start in weights and (end, start) in edges}
     return [(start, loop[end]) if end in loop and start != loop[end] else (start, end) for start, end in graph.edges]

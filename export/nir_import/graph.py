@@ -116,18 +116,20 @@ class Builder:
         return self._finished(self.plain(steps=steps, levels=levels), self.dialect)
 
     def plain(self, *, steps: int | None, levels: int | None = None) -> FloatNetwork:
-        """Return the network as if nothing were silent in the first step; `spoken` gives it the neurons of a dialect."""
+        """Return the network as if nothing were silent in the first step; `spoken` gives it a dialect's neurons."""
         own = self.graph.metadata if self.dialect.name == "spikeport" else {}
         return expand_paths(self._network(_source(own, levels), _steps(own, steps)))
 
     def spoken(self, plain: FloatNetwork, dialect: Dialect) -> FloatNetwork:
         """Return ``plain``, of this builder, with the neurons of another dialect whose projections are the same."""
-        neurons = {
-            name: self._neuron(name, dialect) for name, node in self.graph.nodes.items() if node.kind in STATEFUL
-        }
-        named = {self.names[name]: each for name, each in neurons.items()}
+        named = self.neurons(dialect)
         populations = [replace(each, neuron=named.get(each.name, each.neuron)) for each in plain.populations]
         return self._finished(replace(plain, populations=tuple(populations)), dialect)
+
+    def neurons(self, dialect: Dialect) -> dict[str, FloatNeuron]:
+        """Return the neurons of a dialect by population, once the network was made."""
+        stateful = (name for name, node in self.graph.nodes.items() if node.kind in STATEFUL)
+        return {self.names[name]: self._neuron(name, dialect) for name in stateful}
 
     def _neuron(self, name: str, dialect: Dialect) -> FloatNeuron:
         node = self.graph.nodes[name]

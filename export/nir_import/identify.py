@@ -17,9 +17,11 @@ from spikeport.export.errors import FormatError, NetworkError, StimulusError
 from spikeport.export.network import Array, FloatNetwork, FloatNeuron
 from spikeport.export.nir_import import nodes, recording
 from spikeport.export.nir_import.dialect import Dialect, named, told
+from spikeport.export.nir_import.evidence import Facts
+from spikeport.export.nir_import.frameworks import ORIGINS
 from spikeport.export.nir_import.graph import Builder
 from spikeport.export.nir_import.nodes import Graph
-from spikeport.export.nir_import.origin import candidates, fingerprint
+from spikeport.export.nir_import.origin import told_apart
 from spikeport.export.nir_import.recording import Reading, readings
 from spikeport.export.nir_import.replay import Difference, Outcome, Replay
 from spikeport.export.nir_import.rules import rounds
@@ -79,6 +81,7 @@ def identify(
 class _Best:
     dialect: Dialect
     replay: Replay
+    neurons: dict[str, FloatNeuron]
     outcome: Outcome
 
 
@@ -88,22 +91,26 @@ class _Search:
     name: str
     changes: dict[str, Any]
     tried: int = 0
+    seen: set[Any] = field(default_factory=set)
+    replays: dict[Any, Replay] = field(default_factory=dict)
     plain: dict[Any, tuple[Builder, FloatNetwork]] = field(default_factory=dict)
 
     def found(self, inputs: Array, outputs: Array | Mapping[str, Array], steps: int | None) -> Found:
         """Try the rounds of rules, and return what the first of them that has any reproduces."""
-        base = candidates(self.graph)[0].dialect if self.name == "auto" else named(self.name)
         given = told(self.name, self.changes)
         if self.name != "auto":
-            fixed = replace(base, **given)
+            fixed = replace(named(self.name), **given)
             given = {key: value for key, value in vars(fixed).items() if key not in ("notes", *self._open())} | given
-        network = self._structure(base, 1)[1]
+        network = self._any(given)
         layers = _layers(network, outputs)
         most = max(int(values.max()) for values, _ in layers.values())
         shapes = {name: (values, network.population(name).shape) for name, (values, _) in layers.items()}
         read = readings(inputs, network.source.shape, shapes, steps)
         best: _Best | None = None
-        for title, dialects in rounds(self.graph, given, most):
+        exact: list[_Best] = []
+        title = ""
+        for name, dialects in rounds(self.graph, given, most):
+            title = name
             exact, best = self._round(read, dialects, best)
             if exact or best is None:
                 break
@@ -111,11 +118,24 @@ class _Search:
             raise FormatError("no combination of rules can hold the file; see what 'spikeport import' says of it")
         return self._told(exact, best, title)
 
+    def _any(self, given: dict[str, Any]) -> FloatNetwork:
+        """Return the network by the first rules that can hold the file."""
+        fault: FormatError | NetworkError = FormatError("there are no rules to try")
+        for _, dialects in rounds(self.graph, given, 1):
+            for dialect in dialects:
+                try:
+                    return self._structure(dialect, 1)[1]
+                except (FormatError, NetworkError) as error:
+                    fault = error
+        raise fault
+
+    @property
+    def delays(self) -> bool:
+        """Whether projections depend on the length of a step."""
+        return any(node.kind == "Delay" for node in self.graph.nodes.values())
+
     def _open(self) -> tuple[str, ...]:
         """Return what stays open where a framework is named."""
-        from spikeport.export.nir_import.evidence import Facts
-        from spikeport.export.nir_import.origin import ORIGINS
-
         open_ = ORIGINS[self.name].open(Facts(self.graph)) if self.name in ORIGINS else []
         settings = {each.setting for each in open_} | {"dt"}
         return tuple(settings | ({"gain", "gain_li"} if "normalized" in settings else set()))
@@ -124,43 +144,43 @@ class _Search:
         self, read: list[Reading], dialects: Iterator[Dialect], best: _Best | None
     ) -> tuple[list[_Best], _Best | None]:
         """Run every network of a round once, and return those that agree, and the one that came furthest so far."""
-        seen: set[bytes] = set()
         exact: list[_Best] = []
-        replays: dict[Any, Replay] = {}
         for dialect in dialects:
             try:
-                key = fingerprint(self.graph, dialect)
-                if key in seen:
+                neurons = self._structure(dialect, 1)[0].neurons(dialect)
+                key = (
+                    told_apart(neurons),
+                    dialect.dt if self.delays else None,
+                    dialect.silent_start,
+                    dialect.sends_late,
+                )
+                if key in self.seen:
                     continue
-                seen.add(key)
-                runs = [self._run(dialect, reading, replays) for reading in read]
+                self.seen.add(key)
+                runs = [self._run(dialect, neurons, reading) for reading in read]
             except (FormatError, NetworkError):
                 continue
             self.tried += 1
             for run in runs:
                 if run.outcome.exact:
                     exact.append(run)
-                if best is None or (run.outcome.exact, run.outcome.reached) > (
-                    best.outcome.exact,
-                    best.outcome.reached,
-                ):
+                if best is None or run.outcome.further(best.outcome):
                     best = run
         return exact, best
 
-    def _run(self, dialect: Dialect, reading: Reading, replays: dict[Any, Replay]) -> _Best:
+    def _run(self, dialect: Dialect, neurons: dict[str, FloatNeuron], reading: Reading) -> _Best:
         builder, plain = self._structure(dialect, reading.steps)
-        key = (id(plain), id(reading))
-        replay = replays.setdefault(key, Replay(network=plain, reading=reading))
-        network = builder.spoken(plain, dialect)
-        outcome = replay.run(network, min(FIRST, len(reading)))
+        replay = self.replays.setdefault((id(plain), id(reading)), Replay(network=plain, reading=reading))
+        if dialect.silent_start or dialect.sends_late:
+            neurons = {each.name: each.neuron for each in builder.spoken(plain, dialect).neurons}  # type: ignore[misc]
+        outcome = replay.run(neurons, min(FIRST, len(reading)))
         if outcome.exact and len(reading) > FIRST:
-            outcome = replay.run(network, len(reading))
-        return _Best(dialect, replay, outcome)
+            outcome = replay.run(neurons, len(reading))
+        return _Best(dialect, replay, neurons, outcome)
 
     def _structure(self, dialect: Dialect, steps: int) -> tuple[Builder, FloatNetwork]:
         """Return the projections for a dialect: they depend on dt where there are delays, and on the timing."""
-        delays = any(node.kind == "Delay" for node in self.graph.nodes.values())
-        key = (dialect.dt if delays else None, dialect.sends_late, steps)
+        key = (dialect.dt if self.delays else None, dialect.sends_late, steps)
         if key not in self.plain:
             builder = Builder(self.graph, dialect)
             self.plain[key] = builder, builder.plain(steps=steps)
@@ -171,8 +191,7 @@ class _Search:
         reading = first.replay.reading
         outcome = first.outcome
         if not exact:
-            builder, plain = self._structure(first.dialect, reading.steps)
-            outcome = first.replay.run(builder.spoken(plain, first.dialect), len(reading), whole=True)
+            outcome = first.replay.run(first.neurons, len(reading), whole=True)
         return Found(
             exact=tuple(each.dialect for each in exact),
             closest=first.dialect,
@@ -200,8 +219,8 @@ def _layers(network: FloatNetwork, outputs: Array | Mapping[str, Array]) -> dict
         found = {_last(network): next(iter(kept.values()))}
     if not found:
         raise StimulusError(
-            f"the recorded layers are {', '.join(map(repr, list(kept)[:5]))}; expected one array, of the last layer, or "
-            f"names of layers: {', '.join(sorted(names)[:20])}"
+            f"the recorded layers are {', '.join(map(repr, list(kept)[:5]))}; expected one array, of the last layer, "
+            f"or names of layers: {', '.join(sorted(names)[:20])}"
         )
     return {name: (value, _fires(network, name, value)) for name, value in found.items()}
 

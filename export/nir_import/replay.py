@@ -6,6 +6,7 @@ axis, are compared within `WITHIN` of the largest recorded value: frameworks add
 """
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,6 +51,10 @@ class Outcome:
         """Whether nothing differs."""
         return self.first is None
 
+    def further(self, other: "Outcome") -> bool:
+        """Tell whether this run agrees longer than another."""
+        return (self.exact, self.reached) > (other.exact, other.reached)
+
 
 @dataclass(kw_only=True)
 class Replay:
@@ -60,18 +65,20 @@ class Replay:
     kept: dict[tuple[str, int], Array] = field(default_factory=dict)
     kept_bytes: int = 0
 
-    def run(self, network: FloatNetwork, samples: int, *, whole: bool = False) -> Outcome:
-        """Run ``network``, of the same structure, on the first ``samples`` samples; ``whole``: to the end."""
-        states = {population.name: State.at_rest(population, samples) for population in network.neurons}
+    def run(self, neurons: Mapping[str, FloatNeuron], samples: int, *, whole: bool = False) -> Outcome:
+        """Run the structure with ``neurons`` on the first ``samples`` samples; ``whole``: to the end."""
+        network = self.network
+        cells = [(each, neurons.get(each.name, each.neuron)) for each in network.neurons]
+        states = {each.name: _at_rest(each, cell, samples) for each, cell in cells}
         past: deque[dict[str, Array]] = deque(maxlen=1 + max(p.delay for p in network.projections))
         sums = _Sums(self.reading, samples)
         tally = _Tally(whole=whole)
         for step in range(self.reading.steps):
             past.appendleft({network.source.name: self.reading.inputs[:samples, step].astype(np.float64)})
-            for population in network.neurons:
-                assert isinstance(population.neuron, FloatNeuron)
-                arriving = self._arriving(network, population, past, step, samples)
-                sent = advance(states[population.name], arriving, population.neuron)
+            for population, cell in cells:
+                assert isinstance(cell, FloatNeuron)
+                arriving = self._arriving(population, past, step, samples)
+                sent = advance(states[population.name], arriving, cell)
                 past[0][population.name] = self._seen(population, sent, step, samples, tally)
                 sums.add(population, sent)
             if tally.done:
@@ -91,15 +98,8 @@ class Replay:
         tally.equal(population.name, step, expected, sent)
         return expected
 
-    def _arriving(
-        self,
-        network: FloatNetwork,
-        population: FloatPopulation,
-        past: "deque[dict[str, Array]]",
-        step: int,
-        samples: int,
-    ) -> Array:
-        key = (population.name, step)
+    def _arriving(self, population: FloatPopulation, past: "deque[dict[str, Array]]", step: int, samples: int) -> Array:
+        network, key = self.network, (population.name, step)
         if key in self.kept:
             return self.kept[key][:samples]
         incoming = network.incoming(population.name)
@@ -143,6 +143,12 @@ def _sum(network: FloatNetwork, population: FloatPopulation, past: "deque[dict[s
             values = apply(stage, values)
         total += values.reshape(total.shape)
     return total
+
+
+def _at_rest(population: FloatPopulation, cell: object, samples: int) -> State:
+    assert isinstance(cell, FloatNeuron)
+    zeros = np.zeros((samples, *population.shape))
+    return State(u=zeros, v=zeros + cell.start, rest=zeros)
 
 
 @dataclass(kw_only=True)

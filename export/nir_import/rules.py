@@ -1,7 +1,7 @@
 """Every combination of rules that a file allows, the likeliest first; `identify` tries them against a recording.
 
 Three rounds: what the origins that fit leave open; all combinations of dt, decays, gains, comparison, reset, start,
-spikes a step and timing; and numbers that no file holds (floor, v_reset, tau_syn, spikes a step).
+spikes a step and timing; numbers that no file holds (floor, v_reset, tau_syn, spikes a step).
 """
 
 from collections.abc import Iterator
@@ -9,12 +9,11 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-import numpy as np
-
 from spikeport.export.nir_import.dialect import DIALECTS, RESETS, Dialect
 from spikeport.export.nir_import.evidence import Facts
+from spikeport.export.nir_import.frameworks import ORIGINS, Candidate, Choice, changed
 from spikeport.export.nir_import.nodes import Graph
-from spikeport.export.nir_import.origin import ORIGINS, Candidate, candidates, changed
+from spikeport.export.nir_import.origin import candidates
 
 DECADES = range(-6, 1)
 """Powers of ten of dt that are tried, in units of the file's time."""
@@ -26,12 +25,12 @@ SYNAPTIC = (*(float(k) for k in range(1, 21)), 25.0, 30.0, 40.0, 50.0, 100.0)
 
 
 def rounds(graph: Graph, given: dict[str, Any], most: int) -> Iterator[tuple[str, Iterator[Dialect]]]:
-    """Yield the rounds of rules; ``given``: what the caller tells, ``most``: the most spikes a step in the recording."""
+    """Yield the rounds of rules; ``given``: what the caller tells; ``most``: spikes a step in the recording."""
     fitting = candidates(graph)
     told = [replace(each, dialect=replace(each.dialect, **given)) for each in fitting]
     yield "the origins that fit", _of(told, given)
     yield "all combinations", _combined(graph, given, most)
-    yield "numbers that no file holds", _numbers(told or [], given, most)
+    yield "numbers that no file holds", _numbers(graph, told, given, most)
 
 
 def _of(found: list[Candidate], given: dict[str, Any]) -> Iterator[Dialect]:
@@ -48,7 +47,7 @@ def _combined(graph: Graph, given: dict[str, Any], most: int) -> Iterator[Dialec
     loops = bool(set(graph.edges) & {(end, start) for start, end in graph.edges})
     kinds = facts.kinds
     steps = _steps(facts)
-    free = {
+    free: dict[str, tuple[Any, ...]] = {
         "exponential": (False, True) if kinds & {"LIF", "LI", "CubaLIF", "CubaLI"} else (False,),
         "dt": steps,
         "gain": ("file", "leak", "one", "kept") if kinds & {"LIF", "CubaLIF", "CubaLI"} else ("file",),
@@ -62,8 +61,7 @@ def _combined(graph: Graph, given: dict[str, Any], most: int) -> Iterator[Dialec
         "silent_start": (False, True) if loops else (False,),
         "sends_late": (False, True),
     }
-    for key in given:
-        free[key] = (given[key],)
+    free |= {key: (value,) for key, value in given.items()}
     base = replace(DIALECTS["nir"], **given)
     for values in product(*free.values()):
         yield replace(base, **dict(zip(free, values, strict=True)))
@@ -85,18 +83,26 @@ def _starts(facts: Facts) -> tuple[str, ...]:
     return ("zero", *(() if rests[1] else ("v_reset",)), *(() if rests[0] else ("v_leak",)))
 
 
-def _numbers(found: list[Candidate], given: dict[str, Any], most: int) -> Iterator[Dialect]:
-    """Yield the rules of the origins that fit with other numbers, one of them at a time."""
+def _numbers(graph: Graph, found: list[Candidate], given: dict[str, Any], most: int) -> Iterator[Dialect]:
+    """Yield the rules of the origins that fit with other numbers, one of them at a time, at every dt that is open."""
     grids: dict[str, tuple[Any, ...]] = {
         "most": tuple(dict.fromkeys((max(2, most), 2, 3, 4))),
         "floor": FLOORS,
         "v_reset": RESET_TO,
         "tau_syn": SYNAPTIC,
-        "dt": (),
     }
+    steps = _steps(Facts(graph))
     for candidate in found:
-        for free in (each for each in candidate.open if each.free and each.setting not in given):
-            others = replace(candidate, open=tuple(each for each in candidate.open if each.setting != free.setting))
-            for value in grids[free.setting]:
-                for dialect in others.variations():
-                    yield replace(changed(dialect, {free.setting: value}), **given)
+        free = [each for each in candidate.open if each.free and each.setting not in given]
+        choices = tuple(Choice(value=dt, means="") for dt in steps)
+        for setting in (each.setting for each in free if each.setting in grids):
+            rest = tuple(
+                replace(each, choices=choices) if each.setting == "dt" else each
+                for each in candidate.open
+                if each.setting != setting
+            )
+            for dialect in replace(candidate, open=rest).variations():
+                if setting == "v_reset" and dialect.reset != "hard":
+                    continue
+                for value in grids[setting]:
+                    yield replace(changed(dialect, {setting: value}), **given)

@@ -26,8 +26,8 @@ INPUTS = ("input", "inputs", "images", "x", "data", "")
 class Identified:
     """The verdict on a NIR file's rules: ``passed`` where some reproduce the recording exactly.
 
-    ``dialect``: the likeliest of those, or the closest. ``others``: other rules that reproduce it as well; the recording
-    does not tell them apart. ``written``: the file from which `import_network` and `quantize` read the rules.
+    ``dialect``: the likeliest of those, or the closest. ``others``: other rules that reproduce it as well; the
+    recording does not tell them apart. ``written``: the file from which `import_network` and `quantize` read the rules.
     """
 
     model: Path
@@ -55,9 +55,8 @@ class Identified:
         if self.passed:
             return ()
         first = self.found.difference
-        return (
-            f"no rules reproduce the recording{'' if first is None else f'; the closest differ first at {first.text()}'}",
-        )
+        where = "" if first is None else f"; the closest differ first at {first.text()}"
+        return (f"no rules reproduce the recording{where}",)
 
     def evidence(self) -> str:
         """Return in one line what the rules rest on."""
@@ -104,23 +103,23 @@ class Identified:
 @names_file
 def identify(
     model: AnyPath,
-    input: Array | AnyPath,
-    output: Array | Mapping[str, Array] | AnyPath,
+    inputs: Array | AnyPath,
+    outputs: Array | Mapping[str, Array] | AnyPath,
     *,
     settings: ImportSettings | None = None,
     write: bool = True,
 ) -> Identified:
-    """Find the rules with which the NIR file ``model`` turns ``input`` into ``output``, and leave them beside it.
+    """Find the rules with which the NIR file ``model`` turns ``inputs`` into ``outputs``, and leave them beside it.
 
-    ``input``, ``output``: arrays, or the paths of .npz and .npy files; an output may hold several layers by name. Both
-    are laid out as (samples, steps, ...) or (steps, samples, ...). Spikes are compared as integers; counts over the
+    ``inputs``, ``outputs``: arrays, or the paths of .npz and .npy files; an output may hold several layers by name.
+    Both are laid out as (samples, steps, ...) or (steps, samples, ...). Spikes are compared as integers; counts over the
     steps, and potentials or logits of a readout, too. ``settings``: what is known already. ``write``: leave
     MODEL.dialect.toml, which `import_network` and `quantize` read. Raises `StimulusError` where the recording does not
     fit the file.
     """
     chosen, path = settings or ImportSettings(), Path(model)
     found = found_rules(
-        path, _input(input), _output(output), dialect=chosen.dialect, steps=chosen.steps, **chosen.changes()
+        path, _input(inputs), _output(outputs), dialect=chosen.dialect, steps=chosen.steps, **chosen.changes()
     )
     result = Identified(model=path, found=found)
     if not write or not result.passed:

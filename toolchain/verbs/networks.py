@@ -37,8 +37,8 @@ class ImportSettings:
     'pause' or 'none' (`spikeport.export.nir_import.dialect.RESETS` says what each does). ``most``: spikes per step at
     most, or 'any'. ``floor``: the least potential (sinabs: min_v_mem), a number, 'threshold' for minus each neuron's
     own, or 'none'. ``v_reset``: what a spike sets the potential to, where the file does not say. ``tau_syn``: time
-    constant, in steps, of a synaptic current that the file does not hold (sinabs). ``normalized``: kinds of neuron whose
-    input counts 1 - decay (sinabs: norm_input=True), 'LIF', 'LI', 'LIF,LI' or 'none'. ``rules``: other fields of
+    constant, in steps, of a synaptic current that the file does not hold (sinabs). ``normalized``: kinds of neuron
+    whose input counts 1 - decay (sinabs: norm_input=True), 'LIF', 'LI', 'LIF,LI' or 'none'. ``rules``: other fields of
     `spikeport.export.nir_import.dialect.Dialect` by name. ``steps``: steps per sample, T. ``levels``: the input is
     0..levels (1: spikes, 255: grey levels).
     """
