@@ -26,7 +26,7 @@ def beside(model: Path) -> Path:
 
 def write(model: Path, dialect: Dialect, *, evidence: str) -> Path:
     """Write the rules of ``model`` beside it; ``evidence`` says in one line what they rest on."""
-    values = {key: value for key, value in asdict(dialect).items() if key != "notes"}
+    values = {key: value for key, value in asdict(dialect).items() if key not in ("notes", "kinds")}
     lines = [
         f"# {dialect.sentence()}",
         f"# {evidence}",
@@ -61,7 +61,7 @@ def read(model: Path) -> Dialect | None:
 
 
 def _dialect(path: Path, table: Any) -> Dialect:
-    known = {each.name for each in fields(Dialect)} - {"notes"}
+    known = {each.name for each in fields(Dialect)} - {"notes", "kinds"}
     if not isinstance(table, dict) or set(table) - known or table.get("name") not in DIALECTS:
         raise FormatError(f"{path}: [dialect] is not as 'spikeport identify' writes it; delete it, or run that again")
     values: dict[str, Any] = {key: None if value == NONE and key != "reset" else value for key, value in table.items()}

@@ -56,6 +56,7 @@ class Dialect:
     ``i = exp(-1 / tau_syn) (i + x)``, before an `IF` or `LIF` that has none in the file. ``silent_start``: a recurrent
     connection carries nothing in the first step, not even its bias. ``sends_late``: what a neuron sends in a step is
     what its potential said at the end of the step before. ``notes``: how the dialect was found, for people.
+    ``kinds``: the kinds of neuron for which `sentence` says the rules.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Dialect:
     silent_start: bool = False
     sends_late: bool = False
     notes: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    kinds: frozenset[str] = field(default=KINDS, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         _one_of(self.reset, "reset", RESETS)
@@ -96,12 +98,13 @@ class Dialect:
         if self.most is not None:
             whole(self.most, "most", MOST_SPIKES)
 
-    def sentence(self, kinds: AbstractSet[str] = KINDS) -> str:
-        """Return the rules in words, those that matter where only ``kinds`` of neuron stand."""
-        return f"{self.name}: {'; '.join(self.clauses(kinds))}"
+    def sentence(self) -> str:
+        """Return the rules in words."""
+        return f"{self.name}: {'; '.join(self.clauses())}"
 
-    def clauses(self, kinds: AbstractSet[str] = KINDS) -> list[str]:
-        """Return a clause per rule, the same for equal rules."""
+    def clauses(self) -> list[str]:
+        """Return a clause per rule that matters for ``kinds`` of neuron, the same for equal rules."""
+        kinds = self.kinds
         kept = "exp(-dt / tau)" if self.exponential else "1 - dt / tau"
         leaks, fires = kinds & {"LIF", "LI", "CubaLIF", "CubaLI"}, kinds & {*NEURONS, "Threshold"}
         times = (

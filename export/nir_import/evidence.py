@@ -168,7 +168,7 @@ def snntorch_kinds(facts: Facts) -> bool:
 
 
 def snntorch_rates(facts: Facts) -> bool:
-    """R is tau / 1e-4 and w_in is tau_syn / 1e-4, infinite where nothing leaks; snnTorch 0.7 wrote r = tau below 0."""
+    """Rates r and w_in are tau / 1e-4, infinite where nothing leaks (snnTorch 0.7: r = tau, below 0)."""
     return (bool(facts.neurons) and all(snntorch_07(node) for _, node in facts.neurons)) or all(
         _close(tau, rate * SNNTORCH_DT) for _, tau, rate in facts.rates
     )

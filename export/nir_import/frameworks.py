@@ -76,10 +76,10 @@ def changed(dialect: Dialect, changes: dict[str, Any]) -> Dialect:
 
 
 def _choices(setting: Open) -> str:
-    listed = ", ".join(
+    listed = " | ".join(
         f"{word(each.value)}: {each.means}" if each.means else word(each.value) for each in setting.choices
     )
-    return f"{listed}, or another" if setting.free else listed
+    return f"{listed} | another" if setting.free else listed
 
 
 def word(value: Any) -> str:

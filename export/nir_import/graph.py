@@ -71,7 +71,7 @@ def read(
         raise AmbiguousOrigin(f"{path}: {error}", error.candidates) from None
     except (FormatError, NetworkError) as error:
         raise FormatError(f"{path}: {error}") from None
-    return network, rules
+    return network, replace(rules, kinds=frozenset(node.kind for node in graph.nodes.values()))
 
 
 def _rules(path: Path, graph: Graph, name: str, *, guess: bool, changes: dict[str, Any]) -> Dialect:

@@ -49,7 +49,6 @@ class Found:
     layout: str
     samples: int
     steps: int
-    kinds: frozenset[str]
 
 
 def identify(
@@ -100,7 +99,9 @@ class _Search:
         given = told(self.name, self.changes)
         if self.name != "auto":
             fixed = replace(named(self.name), **given)
-            given = {key: value for key, value in vars(fixed).items() if key not in ("notes", *self._open())} | given
+            given = {
+                key: value for key, value in vars(fixed).items() if key not in ("notes", "kinds", *self._open())
+            } | given
         network = self._any(given)
         layers = _layers(network, outputs)
         most = max(int(values.max()) for values, _ in layers.values())
@@ -190,11 +191,12 @@ class _Search:
         first = exact[0] if exact else best
         reading = first.replay.reading
         outcome = first.outcome
+        kinds = frozenset(node.kind for node in self.graph.nodes.values())
         if not exact:
             outcome = first.replay.run(first.neurons, len(reading), whole=True)
         return Found(
-            exact=tuple(each.dialect for each in exact),
-            closest=first.dialect,
+            exact=tuple(replace(each.dialect, kinds=kinds) for each in exact),
+            closest=replace(first.dialect, kinds=kinds),
             difference=outcome.first,
             different=outcome.different,
             cells=reading.cells(),
@@ -203,7 +205,6 @@ class _Search:
             layout=reading.words,
             samples=len(reading),
             steps=reading.steps,
-            kinds=frozenset(node.kind for node in self.graph.nodes.values()),
         )
 
 

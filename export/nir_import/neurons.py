@@ -7,8 +7,9 @@ Per step, with x the sum that arrives (parameters as in the file; a = dt / tau, 
     CubaLIF  i = i - a_syn i + g_syn x;   v = v + a_mem (v_leak - v) + g i
 
 A step keeps exp(-dt / tau) as PyTorch computes it: in 32 bits, by the reciprocal of tau. Linear gains gather in
-``gain``. A reset that subtracts in the next step, ``v' = k v + x - theta``, is one that subtracts ``theta / k`` at once. snnTorch with reset_delay=False ('settle') subtracts at once, yet still lowers the
-comparison of the next step where the potential was left above the threshold.
+``gain``. A reset that subtracts in the next step, ``v' = k v + x - theta``, is one that subtracts ``theta / k`` at
+once. snnTorch with reset_delay=False ('settle') subtracts at once, yet still lowers the comparison of the next step
+where the potential was left above the threshold.
 """
 
 import numpy as np

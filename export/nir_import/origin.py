@@ -20,7 +20,7 @@ from spikeport.export.nir_import.frameworks import ORIGINS, TITLES, Candidate, O
 from spikeport.export.nir_import.neurons import neuron
 from spikeport.export.nir_import.nodes import STATEFUL, Graph
 
-SAYS = (*(field.name for field in fields(Dialect) if field.name not in ("name", "notes")), "normalized")
+SAYS = (*(field.name for field in fields(Dialect) if field.name not in ("name", "notes", "kinds")), "normalized")
 """What a caller may tell."""
 
 
@@ -67,8 +67,8 @@ def question(graph: Graph, found: list[Candidate]) -> str:
     ways = "or let 'spikeport identify' find the rules from a recorded input and output"
     if len({each.dialect.name for each in found}) > 1:
         names = " or ".join(dict.fromkeys(each.title for each in found))
-        kinds = {node.kind for node in graph.nodes.values()}
-        clauses = [each.dialect.clauses(kinds) for each in found]
+        kinds = frozenset(node.kind for node in graph.nodes.values())
+        clauses = [replace(each.dialect, kinds=kinds).clauses() for each in found]
         shared = set(clauses[0]).intersection(*clauses[1:])
         own = ["; ".join(each for each in listed if each not in shared) for listed in clauses]
         meant = ". ".join(f"{each.dialect.name}: {words}" for each, words in zip(found, own, strict=True))

@@ -67,7 +67,7 @@ class Identified:
 
     def text(self) -> str:
         """Return the rules, what they rest on, and what stays open."""
-        found, words = self.found, self.dialect.sentence(self.found.kinds)
+        found, words = self.found, self.dialect.sentence()
         lines = [f"input read as {found.layout}; {found.tried:,} different networks tried"]
         if not self.passed:
             share = f"{found.different:,} of {found.cells:,} values differ"
@@ -75,7 +75,7 @@ class Identified:
             return "\n".join(lines)
         lines += [words, self.evidence()]
         for other in self.others[:5]:
-            lines.append(f"as well: {_apart(other, self.dialect, found.kinds)}")
+            lines.append(f"as well: {_apart(other, self.dialect)}")
         if self.others:
             lines.append("more samples, or stronger input, would tell them apart; the first is taken")
         return "\n".join([*lines, *([] if self.written is None else [f"wrote {self.written}"])])
@@ -111,8 +111,8 @@ def identify(
 ) -> Identified:
     """Find the rules with which the NIR file ``model`` turns ``inputs`` into ``outputs``, and leave them beside it.
 
-    ``inputs``, ``outputs``: arrays, or the paths of .npz and .npy files; an output may hold several layers by name.
-    Both are laid out as (samples, steps, ...) or (steps, samples, ...). Spikes are compared as integers; counts over the
+    ``inputs``, ``outputs``: arrays, or paths of .npz and .npy files; an output may hold several layers by name. Both
+    are laid out as (samples, steps, ...) or (steps, samples, ...). Spikes are compared as integers; counts over the
     steps, and potentials or logits of a readout, too. ``settings``: what is known already. ``write``: leave
     MODEL.dialect.toml, which `import_network` and `quantize` read. Raises `StimulusError` where the recording does not
     fit the file.
@@ -149,10 +149,10 @@ def _kept(path: Path) -> dict[str, Array]:
         raise StimulusError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
 
 
-def _apart(other: Dialect, first: Dialect, kinds: frozenset[str]) -> str:
+def _apart(other: Dialect, first: Dialect) -> str:
     """Return where ``other`` differs in words."""
-    ours = set(first.clauses(kinds))
-    return f"{other.name}: {'; '.join(each for each in other.clauses(kinds) if each not in ours)}"
+    ours = set(first.clauses())
+    return f"{other.name}: {'; '.join(each for each in other.clauses() if each not in ours)}"
 
 
 def _advice(result: Identified) -> list[str]:
@@ -163,4 +163,4 @@ def _advice(result: Identified) -> list[str]:
 
 
 def _fields(dialect: Dialect) -> dict[str, Any]:
-    return {key: value for key, value in asdict(dialect).items() if key != "notes"}
+    return {key: value for key, value in asdict(dialect).items() if key not in ("notes", "kinds")}
