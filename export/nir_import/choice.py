@@ -28,8 +28,7 @@ def write(model: Path, dialect: Dialect, *, evidence: str) -> Path:
     """Write the rules of ``model`` beside it; ``evidence`` says in one line what they rest on."""
     values = {key: value for key, value in asdict(dialect).items() if key not in ("notes", "kinds")}
     lines = [
-        f"# {dialect.sentence()}",
-        f"# {evidence}",
+        f"# {_plain(dialect.sentence())}",
         f'model = "sha256:{_digest(model)}"',
         f"evidence = {_text(evidence)}",
         "",
@@ -84,5 +83,8 @@ def _value(value: Any) -> str:
 
 
 def _text(value: str) -> str:
-    plain = "".join(each for each in value if each.isprintable() and each not in '"\\')
-    return f'"{plain}"'
+    return f'"{_plain(value)}"'
+
+
+def _plain(value: str) -> str:
+    return "".join(each for each in value if each.isprintable() and each not in '"\\')

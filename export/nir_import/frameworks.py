@@ -13,7 +13,7 @@ from spikeport.export.nir_import.evidence import Facts, Rule
 
 TITLES = {
     "snntorch": "snnTorch", "norse": "Norse", "spikingjelly": "SpikingJelly", "sinabs": "sinabs",
-    "rockpool": "rockpool", "spyx": "spyx", "lava-dl": "lava-dl", "nir": "plain NIR",
+    "rockpool": "rockpool", "spyx": "spyx", "lava-dl": "lava-dl", "nir": "plain NIR", "spikeport": "spikeport",
 }  # fmt: skip
 
 

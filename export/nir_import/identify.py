@@ -113,7 +113,7 @@ class _Search:
         for name, dialects in rounds(self.graph, given, most):
             title = name
             exact, best = self._round(read, dialects, best)
-            if exact or best is None:
+            if exact:
                 break
         if best is None:
             raise FormatError("no combination of rules can hold the file; see what 'spikeport import' says of it")

@@ -71,10 +71,11 @@ def _steps(facts: Facts) -> tuple[float, ...]:
     """Return lengths of a step: what the origins tell, 1, 2 and 5 times powers of ten, and halves of the least tau."""
     found = {dialect.dt: None for name in ORIGINS for dialect in ORIGINS[name].dialects(facts)}
     found |= {float(f"{digit}e{power}"): None for power in DECADES for digit in (1, 2, 5)}
-    if facts.taus.size:
-        least = float(facts.taus.min())
+    taus = facts.taus[facts.taus > 0]
+    if taus.size:
+        least = float(taus.min())
         found |= {least / 2**power: None for power in range(5)}
-        return tuple(dt for dt in found if dt <= least * 1.001 and facts.taus.max() <= LONGEST * dt)
+        return tuple(dt for dt in found if dt <= least * 1.001 and taus.max() <= LONGEST * dt)
     return tuple(found) if "Delay" in facts.kinds or not facts.all_equal("r", 1) else (1.0,)
 
 

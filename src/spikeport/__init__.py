@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spikeport.export.cluster import Cluster, Tls
-    from spikeport.export.errors import SpikeportError
+    from spikeport.export.errors import AmbiguousOrigin, SpikeportError
     from spikeport.export.executors import executor_names
     from spikeport.export.formats import format_names
     from spikeport.export.network import (
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from spikeport.hardware_profiles.what_if import Variations
     from spikeport.toolchain.verbs.checking import CheckSettings, Verdict, check
     from spikeport.toolchain.verbs.costs import count, energy, place, report, what_if
+    from spikeport.toolchain.verbs.identify import Identified, identify
     from spikeport.toolchain.verbs.networks import (
         ImportSettings,
         QuantizeSettings,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from spikeport.toolchain.verbs.simulation import Simulation, SimulationSettings, simulate
 
 __all__ = [
+    "AmbiguousOrigin",
     "CheckSettings",
     "Cluster",
     "Convolution",
@@ -64,6 +66,7 @@ __all__ = [
     "FloatPopulation",
     "FloatProjection",
     "HardwareProfile",
+    "Identified",
     "ImportSettings",
     "IntegerNetwork",
     "IntegerNeuron",
@@ -88,6 +91,7 @@ __all__ = [
     "executor_names",
     "export_network",
     "format_names",
+    "identify",
     "import_netx",
     "import_nir",
     "load_profile",
@@ -105,7 +109,7 @@ __all__ = [
 
 _HOMES = {
     "export.cluster": ("Cluster", "Tls"),
-    "export.errors": ("SpikeportError",),
+    "export.errors": ("AmbiguousOrigin", "SpikeportError"),
     "export.executors": ("executor_names",),
     "export.formats": ("format_names",),
     "export.network": (
@@ -122,6 +126,7 @@ _HOMES = {
     "hardware_profiles.what_if": ("Variations",),
     "toolchain.verbs.checking": ("CheckSettings", "Verdict", "check"),
     "toolchain.verbs.costs": ("count", "energy", "place", "report", "what_if"),
+    "toolchain.verbs.identify": ("Identified", "identify"),
     "toolchain.verbs.networks": (
         *("ImportSettings", "QuantizeSettings", "export_network", "import_netx", "import_nir"),
         *("quantize", "read_network", "write_network"),
