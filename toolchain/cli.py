@@ -41,6 +41,7 @@ def _say(text: str, *, passed: bool = True) -> None:
 Out = Annotated[Path, typer.Option(help="Folder for the artefacts.")]
 Profiles = Annotated[list[str] | None, typer.Option(help="Name or .toml file; may be repeated.")]
 CHIPS = ("loihi1", "loihi2")
+SCORE = "What decides the class: count, last, mean, max; by itself spikes if the readout fires, else its potential."
 
 
 @app.command()
@@ -142,6 +143,7 @@ def simulate(
     input: Input,
     executor: Annotated[str | None, typer.Option(help="fast, reference, onnx, nir, lava; floating.")] = None,
     out: Annotated[Path | None, typer.Option(help="Keep classes and scores (.npz).")] = None,
+    score: Annotated[str | None, typer.Option(help=SCORE)] = None,
     count: Annotated[bool, typer.Option(help="Count synaptic operations.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on from the finished parts of an interrupted run.")] = False,
     workers: Annotated[int, typer.Option(help="Processes of a local Dask cluster.", min=1)] = 1,
@@ -160,7 +162,9 @@ def simulate(
         raise typer.BadParameter("--tls-ca, --tls-cert and --tls-key go together")
     tls = Tls(ca=given[0], cert=given[1], key=given[2]) if given else None
     cluster = Cluster(address=scheduler, workers=workers, tls=tls) if scheduler or workers > 1 or tls else None
-    settings = simulation.SimulationSettings(executor=executor, count=count, cluster=cluster, resume=resume)
+    settings = simulation.SimulationSettings(
+        executor=executor, score=score, count=count, cluster=cluster, resume=resume
+    )
     _say(simulation.simulate(network, input, settings=settings, out=out).text())
 
 
