@@ -19,30 +19,25 @@ from scipy.sparse.csgraph import connected_components
 from spikeport.export.errors import FormatError, NetworkError
 from spikeport.export.inputs import Budget, room
 from spikeport.export.network import (
-    AveragePooling,
-    Convolution,
-    Dense,
     FloatNetwork,
     FloatNeuron,
     FloatPopulation,
     FloatProjection,
-    Normalization,
-    Pair,
     Shape,
     Source,
     Stage,
 )
 from spikeport.export.network.arrays import broadcasts
-from spikeport.export.nir_import import nodes
+from spikeport.export.nir_import import nodes, stages
 from spikeport.export.nir_import.dialect import Dialect, dialect_of
 from spikeport.export.nir_import.neurons import neuron
 from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
-from spikeport.export.numbers import DELAY, GROUPS, LEVELS, NEURONS, PADDING, SIDE, STEPS, Range, whole
+from spikeport.export.nir_import.stages import channels_first
+from spikeport.export.numbers import DELAY, LEVELS, NEURONS, STEPS, whole
 from spikeport.export.passes.expand_paths import expand_paths, unshifted
 
 REPEATED_PER_BYTE = 32
 """Bytes of weights per byte of file beyond `inputs.ROOM`, where several paths share a node's weights."""
-PASS_ON = ("Input", "Output", "NIRGraph", "Flatten", "Delay")
 
 
 def read(
@@ -76,8 +71,8 @@ def read(
 
 def _repeated(network: FloatNetwork) -> int:
     """Return the bytes of all stages, counted for every path, as an archive holds them."""
-    stages = [stage for projection in network.projections for stage in projection.stages]
-    return sum(value.nbytes for stage in stages for value in vars(stage).values() if isinstance(value, np.ndarray))
+    made = [stage for projection in network.projections for stage in projection.stages]
+    return sum(value.nbytes for stage in made for value in vars(stage).values() if isinstance(value, np.ndarray))
 
 
 def _steps(own: dict[str, Any], steps: int | None) -> int:
@@ -188,7 +183,7 @@ class _Builder:
     def _population(self, name: str, source: Source) -> FloatPopulation:
         node = self.graph.nodes[name]
         if not self.into[name]:
-            self.shapes[name] = _channels_first(in_node(name, node, partial(self._input_shape, name)))
+            self.shapes[name] = channels_first(in_node(name, node, partial(self._input_shape, name)))
             return FloatPopulation(name=self.names[name], shape=self.shapes[name], neuron=source)
         before = [self.shapes[each] for each in self.into[name] if each in self.shapes]
         if not before:
@@ -200,7 +195,7 @@ class _Builder:
         """Return the shape and the neuron of a node behind a source of ``shape``."""
         for stage in self._stages(name, shape):
             shape = stage.output_shape(shape)
-        shape = _flattened(node, shape)
+        shape = stages.output_shape(node, shape)
         if node.kind not in STATEFUL:
             return shape, FloatNeuron(threshold=None, decay_potential=np.array(1.0))
         fitted = _fitted(shape, neuron(node, self.dialect, looped=name in self.looped))
@@ -255,19 +250,8 @@ class _Builder:
         """Return the stages of a node behind a source of ``shape``, made once."""
         key = (name, shape)
         if key not in self.made:
-            self.made[key] = self._new_stages(self.graph.nodes[name], shape)
+            self.made[key] = stages.of_node(self.graph.nodes[name], shape, self.graph.budget)
         return self.made[key]
-
-    def _new_stages(self, node: Node, shape: Shape) -> tuple[Stage, ...]:
-        if node.kind in STATEFUL or node.kind in PASS_ON:
-            return ()
-        makers = {
-            "Linear": _dense, "Affine": _dense, "Conv1d": _convolution, "Conv2d": _convolution,
-            "SumPool2d": _pooling, "AvgPool2d": _pooling, "Scale": _scale,
-        }  # fmt: skip
-        if node.kind not in makers:
-            raise FormatError(f"a {node.kind} node; expected one of {', '.join((*makers, *STATEFUL, *PASS_ON))}")
-        return makers[node.kind](node, shape, self.graph.budget)
 
 
 def _rewired(edge: tuple[str, str], nodes: dict[str, Node], ends: dict[tuple[str, str], list[str]]) -> tuple[str, str]:
@@ -299,107 +283,16 @@ def _fitted(shape: Shape, cell: FloatNeuron) -> tuple[Shape, FloatNeuron]:
     """Return shape and neuron that fit: parameters of (C, L) stand for (C, 1, L), and may be flat where we are not."""
     arrays = {name: value for name, value in vars(cell).items() if isinstance(value, np.ndarray) and value.ndim}
     largest = max((value.shape for value in arrays.values()), key=math.prod, default=shape)
-    own = _channels_first(largest)
+    own = channels_first(largest)
     if math.prod(own) == math.prod(shape):
         shape = own
-    changed: dict[str, Any] = {name: value.reshape(_channels_first(value.shape)) for name, value in arrays.items()}
+    changed: dict[str, Any] = {name: value.reshape(channels_first(value.shape)) for name, value in arrays.items()}
     return shape, replace(cell, **changed)
 
 
 def _check_parameters(node: Node, shape: Shape) -> None:
     """Refuse parameters, used or not, that are neither one number nor as many as there are neurons."""
     for key, value in node.values.items():
-        own = _channels_first(value.shape) if isinstance(value, np.ndarray) else ()
+        own = channels_first(value.shape) if isinstance(value, np.ndarray) else ()
         if math.prod(own) != math.prod(shape) and not broadcasts(own, shape):
             raise FormatError(f"{key} has shape {own}; expected one number, or {shape}")
-
-
-def _flattened(node: Node, shape: Shape) -> Shape:
-    return (math.prod(shape),) if node.kind == "Flatten" else shape
-
-
-def _channels_first(shape: Shape) -> Shape:
-    """Return (C, 1, L) for (C, L): a signal is an image of height one."""
-    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
-
-
-def _shift(node: Node, channels: int) -> tuple[Stage, ...]:
-    if "bias" not in node.values:
-        return ()
-    bias = node.reals("bias")
-    if bias.shape not in ((channels,), ()):
-        raise FormatError(f"bias has shape {bias.shape}; expected ({channels},)")
-    shift = np.broadcast_to(bias, (channels,))
-    return (Normalization(scale=np.ones(channels), shift=shift),) if shift.any() else ()
-
-
-def _dense(node: Node, _shape: Shape, _budget: Budget) -> tuple[Stage, ...]:
-    weight = node.reals("weight")
-    if weight.ndim != 2:
-        raise FormatError(f"weight has shape {weight.shape}; expected (outputs, inputs)")
-    return (Dense(weight=weight), *_shift(node, len(weight)))
-
-
-def _convolution(node: Node, _shape: Shape, _budget: Budget) -> tuple[Stage, ...]:
-    weight, flat = node.reals("weight"), node.kind == "Conv1d"
-    if weight.ndim != (3 if flat else 4):
-        raise FormatError(f"weight has shape {weight.shape}; expected (outputs, inputs, kernel)")
-    weight = weight[:, :, None] if flat else weight
-    dilation = _pair(node, "dilation", SIDE, flat=flat)
-    stage = Convolution(
-        weight=weight,
-        stride=_pair(node, "stride", SIDE, flat=flat),
-        padding=_padding(node, weight.shape[2:], dilation, flat=flat),
-        dilation=dilation,
-        groups=node.whole("groups", GROUPS),
-    )
-    return (stage, *_shift(node, len(weight)))
-
-
-def _padding(node: Node, kernel: Shape, dilation: Pair, *, flat: bool) -> Pair:
-    padding = node.values.get("padding")
-    if isinstance(padding, str) and padding == "valid":
-        return (0, 0)
-    if isinstance(padding, str) and padding == "same":
-        reach = [step * (size - 1) for size, step in zip(kernel, dilation, strict=True)]
-        if any(each % 2 for each in reach):
-            raise FormatError("padding 'same' of an even kernel is not symmetric; write the padding as numbers")
-        return (reach[0] // 2, reach[1] // 2)
-    return _pair(node, "padding", PADDING, flat=flat)
-
-
-def _pooling(node: Node, shape: Shape, budget: Budget) -> tuple[Stage, ...]:
-    if len(shape) != 3:
-        raise FormatError(f"pooling of a source of shape {shape}; expected (channels, height, width)")
-    size = _pair(node, "kernel_size", SIDE)
-    stride = _pair(node, "stride", SIDE)
-    padding = _pair(node, "padding", PADDING)
-    mean = node.kind == "AvgPool2d"
-    if mean and stride == size and padding == (0, 0) and not (shape[1] % size[0] or shape[2] % size[1]):
-        return (AveragePooling(size=size),)
-    budget.take(16 * shape[0] * math.prod(size), f"a kernel of {shape[0]} x {size[0]} x {size[1]}")
-    value = 1 / math.prod(size) if mean else 1.0
-    return (Convolution(weight=np.full((shape[0], 1, *size), value), stride=stride, padding=padding, groups=shape[0]),)
-
-
-def _scale(node: Node, shape: Shape, budget: Budget) -> tuple[Stage, ...]:
-    scale = node.reals("scale")
-    try:
-        full = np.broadcast_to(scale.reshape(_channels_first(scale.shape)), shape)
-    except ValueError:
-        raise FormatError(f"scale has shape {scale.shape}; expected {shape}") from None
-    size = math.prod(shape)
-    budget.take(16 * size, f"{size:,} scales")
-    per_channel = full.reshape(shape[0], -1)
-    if np.all(per_channel == per_channel[:, :1]):
-        return (Normalization(scale=per_channel[:, 0], shift=np.zeros(shape[0])),)
-    budget.take(16 * size**2, f"a matrix of {size:,} x {size:,} for a scale that differs within a channel")
-    return (Dense(weight=np.diag(full.reshape(-1))),)
-
-
-def _pair(node: Node, name: str, within: Range, *, flat: bool = False) -> Pair:
-    """Return one number as two equal ones; of a ``flat`` kernel the second alone counts."""
-    values = node.wholes(name, within, sizes=(1, 2))
-    if flat:
-        return (int(within.least), values[-1])
-    return (values[0], values[-1])
