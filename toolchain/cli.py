@@ -76,6 +76,7 @@ Reset = Annotated[str | None, typer.Option(help="NIR: hard, subtract, late, sett
 Most = Annotated[int | None, typer.Option(help="NIR: most spikes a step.")]
 Steps = Annotated[int | None, typer.Option(help="NIR, .net: steps of a sample.")]
 Levels = Annotated[int | None, typer.Option(help="NIR, .net: input levels, 1 (spikes) or 255.")]
+Output = Annotated[str | None, typer.Option(help="NIR: the Output node that is meant, where there are several.")]
 
 
 @app.command("import")
@@ -88,11 +89,12 @@ def import_network(
     most: Most = None,
     steps: Steps = None,
     levels: Levels = None,
+    output: Output = None,
 ) -> None:
     """Read another framework's network, say how it was understood, and keep it as it is."""
     from spikeport.toolchain.verbs import networks
 
-    settings = _import_settings(dialect, dt, reset, most, steps, levels)
+    settings = _import_settings(dialect, dt, reset, most, steps, levels, output)
     _say(networks.import_network(network, settings=settings, out=out).text())
 
 
@@ -108,21 +110,28 @@ def quantize(
     most: Most = None,
     steps: Steps = None,
     levels: Levels = None,
+    output: Output = None,
 ) -> None:
     """Turn a float network into Loihi integers with a proof that no register overflows."""
     from spikeport.toolchain.verbs import networks
 
-    source = _import_settings(dialect, dt, reset, most, steps, levels)
+    source = _import_settings(dialect, dt, reset, most, steps, levels, output)
     settings = networks.QuantizeSettings(weight_bits=weight_bits, source=source)
     _say(networks.quantize(network, calibration=calibration, settings=settings, out=out).text())
 
 
 def _import_settings(
-    dialect: str, dt: float | None, reset: str | None, most: int | None, steps: int | None, levels: int | None
+    dialect: str,
+    dt: float | None,
+    reset: str | None,
+    most: int | None,
+    steps: int | None,
+    levels: int | None,
+    output: str | None,
 ) -> "ImportSettings":
     from spikeport.toolchain.verbs.networks import ImportSettings
 
-    return ImportSettings(dialect=dialect, dt=dt, reset=reset, most=most, steps=steps, levels=levels)
+    return ImportSettings(dialect=dialect, dt=dt, reset=reset, most=most, steps=steps, levels=levels, output=output)
 
 
 @app.command()

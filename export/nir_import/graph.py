@@ -32,6 +32,7 @@ from spikeport.export.nir_import import nodes, stages
 from spikeport.export.nir_import.dialect import Dialect, dialect_of
 from spikeport.export.nir_import.neurons import neuron
 from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
+from spikeport.export.nir_import.outputs import leading_to, without_marker
 from spikeport.export.nir_import.stages import channels_first
 from spikeport.export.numbers import DELAY, LEVELS, NEURONS, STEPS, whole
 from spikeport.export.passes.expand_paths import expand_paths, unshifted
@@ -46,6 +47,7 @@ def read(
     dialect: str = "auto",
     steps: int | None = None,
     levels: int | None = None,
+    output: str | None = None,
     trusted: bool = False,
     **changes: object,
 ) -> tuple[FloatNetwork, Dialect]:
@@ -53,7 +55,7 @@ def read(
 
     ``dialect``: 'auto' or a name of `DIALECTS`; ``changes`` override its fields (``dt``, ``reset``, ``most``, ...).
     ``steps``: T, which NIR does not hold. ``levels``: the input is 0..levels, where one level counts 1 / levels
-    (1: spikes). A ``trusted`` file is one that this program has just written. Raises `FormatError` with the file and
+    (1: spikes). ``output``: the Output node that is meant, where there are several. A ``trusted`` file is one that this program has just written. Raises `FormatError` with the file and
     the node.
     """
     graph = nodes.read(path, trusted=trusted)
@@ -61,8 +63,10 @@ def read(
         rules = dialect_of(graph, dialect, **changes)
         own = graph.metadata if rules.name == "spikeport" else {}
         source = _source(own, levels)
-        network = _Builder(graph, rules).network(source, _steps(own, steps))
-        network = expand_paths(network)
+        builder = _Builder(graph, rules, output)
+        network = expand_paths(builder.network(source, _steps(own, steps)))
+        for marker in builder.markers():
+            network = without_marker(network, marker)
         Budget(room(path.stat().st_size, REPEATED_PER_BYTE)).take(_repeated(network), "the weights of all paths")
     except (FormatError, NetworkError) as error:
         raise FormatError(f"{path}: {error}") from None
@@ -95,10 +99,12 @@ def _source(own: dict[str, Any], levels: int | None) -> Source:
 class _Builder:
     graph: Graph
     dialect: Dialect
+    output: str | None = None
 
     def network(self, source: Source, steps: int) -> FloatNetwork:
         """Return the network with a population per node."""
         self._check_edges()
+        self.graph.nodes, self.graph.edges = leading_to(self.graph, self.output)
         self.into: dict[str, list[str]] = {name: [] for name in self.graph.nodes}
         for start, end in self.graph.edges:
             self.into[end].append(start)
@@ -110,6 +116,10 @@ class _Builder:
         populations = [self._population(name, source) for name in self.order]
         projections = [each for name in self.order for each in self._projections(name)]
         return FloatNetwork(populations=tuple(populations), projections=tuple(projections), steps=steps)
+
+    def markers(self) -> list[str]:
+        """Return the populations that Output nodes have become, once the network is made."""
+        return [self.names[name] for name, node in self.graph.nodes.items() if node.kind == "Output"]
 
     def _check_edges(self) -> None:
         nodes, ends = self.graph.nodes, _ends(self.graph.nodes)

@@ -33,7 +33,8 @@ class ImportSettings:
     for .net files 'auto' and 'lava' (fires where v > threshold) or 'slayer' (where v >= threshold). ``dt``: length of a
     step in the file's unit of time. ``reset``: 'hard', 'subtract', 'late', 'settle', 'pause' or 'none'
     (`spikeport.export.nir_import.dialect.Dialect` says what each does). ``most``: spikes per step at most. ``steps``:
-    steps per sample, T. ``levels``: the input is 0..levels (1: spikes, 255: grey levels).
+    steps per sample, T. ``levels``: the input is 0..levels (1: spikes, 255: grey levels). ``output``: the Output node
+    of a NIR file that has several.
     """
 
     dialect: str = "auto"
@@ -42,6 +43,7 @@ class ImportSettings:
     most: int | None = None
     steps: int | None = None
     levels: int | None = None
+    output: str | None = None
 
     def given(self) -> list[str]:
         """Return the names of the settings that differ from their defaults."""
@@ -179,7 +181,7 @@ def import_netx(
 
     check_not_input(out, path)
     chosen = settings or ImportSettings()
-    useless = [name for name in chosen.given() if name in ("dt", "reset", "most")]
+    useless = [name for name in chosen.given() if name in ("dt", "reset", "most", "output")]
     if useless or chosen.dialect not in NETX_DIALECTS:
         wrong = f"the setting {useless[0]!r}" if useless else f"the dialect {chosen.dialect!r}"
         raise FormatError(f"{path}: a .net file does not take {wrong}; dialects are {', '.join(NETX_DIALECTS)}")
