@@ -17,7 +17,7 @@ settings.register_profile(
 )
 settings.load_profile("default")
 
-# Programs that tests start inherit signals that are ignored here, as under nohup or in a shell's background; no handler.
+# Programs that tests start inherit ignored signals (nohup, a shell's background jobs) but no handler.
 for number, handler in ((signal.SIGHUP, lambda *_: None), (signal.SIGINT, signal.default_int_handler)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, handler)
