@@ -17,8 +17,10 @@ settings.register_profile(
 )
 settings.load_profile("default")
 
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup; programs that tests start inherit an ignored signal
-    signal.signal(signal.SIGHUP, lambda *_: None)  # but not a handler
+# Programs that tests start inherit ignored signals (nohup, a shell's background jobs) but no handler.
+for number, handler in ((signal.SIGHUP, lambda *_: None), (signal.SIGINT, signal.default_int_handler)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
