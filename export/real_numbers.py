@@ -93,18 +93,18 @@ def _same_synapses(network: IntegerNetwork, restored: FloatNetwork, population: 
     """Match the projections one to one; all that is constant in them adds up to the bias."""
     assert isinstance(population.neuron, IntegerNeuron)
     unit, left = unit_of(population.neuron), list(restored.incoming(population.name))
-    constant = sum(_constant(restored, projection) for projection in left)
-    if not np.array_equal(constant, np.broadcast_to(bias_of(population.neuron) * unit, population.shape).ravel()):
+    offset = sum(constant(restored, projection) for projection in left)
+    if not np.array_equal(offset, np.broadcast_to(bias_of(population.neuron) * unit, population.shape).ravel()):
         return False
     for ours in network.incoming(population.name):
         match = next((theirs for theirs in left if _same_projection(ours, theirs, unit)), None)
         if match is None:
             return False
         left.remove(match)
-    return len(left) <= 1 and all(any(not np.any(w.weight) for w in _weighted(each)) for each in left)
+    return len(left) <= 1 and all(any(not np.any(w.weight) for w in weighted(each)) for each in left)
 
 
-def _constant(network: FloatNetwork, projection: FloatProjection) -> Array:
+def constant(network: FloatNetwork, projection: FloatProjection) -> Array:
     """Return what arrives over a projection when nothing is sent."""
     value = np.zeros((1, *network.population(projection.source).shape))
     for stage in projection.stages:
@@ -112,18 +112,19 @@ def _constant(network: FloatNetwork, projection: FloatProjection) -> Array:
     return value.ravel()
 
 
-def _weighted(projection: FloatProjection) -> list[Convolution | Dense]:
+def weighted(projection: FloatProjection) -> list[Convolution | Dense]:
+    """Return the stages that have weights."""
     return [stage for stage in projection.stages if isinstance(stage, Convolution | Dense)]
 
 
 def _same_projection(ours: IntegerProjection, theirs: FloatProjection, unit: float) -> bool:
     """Compare source, delay and the one stage of synapses; what stands beside it may only shift."""
-    weighted, synapses = _weighted(theirs), ours.synapses
-    rest = [stage for stage in theirs.stages if stage not in weighted]
-    if len(weighted) != 1 or any(not isinstance(each, Normalization) or np.any(each.scale != 1) for each in rest):
+    own, synapses = weighted(theirs), ours.synapses
+    rest = [stage for stage in theirs.stages if stage not in own]
+    if len(own) != 1 or any(not isinstance(each, Normalization) or np.any(each.scale != 1) for each in rest):
         return False
-    if (ours.source, ours.delay, type(synapses)) != (theirs.source, theirs.delay, type(weighted[0])):
+    if (ours.source, ours.delay, type(synapses)) != (theirs.source, theirs.delay, type(own[0])):
         return False
-    if any(getattr(synapses, name, None) != getattr(weighted[0], name, None) for name in GEOMETRY):
+    if any(getattr(synapses, name, None) != getattr(own[0], name, None) for name in GEOMETRY):
         return False
-    return np.array_equal(weighted[0].weight, synapses.weight * (unit * 2.0**ours.exponent))
+    return np.array_equal(own[0].weight, synapses.weight * (unit * 2.0**ours.exponent))

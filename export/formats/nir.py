@@ -31,6 +31,7 @@ from spikeport.export.network import (
     IntegerProjection,
     Source,
 )
+from spikeport.export.nir_import import own
 from spikeport.export.nir_import.graph import read
 from spikeport.export.real_numbers import bias_of, compared, difference, unit_of
 
@@ -111,7 +112,7 @@ def to_graph(network: IntegerNetwork) -> nir.NIRGraph:
         output = graph.add("output", nir.Output({"output": np.array(readout.shape)}))
         graph.chain(readout.name, output)
     assert isinstance(source.neuron, Source)
-    metadata = {VERSION_KEY: 1, "steps": network.steps, "levels": source.neuron.levels}
+    metadata = {VERSION_KEY: 1, "steps": network.steps, "levels": source.neuron.levels, own.KEY: own.described(network)}
     return nir.NIRGraph(graph.nodes, graph.edges, metadata=metadata, type_check=_checkable(network, graph))
 
 

@@ -32,7 +32,7 @@ from spikeport.export.nir_import import nodes, stages
 from spikeport.export.nir_import.dialect import Dialect, dialect_of
 from spikeport.export.nir_import.neurons import neuron
 from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
-from spikeport.export.nir_import.outputs import leading_to, without_marker
+from spikeport.export.nir_import.readouts import leading_to, without_marker
 from spikeport.export.nir_import.stages import channels_first
 from spikeport.export.numbers import DELAY, LEVELS, NEURONS, STEPS, whole
 from spikeport.export.passes.expand_paths import expand_paths, unshifted
@@ -55,8 +55,8 @@ def read(
 
     ``dialect``: 'auto' or a name of `DIALECTS`; ``changes`` override its fields (``dt``, ``reset``, ``most``, ...).
     ``steps``: T, which NIR does not hold. ``levels``: the input is 0..levels, where one level counts 1 / levels
-    (1: spikes). ``output``: the Output node that is meant, where there are several. A ``trusted`` file is one that this program has just written. Raises `FormatError` with the file and
-    the node.
+    (1: spikes). ``output``: the Output node that is meant, where there are several. A ``trusted`` file is one that this
+    program has just written. Raises `FormatError` with the file and the node.
     """
     graph = nodes.read(path, trusted=trusted)
     try:

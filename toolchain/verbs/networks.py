@@ -227,8 +227,7 @@ def quantize(
     assumptions: tuple[str, ...] = ()
     source: Network
     if isinstance(network, Path | str) and Path(network).suffix in (".nir", ".net"):
-        imported = import_network(network, settings=chosen.source)
-        source, assumptions = imported.network, imported.assumptions
+        source, assumptions = _others(network, chosen, calibration)
     else:
         if chosen.source.given():
             raise FormatError(f"{chosen.source.given()[0]!r} is for .nir and .net files; an archive says it itself")
@@ -241,6 +240,18 @@ def quantize(
     if out is not None:
         archive.write(result.network, Path(out))
     return replace(result, assumptions=assumptions, out=None if out is None else Path(out))
+
+
+def _others(path: AnyPath, settings: QuantizeSettings, calibration: AnyInput | None) -> tuple[Network, tuple[str, ...]]:
+    """Return the network of a .nir or .net file: its integers, where a .nir file of ours is to be taken as it is."""
+    from spikeport.export.nir_import.own import integers
+
+    if Path(path).suffix == ".nir" and settings == QuantizeSettings() and calibration is None:
+        own = integers(Path(path))
+        if own is not None:
+            return own, (f"read {path}: the integers that spikeport wrote",)
+    imported = import_network(path, settings=settings.source)
+    return imported.network, imported.assumptions
 
 
 def _quantized(network: Network, calibration: AnyInput | None, settings: QuantizeSettings) -> Quantized:

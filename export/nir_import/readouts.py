@@ -36,8 +36,8 @@ def leading_to(graph: Graph, output: str | None) -> tuple[dict[str, Node], list[
     lost = [name for name in graph.nodes if name not in kept]
     if lost and output is None:
         raise FormatError(
-            f"node {lost[0]!r} ({graph.nodes[lost[0]].kind}) does not lead to the Output node {outputs[0]!r}; name that "
-            f"with the setting 'output' (--output {outputs[0]}) to leave out the {len(lost):,} nodes that do not"
+            f"node {lost[0]!r} ({graph.nodes[lost[0]].kind}) does not lead to the Output node {outputs[0]!r}; to leave "
+            f"out such nodes ({len(lost):,}), name that Output with the setting 'output' (--output {outputs[0]})"
         )
     return {n: node for n, node in graph.nodes.items() if n in kept}, [e for e in graph.edges if e[1] in kept]
 
