@@ -2,6 +2,8 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# Two processes, each with whole files: the cases of a file share what its fixtures make.
+IN_PARALLEL := --numprocesses 2 --dist loadfile
 
 .PHONY: setup demo test test-all package-check lint clean
 
@@ -12,10 +14,10 @@ demo: setup
 	$(BIN)/spikeport demo --out demo
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(IN_PARALLEL)
 
 test-all: setup
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "slow or not slow"
 
 package-check: .venv/made
 	$(BIN)/python tests/package/check.py

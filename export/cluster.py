@@ -5,11 +5,14 @@ only, with a key that is made for the run and is asked of every client. Its web 
 import nothing from the current folder, and keep what they write in a folder that is removed with them.
 """
 
+import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,10 @@ from spikeport.export.errors import ExecutorError, one_line
 from spikeport.export.scratch import scratch
 
 SAFE_PATH = "PYTHONSAFEPATH"
+TERMINAL = (signal.SIGINT, signal.SIGHUP)
+"""Signals that a terminal sends to all processes of the command; its workers are ended by the command."""
+LOGGERS = ("distributed", "asyncio", "tornado")
+"""What they log of a cluster of ours, we either raise as an error or it ends with the cluster."""
 MISSING = "a cluster needs Dask and cryptography: pip install 'spikeport[cluster]'"
 
 
@@ -87,12 +94,11 @@ def _local(workers: int) -> Iterator[Any]:
         raise ExecutorError(MISSING) from None
     options: dict[str, Any] = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
     options["scheduler_kwargs"] = {"dashboard": False}
-    with scratch("spikeport-dask-") as folder, _without_current_folder():
+    with scratch("spikeport-dask-") as folder, _quiet(), _environment(**{SAFE_PATH: "1"}), _without_current_folder():
         pages: dict[str, object] = {f"distributed.{each}.http.routes": [] for each in ("scheduler", "worker")}
-        with (
-            config.set(pages | {"temporary-directory": str(folder)}),
-            LocalCluster(**options, protocol="tls://", security=security) as own,  # type: ignore[no-untyped-call]
-        ):
+        with config.set(pages | {"temporary-directory": str(folder)}), ExitStack() as stack:
+            with _signals_later():
+                own = stack.enter_context(LocalCluster(**options, protocol="tls://", security=security))  # type: ignore[no-untyped-call]
             yield own
 
 
@@ -123,17 +129,60 @@ def _security(tls: Tls | None) -> Any:
 
 
 @contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's log off standard error; where the process ends meanwhile, until its end, as Dask's threads go on."""
+    loggers = [logging.getLogger(name) for name in (*LOGGERS, *list(logging.root.manager.loggerDict)) if _theirs(name)]
+    before = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.CRITICAL)
+    with _environment(**{f"DASK_LOGGING__{name.upper()}": "critical" for name in LOGGERS}):
+        try:
+            yield
+        except (SystemExit, KeyboardInterrupt):
+            before = []
+            raise
+        finally:
+            for each, level in zip(loggers, before, strict=False):
+                each.setLevel(level)
+
+
+@contextmanager
+def _signals_later() -> Iterator[None]:
+    """Take the terminal's signals after the block; threads and processes that start inside never take them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)
+    try:
+        resource_tracker.ensure_running()  # its start lifts the block of SIGINT in the thread that needs it first
+        signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _theirs(name: str) -> bool:
+    return name.split(".", maxsplit=1)[0] in LOGGERS
+
+
+@contextmanager
 def _without_current_folder() -> Iterator[None]:
     """Keep the current folder off the module path of the processes that start meanwhile."""
-    path, safe = sys.path[:], os.environ.get(SAFE_PATH)
-    here = str(Path.cwd())
+    path, here = sys.path[:], str(Path.cwd())
     sys.path[:] = [entry for entry in path if entry not in ("", here)]
-    os.environ[SAFE_PATH] = "1"
     try:
         yield
     finally:
         sys.path[:] = path
-        if safe is None:
-            del os.environ[SAFE_PATH]
-        else:
-            os.environ[SAFE_PATH] = safe
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """Set variables for the processes that start meanwhile."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

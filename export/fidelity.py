@@ -11,7 +11,7 @@ from spikeport.export.executors import executor, executor_names
 from spikeport.export.network import Array, IntegerNetwork
 from spikeport.export.progress import tracked
 from spikeport.export.stimulus import Stimulus
-from spikeport.export.trace import Step, add_scores, no_scores
+from spikeport.export.trace import Scores, Step
 
 BASE = "fast"
 """What the others are compared with: equal to the reference, which may be one of them."""
@@ -98,14 +98,14 @@ def check(network: IntegerNetwork, stimulus: Stimulus, executors: list[str]) -> 
         others = ", ".join(name for name in executor_names() if name != BASE)
         raise ExecutorError(f"nothing to compare with {BASE}; name one or more of {others}")
     fidelities = {name: Fidelity(name) for name in names}
-    found = [no_scores(network, len(stimulus)) for _ in (*names, BASE)]
+    found = [Scores(network, len(stimulus)) for _ in (*names, BASE)]
     runs = {name: executor(name)(network, stimulus) for name in (*names, BASE)}
     for step in _lockstep(network, stimulus, runs):
         for name in names:
             fidelities[name].add(step[BASE], step[name])
         for scores, each in zip(found, step.values(), strict=True):
-            add_scores(scores, each, network)
-    return fidelities, np.stack([scores.argmax(1) for scores in found])
+            scores.add(each)
+    return fidelities, np.stack([scores.values.argmax(1) for scores in found])
 
 
 def _lockstep(

@@ -56,10 +56,10 @@ def difference(network: IntegerNetwork, restored: FloatNetwork) -> str:
     """Return what a float network without decays has in other numbers than ``network``, or nothing.
 
     Compared are sample length, levels, shapes, delays, geometry, and every weight, threshold, reset and bias. One more
-    projection of zero weights may bring a part of the bias, and the output may be marked by one more population.
+    projection of zero weights may bring a part of the bias.
     """
     shapes = {p.name: p.shape for p in network.populations}
-    theirs = {p.name: p.shape for p in restored.populations if p.name in shapes or not _is_marker(restored, p.name)}
+    theirs = {p.name: p.shape for p in restored.populations}
     other = [name for name in {**shapes, **theirs} if shapes.get(name) != theirs.get(name)]
     if other:
         return f"population {other[0]} of shape {shapes.get(other[0])} becomes one of {theirs.get(other[0])}"
@@ -78,12 +78,10 @@ def difference(network: IntegerNetwork, restored: FloatNetwork) -> str:
     return ""
 
 
-def _is_marker(network: FloatNetwork, name: str) -> bool:
-    return not network.outgoing(name) and all(not p.stages and not p.delay for p in network.incoming(name))
-
-
 def _same_neuron(ours: IntegerNeuron, theirs: FloatNeuron) -> bool:
-    if any(np.any(getattr(theirs, name) != value) for name, value in UNUSED.items()):
+    silent = ours.threshold is None and ours.keeps_nothing
+    expected = UNUSED | ({"decay_potential": 1.0} if silent else {})
+    if any(np.any(getattr(theirs, name) != value) for name, value in expected.items()):
         return False
     if ours.threshold is None or theirs.threshold is None:
         return ours.threshold is theirs.threshold
@@ -95,18 +93,18 @@ def _same_synapses(network: IntegerNetwork, restored: FloatNetwork, population: 
     """Match the projections one to one; all that is constant in them adds up to the bias."""
     assert isinstance(population.neuron, IntegerNeuron)
     unit, left = unit_of(population.neuron), list(restored.incoming(population.name))
-    constant = sum(_constant(restored, projection) for projection in left)
-    if not np.array_equal(constant, np.broadcast_to(bias_of(population.neuron) * unit, population.shape).ravel()):
+    offset = sum(constant(restored, projection) for projection in left)
+    if not np.array_equal(offset, np.broadcast_to(bias_of(population.neuron) * unit, population.shape).ravel()):
         return False
     for ours in network.incoming(population.name):
         match = next((theirs for theirs in left if _same_projection(ours, theirs, unit)), None)
         if match is None:
             return False
         left.remove(match)
-    return len(left) <= 1 and all(any(not np.any(w.weight) for w in _weighted(each)) for each in left)
+    return len(left) <= 1 and all(any(not np.any(w.weight) for w in weighted(each)) for each in left)
 
 
-def _constant(network: FloatNetwork, projection: FloatProjection) -> Array:
+def constant(network: FloatNetwork, projection: FloatProjection) -> Array:
     """Return what arrives over a projection when nothing is sent."""
     value = np.zeros((1, *network.population(projection.source).shape))
     for stage in projection.stages:
@@ -114,18 +112,19 @@ def _constant(network: FloatNetwork, projection: FloatProjection) -> Array:
     return value.ravel()
 
 
-def _weighted(projection: FloatProjection) -> list[Convolution | Dense]:
+def weighted(projection: FloatProjection) -> list[Convolution | Dense]:
+    """Return the stages that have weights."""
     return [stage for stage in projection.stages if isinstance(stage, Convolution | Dense)]
 
 
 def _same_projection(ours: IntegerProjection, theirs: FloatProjection, unit: float) -> bool:
     """Compare source, delay and the one stage of synapses; what stands beside it may only shift."""
-    weighted, synapses = _weighted(theirs), ours.synapses
-    rest = [stage for stage in theirs.stages if stage not in weighted]
-    if len(weighted) != 1 or any(not isinstance(each, Normalization) or np.any(each.scale != 1) for each in rest):
+    own, synapses = weighted(theirs), ours.synapses
+    rest = [stage for stage in theirs.stages if stage not in own]
+    if len(own) != 1 or any(not isinstance(each, Normalization) or np.any(each.scale != 1) for each in rest):
         return False
-    if (ours.source, ours.delay, type(synapses)) != (theirs.source, theirs.delay, type(weighted[0])):
+    if (ours.source, ours.delay, type(synapses)) != (theirs.source, theirs.delay, type(own[0])):
         return False
-    if any(getattr(synapses, name, None) != getattr(weighted[0], name, None) for name in GEOMETRY):
+    if any(getattr(synapses, name, None) != getattr(own[0], name, None) for name in GEOMETRY):
         return False
-    return np.array_equal(weighted[0].weight, synapses.weight * (unit * 2.0**ours.exponent))
+    return np.array_equal(own[0].weight, synapses.weight * (unit * 2.0**ours.exponent))

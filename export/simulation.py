@@ -22,7 +22,7 @@ from spikeport.export.files import locked, write_arrays
 from spikeport.export.network import Array, IntegerNetwork, Network
 from spikeport.export.progress import tracked
 from spikeport.export.stimulus import Stimulus
-from spikeport.export.trace import add_scores, no_scores
+from spikeport.export.trace import Scores, score_rule
 
 PART = 100
 """Images of a part."""
@@ -32,6 +32,15 @@ QUICK = 1.0
 """Seconds that an estimate may take."""
 RETRIES = 5
 """How often a part of a local cluster is given to another worker when one dies; a scheduler has its own limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """How every part is run."""
+
+    executor: str
+    score: str | None = None
+    count: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,12 +68,13 @@ def simulate(
     stimulus: Stimulus,
     *,
     executor: str,
+    score: str | None = None,
     count: bool = False,
     cluster: Cluster | None = None,
     kept: Path | None = None,
     resume: bool = False,
 ) -> Result:
-    """Run ``network`` on ``stimulus`` in parts of `PART` images.
+    """Run ``network`` on ``stimulus`` in parts of `PART` images; ``score`` as `trace.score_rule` takes it.
 
     ``kept`` is a folder for finished parts, whose names begin with a digest of network, input and executor; with
     ``resume`` those of this run are not run again. Raises `ExecutorError` where an executor cannot ``count`` or where
@@ -73,13 +83,14 @@ def simulate(
     if count and executor != "fast":
         raise ExecutorError(f"executor {executor!r} does not count; the fast one does, and 'spikeport report' too")
     rows = list(stimulus.batches(PART))
-    paths = {} if kept is None else _paths(kept, _key(network, stimulus, executor, count=count), rows)
+    way = _Way(executor=executor, score=score_rule(network, score), count=count)
+    paths = {} if kept is None else _paths(kept, _key(network, stimulus, way), rows)
     with nullcontext() if kept is None else locked(kept):
         outputs = int(np.prod(network.readout.shape))
         done = _finished(paths, rows, (outputs, len(network.projections))) if resume else {}
         tasks = [part for part in rows if part.start not in done]
         run = _local if cluster is None else _distributed
-        parts = run(network, stimulus, tasks, executor, count, cluster)
+        parts = run(network, stimulus, tasks, way, cluster)
         for start, part in tracked(f"simulating in parts of {PART}", parts, len(tasks)):
             done[start] = part
             if kept is not None:
@@ -101,10 +112,11 @@ def estimate(network: IntegerNetwork, stimulus: Stimulus, *, count: bool = False
     if guess.seconds < QUICK or len(first) == len(stimulus) or rough(network, first, block=fast.BLOCK).seconds > QUICK:
         return guess
     started = time.perf_counter()
-    operations = _part(network, first, "fast", count=True)["operations"].sum()
-    _part(network, first, "fast", count=count)
+    operations = _part(network, first, _Way(executor="fast", count=True))["operations"].sum()
+    way = _Way(executor="fast", count=count)
+    _part(network, first, way)
     warm = time.perf_counter()
-    _part(network, first, "fast", count=count)
+    _part(network, first, way)
     now, share = time.perf_counter(), len(stimulus) / len(first)
     building = max(0.0, warm - started - 2 * (now - warm))
     return Estimate(
@@ -115,20 +127,18 @@ def estimate(network: IntegerNetwork, stimulus: Stimulus, *, count: bool = False
     )
 
 
-def _part(
-    network: Network, stimulus: Stimulus, executor: str, *, count: bool, threads: int | None = None
-) -> dict[str, Array]:
+def _part(network: Network, stimulus: Stimulus, way: _Way, *, threads: int | None = None) -> dict[str, Array]:
     """Run one part."""
     options: dict[str, Any] = {}
-    if executor == "fast":
-        options = {"keep": (network.readout.name,), "count": count, "threads": threads}
-    scores = no_scores(network, len(stimulus))
+    if way.executor == "fast":
+        options = {"keep": (network.readout.name,), "count": way.count, "threads": threads}
+    scores = Scores(network, len(stimulus), way.score)
     operations = np.zeros(len(network.projections), np.int64)
-    for step in find_executor(executor, type(network))(network, stimulus, batch=PART, **options):
-        add_scores(scores, step, network)
+    for step in find_executor(way.executor, type(network))(network, stimulus, batch=PART, **options):
+        scores.add(step)
         if step.count is not None:
             operations += np.array(step.count.operations)
-    return {"scores": scores, "operations": operations}
+    return {"scores": scores.values, "operations": operations}
 
 
 PART_OF_A_WORKER = _part
@@ -136,25 +146,22 @@ PART_OF_A_WORKER = _part
 Parts = Iterator[tuple[int, dict[str, Array]]]
 
 
-def _local(
-    network: Network, stimulus: Stimulus, rows: Sequence[slice], executor: str, count: bool, _: Cluster | None  # noqa: FBT001
-) -> Parts:  # fmt: skip
+def _local(network: Network, stimulus: Stimulus, rows: Sequence[slice], way: _Way, _: Cluster | None) -> Parts:
     for part in rows:
-        yield part.start, _part(network, stimulus.part(part), executor, count=count)
+        yield part.start, _part(network, stimulus.part(part), way)
 
 
 def _distributed(
-    network: Network, stimulus: Stimulus, rows: Sequence[slice], executor: str, count: bool, cluster: Cluster | None  # noqa: FBT001
-) -> Parts:  # fmt: skip
+    network: Network, stimulus: Stimulus, rows: Sequence[slice], way: _Way, cluster: Cluster | None
+) -> Parts:
     assert cluster is not None
     with connected(cluster, retries=RETRIES, seconds=SECONDS) as client:
         from dask.distributed import as_completed  # noqa: PLC0415 - an extra, and slow to import
 
         safe = {"pure": False, "retries": RETRIES}
         shared = client.submit(_restored, archive.to_bytes(network), **safe)
-        options = {"count": count, "threads": 1}
         futures = {
-            client.submit(PART_OF_A_WORKER, shared, stimulus.part(part), executor, **options, **safe): part.start
+            client.submit(PART_OF_A_WORKER, shared, stimulus.part(part), way, threads=1, **safe): part.start
             for part in rows
         }
         for future in as_completed(futures):  # type: ignore[no-untyped-call]
@@ -171,9 +178,10 @@ def _restored(data: bytes) -> Network:
     return archive.from_bytes(data)
 
 
-def _key(network: Network, stimulus: Stimulus, executor: str, *, count: bool) -> str:
+def _key(network: Network, stimulus: Stimulus, way: _Way) -> str:
     """Return a digest of all that a part's result depends on."""
-    told = [archive.digest(network), executor, count, PART, stimulus.steps, stimulus.held, str(stimulus.values.dtype)]
+    told = [archive.digest(network), way.executor, way.score, way.count, PART]
+    told += [stimulus.steps, stimulus.held, str(stimulus.values.dtype)]
     digest = hashlib.sha256(json.dumps([*told, stimulus.values.shape]).encode())
     digest.update(np.ascontiguousarray(stimulus.values).data)
     return digest.hexdigest()[:20]

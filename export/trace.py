@@ -7,7 +7,8 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from spikeport.export.network import Array, Network
+from spikeport.export.errors import ExecutorError
+from spikeport.export.network import Array, Network, Source
 from spikeport.export.stimulus import Stimulus
 
 
@@ -64,29 +65,65 @@ def record(steps: Iterable[Step]) -> Trace:
     }
 
 
-def scores(steps: Iterable[Step], network: Network, count: int) -> Array:
-    """Return one score per sample and output neuron: its potential after the last step, or how often it fired."""
-    totals = no_scores(network, count)
+SCORES = ("count", "last", "mean", "max")
+"""Ways to turn what the readout puts out over a sample into one score per class."""
+
+
+def score_rule(network: Network, asked: str | None = None) -> str:
+    """Return how the score of a class comes about; ``asked`` is one of `SCORES`, or None for the network's own way.
+
+    'count': spikes over the sample, of a readout that fires. 'last': the potential after the last step. 'mean' and
+    'max': of the spikes or potentials over all steps. By itself a readout that fires gives counts, one that keeps
+    nothing from step to step (synapses without neurons behind them) the mean, any other its last potential. Raises
+    `ExecutorError` for another word, and for counts of a readout that never fires.
+    """
+    neuron = network.readout.neuron
+    assert not isinstance(neuron, Source)
+    fires = neuron.threshold is not None
+    if asked is None:
+        return "count" if fires else "mean" if neuron.keeps_nothing else "last"
+    if asked not in SCORES:
+        raise ExecutorError(f"no score {asked!r}; there are {', '.join(SCORES)}")
+    if asked == "count" and not fires:
+        raise ExecutorError(
+            f"score 'count' needs a readout that fires, and population {network.readout.name} never does; take 'last', "
+            "'mean' or 'max' of its potential"
+        )
+    return asked
+
+
+class Scores:
+    """Scores of ``samples`` samples, added up step by step; ``values`` are (samples, outputs), float64."""
+
+    def __init__(self, network: Network, samples: int, rule: str | None = None) -> None:
+        self.name, self.last = network.readout.name, network.steps - 1
+        self.rule = score_rule(network, rule)
+        self.values: Array = np.zeros((samples, math.prod(network.readout.shape)))
+
+    def add(self, step: Step) -> None:
+        """Add one step to the scores of its samples."""
+        put_out = step.spikes[self.name] if self.name in step.spikes else step.potentials[self.name]
+        flat = put_out.reshape(len(step.source), -1)
+        if self.rule == "last":
+            if step.step == self.last:
+                self.values[step.rows] = flat
+        elif self.rule == "max":
+            self.values[step.rows] = flat if step.step == 0 else np.maximum(self.values[step.rows], flat)
+        else:
+            self.values[step.rows] += flat
+            if self.rule == "mean" and step.step == self.last:
+                self.values[step.rows] /= self.last + 1
+
+
+def scores(steps: Iterable[Step], network: Network, count: int, rule: str | None = None) -> Array:
+    """Return one score per sample and output neuron, (count, outputs); ``rule`` as `score_rule` takes it."""
+    totals = Scores(network, count, rule)
     for step in steps:
-        add_scores(totals, step, network)
-    return totals
+        totals.add(step)
+    return totals.values
 
 
-def no_scores(network: Network, count: int) -> Array:
-    """Return the scores (samples, outputs) before the first step."""
-    return np.zeros((count, math.prod(network.readout.shape)))
-
-
-def add_scores(totals: Array, step: Step, network: Network) -> None:
-    """Add one step to the scores of its samples."""
-    name = network.readout.name
-    if name in step.spikes:
-        totals[step.rows] += step.spikes[name].reshape(len(step.source), -1)
-    elif step.step == network.steps - 1:
-        totals[step.rows] = step.potentials[name].reshape(len(step.source), -1)
-
-
-def predicted(network: Run, stimulus: Stimulus, execute: Executor[Run]) -> Array:
+def predicted(network: Run, stimulus: Stimulus, execute: Executor[Run], rule: str | None = None) -> Array:
     """Run ``network`` with the executor's ``steps`` and return the class of the largest score per sample."""
-    chosen: Array = scores(execute(network, stimulus), network, len(stimulus)).argmax(1)
+    chosen: Array = scores(execute(network, stimulus), network, len(stimulus), rule).argmax(1)
     return chosen

@@ -1,6 +1,7 @@
 """Fixtures that several test files share."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +16,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("default")
+
+# Programs that tests start inherit ignored signals (nohup, a shell's background jobs) but no handler.
+for number, handler in ((signal.SIGHUP, lambda *_: None), (signal.SIGINT, signal.default_int_handler)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -52,6 +58,20 @@ def compared(pytestconfig):
             counts[name] = (total + fidelity.compared, different + fidelity.mismatches)
 
     return add
+
+
+def pytest_sessionfinish(session):
+    """Hand what a worker of pytest-xdist has compared to the process that prints it."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["compared"] = session.config.stash.get(COMPARED, {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):  # noqa: ARG001 - the names are pytest-xdist's
+    counts = node.config.stash.setdefault(COMPARED, {})
+    for name, (total, different) in getattr(node, "workeroutput", {}).get("compared", {}).items():
+        before = counts.get(name, (0, 0))
+        counts[name] = (before[0] + total, before[1] + different)
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -43,6 +43,7 @@ def _say(text: str, *, passed: bool = True) -> None:
 Out = Annotated[Path, typer.Option(help="Folder for the artefacts.")]
 Profiles = Annotated[list[str] | None, typer.Option(help="Name or .toml file; may be repeated.")]
 CHIPS = ("loihi1", "loihi2")
+SCORE = "What decides the class: count, last, mean, max; by itself spikes if the readout fires, else its potential."
 
 
 @app.command()
@@ -86,6 +87,7 @@ Normalized = Annotated[str | None, typer.Option(help="NIR: neurons with norm_inp
 Rules = Annotated[list[str] | None, typer.Option("--rule", help="NIR: another rule, NAME=VALUE; may be repeated.")]
 Steps = Annotated[int | None, typer.Option(help="NIR, .net: steps of a sample.")]
 Levels = Annotated[int | None, typer.Option(help="NIR, .net: input levels, 1 (spikes) or 255.")]
+Output = Annotated[str | None, typer.Option(help="NIR: the Output node that is meant, where there are several.")]
 
 
 @app.command("import")
@@ -104,13 +106,14 @@ def import_network(
     rule: Rules = None,
     steps: Steps = None,
     levels: Levels = None,
+    output: Output = None,
 ) -> None:
     """Read another framework's network, say how it was understood, and keep it as it is."""
     from spikeport.toolchain.verbs import networks
 
     told = {"dt": dt, "reset": reset, "most": most, "floor": floor, "v_reset": v_reset, "tau_syn": tau_syn}
     settings = _import_settings(
-        told, rule, dialect=dialect, guess=guess, steps=steps, levels=levels, normalized=normalized
+        told, rule, dialect=dialect, guess=guess, steps=steps, levels=levels, output=output, normalized=normalized
     )
     done = networks.import_network(network, settings=settings, out=out)
     _warn(done.assumptions)
@@ -135,13 +138,14 @@ def quantize(
     rule: Rules = None,
     steps: Steps = None,
     levels: Levels = None,
+    output: Output = None,
 ) -> None:
     """Turn a float network into Loihi integers with a proof that no register overflows."""
     from spikeport.toolchain.verbs import networks
 
     told = {"dt": dt, "reset": reset, "most": most, "floor": floor, "v_reset": v_reset, "tau_syn": tau_syn}
     source = _import_settings(
-        told, rule, dialect=dialect, guess=guess, steps=steps, levels=levels, normalized=normalized
+        told, rule, dialect=dialect, guess=guess, steps=steps, levels=levels, output=output, normalized=normalized
     )
     settings = networks.QuantizeSettings(weight_bits=weight_bits, source=source)
     done = networks.quantize(network, calibration=calibration, settings=settings, out=out)
@@ -211,6 +215,7 @@ def simulate(
     input: Input,
     executor: Annotated[str | None, typer.Option(help="fast, reference, onnx, nir, lava; floating.")] = None,
     out: Annotated[Path | None, typer.Option(help="Keep classes and scores (.npz).")] = None,
+    score: Annotated[str | None, typer.Option(help=SCORE)] = None,
     count: Annotated[bool, typer.Option(help="Count synaptic operations.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on from the finished parts of an interrupted run.")] = False,
     workers: Annotated[int, typer.Option(help="Processes of a local Dask cluster.", min=1)] = 1,
@@ -229,7 +234,9 @@ def simulate(
         raise typer.BadParameter("--tls-ca, --tls-cert and --tls-key go together")
     tls = Tls(ca=given[0], cert=given[1], key=given[2]) if given else None
     cluster = Cluster(address=scheduler, workers=workers, tls=tls) if scheduler or workers > 1 or tls else None
-    settings = simulation.SimulationSettings(executor=executor, count=count, cluster=cluster, resume=resume)
+    settings = simulation.SimulationSettings(
+        executor=executor, score=score, count=count, cluster=cluster, resume=resume
+    )
     _say(simulation.simulate(network, input, settings=settings, out=out).text())
 
 

@@ -1,7 +1,8 @@
 """NIR, the neuromorphic intermediate representation (Pedersen et al., Nature Communications 2024), version 1.0.8.
 
 One step is one unit of time. A population of hard-reset IF neurons is an `IF` node with r = 1, the readout an `I`
-node with r = 1, so the potential is the sum of what arrived. The numbers are the network's integers times one power
+node with r = 1, so the potential is the sum of what arrived; one that keeps nothing is the `Output` node itself. The
+numbers are the network's integers times one power
 of two per population; potentials have 24 bits, so float32 holds and adds them exactly. Spikes have weight 1 and the
 input carries its integer levels. Thresholds stand half a potential unit above the compared value, so that ``>`` and
 ``>=`` agree. A bias that differs from neuron to neuron behind a convolution, which no NIR node holds, is a constant one
@@ -30,6 +31,7 @@ from spikeport.export.network import (
     IntegerProjection,
     Source,
 )
+from spikeport.export.nir_import import own
 from spikeport.export.nir_import.graph import read
 from spikeport.export.real_numbers import bias_of, compared, difference, unit_of
 
@@ -106,10 +108,11 @@ def to_graph(network: IntegerNetwork) -> nir.NIRGraph:
     for population in network.neurons:
         assert isinstance(population.neuron, IntegerNeuron)
         _add_synapses(graph, network, population, population.neuron)
-    output = graph.add("output", nir.Output({"output": np.array(readout.shape)}))
-    graph.chain(readout.name, output)
+    if not isinstance(graph.nodes[readout.name], nir.Output):
+        output = graph.add("output", nir.Output({"output": np.array(readout.shape)}))
+        graph.chain(readout.name, output)
     assert isinstance(source.neuron, Source)
-    metadata = {VERSION_KEY: 1, "steps": network.steps, "levels": source.neuron.levels}
+    metadata = {VERSION_KEY: 1, "steps": network.steps, "levels": source.neuron.levels, own.KEY: own.described(network)}
     return nir.NIRGraph(graph.nodes, graph.edges, metadata=metadata, type_check=_checkable(network, graph))
 
 
@@ -125,6 +128,8 @@ def _checkable(network: IntegerNetwork, graph: _Graph) -> bool:
 
 
 def _check(population: IntegerPopulation, neuron: IntegerNeuron) -> None:
+    if _is_output(neuron):
+        return
     if not neuron.memoryless_current or neuron.decay_v.any():
         raise FormatError(
             f"population {population.name} rounds its decay toward zero at every step, which NIR's continuous "
@@ -139,8 +144,15 @@ def _check(population: IntegerPopulation, neuron: IntegerNeuron) -> None:
         )
 
 
+def _is_output(neuron: IntegerNeuron) -> bool:
+    """Return whether a population is what an Output node itself puts out: a sum, without neurons."""
+    return neuron.threshold is None and neuron.keeps_nothing
+
+
 def _neuron_node(population: IntegerPopulation, neuron: IntegerNeuron, unit: float) -> nir.NIRNode:
     rate = np.ones(population.shape, np.float32)
+    if _is_output(neuron):
+        return nir.Output({"output": np.array(population.shape)})
     if neuron.threshold is None:
         return nir.I(r=rate)
     threshold = np.broadcast_to(compared(neuron), population.shape)

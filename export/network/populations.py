@@ -78,6 +78,11 @@ class FloatNeuron:
             whole(self.most, "most spikes a step", MOST_SPIKES, error=NetworkError)
         whole(self.refractory, "refractory", DELAY, error=NetworkError)
 
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether current and potential forget everything at every step, so that a readout shows its input."""
+        return bool(np.all(self.decay_current == 1) and np.all(self.decay_potential == 1))
+
 
 REGISTERS = {
     "threshold": (-THRESHOLD_MAX, THRESHOLD_MAX),
@@ -122,6 +127,11 @@ class IntegerNeuron:
     def memoryless_current(self) -> bool:
         """Whether the synaptic current forgets everything at every step."""
         return bool(np.all(self.decay_u == 4096))
+
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether current and potential forget everything at every step, so that a readout shows its input."""
+        return self.memoryless_current and bool(np.all(self.decay_v == 4096))
 
     @property
     def stock(self) -> bool:

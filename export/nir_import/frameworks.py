@@ -155,8 +155,7 @@ def plain_open(facts: Facts) -> list[Open]:
 
 
 def _spikingjelly_dialects(facts: Facts) -> list[Dialect]:
-    steps = ev.spikingjelly_steps(facts) or [DIALECTS["spikingjelly"].dt]
-    return [replace(DIALECTS["spikingjelly"], dt=dt) for dt in steps]
+    return [replace(DIALECTS["spikingjelly"], dt=dt) for dt in ev.spikingjelly_steps(facts)]
 
 
 def _one(name: str, step: Callable[[Facts], float | None]) -> Callable[[Facts], list[Dialect]]:

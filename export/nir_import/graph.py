@@ -35,6 +35,7 @@ from spikeport.export.nir_import.first_step import beside_loops, silenced
 from spikeport.export.nir_import.neurons import neuron
 from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
 from spikeport.export.nir_import.origin import dialect_of
+from spikeport.export.nir_import.readouts import leading_to, without_marker
 from spikeport.export.nir_import.stages import channels_first
 from spikeport.export.numbers import DELAY, LEVELS, NEURONS, STEPS, whole
 from spikeport.export.passes.expand_paths import expand_paths, unshifted
@@ -49,6 +50,7 @@ def read(
     dialect: str = "auto",
     steps: int | None = None,
     levels: int | None = None,
+    output: str | None = None,
     trusted: bool = False,
     guess: bool = False,
     **changes: Any,
@@ -58,16 +60,17 @@ def read(
     ``dialect``: a name of `DIALECTS`, or 'auto' for what `identify` left beside the file (`choice`), else for the only
     origin that fits (`origin`; ``guess``: the likeliest). ``changes`` override its fields (``dt``, ``reset``, ``most``,
     ...). ``steps``: T, which NIR does not hold. ``levels``: the input is 0..levels, where one level counts 1 / levels
-    (1: spikes). A ``trusted`` file is one that this program has just written. Raises `FormatError` with the file and
-    the node, `AmbiguousOrigin` with the origins that fit.
+    (1: spikes). ``output``: the Output node that is meant, where there are several. A ``trusted`` file is one that this
+    program has just written. Raises `FormatError` with the file and the node, `AmbiguousOrigin` with the origins that
+    fit.
     """
     graph = nodes.read(path, trusted=trusted)
     try:
         rules = _rules(path, graph, dialect, guess=guess, changes=changes)
-        network = Builder(graph, rules).network(steps=steps, levels=levels)
+        network = Builder(graph, rules, output).network(steps=steps, levels=levels)
         Budget(room(path.stat().st_size, REPEATED_PER_BYTE)).take(_repeated(network), "the weights of all paths")
     except AmbiguousOrigin as error:
-        Builder(graph, error.candidates[0].dialect).check(path, steps=steps, levels=levels)
+        Builder(graph, error.candidates[0].dialect, output).check(path, steps=steps, levels=levels)
         raise AmbiguousOrigin(f"{path}: {error}", error.candidates) from None
     except (FormatError, NetworkError) as error:
         raise FormatError(f"{path}: {error}") from None
@@ -110,6 +113,7 @@ class Builder:
 
     graph: Graph
     dialect: Dialect
+    output: str | None = None
 
     def network(self, *, steps: int | None, levels: int | None = None) -> FloatNetwork:
         """Return the network without streams."""
@@ -118,7 +122,10 @@ class Builder:
     def plain(self, *, steps: int | None, levels: int | None = None) -> FloatNetwork:
         """Return the network as if nothing were silent in the first step; `spoken` gives it a dialect's neurons."""
         own = self.graph.metadata if self.dialect.name == "spikeport" else {}
-        return expand_paths(self._network(_source(own, levels), _steps(own, steps)))
+        network = expand_paths(self._network(_source(own, levels), _steps(own, steps)))
+        for marker in self.markers():
+            network = without_marker(network, marker)
+        return network
 
     def spoken(self, plain: FloatNetwork, dialect: Dialect) -> FloatNetwork:
         """Return ``plain``, of this builder, with the neurons of another dialect whose projections are the same."""
@@ -155,6 +162,7 @@ class Builder:
     def _network(self, source: Source, steps: int) -> FloatNetwork:
         """Return the network with a population per node."""
         self._check_edges()
+        self.graph.nodes, self.graph.edges = leading_to(self.graph, self.output)
         self.into: dict[str, list[str]] = {name: [] for name in self.graph.nodes}
         for start, end in self.graph.edges:
             self.into[end].append(start)
@@ -166,6 +174,10 @@ class Builder:
         populations = [self._population(name, source) for name in self.order]
         projections = [each for name in self.order for each in self._projections(name)]
         return FloatNetwork(populations=tuple(populations), projections=tuple(projections), steps=steps)
+
+    def markers(self) -> list[str]:
+        """Return the populations that Output nodes have become, once the network is made."""
+        return [self.names[name] for name, node in self.graph.nodes.items() if node.kind == "Output"]
 
     def _check_edges(self) -> None:
         nodes, ends = self.graph.nodes, _ends(self.graph.nodes)

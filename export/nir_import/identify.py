@@ -58,18 +58,20 @@ def identify(
     *,
     dialect: str = "auto",
     steps: int | None = None,
+    output: str | None = None,
     trusted: bool = False,
     **changes: Any,
 ) -> Found:
     """Return the rules with which the NIR file at ``path`` turns ``inputs`` into ``outputs``.
 
     ``outputs``: of the last layer, or of several layers by name: spikes, counts over the steps, or potentials of a
-    readout. ``dialect`` and ``changes`` are taken as told (see `graph.read`), everything else is tried. Raises
+    readout. ``output``: the Output node that is meant, where there are several. ``dialect`` and ``changes`` are taken
+    as told (see `graph.read`), everything else is tried. Raises
     `FormatError` for a file that no rules can hold, `StimulusError` for recordings that do not fit it.
     """
     graph = nodes.read(path, trusted=trusted)
     try:
-        return _Search(graph, dialect, changes).found(inputs, outputs, steps)
+        return _Search(graph, dialect, changes, output).found(inputs, outputs, steps)
     except (FormatError, NetworkError) as error:
         raise FormatError(f"{path}: {error}") from None
     except StimulusError as error:
@@ -89,6 +91,7 @@ class _Search:
     graph: Graph
     name: str
     changes: dict[str, Any]
+    output: str | None = None
     tried: int = 0
     seen: set[Any] = field(default_factory=set)
     replays: dict[Any, Replay] = field(default_factory=dict)
@@ -183,7 +186,7 @@ class _Search:
         """Return the projections for a dialect: they depend on dt where there are delays, and on the timing."""
         key = (dialect.dt if self.delays else None, dialect.sends_late, steps)
         if key not in self.plain:
-            builder = Builder(self.graph, dialect)
+            builder = Builder(self.graph, dialect, self.output)
             self.plain[key] = builder, builder.plain(steps=steps)
         return self.plain[key]
 

@@ -7,6 +7,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from spikeport.export.nir_import.dialect import DIALECTS, Dialect, named, told
 from spikeport.export.nir_import.evidence import Facts, Rule
 from spikeport.export.nir_import.frameworks import ORIGINS, TITLES, Candidate, Open, Origin, plain_open, word
 from spikeport.export.nir_import.neurons import neuron
-from spikeport.export.nir_import.nodes import STATEFUL, Graph
+from spikeport.export.nir_import.nodes import STATEFUL, Graph, in_node
+from spikeport.export.numbers import POSITIVE
 
 SAYS = (*(field.name for field in fields(Dialect) if field.name not in ("name", "notes", "kinds")), "normalized")
 """What a caller may tell."""
@@ -49,8 +51,8 @@ def dialect_of(graph: Graph, name: str = "auto", *, guess: bool = False, **chang
         raise FormatError(f"there is no rule {unknown[0]!r}; there are {', '.join(SAYS)}")
     if name != "auto":
         given = told(name, changes)
-        dialect = replace(_with_step(graph, named(name)), **given)
-        return replace(dialect, notes=_taken_over(graph, name, changes))
+        own = named(name) if "dt" in given else _with_step(graph, named(name))
+        return replace(own, **given, notes=_taken_over(graph, name, changes))
     given = told("auto", changes)
     found = [_told(each, changes, given) for each in candidates(graph)]
     distinct = _distinct(graph, found)
@@ -185,13 +187,20 @@ def _taken_over(graph: Graph, name: str, changes: dict[str, Any]) -> tuple[str, 
         return ()
     given = {key for key, value in changes.items() if value is not None}
     left = [each for each in ORIGINS[name].open(Facts(graph)) if each.setting not in given and each.choices]
+    steps = [each.dt for each in ORIGINS[name].dialects(Facts(graph))] if "dt" not in given else []
+    doubt = (f"dt {steps[0]:g}; {', '.join(f'{dt:g}' for dt in steps[1:])} would fit, too",) if len(steps) > 1 else ()
     defaults = ", ".join(f"{each.setting} {word(each.choices[0].value)} ({each.choices[0].means})" for each in left)
-    return (f"{TITLES[name]}'s defaults, which the file does not hold: {defaults}",) if defaults else ()
+    return (*doubt, *((f"{TITLES[name]}'s defaults, which the file does not hold: {defaults}",) if defaults else ()))
 
 
 def _with_step(graph: Graph, dialect: Dialect) -> Dialect:
     """Return a named dialect with the length of a step that the file's numbers tell, where they do."""
     if dialect.name not in ORIGINS:
         return dialect
-    found = ORIGINS[dialect.name].dialects(Facts(graph))
-    return found[0] if found else dialect
+    facts = Facts(graph)
+    found = ORIGINS[dialect.name].dialects(facts)
+    if not found:
+        for name, node in facts.neurons:
+            in_node(name, node, partial(node.reals, "r", POSITIVE, infinite=True))
+        raise FormatError(f"no length of a step explains r and tau as {TITLES[dialect.name]} writes them; give dt")
+    return found[0]

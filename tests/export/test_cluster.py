@@ -90,7 +90,7 @@ def test_path_and_environment_are_as_before(monkeypatch):
     monkeypatch.delenv(cluster.SAFE_PATH, raising=False)
     path = ["", *sys.path]
     monkeypatch.setattr(sys, "path", path[:])
-    with cluster._without_current_folder():
+    with cluster._environment(**{cluster.SAFE_PATH: "1"}), cluster._without_current_folder():
         assert "" not in sys.path
         assert str(Path.cwd()) not in sys.path
         assert os.environ[cluster.SAFE_PATH] == "1"
@@ -107,6 +107,41 @@ if __name__ == "__main__":
         print("ready", flush=True)
         time.sleep(60)
 """
+
+
+INTERRUPTED = """
+import signal, sys
+import numpy as np
+from spikeport.export import archive, simulation
+from spikeport.export.lava.doctor import small_network
+from spikeport.toolchain import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+from spikeport.export.cluster import Cluster, connected
+def work(standalone_mode):
+    with connected(Cluster(workers=2), retries=5, seconds=10) as client:
+        if sys.argv[1] == "working":
+            futures = client.map(sum, [range(10**6)] * 10_000, pure=False)
+            futures[0].result()
+        print("ready", flush=True)
+        client.gather(futures) if sys.argv[1] == "working" else client.wait_for_workers(3)
+if __name__ == "__main__":
+    cli.app = work
+    cli.main()
+"""
+
+
+@pytest.mark.parametrize("state", ["working", "waiting"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signal_to_all_processes_prints_no_text_of_dask(tmp_path, state, number, code):
+    """A terminal sends Ctrl-C, and its own end, to every process of the command."""
+    (tmp_path / "run.py").write_text(INTERRUPTED)
+    command, pipes = [sys.executable, "run.py", state], {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, start_new_session=True, text=True, **pipes) as run:
+        assert run.stdout.readline() == "ready\n"
+        os.killpg(run.pid, number)
+        _, errors = run.communicate(timeout=60)
+    assert run.returncode == code
+    assert errors.splitlines() == (["spikeport: interrupted; what was finished is whole and stays"] * (code == 130))
 
 
 def test_folder_of_a_killed_cluster_is_cleared_by_the_next(tmp_path, monkeypatch):

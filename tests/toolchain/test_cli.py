@@ -23,7 +23,7 @@ def call(*arguments, **variables):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
         env={**os.environ, **variables},
     )
 

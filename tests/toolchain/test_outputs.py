@@ -1,5 +1,6 @@
 """What the command writes: full disks, devices and two runs at once end in a sentence, nothing stays half-written."""
 
+import signal
 import stat
 import subprocess
 import sys
@@ -181,16 +182,19 @@ def test_place_is_looked_at_before_a_long_run(call, files, tmp_path):
 
 
 def test_one_of_two_runs_into_one_folder_is_refused(recipe, tmp_path):
-    """Started together: one runs, the other names it."""
+    """While one runs, the other names it; the lock goes with the first, here at a signal."""
     command = [*COMMAND, "run", recipe, "--out", tmp_path / "run", "--to", "prune"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     first = subprocess.Popen(command, **pipes)
     lock, end = tmp_path / ".run.lock", time.time() + 60
     while not (lock.exists() and lock.read_text()) and time.time() < end:
         time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)
     second = subprocess.run(command, check=False, timeout=120, **pipes)
+    first.send_signal(signal.SIGTERM)
+    first.send_signal(signal.SIGCONT)
     _, err = first.communicate(timeout=120)
-    assert first.returncode == 0, err
+    assert first.returncode == 143, err
     assert second.returncode == 2
     assert second.stderr.endswith(
         f"run: another run (process {first.pid}) writes there; wait until it ends, or write elsewhere\n"

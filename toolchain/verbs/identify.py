@@ -119,7 +119,13 @@ def identify(
     """
     chosen, path = settings or ImportSettings(), Path(model)
     found = found_rules(
-        path, _input(inputs), _output(outputs), dialect=chosen.dialect, steps=chosen.steps, **chosen.changes()
+        path,
+        _input(inputs),
+        _output(outputs),
+        dialect=chosen.dialect,
+        steps=chosen.steps,
+        output=chosen.output,
+        **chosen.changes(),
     )
     result = Identified(model=path, found=found)
     if not write or not result.passed:

@@ -40,7 +40,7 @@ class ImportSettings:
     constant, in steps, of a synaptic current that the file does not hold (sinabs). ``normalized``: kinds of neuron
     whose input counts 1 - decay (sinabs: norm_input=True), 'LIF', 'LI', 'LIF,LI' or 'none'. ``rules``: other fields of
     `spikeport.export.nir_import.dialect.Dialect` by name. ``steps``: steps per sample, T. ``levels``: the input is
-    0..levels (1: spikes, 255: grey levels).
+    0..levels (1: spikes, 255: grey levels). ``output``: the Output node of a NIR file that has several.
     """
 
     dialect: str = "auto"
@@ -55,6 +55,7 @@ class ImportSettings:
     rules: Mapping[str, Any] = field(default_factory=dict)
     steps: int | None = None
     levels: int | None = None
+    output: str | None = None
 
     def given(self) -> list[str]:
         """Return the names of the settings that differ from their defaults."""
@@ -189,6 +190,7 @@ def import_nir(
         guess=chosen.guess,
         steps=chosen.steps,
         levels=chosen.levels,
+        output=chosen.output,
         **chosen.changes(),
     )
     return _imported(network, (f"read {path} as {dialect.sentence()}", *dialect.notes), out)
@@ -253,8 +255,7 @@ def quantize(
     assumptions: tuple[str, ...] = ()
     source: Network
     if isinstance(network, Path | str) and Path(network).suffix in (".nir", ".net"):
-        imported = import_network(network, settings=chosen.source)
-        source, assumptions = imported.network, imported.assumptions
+        source, assumptions = _others(network, chosen, calibration)
     else:
         if chosen.source.given():
             raise FormatError(f"{chosen.source.given()[0]!r} is for .nir and .net files; an archive says it itself")
@@ -267,6 +268,18 @@ def quantize(
     if out is not None:
         archive.write(result.network, Path(out))
     return replace(result, assumptions=assumptions, out=None if out is None else Path(out))
+
+
+def _others(path: AnyPath, settings: QuantizeSettings, calibration: AnyInput | None) -> tuple[Network, tuple[str, ...]]:
+    """Return the network of a .nir or .net file: its integers, where a .nir file of ours is to be taken as it is."""
+    from spikeport.export.nir_import.own import integers
+
+    if Path(path).suffix == ".nir" and settings == QuantizeSettings() and calibration is None:
+        own = integers(Path(path))
+        if own is not None:
+            return own, (f"read {path}: the integers that spikeport wrote",)
+    imported = import_network(path, settings=settings.source)
+    return imported.network, imported.assumptions
 
 
 def _quantized(network: Network, calibration: AnyInput | None, settings: QuantizeSettings) -> Quantized:

@@ -15,6 +15,7 @@ from spikeport.export.files import check_place, locked, write_arrays
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import QUIET_SECONDS, announce
 from spikeport.export.stimulus import Stimulus
+from spikeport.export.trace import score_rule
 from spikeport.hardware_profiles.report.text import table
 from spikeport.toolchain.verbs.sources import (
     AnyInput,
@@ -27,18 +28,27 @@ from spikeport.toolchain.verbs.sources import (
 
 SHOWN = 20
 """Classes that the text shows."""
+WORDS = {
+    "count": "spikes of its neuron over the sample",
+    "last": "potential of its neuron after the last step",
+    "mean": "mean over all steps of what its neuron puts out",
+    "max": "largest value over all steps that its neuron puts out",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimulationSettings:
     """How to run.
 
-    ``executor``: one of `executor_names`; None is 'fast' for integer networks and 'floating' for float ones. ``count``
-    adds the synaptic operations of every projection (executor 'fast'). ``cluster`` shares the images among the workers
-    of a Dask cluster. ``resume`` goes on from the finished parts of an interrupted run, which lie beside ``out``.
+    ``executor``: one of `executor_names`; None is 'fast' for integer networks and 'floating' for float ones. ``score``:
+    what decides the class, 'count' of spikes, 'last', 'mean' or 'max'; None is the network's own
+    (`spikeport.export.trace.score_rule`). ``count`` adds the synaptic operations of every projection (executor 'fast').
+    ``cluster`` shares the images among the workers of a Dask cluster. ``resume`` goes on from the finished parts of an
+    interrupted run, which lie beside ``out``.
     """
 
     executor: str | None = None
+    score: str | None = None
     count: bool = False
     cluster: Cluster | None = None
     resume: bool = False
@@ -48,11 +58,13 @@ class SimulationSettings:
 class Simulation:
     """What came out: ``classes`` (N,) and ``scores`` (N, outputs), one per image.
 
-    ``accuracy``: share of the images whose class is their label, where labels are known. ``operations``: accumulates
-    (multiply-accumulates from a graded input) per projection over all images, where they were counted.
+    ``score``: what the scores are (`WORDS`). ``accuracy``: share of the images whose class is their label, where labels
+    are known. ``operations``: accumulates (multiply-accumulates from a graded input) per projection over all images,
+    where they were counted.
     """
 
     executor: str
+    score: str
     classes: Array
     scores: Array
     accuracy: float | None = None
@@ -62,7 +74,7 @@ class Simulation:
         """Return the first classes, the accuracy and the operations."""
         images = len(self.classes)
         shown = " ".join(map(str, self.classes[:SHOWN])) + (" ..." if images > SHOWN else "")
-        parts = [f"{images} images, {self.executor}: classes {shown}"]
+        parts = [f"{images} images, {self.executor}: classes {shown}\nscore of a class: {WORDS[self.score]}"]
         if self.accuracy is not None:
             parts[0] += f"\naccuracy {100 * self.accuracy:.1f} %"
         if self.operations is not None:
@@ -74,6 +86,7 @@ class Simulation:
         """Return classes, scores, accuracy and operations."""
         return {
             "executor": self.executor,
+            "score": self.score,
             "classes": self.classes.tolist(),
             "scores": self.scores.tolist(),
             "accuracy": self.accuracy,
@@ -92,11 +105,12 @@ def simulate(
 ) -> Simulation:
     """Run ``network`` on ``images`` and return the class of the largest score per image.
 
-    The score of a class is the potential of its readout neuron after the last step, or its number of spikes where the
-    last population fires. ``labels`` (N,): those of a .npz file, if None. ``settings``: the executor, counting, a
-    cluster. ``out: a .npz file for ``classes`` and
-    ``scores``; finished parts of a long run lie beside it until the end. Raises `StimulusError` for images that do not
-    fit the network and `ExecutorError` for an executor that cannot run it.
+    The score of a class is the number of spikes of its neuron where the last population fires, else the neuron's
+    potential after the last step, or its mean over the steps where nothing is kept from step to step;
+    ``settings.score`` names another. ``labels`` (N,): those of a .npz file, if None. ``settings``: the executor, the
+    score, counting, a cluster. ``out``: a .npz file for ``classes`` and ``scores``; finished parts of a long run lie
+    beside it until the end. Raises `StimulusError` for images that do not fit the network and `ExecutorError` for an
+    executor that cannot run it.
     """
     check_not_input(out, network, images)
     chosen, loaded = settings or SimulationSettings(), any_network(network)
@@ -112,6 +126,7 @@ def simulate(
             loaded,
             stimulus,
             executor=name,
+            score=chosen.score,
             count=chosen.count,
             cluster=chosen.cluster,
             kept=kept,
@@ -123,6 +138,7 @@ def simulate(
         result.discard()
     return Simulation(
         executor=name,
+        score=score_rule(loaded, chosen.score),
         classes=classes,
         scores=result.scores,
         accuracy=None if truth is None else float((classes == truth).mean()),
