@@ -19,7 +19,7 @@ from spikeport.export.nir_import.dialect import DIALECTS, Dialect, named, told
 from spikeport.export.nir_import.evidence import Facts, Rule
 from spikeport.export.nir_import.frameworks import ORIGINS, TITLES, Candidate, Open, Origin, plain_open, word
 from spikeport.export.nir_import.neurons import neuron
-from spikeport.export.nir_import.nodes import STATEFUL, Graph, in_node
+from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
 from spikeport.export.numbers import POSITIVE
 
 SAYS = (*(field.name for field in fields(Dialect) if field.name not in ("name", "notes", "kinds")), "normalized")
@@ -202,5 +202,8 @@ def _with_step(graph: Graph, dialect: Dialect) -> Dialect:
     if not found:
         for name, node in facts.neurons:
             in_node(name, node, partial(node.reals, "r", POSITIVE, infinite=True))
-        raise FormatError(f"no length of a step explains r and tau as {TITLES[dialect.name]} writes them; give dt")
+        name, node = facts.neurons[0] if facts.neurons else ("", Node())
+        raise FormatError(
+            f"node {name!r} ({node.kind}): no dt explains r and tau as {TITLES[dialect.name]} writes them; give dt"
+        )
     return found[0]

@@ -10,11 +10,12 @@ import numpy as np
 
 from spikeport.export.errors import StimulusError
 from spikeport.export.files import write_bytes
+from spikeport.export.identification import recording
+from spikeport.export.identification.identify import Found
+from spikeport.export.identification.identify import identify as found_rules
 from spikeport.export.network import Array
-from spikeport.export.nir_import import choice, recording
+from spikeport.export.nir_import import choice
 from spikeport.export.nir_import.dialect import Dialect
-from spikeport.export.nir_import.identify import Found
-from spikeport.export.nir_import.identify import identify as found_rules
 from spikeport.toolchain.verbs.networks import ImportSettings
 from spikeport.toolchain.verbs.sources import AnyPath, names_file
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spikeport.export.executors.floating import State, advance
+from spikeport.export.identification.recording import Reading
 from spikeport.export.linear import apply
 from spikeport.export.network import Array, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection
-from spikeport.export.nir_import.recording import Reading
 
 WITHIN = 1e-4
 KEPT_BYTES = 2**28

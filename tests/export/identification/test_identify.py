@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from spikeport.export.errors import FormatError, StimulusError
 from spikeport.export.executors import floating
+from spikeport.export.identification.identify import identify
 from spikeport.export.nir_import import nodes
 from spikeport.export.nir_import.dialect import DIALECTS, RESETS
 from spikeport.export.nir_import.graph import Builder, read
-from spikeport.export.nir_import.identify import identify
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
 

@@ -14,17 +14,18 @@ from typing import Any
 import numpy as np
 
 from spikeport.export.errors import FormatError, NetworkError, StimulusError
+from spikeport.export.identification import recording
+from spikeport.export.identification.recording import Reading, readings
+from spikeport.export.identification.replay import Difference, Outcome, Replay
+from spikeport.export.identification.rules import rounds
 from spikeport.export.network import Array, FloatNetwork, FloatNeuron
-from spikeport.export.nir_import import nodes, recording
+from spikeport.export.nir_import import nodes
 from spikeport.export.nir_import.dialect import Dialect, named, told
 from spikeport.export.nir_import.evidence import Facts
 from spikeport.export.nir_import.frameworks import ORIGINS
 from spikeport.export.nir_import.graph import Builder
 from spikeport.export.nir_import.nodes import Graph
 from spikeport.export.nir_import.origin import told_apart
-from spikeport.export.nir_import.recording import Reading, readings
-from spikeport.export.nir_import.replay import Difference, Outcome, Replay
-from spikeport.export.nir_import.rules import rounds
 
 FIRST = 2
 """Samples of the first run of a rule."""
@@ -244,7 +245,7 @@ def _fires(network: FloatNetwork, name: str, values: Array) -> bool:
 
 def _last(network: FloatNetwork) -> str:
     """Return the last layer: an Output node that only hands on what arrives stands for the layer before it."""
-    ends = [population for population in network.neurons if not network.outgoing(population.name)]
+    ends = [each for each in network.neurons if all(p.target == each.name for p in network.outgoing(each.name))]
     end = ends[-1]
     neuron, before = end.neuron, network.incoming(end.name)
     passes = isinstance(neuron, FloatNeuron) and neuron.threshold is None and bool(np.all(neuron.decay_potential == 1))
