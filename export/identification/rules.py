@@ -1,7 +1,8 @@
 """Every combination of rules that a file allows, the likeliest first; `identify` tries them against a recording.
 
-Three rounds: what the origins that fit leave open; all combinations of dt, decays, gains, comparison, reset, start,
-spikes a step and timing; numbers that no file holds (floor, v_reset, tau_syn, spikes a step).
+Four rounds: what the origins that fit leave open; that at other lengths of a step, where these are open; numbers that
+no file holds (floor, v_reset, tau_syn, spikes a step); all combinations of dt, decays, gains, comparison, reset, start,
+spikes a step and timing.
 """
 
 from collections.abc import Iterator
@@ -29,14 +30,25 @@ def rounds(graph: Graph, given: dict[str, Any], most: int) -> Iterator[tuple[str
     fitting = candidates(graph)
     told = [replace(each, dialect=replace(each.dialect, **given)) for each in fitting]
     yield "the origins that fit", _of(told, given)
-    yield "all combinations", _combined(graph, given, most)
+    yield "other lengths of a step", _of(_at_steps(graph, told), given)
     yield "numbers that no file holds", _numbers(graph, told, given, most)
+    yield "all combinations", _combined(graph, given, most)
 
 
 def _of(found: list[Candidate], given: dict[str, Any]) -> Iterator[Dialect]:
     for candidate in found:
         for dialect in candidate.variations():
             yield replace(dialect, **given)
+
+
+def _at_steps(graph: Graph, found: list[Candidate]) -> list[Candidate]:
+    """Return the candidates whose dt is open, open for all lengths of a step."""
+    choices = tuple(Choice(value=dt, means="") for dt in _steps(Facts(graph)))
+    return [
+        replace(each, open=tuple(replace(o, choices=choices) if o.setting == "dt" else o for o in each.open))
+        for each in found
+        if any(o.setting == "dt" for o in each.open)
+    ]
 
 
 def _combined(graph: Graph, given: dict[str, Any], most: int) -> Iterator[Dialect]:
@@ -92,16 +104,11 @@ def _numbers(graph: Graph, found: list[Candidate], given: dict[str, Any], most: 
         "v_reset": RESET_TO,
         "tau_syn": SYNAPTIC,
     }
-    steps = _steps(Facts(graph))
-    for candidate in found:
-        free = [each for each in candidate.open if each.free and each.setting not in given]
-        choices = tuple(Choice(value=dt, means="") for dt in steps)
-        for setting in (each.setting for each in free if each.setting in grids):
-            rest = tuple(
-                replace(each, choices=choices) if each.setting == "dt" else each
-                for each in candidate.open
-                if each.setting != setting
-            )
+    wide = {id(each.dialect): each for each in _at_steps(graph, found)}
+    for candidate in (wide.get(id(each.dialect), each) for each in found):
+        free = [each for each in candidate.open if each.free and each.setting in grids and each.setting not in given]
+        for setting in (each.setting for each in free):
+            rest = tuple(each for each in candidate.open if each.setting != setting)
             for dialect in replace(candidate, open=rest).variations():
                 if setting == "v_reset" and dialect.reset != "hard":
                     continue

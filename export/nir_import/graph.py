@@ -8,6 +8,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,9 @@ class Builder:
         for edge in self.graph.edges:
             for end in edge:
                 if end not in nodes:
-                    raise FormatError(f"edge {edge[0]} -> {edge[1]}: there is no node {end!r}")
+                    like = get_close_matches(end, nodes, 1)
+                    meant = f"is {like[0]!r} meant?" if like else f"there are {', '.join(map(repr, list(nodes)[:20]))}"
+                    raise FormatError(f"edge {edge[0]} -> {edge[1]}: there is no node {end!r}; {meant}")
         if len(set(self.graph.edges)) != len(self.graph.edges):
             raise FormatError("an edge stands twice")
         reached = {end for _, end in self.graph.edges}
@@ -360,11 +363,17 @@ def _fitted(shape: Shape, cell: FloatNeuron) -> tuple[Shape, FloatNeuron]:
     """Return shape and neuron that fit: parameters of (C, L) stand for (C, 1, L), and may be flat where we are not."""
     arrays = {name: value for name, value in vars(cell).items() if isinstance(value, np.ndarray) and value.ndim}
     largest = max((value.shape for value in arrays.values()), key=math.prod, default=shape)
-    own = channels_first(largest)
+    own = channels_first(_unbatched(largest, shape))
     if math.prod(own) == math.prod(shape):
         shape = own
-    changed: dict[str, Any] = {name: value.reshape(channels_first(value.shape)) for name, value in arrays.items()}
+    fitted = {name: channels_first(_unbatched(value.shape, shape)) for name, value in arrays.items()}
+    changed: dict[str, Any] = {name: value.reshape(fitted[name]) for name, value in arrays.items()}
     return shape, replace(cell, **changed)
+
+
+def _unbatched(own: Shape, shape: Shape) -> Shape:
+    """Return the shape of a parameter without the batch axis of one that some exporters leave in front."""
+    return own[1:] if len(own) == len(shape) + 1 and own[0] == 1 else own
 
 
 def _check_parameters(node: Node, shape: Shape) -> None:

@@ -42,10 +42,15 @@ def _shift(node: Node, channels: int) -> tuple[Stage, ...]:
     return (Normalization(scale=np.ones(channels), shift=shift),) if shift.any() else ()
 
 
-def _dense(node: Node, _shape: Shape, _budget: Budget) -> tuple[Stage, ...]:
-    weight = node.reals("weight")
+def _dense(node: Node, shape: Shape, _budget: Budget) -> tuple[Stage, ...]:
+    weight, inputs = node.reals("weight"), math.prod(shape)
     if weight.ndim != 2:
         raise FormatError(f"weight has shape {weight.shape}; expected (outputs, inputs)")
+    if inputs != weight.shape[1] and inputs == weight.shape[0]:
+        raise FormatError(
+            f"weight has shape {weight.shape} behind a source of {inputs:,}; expected (outputs, inputs): it is "
+            "transposed, as spyx before 1.0 writes it"
+        )
     return (Dense(weight=weight), *_shift(node, len(weight)))
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import nir
 import numpy as np
 import pytest
@@ -50,6 +51,7 @@ def graph_of(path, neuron, *, bias=True, name="input", weights=np.float32):
             [(name, "a"), ("a", "n"), ("n", "output")],
             type_check=False,
         ),
+        compression=None,
     )
     return nodes.read(path)
 
@@ -195,3 +197,46 @@ def test_floor_of_sinabs_can_be_said(floor):
 def test_subtract_is_no_reset_of_snntorch():
     with pytest.raises(FormatError, match="reset_mechanism='subtract' is reset 'late'"):
         read(CASES / "snntorch_0_9_1.nir", steps=4, dialect="snntorch", reset="subtract")
+
+
+def test_parameters_may_have_a_batch_axis_of_one_or_be_scalars(tmp_path):
+    """Equal neurons, written as (1, n), (n,), (1,) and one number each, give equal networks."""
+    inputs = np.random.default_rng(0).random((4, 9, 2))
+    traces = []
+    for name, shape in (("batch", (1, NEURONS)), ("flat", (NEURONS,)), ("one", (1,)), ("scalar", ())):
+        values = {"tau": 4e-4, "r": 4.0, "v_leak": 0.0, "v_threshold": 0.5, "v_reset": 0.0}
+        neuron = nir.LIF(**{key: np.full(shape, value) for key, value in values.items()})
+        graph_of(tmp_path / f"{name}.nir", neuron)
+        network, _ = read(tmp_path / f"{name}.nir", steps=9, dialect="snntorch")
+        assert network.population("n").shape == (NEURONS,)
+        traces.append(record(floating.steps(network, stimulus(inputs, network)))["n"])
+    assert all(np.array_equal(trace, traces[0]) for trace in traces)
+    assert traces[0].any()
+
+
+def test_missing_w_in_is_one(tmp_path):
+    paths = [tmp_path / f"{name}.nir" for name in ("with", "without")]
+    for path in paths:
+        graph_of(path, cuba(1e-3, 2e-4, 10, 1))
+    with h5py.File(paths[1], "a") as file:
+        del file["node/nodes/n/w_in"]
+    gains = [read(path, steps=4, dialect="snntorch")[0].population("n").neuron.gain for path in paths]
+    assert np.array_equal(*gains)
+
+
+def test_step_of_exponential_decays_is_honoured(tmp_path):
+    graph_of(tmp_path / "a.nir", lif(many(0.02), many(1)))
+    for dt in (1e-3, 2e-3):
+        network, _ = read(tmp_path / "a.nir", steps=4, dialect="rockpool", dt=dt)
+        decay = network.population("n").neuron.decay_potential
+        assert np.allclose(1 - decay, np.exp(-dt / 0.02), rtol=1e-6)
+
+
+def test_messages_name_what_is_meant(tmp_path):
+    transposed = {"fc": nir.Linear(np.ones((2, 5))), "n": integrator(1)}
+    written(tmp_path / "t.nir", transposed, [("input", "fc"), ("fc", "n"), ("n", "output")], (2,))
+    with pytest.raises(FormatError, match=r"node 'fc' \(Linear\): weight has shape \(2, 5\) .* transposed, as spyx"):
+        read(tmp_path / "t.nir", steps=4, dialect="spyx")
+    written(tmp_path / "m.nir", {"neuron": integrator(1)}, [("input", "neuron"), ("neurons", "output")], (3,))
+    with pytest.raises(FormatError, match="there is no node 'neurons'; is 'neuron' meant"):
+        read(tmp_path / "m.nir", steps=4, dialect="nir")
