@@ -27,6 +27,8 @@ from spikeport.export.nir_import.graph import Builder
 from spikeport.export.nir_import.nodes import Graph
 from spikeport.export.nir_import.origin import told_apart
 
+INPUTS = ("input", "inputs", "images", "x", "data", "labels", "")
+"""Names of arrays that may stand beside the recorded layers."""
 FIRST = 2
 """Samples of the first run of a rule."""
 
@@ -217,17 +219,21 @@ def _layers(network: FloatNetwork, outputs: Array | Mapping[str, Array]) -> dict
     given = dict(outputs) if isinstance(outputs, Mapping) else {"": outputs}
     kept = recording.numbers_of({name: np.asarray(value) for name, value in given.items()})
     names = {population.name for population in network.neurons}
-    found = {
-        name.removeprefix("spikes_"): value for name, value in kept.items() if name.removeprefix("spikes_") in names
-    }
+    found = {_plain(name): value for name, value in kept.items() if _plain(name) in names}
+    strange = [name for name in kept if _plain(name) not in names and name not in INPUTS]
     if not found and len(kept) == 1:
-        found = {_last(network): next(iter(kept.values()))}
-    if not found:
+        found, strange = {_last(network): next(iter(kept.values()))}, []
+    if strange or not found:
         raise StimulusError(
             f"the recorded layers are {', '.join(map(repr, list(kept)[:5]))}; expected one array, of the last layer, "
             f"or names of layers: {', '.join(sorted(names)[:20])}"
         )
     return {name: (value, _fires(network, name, value)) for name, value in found.items()}
+
+
+def _plain(name: str) -> str:
+    """Return a layer's name without what the recording is of."""
+    return name.removeprefix("spikes_").removeprefix("potentials_")
 
 
 def _fires(network: FloatNetwork, name: str, values: Array) -> bool:

@@ -126,14 +126,18 @@ def _sinabs_open(facts: Facts) -> list[Open]:
         Choice(value=-1.0, means="from_model's min_v_mem=-1"),
         Choice(value=AT_THRESHOLD, means="from_nir's"),
     )
-    norms = (Choice(value="LIF", means="norm_input=True"), Choice(value="none", means="norm_input=False"))
+    norms = {"LIF": "norm_input=True", "none": "norm_input=False", "LIF,LI": "", "LI": "of ExpLeak"}
+    kinds = {*(facts.kinds & {"LIF", "LI"}), "none"}
+    fitting = [each for each in norms if set(each.split(",")) <= kinds]
+    first = ["none"] if "LIF" not in kinds else []
+    normed = tuple(Choice(value=each, means=norms[each]) for each in dict.fromkeys((*first, *fitting)))
     resets = (Choice(value="subtract", means="MembraneSubtract"), Choice(value="hard", means="MembraneReset"))
     spikes = (Choice(value=None, means="MultiSpike"), Choice(value=1, means="SingleSpike"))
     return [
         Open(setting="most", choices=spikes, free=True),
         Open(setting="reset", choices=resets),
         Open(setting="floor", choices=floors, free=True),
-        *([Open(setting="normalized", choices=norms)] if "LIF" in facts.kinds else []),
+        *([Open(setting="normalized", choices=normed)] if len(normed) > 1 else []),
         Open(setting="tau_syn", choices=(Choice(value=None, means="no synaptic current"),), free=True),
     ]
 

@@ -11,16 +11,13 @@ import numpy as np
 from spikeport.export.errors import StimulusError
 from spikeport.export.files import write_bytes
 from spikeport.export.identification import recording
-from spikeport.export.identification.identify import Found
+from spikeport.export.identification.identify import INPUTS, Found
 from spikeport.export.identification.identify import identify as found_rules
 from spikeport.export.network import Array
 from spikeport.export.nir_import import choice
 from spikeport.export.nir_import.dialect import Dialect
 from spikeport.toolchain.verbs.networks import ImportSettings
 from spikeport.toolchain.verbs.sources import AnyPath, names_file
-
-INPUTS = ("input", "inputs", "images", "x", "data", "")
-"""Names of the input in a .npz file that holds more than one array."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +136,7 @@ def _input(given: Array | AnyPath) -> Array:
     if not isinstance(given, str | Path):
         return np.asarray(given)
     kept = _kept(Path(given))
-    name = next((name for name in INPUTS if name in kept), None)
+    name = next((name for name in INPUTS if name in kept and name != "labels"), None)
     if name is None and len(kept) > 1:
         raise StimulusError(f"{given}: holds {', '.join(list(kept)[:5])}; expected one array, or one called 'input'")
     return kept[name] if name is not None else next(iter(kept.values()))

@@ -219,6 +219,8 @@ def test_recordings_that_do_not_fit_are_refused(tmp_path):
         identify(path, inputs, spikes[:, :7])
     with pytest.raises(StimulusError, match=r"names of layers: .*one"):
         identify(path, inputs, {"three": spikes, "four": spikes})
+    with pytest.raises(StimulusError, match="the recorded layers are 'two', 'tow'"):
+        identify(path, inputs, {"two": spikes, "tow": spikes})
     with pytest.raises(StimulusError, match="record its spikes"):
         identify(path, inputs, spikes + 0.5)
     with pytest.raises(FormatError, match="no dialect 'brian'"):
