@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeport.export import hdf5
+from spikeport.export import hdf5, isolated
 from spikeport.export.errors import FormatError, SpikeportError
 from spikeport.export.nir_import import nodes
 from spikeport.export.nir_import.graph import read
@@ -219,7 +219,7 @@ def mutated(good, data):
 @pytest.fixture
 def patience(monkeypatch):
     """Damage can keep the HDF5 library busy for ever; a test waits less long than a user."""
-    monkeypatch.setattr(hdf5, "SECONDS", 10)
+    monkeypatch.setattr(isolated, "SECONDS", 10)
 
 
 @pytest.mark.usefixtures("patience")
@@ -241,10 +241,10 @@ def test_random_damage_gives_an_error_or_a_network(good):
     ],
 )
 def test_hang_crash_and_hunger_of_the_reading_process_are_errors(good, monkeypatch, code, message):
-    run = hdf5.subprocess.run
+    run = isolated.subprocess.run
     limits = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({2**32}, {2**32}));"
-    monkeypatch.setattr(hdf5, "SECONDS", 1)
-    monkeypatch.setattr(hdf5.subprocess, "run", lambda _, **o: run([sys.executable, "-c", limits + code], **o))
+    monkeypatch.setattr(isolated, "SECONDS", 1)
+    monkeypatch.setattr(isolated.subprocess, "run", lambda _, **o: run([sys.executable, "-c", limits + code], **o))
     with pytest.raises(FormatError, match=rf"good\.nir: damaged \(.*{message}"):
         read(good, steps=4)
 
