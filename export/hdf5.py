@@ -2,8 +2,8 @@
 
 HDF5 can point at other files, at raw storage and at itself, and unpack kilobytes to gigabytes. Here only hard links
 count, each object once, arrays lie in the file itself, plain or packed with gzip or lzf, and what they become in memory
-is added up before anything is read. A damaged file can still send the HDF5 library into an endless loop or crash it, so it
-is read by a process of its own, with limits of time and memory, which hands over safetensors and ends with its parent.
+is added up before anything is read. A damaged file can still send the HDF5 library into an endless loop or crash it, so
+`spikeport.export.isolated` reads it in a process of its own.
 """
 
 import json

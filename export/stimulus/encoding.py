@@ -102,7 +102,7 @@ def _counts(values: Array, least: int, most: int, *, told: bool) -> Encoded:
     if bright and least >= 0 and not told:
         raise StimulusError(
             f"the input holds integers 0..{most} ({values.dtype}), and the network was not told what they stand for: "
-            f"import it with {_ways(most)}, or give --unit beside --input (pixels: 1/255, counts: 1)"
+            f"import it with {_ways(most, Source(levels=1))}, or give --unit beside --input (pixels: 1/255, counts: 1)"
         )
     notes: tuple[str, ...] = ()
     if (least < 0 or most > 1) and not told:
@@ -121,14 +121,15 @@ def _beyond(values: Array, least: int, most: int, intake: Intake) -> str:
     held = f"{start}sample {_first(values > source.levels)} holds {int(values[_first(values > source.levels)].max())}"
     if most > MOST_LEVELS and not intake.real:
         return f"{held}; {bits_sentence(most)}: take shorter steps, or clip the counts"
-    again = "import it again" if intake.real else "import and quantize it again"
-    return f"{held}; {again} with {_ways(most)}"
+    again = "import it again" if intake.real else "quantize it again"
+    return f"{held}; {again} with {_ways(most, source)}"
 
 
-def _ways(most: int) -> str:
+def _ways(most: int, source: Source) -> str:
     """Return the options that make room for integers up to ``most``."""
     counts = f"--levels {most} --unit 1 (counts)"
-    return f"--levels {MOST_LEVELS} (pixels) or {counts}" if most <= MOST_LEVELS else counts
+    spikes = source.levels == 1
+    return f"--levels {MOST_LEVELS} (pixels) or {counts}" if spikes and most <= MOST_LEVELS else counts
 
 
 def _levels(values: Array, source: Source, unit: float = 1.0) -> Array:
@@ -145,13 +146,13 @@ def _levels(values: Array, source: Source, unit: float = 1.0) -> Array:
 def _levels_of_part(values: Array, source: Source, start: int) -> Array:
     """Return the nearest levels; spikes and counts are never rounded into being."""
     levels = np.rint(values / source.unit)
-    beyond = (levels < 0) | (levels > source.levels)
+    beyond = (values < 0) | (levels > source.levels)
     if beyond.any():
         sample = _first(beyond)
         raise StimulusError(
             f"the input spans {values.min():g}..{values.max():g}; expected 0..{source.levels * source.unit:g}, which "
             f"the network's encoding maps to levels 0..{source.levels}: sample {start + sample} holds "
-            f"{values[sample][beyond[sample]].flat[0]:g}; {_real_ways(values)}"
+            f"{values[sample][beyond[sample]].flat[0]:g}; {_real_ways(values, source)}"
         )
     if (source.levels == 1 or source.unit == 1) and np.any(levels * source.unit != values):
         sample = _first(levels * source.unit != values)
@@ -159,12 +160,12 @@ def _levels_of_part(values: Array, source: Source, start: int) -> Array:
         kind = "spikes" if source.levels == 1 else "counts"
         raise StimulusError(
             f"the network's input are {kind}; expected {expected}: sample {start + sample} holds fractions "
-            "(pixels in [0, 1]: import and quantize the network again with --levels 255)"
+            "(pixels in [0, 1]: quantize the network again with --levels 255)"
         )
     return levels
 
 
-def _real_ways(values: Array) -> str:
+def _real_ways(values: Array, source: Source) -> str:
     """Return what may be meant by real numbers that do not fit."""
     most = float(values.max())
     if values.min() < 0:
@@ -173,7 +174,7 @@ def _real_ways(values: Array) -> str:
         return "scale the input to that range"
     if most > MOST_LEVELS:
         return bits_sentence(int(most))
-    return f"import and quantize it again with {_ways(int(most))}; pixels as real numbers are divided by 255"
+    return f"quantize it again with {_ways(int(most), source)}; pixels as real numbers are divided by 255"
 
 
 def _check_finite(values: Array) -> None:

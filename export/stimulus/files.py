@@ -16,11 +16,12 @@ from spikeport.export.network import Array
 from spikeport.export.stimulus import arrays
 from spikeport.export.stimulus.content import LABELS, Content, Sample, chosen
 from spikeport.export.stimulus.events import events_of, is_event_list
-from spikeport.export.stimulus.foreign import KINDS
 
 MOST_FILES = 200_000
 TOGETHER, BYTES_TOGETHER = 500, 2**27
 """Files, and their bytes, that one process reads."""
+KINDS = {".aedat4": "aedat", ".pt": "torch", ".pth": "torch"}
+"""The library that reads a kind of file in `spikeport.export.stimulus.foreign`, by the end of its name."""
 EXTRAS = {"aedat": "events", "torch": "train"}
 LOADING = {"aedat": 2, "torch": 20}
 """Seconds of computing time that a library may take to load."""
@@ -68,7 +69,7 @@ def _named(path: Path, tree: Tree) -> Content:
 def _cached(tree: Tree) -> Content:
     """Return the sample of a file of tonic's cache; of several pieces of data the events, or the only array."""
     pieces = list(tree.tree("data").values.values())
-    found = [each for each in pieces if isinstance(each, Tree) and is_event_list(list(each.values))]
+    found: list[Tree | Array] = [each for each in pieces if isinstance(each, Tree) and is_event_list(list(each.values))]
     found = found or [each for each in pieces if isinstance(each, np.ndarray)]
     if len(found) != 1:
         raise StimulusError(f"'data' holds {len(pieces)} pieces; expected one event list, or one array of frames")
@@ -105,7 +106,7 @@ def _foreign(paths: Sequence[Path]) -> list[Content]:
 def _numbered(held: dict[str, Array], number: int, path: Path) -> Content:
     own = {name.split(" ", 1)[1]: value for name, value in held.items() if name.startswith(f"{number} ")}
     try:
-        return chosen(list(own), own.__getitem__)
+        return chosen(sorted(own), own.__getitem__)
     except SpikeportError as error:
         raise StimulusError(f"{path}: {error}") from None
 

@@ -17,8 +17,7 @@ from spikeport.export.errors import FormatError, one_line
 from spikeport.export.inputs import Budget, room
 from spikeport.export.network import Array
 
-KINDS = {".aedat4": "aedat", ".pt": "torch", ".pth": "torch"}
-"""The library that reads a kind of file, by the end of its name."""
+CAMERA = ".aedat4"
 PARTS = ("images", "labels", "lengths")
 """What the members of a tuple are."""
 Named = dict[str, Array]
@@ -47,11 +46,12 @@ def torch_file(path: Path, budget: Budget) -> Named:
     """Return the tensors of a file: one, a tuple (samples, labels, lengths), a dictionary, or a list of samples."""
     import torch  # noqa: PLC0415 - an extra
 
+    torch.sparse.check_sparse_tensor_invariants.enable()  # type: ignore[no-untyped-call]
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - damaged files raise errors of every kind
         start = one_line(error).split(". ")[0]
         raise FormatError(f"torch.load(weights_only=True) refuses it ({start[:200]}): save tensors alone") from None
     if isinstance(held, Mapping):
@@ -61,11 +61,17 @@ def torch_file(path: Path, budget: Budget) -> Named:
     if all(isinstance(each, tuple | list) and len(each) == 2 for each in held):
         samples, labels = ([_array(each[index], budget, "a sample") for each in held] for index in (0, 1))
         return {"images": _stacked(samples), "labels": _stacked([each.reshape(()) for each in labels])}
-    if isinstance(held, list):
+    if isinstance(held, list) and not _with_labels(held):
         return {"images": _stacked([_array(each, budget, "a sample") for each in held])}
     if len(held) > len(PARTS):
         raise FormatError(f"it holds a tuple of {len(held)}; expected (samples, labels)")
     return {name: _array(value, budget, name) for name, value in zip(PARTS, held, strict=False)}
+
+
+def _with_labels(held: list[Any]) -> bool:
+    """Return whether a list holds all samples and all labels, instead of a sample each."""
+    dimensions = [getattr(each, "ndim", 0) for each in held]
+    return len(held) == 2 and dimensions[0] > dimensions[1] == 1 and len(held[0]) == len(held[1])
 
 
 def _is_number(value: Any) -> bool:
@@ -105,7 +111,7 @@ def _read_here(paths: list[Path], out: Path) -> None:
     """Read files and write their arrays, each named by the number of its file and its own name."""
     arrays = {}
     for number, path in enumerate(paths):
-        reader = aedat4 if KINDS[path.suffix] == "aedat" else torch_file
+        reader = aedat4 if path.suffix.lower() == CAMERA else torch_file
         try:
             found = reader(path, Budget(room(path.stat().st_size)))
         except (FormatError, MemoryError):
@@ -117,5 +123,5 @@ def _read_here(paths: list[Path], out: Path) -> None:
 
 
 if __name__ == "__main__":
-    __import__(KINDS[Path(sys.argv[5]).suffix])  # before memory is limited
+    __import__("aedat" if Path(sys.argv[5]).suffix.lower() == CAMERA else "torch")  # before memory is limited
     sys.exit(isolated.serve(_read_here, sys.argv[1:]))

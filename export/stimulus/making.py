@@ -31,8 +31,8 @@ def stimulus(
     """Check ``values`` against the source of ``network`` and return them as a stimulus.
 
     ``values``: shape (N, *shape) to be held over the steps, or (N, steps, *shape); an event list, a structured array
-    with the fields x, y, t (us) and p; a sequence of arrays or event lists, one for each sample; or the path of a file or
-    folder that holds them. Integers are spikes, counts or levels, real numbers are encoded to the nearest level; a
+    with the fields x, y, t (us) and p; a sequence of arrays or event lists, one for each sample; or the path of a file
+    or folder that holds them. Integers are spikes, counts or levels, real numbers are encoded to the nearest level; a
     float network takes real numbers as they are (docs/input.md has the table). ``lengths`` (N,): the steps of each
     sample, where they differ; a sample that has ended neither fires nor is counted. ``settings``: the unit of the
     numbers, and how events become steps. Raises `StimulusError` with the sample that does not fit.
@@ -43,14 +43,14 @@ def stimulus(
         samples = sample_of(values)
     else:
         parts = [each for item in values for each in _alone(np.asarray(item))]
-        samples = parts if parts else np.zeros(0)
+        samples = parts or np.zeros(0)
     return made(Content(samples=samples, lengths=lengths), _intake(network), settings or InputSettings())
 
 
 def read(
     path: Path, network: Network | Intake, *, settings: InputSettings | None = None
 ) -> tuple[Stimulus, Array | None]:
-    """Read samples, and labels (N,) where there are any, from a file or a folder (`spikeport.export.stimulus.files`)."""
+    """Read samples, and labels (N,) where there are any, from a file or a folder (`export.stimulus.files`)."""
     content = files.read(path)
     try:
         found = made(content, _intake(network), settings or InputSettings())
@@ -127,10 +127,11 @@ def _mistakable(values: Array, intake: Intake) -> tuple[str, ...]:
     """Return a note where an array may be one sample step by step instead of T samples."""
     if values.shape[1:] != intake.shape or len(values) != intake.steps or intake.steps == 1:
         return ()
-    return (
+    sentence = (
         f"the input is read as {len(values)} samples, each held over {intake.steps} steps; one sample step by step has "
-        f"shape (1, {_join(intake.timed)})",
+        f"shape (1, {_join(intake.timed)})"
     )
+    return (sentence,)
 
 
 def _stacked(samples: list[Sample], intake: Intake, settings: InputSettings) -> tuple[Array, tuple[str, ...]]:
