@@ -13,7 +13,7 @@ from spikeport.export.errors import SpikeportError, StimulusError
 from spikeport.export.hdf5 import Tree
 from spikeport.export.inputs import check_regular
 from spikeport.export.network import Array
-from spikeport.export.stimulus import arrays
+from spikeport.export.stimulus import arrays, gestures
 from spikeport.export.stimulus.content import LABELS, Content, Sample, chosen
 from spikeport.export.stimulus.events import events_of, is_event_list
 
@@ -149,8 +149,20 @@ def _folder(folder: Path) -> Content:
     _check_kind(folder, paths)
     contents = _reader(paths[0])(paths)
     samples = [_one(path, content) for path, content in zip(paths, contents, strict=True)]
+    if gestures.is_layout(paths, list(inside)):
+        return _gestures(paths, samples)
     labels, notes = _labels(paths, contents, list(inside))
     return Content(samples=samples, labels=labels, notes=notes)
+
+
+def _gestures(paths: list[Path], samples: list[Sample]) -> Content:
+    """Return samples whose labels are the names of their files; folders are users."""
+    found = [
+        gestures.recording(path, each) if isinstance(each, np.ndarray) else each
+        for path, each in zip(paths, samples, strict=True)
+    ]
+    note = "folders are read as users, names of files as labels, as in DVS Gestures"
+    return Content(samples=list(found), labels=np.array([gestures.label(path) for path in paths]), notes=(note,))
 
 
 def _files(folder: Path) -> list[Path]:

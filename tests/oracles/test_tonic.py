@@ -70,6 +70,15 @@ def test_cache_of_frames_is_read_padded_and_that_is_said():
     assert found.notes == ("14 of 14 samples have fewer than 12 steps (the shortest has 1): zeros follow",)
 
 
+def test_the_five_lines_of_the_manual_give_the_same_samples_with_their_lengths():
+    intake = replace(INTAKE, steps=12)
+    found, labels = read(FOLDER / "samples.npz", intake)
+    cached, cached_labels = read(FOLDER / "cache_frames", intake)
+    assert np.array_equal(found.values, cached.values)
+    assert labels.tolist() == cached_labels.tolist()
+    assert found.lengths.tolist() == [len(FRAMES[f"{index % 7} window 2500 0"]) for index in range(14)]
+
+
 @pytest.mark.skipif(importlib.util.find_spec("aedat") is None, reason="aedat, the extra 'events', is not installed")
 def test_camera_file_is_read_as_tonic_reads_it():
     intake = replace(INTAKE, steps=9)

@@ -3,6 +3,8 @@
 python tests/oracles/tonic/record.py tests/oracles/tonic
 """
 
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -61,6 +63,16 @@ def write_aedat4(path, events):
     writer.writeEvents(store)
 
 
+def convert(folder, recordings):
+    """Run the five lines of docs/input.md."""
+    page = Path(__file__).parents[3] / "docs" / "input.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(example.splitlines()) == 5
+    cut = tonic.transforms.ToFrame(SIZE, time_window=2500)
+    os.chdir(folder)
+    exec(compile(example, str(page), "exec"), {"np": np, "frames": cut, "dataset": Dataset(recordings * 2)})
+
+
 def main(folder):
     """Write recordings, frames, caches and a camera's file."""
     rng = np.random.default_rng(0)
@@ -73,10 +85,11 @@ def main(folder):
         cached = tonic.DiskCachedDataset(data, cache_path=str(folder / f"cache_{name}"), reset_cache=True)
         for _ in map(cached.__getitem__, range(len(cached))):
             pass
+    convert(folder, recordings)
     write_aedat4(folder / "camera.aedat4", recordings[1])
     read = tonic.io.read_aedat4(str(folder / "camera.aedat4"))
     np.savez_compressed(folder / "camera.npz", **{name: read[name] for name in ("x", "y", "t", "on")})
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]).absolute())
