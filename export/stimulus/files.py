@@ -136,10 +136,14 @@ READERS: dict[str, Reader] = {
 
 def _folder(folder: Path) -> Content:
     """Return the samples of a folder, or of its sub-folders, which are classes then."""
-    groups = sorted((each for each in folder.iterdir() if each.is_dir() and each.name[0] != "."), key=_natural)
+    groups = sorted(each for each in folder.iterdir() if each.is_dir() and each.name[0] != ".")
     inside = {group: _files(group) for group in groups}
-    inside = {group: paths for group, paths in inside.items() if paths}
     own = _files(folder)
+    empty = [group for group, paths in inside.items() if not paths]
+    if own or len(empty) == len(inside):
+        inside = {group: paths for group, paths in inside.items() if paths}
+    elif empty:
+        raise StimulusError(f"{empty[0]}: holds no file of samples; a folder without any would be a class of its own")
     if own and inside:
         raise StimulusError(
             f"{folder}: holds files of samples ({own[0].name}) beside folders of them ({next(iter(inside)).name}); "
@@ -205,6 +209,6 @@ def _labels(paths: list[Path], contents: list[Content], groups: list[Path]) -> t
         )
     if not groups:
         return None, ()
-    number_of = {group: index for index, group in enumerate(sorted(groups, key=lambda group: group.name))}
+    number_of = {group: index for index, group in enumerate(groups)}
     shown = ", ".join(f"{group.name} {index}" for group, index in list(number_of.items())[:5])
     return np.array([number_of[path.parent] for path in paths]), (f"labels are the folders' numbers: {shown}",)

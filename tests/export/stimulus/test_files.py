@@ -35,12 +35,14 @@ def test_files_of_a_folder_are_samples_in_natural_order(tmp_path):
 
 def test_folders_in_a_folder_are_classes_by_name(tmp_path):
     names = ["wave/1.npy", "clap/7.npy", "wave/0.npy", "clap/10.npy"]
-    (tmp_path / "empty").mkdir()
     (tmp_path / ".hidden").mkdir()
     found, labels = read(folder(tmp_path, names), INTAKE, settings=MS)
     assert counts(found) == [2, 4, 3, 1]
     assert labels.tolist() == [0, 0, 1, 1]
     assert found.notes[0] == "labels are the folders' numbers: clap 0, wave 1"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StimulusError, match="empty: holds no file of samples; a folder without any would be a class"):
+        read(tmp_path, INTAKE, settings=MS)
 
 
 def test_labels_in_the_files_come_before_those_of_folders(tmp_path):
