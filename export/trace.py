@@ -141,20 +141,24 @@ class Scores:
         self.name, self.last = network.readout.name, network.steps - 1
         self.rule = score_rule(network, rule)
         self.values: Array = np.zeros((samples, math.prod(network.readout.shape)))
+        self.steps = np.zeros(samples)
 
     def add(self, step: Step) -> None:
         """Add one step to the scores of its samples."""
         put_out = step.spikes[self.name] if self.name in step.spikes else step.potentials[self.name]
-        flat = put_out.reshape(len(step.source), -1)
+        flat, rows = put_out.reshape(len(step.source), -1), np.arange(step.rows.start, step.rows.stop)
+        if step.alive is not None:
+            flat, rows = flat[step.alive], rows[step.alive]
+        self.steps[rows] += 1
         if self.rule == "last":
-            if step.step == self.last:
-                self.values[step.rows] = flat
+            if step.alive is not None or step.step == self.last:
+                self.values[rows] = flat
         elif self.rule == "max":
-            self.values[step.rows] = flat if step.step == 0 else np.maximum(self.values[step.rows], flat)
+            self.values[rows] = flat if step.step == 0 else np.maximum(self.values[rows], flat)
         else:
-            self.values[step.rows] += flat
-            if self.rule == "mean" and step.step == self.last:
-                self.values[step.rows] /= self.last + 1
+            self.values[rows] += flat
+        if self.rule == "mean" and step.step == self.last:
+            self.values[step.rows] /= self.steps[step.rows, None]
 
 
 def scores(steps: Iterable[Step], network: Network, count: int, rule: str | None = None) -> Array:

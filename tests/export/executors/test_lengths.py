@@ -41,8 +41,10 @@ def shorter(network, values, steps):
 def assert_each_as_alone(execute, network, values, lengths):
     """Real numbers are compared in batches of the same size: sums of another size are rounded otherwise."""
     driven = stimulus(values, network, lengths=lengths)
-    found, scored = record(execute(network, driven)), scores(execute(network, driven), network, len(values))
+    found = record(execute(network, driven))
     spiking = {population.name for population in network.spiking}
+    rules = [None, "last", "max", "mean"] + ["count"] * (network.readout.name in spiking)
+    scored = {rule: scores(execute(network, driven), network, len(values), rule) for rule in rules}
     for number, length in enumerate(lengths):
         cut, own = shorter(network, values, length)
         expected = record(execute(cut, own))
@@ -50,7 +52,8 @@ def assert_each_as_alone(execute, network, values, lengths):
             assert np.array_equal(found[name][number, :length], trace[number])
             after = found[name][number, length:]
             assert not after.any() if name in spiking else np.all(after == trace[number, -1])
-        assert np.array_equal(scored[number], scores(execute(cut, own), cut, len(values))[number])
+        for rule in rules:
+            assert np.array_equal(scored[rule][number], scores(execute(cut, own), cut, len(values), rule)[number])
 
 
 @given(cases(strategies.integer_networks()))
