@@ -184,6 +184,7 @@ def _key(network: Network, stimulus: Stimulus, way: _Way) -> str:
     told += [stimulus.steps, stimulus.held, str(stimulus.values.dtype)]
     digest = hashlib.sha256(json.dumps([*told, stimulus.values.shape]).encode())
     digest.update(np.ascontiguousarray(stimulus.values).data)
+    digest.update(b"" if stimulus.lengths is None else stimulus.lengths.tobytes())
     return digest.hexdigest()[:20]
 
 

@@ -9,6 +9,7 @@ from spikeport.export.errors import printable
 from spikeport.toolchain import exits
 
 if TYPE_CHECKING:
+    from spikeport.export.stimulus import InputSettings
     from spikeport.toolchain.verbs.networks import ImportSettings
 
 app = typer.Typer(
@@ -23,7 +24,16 @@ app.add_typer(profiles_app, name="profiles")
 app.add_typer(lava_app, name="lava")
 
 Network = Annotated[Path, typer.Argument(help="Archive (.safetensors).")]
-Input = Annotated[Path, typer.Option("--input", help="Images: .npz with 'images' (and 'labels'), or .npy.")]
+Input = Annotated[
+    Path,
+    typer.Option("--input", help="Samples: .npz, .npy, .pt, .hdf5, .aedat4, or a folder with a file for each."),
+]
+InputUnit = Annotated[
+    str | None, typer.Option("--unit", help="What a number 1 of the input stands for: 1 (counts), 1/255 (pixels).")
+]
+Bin = Annotated[str | None, typer.Option("--bin", help="Event lists: length of a step, for instance 1ms (us, ms, s).")]
+Frames = Annotated[int | None, typer.Option(help="Event lists: number of equal bins.", min=1)]
+Incomplete = Annotated[bool, typer.Option(help="Event lists: keep the last bin that a recording does not fill.")]
 
 
 def main() -> None:
@@ -36,6 +46,14 @@ def _say(text: str, *, passed: bool = True) -> None:
     print(printable(text, keep="\n"))
     if not passed:
         raise typer.Exit(1)
+
+
+def _reading(unit: str | None, bin_: str | None, frames: int | None, *, incomplete: bool) -> "InputSettings":
+    """Return how the input is read: the options that stand wherever --input does."""
+    from spikeport.export.stimulus.settings import InputSettings, ratio
+
+    number = None if unit is None else ratio(unit)
+    return InputSettings(unit=number, bin=bin_, frames=frames, incomplete=incomplete)
 
 
 Out = Annotated[Path, typer.Option(help="Folder for the artefacts.")]
@@ -75,8 +93,9 @@ Dt = Annotated[float | None, typer.Option(help="NIR: length of a step, in the fi
 Reset = Annotated[str | None, typer.Option(help="NIR: hard, subtract, late, settle, pause or none.")]
 Most = Annotated[int | None, typer.Option(help="NIR: most spikes a step.")]
 Steps = Annotated[int | None, typer.Option(help="NIR, .net: steps of a sample.")]
-Levels = Annotated[int | None, typer.Option(help="NIR, .net: input levels, 1 (spikes) or 255.")]
 Output = Annotated[str | None, typer.Option(help="NIR: the Output node that is meant, where there are several.")]
+Levels = Annotated[int | None, typer.Option(help="Input levels: 1 (spikes), 255 (pixels), or the largest count.")]
+Unit = Annotated[str | None, typer.Option(help="What a level stands for: 1 (counts); 1/levels without.")]
 
 
 @app.command("import")
@@ -90,11 +109,12 @@ def import_network(
     steps: Steps = None,
     levels: Levels = None,
     output: Output = None,
+    unit: Unit = None,
 ) -> None:
     """Read another framework's network, say how it was understood, and keep it as it is."""
     from spikeport.toolchain.verbs import networks
 
-    settings = _import_settings(dialect, dt, reset, most, steps, levels, output)
+    settings = _import_settings(dialect, dt, reset, most, steps, levels, output, unit)
     _say(networks.import_network(network, settings=settings, out=out).text())
 
 
@@ -103,7 +123,7 @@ def quantize(
     network: Annotated[Path, typer.Argument(help="Float archive (.safetensors), NIR (.nir) or lava-dl (.net).")],
     out: Annotated[Path, typer.Option(help="Archive to write.")],
     weight_bits: Annotated[int, typer.Option(help="2 to 8, with the sign.")] = 8,
-    calibration: Annotated[Path | None, typer.Option(help="Images (.npz, .npy) that choose the scales.")] = None,
+    calibration: Annotated[Path | None, typer.Option(help="Samples that choose the scales, as --input.")] = None,
     dialect: Dialect = "auto",
     dt: Dt = None,
     reset: Reset = None,
@@ -111,13 +131,18 @@ def quantize(
     steps: Steps = None,
     levels: Levels = None,
     output: Output = None,
+    unit: Unit = None,
+    bin_: Annotated[str | None, typer.Option("--bin", help="Calibration by event lists: length of a step.")] = None,
+    frames: Frames = None,
+    incomplete: Incomplete = False,
 ) -> None:
     """Turn a float network into Loihi integers with a proof that no register overflows."""
     from spikeport.toolchain.verbs import networks
 
-    source = _import_settings(dialect, dt, reset, most, steps, levels, output)
+    source = _import_settings(dialect, dt, reset, most, steps, levels, output, unit)
     settings = networks.QuantizeSettings(weight_bits=weight_bits, source=source)
-    _say(networks.quantize(network, calibration=calibration, settings=settings, out=out).text())
+    reading = _reading(None, bin_, frames, incomplete=incomplete)
+    _say(networks.quantize(network, calibration=calibration, settings=settings, out=out, reading=reading).text())
 
 
 def _import_settings(
@@ -128,10 +153,15 @@ def _import_settings(
     steps: int | None,
     levels: int | None,
     output: str | None,
+    unit: str | None,
 ) -> "ImportSettings":
+    from spikeport.export.stimulus.settings import ratio
     from spikeport.toolchain.verbs.networks import ImportSettings
 
-    return ImportSettings(dialect=dialect, dt=dt, reset=reset, most=most, steps=steps, levels=levels, output=output)
+    number = None if unit is None else ratio(unit)
+    return ImportSettings(
+        dialect=dialect, dt=dt, reset=reset, most=most, steps=steps, levels=levels, output=output, unit=number
+    )
 
 
 @app.command()
@@ -160,6 +190,10 @@ def simulate(
     tls_ca: Annotated[Path | None, typer.Option(help="For tls:// schedulers: who signed (PEM).")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="For tls:// schedulers: your certificate (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="For tls:// schedulers: its key (PEM).")] = None,
+    unit: InputUnit = None,
+    bin_: Bin = None,
+    frames: Frames = None,
+    incomplete: Incomplete = False,
 ) -> None:
     """Run a network on images."""
     from spikeport.export.cluster import Cluster, Tls
@@ -174,13 +208,14 @@ def simulate(
     settings = simulation.SimulationSettings(
         executor=executor, score=score, count=count, cluster=cluster, resume=resume
     )
-    _say(simulation.simulate(network, input, settings=settings, out=out).text())
+    reading = _reading(unit, bin_, frames, incomplete=incomplete)
+    _say(simulation.simulate(network, input, settings=settings, out=out, reading=reading).text())
 
 
 @app.command()
 def check(
     network: Network,
-    input: Annotated[Path | None, typer.Option("--input", help="Images; random ones without.")] = None,
+    input: Annotated[Path | None, typer.Option("--input", help="Samples; random ones without.")] = None,
     random: Annotated[int, typer.Option(help="Number of random samples where no input is given.")] = 20,
     executors: Annotated[str, typer.Option(help="Comma-separated.")] = "lava,onnx,nir",
     max_mismatches: Annotated[int, typer.Option(help="Differing neuron steps that still pass.")] = 0,
@@ -188,6 +223,10 @@ def check(
     junit: Annotated[Path | None, typer.Option(help="Write the verdict as JUnit XML.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the verdict as JSON.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random samples.")] = 0,
+    unit: InputUnit = None,
+    bin_: Bin = None,
+    frames: Frames = None,
+    incomplete: Incomplete = False,
 ) -> None:
     """Compare executors with the fast one, every neuron and every step; exit code 0 or 1."""
     from spikeport.toolchain.verbs import checking
@@ -196,7 +235,9 @@ def check(
     settings = checking.CheckSettings(
         executors=names, samples=random, seed=seed, max_mismatches=max_mismatches, unproven=unproven
     )
-    verdict = checking.check(network, input, settings=settings)
+    verdict = checking.check(
+        network, input, settings=settings, reading=_reading(unit, bin_, frames, incomplete=incomplete)
+    )
     if junit is not None:
         verdict.write_junit(junit, name=network.name)
     if json is not None:
@@ -211,11 +252,16 @@ def report(
     profile: Profiles = None,
     relative_to: Annotated[Path | None, typer.Option(help="Archive of the dense network, to compare with.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")] = Path("report"),
+    unit: InputUnit = None,
+    bin_: Bin = None,
+    frames: Frames = None,
+    incomplete: Incomplete = False,
 ) -> None:
     """Count operations, place the network on cores, price it, and write the report."""
     from spikeport.toolchain.verbs import costs
 
-    done = costs.report(network, input, profiles=profile or CHIPS, relative_to=relative_to, out=out)
+    reading = _reading(unit, bin_, frames, incomplete=incomplete)
+    done = costs.report(network, input, profiles=profile or CHIPS, relative_to=relative_to, out=out, reading=reading)
     _say(f"{done.text()}\n\nwrote {out}/report.html and {out}/report.json", passed=done.passed)
 
 
@@ -227,6 +273,10 @@ def what_if(
     steps: Annotated[list[int] | None, typer.Option(help="Other number of steps; may be repeated.", min=1)] = None,
     sparsity: Annotated[list[float] | None, typer.Option(help="More zeros, 0 to 1; may be repeated.")] = None,
     encoding: Annotated[list[str] | None, typer.Option(help="dense, sparse, run_length or one_copy alone.")] = None,
+    unit: InputUnit = None,
+    bin_: Bin = None,
+    frames: Frames = None,
+    incomplete: Incomplete = False,
 ) -> None:
     """Say what a network would cost with other steps, more zeros or on another chip, without training."""
     from spikeport.toolchain.verbs import costs
@@ -237,7 +287,8 @@ def what_if(
         sparsities=tuple(sparsity or ()),
         encodings=tuple(encoding or ()),
     )
-    _say(costs.render(costs.what_if(network, input, variations)))
+    reading = _reading(unit, bin_, frames, incomplete=incomplete)
+    _say(costs.render(costs.what_if(network, input, variations, reading=reading)))
 
 
 @profiles_app.callback()

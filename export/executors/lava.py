@@ -18,13 +18,14 @@ from spikeport.export.network import Array, IntegerNetwork, IntegerPopulation
 from spikeport.export.progress import Progress
 from spikeport.export.scratch import scratch
 from spikeport.export.stimulus import Stimulus
-from spikeport.export.trace import Step
+from spikeport.export.trace import Step, until_end
 
 NETWORKS = (IntegerNetwork,)
 BATCH = 100
 PREFIX = "spikeport-lava-"
 
 
+@until_end
 def steps(
     network: IntegerNetwork,
     stimulus: Stimulus,

@@ -16,12 +16,13 @@ from spikeport.export.formats import onnx, onnx_float
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network, Source
 from spikeport.export.onnx_graph import records
 from spikeport.export.stimulus import Stimulus
-from spikeport.export.trace import Step
+from spikeport.export.trace import Step, until_end
 
 NETWORKS = (FloatNetwork, IntegerNetwork)
 BATCH = 100
 
 
+@until_end
 def steps(network: Network, stimulus: Stimulus, *, batch: int = BATCH) -> Iterator[Step]:
     """Export ``network``, run the model and yield every step of every batch of at most ``batch`` samples."""
     network = network.with_short_delays()

@@ -34,7 +34,7 @@ from spikeport.export.nir_import.neurons import neuron
 from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
 from spikeport.export.nir_import.readouts import leading_to, without_marker
 from spikeport.export.nir_import.stages import channels_first
-from spikeport.export.numbers import DELAY, LEVELS, NEURONS, STEPS, whole
+from spikeport.export.numbers import DELAY, LEVELS, NEURONS, POSITIVE, STEPS, real, whole
 from spikeport.export.passes.expand_paths import expand_paths, unshifted
 
 REPEATED_PER_BYTE = 32
@@ -48,21 +48,22 @@ def read(
     steps: int | None = None,
     levels: int | None = None,
     output: str | None = None,
+    unit: float | None = None,
     trusted: bool = False,
     **changes: object,
 ) -> tuple[FloatNetwork, Dialect]:
     """Read a NIR file as a float network, and say in which dialect.
 
     ``dialect``: 'auto' or a name of `DIALECTS`; ``changes`` override its fields (``dt``, ``reset``, ``most``, ...).
-    ``steps``: T, which NIR does not hold. ``levels``: the input is 0..levels, where one level counts 1 / levels
-    (1: spikes). ``output``: the Output node that is meant, where there are several. A ``trusted`` file is one that this
-    program has just written. Raises `FormatError` with the file and the node.
+    ``steps``: T, which NIR does not hold. ``levels``: the input is 0..levels (1: spikes), where one level counts
+    ``unit``, 1 / levels if None. ``output``: the Output node that is meant, where there are several. A ``trusted`` file
+    is one that this program has just written. Raises `FormatError` with the file and the node.
     """
     graph = nodes.read(path, trusted=trusted)
     try:
         rules = dialect_of(graph, dialect, **changes)
         own = graph.metadata if rules.name == "spikeport" else {}
-        source = _source(own, levels)
+        source = _source(own, levels, unit)
         builder = _Builder(graph, rules, output)
         network = expand_paths(builder.network(source, _steps(own, steps)))
         for marker in builder.markers():
@@ -87,12 +88,14 @@ def _steps(own: dict[str, Any], steps: int | None) -> int:
     return whole(steps, "number of steps", STEPS)
 
 
-def _source(own: dict[str, Any], levels: int | None) -> Source:
+def _source(own: dict[str, Any], levels: int | None, unit: float | None) -> Source:
     if levels is not None:
         whole(levels, "levels", LEVELS)
+    if unit is not None:
+        real(unit, "unit", POSITIVE)
     if "levels" in own:
         return Source(levels=whole(own["levels"], "levels of the metadata", LEVELS), unit=1.0)
-    return Source(levels=levels or 1, unit=1 / (levels or 1))
+    return Source(levels=levels or 1, unit=1 / (levels or 1) if unit is None else unit)
 
 
 @dataclass

@@ -32,7 +32,15 @@ class Batch:
 
 
 def batches(network: IntegerNetwork, stimulus: Stimulus, size: int | None = None) -> Iterator[Batch]:
-    """Run the fast executor, which counts, and yield all spikes, ``size`` images at a time."""
+    """Run the fast executor, which counts, and yield all spikes, ``size`` images at a time.
+
+    Rates, updates and times of a mean image are those of all steps; `StimulusError` for samples that end earlier.
+    """
+    if stimulus.lengths is not None and stimulus.lengths.min() < network.steps:
+        raise StimulusError(
+            f"the samples have {stimulus.lengths.min()} to {stimulus.lengths.max()} steps; the costs of a mean image "
+            f"need samples of {network.steps} steps ('spikeport simulate --count' counts the operations of these)"
+        )
     size = batch_size(network) if size is None else size
     yield from gather(network, fast.steps(network, stimulus, batch=size, count=True), counted=True)
 

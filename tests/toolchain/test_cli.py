@@ -12,6 +12,7 @@ import pytest
 
 from spikeport.export import archive
 from spikeport.export.cluster import Cluster, Tls
+from spikeport.export.stimulus import InputSettings
 from spikeport.toolchain import cli
 from spikeport.toolchain.verbs import checking, costs, lava, networks, profiles, recipes, simulation
 
@@ -62,12 +63,12 @@ VERBS = {
     "demo": (recipes.demo, ()),
     "run": (recipes.run, ()),
     "import_network": (networks.import_network, (networks.ImportSettings,)),
-    "quantize": (networks.quantize, (networks.QuantizeSettings, networks.ImportSettings)),
+    "quantize": (networks.quantize, (networks.QuantizeSettings, InputSettings, networks.ImportSettings)),
     "export": (networks.export_network, ()),
-    "simulate": (simulation.simulate, (simulation.SimulationSettings, Cluster, Tls)),
-    "check": (checking.check, (checking.CheckSettings,)),
-    "report": (costs.report, ()),
-    "what_if": (costs.what_if, (costs.Variations,)),
+    "simulate": (simulation.simulate, (simulation.SimulationSettings, InputSettings, Cluster, Tls)),
+    "check": (checking.check, (checking.CheckSettings, InputSettings)),
+    "report": (costs.report, (InputSettings,)),
+    "what_if": (costs.what_if, (costs.Variations, InputSettings)),
     "profiles_show": (profiles.show_profile, ()),
     "lava_install": (lava.lava_install, ()),
     "lava_doctor": (lava.lava_doctor, ()),

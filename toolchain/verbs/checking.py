@@ -12,7 +12,7 @@ from spikeport.export.fidelity import Difference, Fidelity
 from spikeport.export.files import write_text
 from spikeport.export.junit import to_xml
 from spikeport.export.network import IntegerNetwork
-from spikeport.export.stimulus import random_stimulus
+from spikeport.export.stimulus import InputSettings, random_stimulus
 from spikeport.hardware_profiles.report.text import table
 from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, images_and_labels, integer_network, names_file
 
@@ -103,12 +103,17 @@ class Verdict:
 
 @names_file
 def check(
-    network: IntegerNetwork | AnyPath, images: AnyInput | None = None, *, settings: CheckSettings | None = None
+    network: IntegerNetwork | AnyPath,
+    images: AnyInput | None = None,
+    *,
+    settings: CheckSettings | None = None,
+    reading: InputSettings | None = None,
 ) -> Verdict:
     """Compare executors with the fast one: every neuron, every step, as integers.
 
     ``network``: an integer network or the path of its archive. ``images``: a stimulus, an array (N, *shape) or (N, T,
-    *shape), or a file; random samples, if None. ``settings``: the executors, and what passes. Raises `ExecutorError`
+    *shape), or a file; random samples, if None. ``settings``: the executors, and what passes. ``reading``: the unit of
+    the images' numbers, and how events become steps. Raises `ExecutorError`
     where an executor is unknown or nothing is left to compare, `LavaError` where Lava is not installed, `FormatError`
     where a format cannot say the network.
     """
@@ -116,7 +121,7 @@ def check(
     if images is None:
         stimulus = random_stimulus(loaded, chosen.samples, chosen.seed)
     else:
-        stimulus = images_and_labels(images, loaded)[0]
+        stimulus = images_and_labels(images, loaded, reading)[0]
     fidelities, _ = fidelity.check(loaded, stimulus, list(chosen.executors))
     return Verdict(network=archive.digest(loaded), proven=bounds.is_safe(loaded), executors=fidelities, settings=chosen)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spikeport.export.network import IntegerNetwork
+from spikeport.export.stimulus import InputSettings
 from spikeport.hardware_profiles import counting, load, placement
 from spikeport.hardware_profiles import energy as energies
 from spikeport.hardware_profiles import what_if as what_ifs
@@ -23,14 +24,17 @@ __all__ = ["Variations", "count", "energy", "place", "render", "report", "what_i
 
 
 @names_file
-def count(network: IntegerNetwork | AnyPath, images: AnyInput) -> OperationCounts:
+def count(
+    network: IntegerNetwork | AnyPath, images: AnyInput, *, reading: InputSettings | None = None
+) -> OperationCounts:
     """Run ``network`` on ``images`` and count its synaptic operations, per projection and image.
 
     Counted in the run, and by Eq. 12 of Schmolli et al., CPAL 2025, in the modes fused, relay and area_ratio
     (`spikeport.hardware_profiles.counting`). Accumulates from spikes; multiply-accumulates from a graded input apart.
+    ``reading``: the unit of the images' numbers, and how events become steps.
     """
     loaded = integer_network(network)
-    return counting.count(loaded, images_and_labels(images, loaded)[0])
+    return counting.count(loaded, images_and_labels(images, loaded, reading)[0])
 
 
 @names_file
@@ -44,15 +48,17 @@ def place(network: IntegerNetwork | AnyPath, profile: AnyProfile, *, strategy: s
 
 
 @names_file
-def energy(network: IntegerNetwork | AnyPath, images: AnyInput, profile: AnyProfile) -> EnergyPerImage:
+def energy(
+    network: IntegerNetwork | AnyPath, images: AnyInput, profile: AnyProfile, *, reading: InputSettings | None = None
+) -> EnergyPerImage:
     """Return the joule that a mean image of ``images`` costs ``network`` on the chip ``profile``, part by part.
 
     A part is None where the profile lacks a constant. ``synaptic_operations`` is Eq. 12: the profile's energy per
-    accumulate times the accumulates in mode fused. A profile without cores prices operations only. Raises
-    `PlacementError` where the network does not fit.
+    accumulate times the accumulates in mode fused. A profile without cores prices operations only. ``reading``: the
+    unit of the images' numbers, and how events become steps. Raises `PlacementError` where the network does not fit.
     """
     loaded, chip = integer_network(network), _profile(profile)
-    stimulus = images_and_labels(images, loaded)[0]
+    stimulus = images_and_labels(images, loaded, reading)[0]
     counts = counting.count(loaded, stimulus)
     if chip.limits is None and chip.layer_cores is None:
         return energies.energy(counts, chip)
@@ -68,32 +74,41 @@ def report(
     profiles: Sequence[AnyProfile] = ("loihi1", "loihi2"),
     relative_to: IntegerNetwork | AnyPath | None = None,
     out: AnyPath | None = None,
+    reading: InputSettings | None = None,
 ) -> Report:
     """Count the operations of ``network`` on ``images``, place it on each of ``profiles``, and price it.
 
     ``out``: a folder for report.json and report.html. ``relative_to``: a network of the same shape, the dense one for
-    instance; its spikes and energy on the same images stand beside. The report passes where all ways of counting agree
+    instance; its spikes and energy on the same images stand beside. ``reading``: the unit of the images' numbers, and
+    how events become steps. The report passes where all ways of counting agree
     as integers and the registers are proven.
     """
     loaded = integer_network(network)
     base = None if relative_to is None else integer_network(relative_to)
-    result = build.report(loaded, images_and_labels(images, loaded)[0], profiles, relative_to=base)
+    result = build.report(loaded, images_and_labels(images, loaded, reading)[0], profiles, relative_to=base)
     if out is not None:
         write(result, Path(out))
     return result
 
 
 @names_file
-def what_if(network: IntegerNetwork | AnyPath, images: AnyInput, variations: Variations) -> tuple[WhatIfRow, ...]:
+def what_if(
+    network: IntegerNetwork | AnyPath,
+    images: AnyInput,
+    variations: Variations,
+    *,
+    reading: InputSettings | None = None,
+) -> tuple[WhatIfRow, ...]:
     """Return what a trained ``network`` would cost on ``images`` under other ``variations``.
 
     These are other steps, more zeros, other encodings of the synapses, and other chips.
 
     Every row is run, counted in every mode and placed with every strategy; smallest weights are cut first and nothing
-    is trained again, so accuracy is not claimed.
+    is trained again, so accuracy is not claimed. ``reading``: the unit of the images' numbers, and how events become
+    steps.
     """
     loaded = integer_network(network)
-    return what_ifs.what_if(loaded, images_and_labels(images, loaded)[0], variations)
+    return what_ifs.what_if(loaded, images_and_labels(images, loaded, reading)[0], variations)
 
 
 def _profile(profile: AnyProfile) -> HardwareProfile:

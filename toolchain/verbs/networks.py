@@ -8,8 +8,10 @@ from spikeport.export import archive
 from spikeport.export.bounds import proof_sentence, unproven
 from spikeport.export.errors import FormatError, NetworkError, QuantizationError
 from spikeport.export.formats import writer, written_by
-from spikeport.export.network import FloatNetwork, IntegerNetwork, Network
+from spikeport.export.network import FloatNetwork, IntegerNetwork, Network, Source
+from spikeport.export.numbers import LEVELS, whole
 from spikeport.export.passes import folded
+from spikeport.export.stimulus import InputSettings, Intake
 from spikeport.toolchain.verbs.sources import (
     AnyInput,
     AnyPath,
@@ -33,8 +35,8 @@ class ImportSettings:
     for .net files 'auto' and 'lava' (fires where v > threshold) or 'slayer' (where v >= threshold). ``dt``: length of a
     step in the file's unit of time. ``reset``: 'hard', 'subtract', 'late', 'settle', 'pause' or 'none'
     (`spikeport.export.nir_import.dialect.Dialect` says what each does). ``most``: spikes per step at most. ``steps``:
-    steps per sample, T. ``levels``: the input is 0..levels (1: spikes, 255: grey levels). ``output``: the Output node
-    of a NIR file that has several.
+    steps per sample, T. ``levels``: the input is 0..levels (1: spikes, 255: grey levels). ``unit``: what a level stands
+    for, 1 / levels if None; counts of events have unit 1. ``output``: the Output node of a NIR file that has several.
     """
 
     dialect: str = "auto"
@@ -44,6 +46,7 @@ class ImportSettings:
     steps: int | None = None
     levels: int | None = None
     output: str | None = None
+    unit: float | None = None
 
     def given(self) -> list[str]:
         """Return the names of the settings that differ from their defaults."""
@@ -174,7 +177,8 @@ def import_netx(
 ) -> Imported[IntegerNetwork]:
     """Read lava-dl's .net file at ``path`` as an `IntegerNetwork`; ``out``: an archive to write.
 
-    ``settings``: the steps of a sample, the dialect ('lava' or 'slayer') and the input's levels; others are refused.
+    ``settings``: the steps of a sample, the dialect ('lava' or 'slayer'), levels and unit of the input; others are
+    refused.
     Raises `FormatError` with the layer and the key that cannot be taken over.
     """
     from spikeport.export.formats.netx import read_and_left_out
@@ -187,6 +191,7 @@ def import_netx(
         raise FormatError(f"{path}: a .net file does not take {wrong}; dialects are {', '.join(NETX_DIALECTS)}")
     slayer = chosen.dialect == "slayer"
     network, left_out = read_and_left_out(Path(path), steps=chosen.steps, inclusive=slayer, levels=chosen.levels)
+    network = network if chosen.unit is None else with_source(network, replace(source_of(network), unit=chosen.unit))
     return _imported(network, (f"read {path}: fires at v {'>=' if slayer else '>'} threshold", *left_out), out)
 
 
@@ -210,12 +215,14 @@ def quantize(
     calibration: AnyInput | None = None,
     settings: QuantizeSettings | None = None,
     out: AnyPath | None = None,
+    reading: InputSettings | None = None,
 ) -> Quantized:
     """Turn a float network into Loihi integers, with bounds of every register (`spikeport.export.quantize`).
 
     ``network``: an object, an archive, a NIR file, or a .net file, which holds integers already. ``calibration``
     images choose the scales (`spikeport.export.scale_search`); without them the largest weight does. ``settings``:
-    weight bits, and what a file of another framework does not say. ``out``: an archive to write. Raises
+    weight bits, and what a file of another framework does not say; levels and unit of the input for archives, too.
+    ``out``: an archive to write. ``reading``: the unit of the images' numbers, and how events become steps. Raises
     `QuantizationError` with the population and the way out where no integers fit the registers.
     """
     chosen = settings or QuantizeSettings()
@@ -229,12 +236,13 @@ def quantize(
     if isinstance(network, Path | str) and Path(network).suffix in (".nir", ".net"):
         source, assumptions = _others(network, chosen, calibration)
     else:
-        if chosen.source.given():
-            raise FormatError(f"{chosen.source.given()[0]!r} is for .nir and .net files; an archive says it itself")
-        source = float_network(network)
+        useless = [name for name in chosen.source.given() if name not in ("levels", "unit")]
+        if useless:
+            raise FormatError(f"{useless[0]!r} is for .nir and .net files; an archive says it itself")
+        source = _told(float_network(network), chosen.source)
     try:
         source = folded(source) if isinstance(source, FloatNetwork) else source
-        result = _quantized(source, calibration, chosen)
+        result = _quantized(source, calibration, chosen, reading)
     except (NetworkError, QuantizationError) as error:
         raise type(error)(f"{network}: {error}" if isinstance(network, Path | str) else str(error)) from None
     if out is not None:
@@ -254,7 +262,18 @@ def _others(path: AnyPath, settings: QuantizeSettings, calibration: AnyInput | N
     return imported.network, imported.assumptions
 
 
-def _quantized(network: Network, calibration: AnyInput | None, settings: QuantizeSettings) -> Quantized:
+def _told(network: FloatNetwork, settings: ImportSettings) -> FloatNetwork:
+    """Return a network whose input has other levels or another unit, where they are given."""
+    if settings.levels is None and settings.unit is None:
+        return network
+    levels = settings.levels or source_of(network).levels
+    whole(levels, "levels", LEVELS)
+    return with_source(network, Source(levels=levels, unit=1 / levels if settings.unit is None else settings.unit))
+
+
+def _quantized(
+    network: Network, calibration: AnyInput | None, settings: QuantizeSettings, reading: InputSettings | None
+) -> Quantized:
     from spikeport.export.quantize import quantize as quantized
     from spikeport.export.scale_search import search
 
@@ -263,7 +282,7 @@ def _quantized(network: Network, calibration: AnyInput | None, settings: Quantiz
     if calibration is None:
         integer = quantized(network, weight_bits=settings.weight_bits)
         return _proven(integer, {})
-    images = images_and_labels(calibration, network)[0]
+    images = images_and_labels(calibration, replace(Intake.of(network), real=False), reading)[0]
     integer, clips = search(network, images, weight_bits=settings.weight_bits)
     return _proven(integer, clips)
 
@@ -289,6 +308,17 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Expo
     else:
         writer(to, IntegerNetwork)(integer_network(loaded), Path(out))
     return Exported(out=Path(out), format=to, bytes=_size(Path(out)))
+
+
+def source_of(network: Network) -> Source:
+    """Return the input of a network."""
+    return Intake.of(network).source
+
+
+def with_source(network: Kind, source: Source) -> Kind:
+    """Return a network with another encoding of its input."""
+    populations = [replace(p, neuron=source) if p is network.source else p for p in network.populations]
+    return replace(network, populations=tuple(populations))
 
 
 def _imported(network: Kind, assumptions: tuple[str, ...], out: AnyPath | None) -> Imported[Kind]:

@@ -94,7 +94,7 @@ def arrays(tmp_path, **content):
         ({"images": IMAGES[:, 0]}, r"shape \(2, 8, 8\); expected \(N, 1, 8, 8\)"),
         ({"images": IMAGES - 3.5}, r"spans -3.5..-3.5; expected 0..1, which the network's encoding"),
         ({"images": np.array(IMAGES, dtype="U1")}, r"type <U1; expected numbers"),
-        ({"pictures": IMAGES}, r"it holds pictures; expected an array 'images'"),
+        ({"pictures": IMAGES, "more": IMAGES}, r"it holds pictures, more; expected an array 'images'"),
         ({"images": IMAGES, "labels": np.zeros(3)}, r"'labels' is float64 of shape \(3,\); expected 2 integers"),
         ({"images": IMAGES.astype(object)}, r"type object; expected numbers"),
     ],
