@@ -23,6 +23,7 @@ app.add_typer(profiles_app, name="profiles")
 app.add_typer(lava_app, name="lava")
 
 Network = Annotated[Path, typer.Argument(help="Archive (.safetensors).")]
+AnyFile = Annotated[Path, typer.Argument(help="Archive (.safetensors), NIR (.nir) or lava-dl (.net).")]
 Input = Annotated[Path, typer.Option("--input", help="Images: .npz with 'images' (and 'labels'), or .npy.")]
 
 
@@ -75,6 +76,7 @@ Dt = Annotated[float | None, typer.Option(help="NIR: length of a step, in the fi
 Reset = Annotated[str | None, typer.Option(help="NIR: hard, subtract, late, settle, pause or none.")]
 Most = Annotated[int | None, typer.Option(help="NIR: most spikes a step.")]
 Steps = Annotated[int | None, typer.Option(help="NIR, .net: steps of a sample.")]
+WeightBits = Annotated[int | None, typer.Option(help="Float networks: bits of a weight on the chip (8).")]
 Levels = Annotated[int | None, typer.Option(help="NIR, .net: input levels, 1 (spikes) or 255.")]
 Output = Annotated[str | None, typer.Option(help="NIR: the Output node that is meant, where there are several.")]
 
@@ -148,7 +150,7 @@ def export(
 
 @app.command()
 def simulate(
-    network: Network,
+    network: AnyFile,
     input: Input,
     executor: Annotated[str | None, typer.Option(help="fast, reference, onnx, nir, lava; floating.")] = None,
     out: Annotated[Path | None, typer.Option(help="Keep classes and scores (.npz).")] = None,
@@ -160,10 +162,17 @@ def simulate(
     tls_ca: Annotated[Path | None, typer.Option(help="For tls:// schedulers: who signed (PEM).")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="For tls:// schedulers: your certificate (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="For tls:// schedulers: its key (PEM).")] = None,
+    dialect: Dialect = "auto",
+    dt: Dt = None,
+    reset: Reset = None,
+    most: Most = None,
+    steps: Steps = None,
+    levels: Levels = None,
+    output: Output = None,
 ) -> None:
     """Run a network on images."""
     from spikeport.export.cluster import Cluster, Tls
-    from spikeport.toolchain.verbs import simulation
+    from spikeport.toolchain.verbs import networks, simulation
 
     files = [tls_ca, tls_cert, tls_key]
     given = [path for path in files if path is not None]
@@ -174,7 +183,9 @@ def simulate(
     settings = simulation.SimulationSettings(
         executor=executor, score=score, count=count, cluster=cluster, resume=resume
     )
-    _say(simulation.simulate(network, input, settings=settings, out=out).text())
+    source = _import_settings(dialect, dt, reset, most, steps, levels, output)
+    opened, assumptions = networks.opened(network, source, out=out)
+    _say("\n".join([*assumptions, simulation.simulate(opened, input, settings=settings, out=out).text()]))
 
 
 @app.command()
@@ -206,17 +217,29 @@ def check(
 
 @app.command()
 def report(
-    network: Network,
+    network: AnyFile,
     input: Input,
     profile: Profiles = None,
     relative_to: Annotated[Path | None, typer.Option(help="Archive of the dense network, to compare with.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")] = Path("report"),
+    weight_bits: WeightBits = None,
+    dialect: Dialect = "auto",
+    dt: Dt = None,
+    reset: Reset = None,
+    most: Most = None,
+    steps: Steps = None,
+    levels: Levels = None,
+    output: Output = None,
 ) -> None:
     """Count operations, place the network on cores, price it, and write the report."""
-    from spikeport.toolchain.verbs import costs
+    from spikeport.toolchain.verbs import costs, networks
 
-    done = costs.report(network, input, profiles=profile or CHIPS, relative_to=relative_to, out=out)
-    _say(f"{done.text()}\n\nwrote {out}/report.html and {out}/report.json", passed=done.passed)
+    source = _import_settings(dialect, dt, reset, most, steps, levels, output)
+    opened, assumptions = networks.opened(network, source)
+    chips = profile or CHIPS
+    done = costs.report(opened, input, profiles=chips, relative_to=relative_to, weight_bits=weight_bits, out=out)
+    text = "\n\n".join(["\n".join(assumptions)] * bool(assumptions) + [done.text()])
+    _say(f"{text}\n\nwrote {out}/report.html and {out}/report.json", passed=done.passed)
 
 
 @app.command("what-if")
@@ -227,6 +250,7 @@ def what_if(
     steps: Annotated[list[int] | None, typer.Option(help="Other number of steps; may be repeated.", min=1)] = None,
     sparsity: Annotated[list[float] | None, typer.Option(help="More zeros, 0 to 1; may be repeated.")] = None,
     encoding: Annotated[list[str] | None, typer.Option(help="dense, sparse, run_length or one_copy alone.")] = None,
+    weight_bits: WeightBits = None,
 ) -> None:
     """Say what a network would cost with other steps, more zeros or on another chip, without training."""
     from spikeport.toolchain.verbs import costs
@@ -236,6 +260,7 @@ def what_if(
         steps=tuple(steps or ()),
         sparsities=tuple(sparsity or ()),
         encodings=tuple(encoding or ()),
+        weight_bits=weight_bits,
     )
     _say(costs.render(costs.what_if(network, input, variations)))
 

@@ -80,7 +80,9 @@ def test_the_comparison_sees_types_values_packing_and_names():
         Graph(graph.nodes, graph.edges[::-1], graph.metadata),
         Graph(graph.nodes, graph.edges, {**graph.metadata, "steps": 1}),
         Graph({**graph.nodes, "input": node("Input", shape=(1, 8, 8))}, graph.edges, graph.metadata),
-        Graph({**graph.nodes, "input": node("Input", shape=np.array([1, 8, 8], np.int32))}, graph.edges, graph.metadata),
+        Graph(
+            {**graph.nodes, "input": node("Input", shape=np.array([1, 8, 8], np.int32))}, graph.edges, graph.metadata
+        ),
     ]
     assert tree(to_bytes(graph)) == expected
     for changed in changes:

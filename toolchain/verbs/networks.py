@@ -152,6 +152,20 @@ def write_network(network: Network, path: AnyPath) -> None:
     archive.write(network, Path(path))
 
 
+def opened(path: AnyPath, settings: ImportSettings, *, out: AnyPath | None = None) -> tuple[Network, tuple[str, ...]]:
+    """Return the network of an archive, of a NIR or of a .net file, and what was taken for granted about the latter.
+
+    ``out`` is what will be written; it must be another file.
+    """
+    check_not_input(out, path)
+    if Path(path).suffix in (".nir", ".net"):
+        imported = import_network(path, settings=settings)
+        return imported.network, imported.assumptions
+    if settings.given():
+        raise FormatError(f"{settings.given()[0]!r} is for .nir and .net files; an archive says it itself")
+    return any_network(path), ()
+
+
 @names_file
 def import_nir(
     path: AnyPath, *, settings: ImportSettings | None = None, out: AnyPath | None = None
