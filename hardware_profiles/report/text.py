@@ -49,7 +49,7 @@ def _operations(operations: dict[str, Any], spikes: list[dict[str, Any]]) -> str
     rows = [
         (
             f"{layer['source']} -> {layer['target']}",
-            rates.get(layer["source"], "graded"),
+            rates.get(layer["source"], "graded" if layer["kind"] == "MAC" else "input"),
             layer["kind"],
             f"{layer['simulated']:,}",
             f"{layer['formula']:,}",
