@@ -199,13 +199,19 @@ def check(
     junit: Annotated[Path | None, typer.Option(help="Write the verdict as JUnit XML.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the verdict as JSON.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random samples.")] = 0,
+    require: Annotated[str, typer.Option(help="Executors without which there is no verdict, comma-separated.")] = "",
 ) -> None:
-    """Compare executors with the fast one, every neuron and every step; exit code 0 or 1."""
+    """Compare executors with the fast (or floating) one, every neuron and every step; exit code 0 or 1."""
     from spikeport.toolchain.verbs import checking
 
-    names = tuple(name.strip() for name in executors.split(",") if name.strip())
+    names, required = (tuple(name.strip() for name in each.split(",") if name.strip()) for each in (executors, require))
     settings = checking.CheckSettings(
-        executors=names, samples=random, seed=seed, max_mismatches=max_mismatches, unproven=unproven
+        executors=names,
+        samples=random,
+        seed=seed,
+        max_mismatches=max_mismatches,
+        unproven=unproven,
+        require=required,
     )
     verdict = checking.check(network, input, settings=settings)
     if junit is not None:

@@ -6,7 +6,7 @@ numbers are the network's integers times one power
 of two per population; potentials have 24 bits, so float32 holds and adds them exactly. Spikes have weight 1 and the
 input carries its integer levels. Thresholds stand half a potential unit above the compared value, so that ``>`` and
 ``>=`` agree. A bias that differs from neuron to neuron behind a convolution, which no NIR node holds, is a constant one
-times the map (`_bias_map`). The file is read back and compared with the network before it takes its place.
+times the map (`add_bias_map`). The file is read back and compared with the network before it takes its place.
 """
 
 import math
@@ -21,6 +21,8 @@ from spikeport.export.files import atomic
 from spikeport.export.network import (
     Array,
     Convolution,
+    FloatPopulation,
+    FloatProjection,
     IntegerNetwork,
     IntegerNeuron,
     IntegerPopulation,
@@ -34,6 +36,7 @@ from spikeport.export.real_numbers import bias_of, compared, difference, unit_of
 
 NETWORKS = (IntegerNetwork,)
 VERSION_KEY = "spikeport"
+AnyPopulation = FloatPopulation | IntegerPopulation
 
 
 def write(network: IntegerNetwork, path: Path, *, unproven: bool = False) -> None:
@@ -129,14 +132,14 @@ def _add_synapses(graph: Graph, network: IntegerNetwork, population: IntegerPopu
     rest = bias if bias.any() else None
     for projection in network.incoming(population.name):
         shape = projection.output_shape(network.population(projection.source).shape)
-        own = None if rest is None else _held(projection, rest.reshape(shape))
+        own = None if rest is None else bias_held(projection, rest.reshape(shape))
         _add_projection(graph, network, projection, unit, own)
         rest = rest if own is None else None
     if rest is not None:
-        _bias_map(graph, network.source, population, rest)
+        add_bias_map(graph, network.source, population, rest)
 
 
-def _held(projection: IntegerProjection, bias: Array) -> Array | None:
+def bias_held(projection: FloatProjection | IntegerProjection, bias: Array) -> Array | None:
     """Return the bias as the projection's node holds it, per neuron of a dense one and per channel of a convolution."""
     if not isinstance(projection.synapses, Convolution):
         return bias.ravel()
@@ -152,24 +155,26 @@ def _add_projection(
     if projection.delay:
         chain.append(graph.add(f"{name}:delay", node("Delay", delay=np.full(shape, projection.delay, np.float32))))
     if isinstance(projection.synapses, Convolution):
-        chain.append(graph.add(name, _convolution(replace(projection.synapses, weight=weight), shape, bias)))
+        chain.append(graph.add(name, convolution_node(replace(projection.synapses, weight=weight), shape, bias)))
         shape = projection.output_shape(shape)
         if len(network.population(projection.target).shape) == 1:
-            chain.append(graph.add(f"{name}:flatten", _flatten(shape)))
+            chain.append(graph.add(f"{name}:flatten", flatten_node(shape)))
     else:
         if len(shape) > 1:
-            chain.append(graph.add(f"{name}:flatten", _flatten(shape)))
+            chain.append(graph.add(f"{name}:flatten", flatten_node(shape)))
         chain.append(
             graph.add(name, node("Linear", weight=weight) if bias is None else node("Affine", weight=weight, bias=bias))
         )
     graph.chain(*chain, projection.target)
 
 
-def _flatten(shape: tuple[int, ...]) -> Node:
+def flatten_node(shape: tuple[int, ...]) -> Node:
+    """Return the node that makes a vector of a source of ``shape``."""
     return node("Flatten", input_type=np.array(shape), start_dim=0, end_dim=-1)
 
 
-def _convolution(synapses: Convolution, shape: tuple[int, ...], bias: Array | None = None) -> Node:
+def convolution_node(synapses: Convolution, shape: tuple[int, ...], bias: Array | None = None) -> Node:
+    """Return the node of a convolution over a source of ``shape``, with a bias per output channel."""
     return node(
         "Conv2d",
         input_shape=(int(shape[1]), int(shape[2])),
@@ -182,7 +187,7 @@ def _convolution(synapses: Convolution, shape: tuple[int, ...], bias: Array | No
     )
 
 
-def _bias_map(graph: Graph, source: IntegerPopulation, population: IntegerPopulation, bias: Array) -> None:
+def add_bias_map(graph: Graph, source: AnyPopulation, population: AnyPopulation, bias: Array) -> None:
     """Add nodes that give ``bias`` at every step, whatever the input.
 
     An image is pooled to one pixel, ignored, and a one convolved with the map, turned by 180 degrees and padded so that
@@ -195,11 +200,11 @@ def _bias_map(graph: Graph, source: IntegerPopulation, population: IntegerPopula
         pool = node("SumPool2d", kernel_size=window, stride=window, padding=np.array((0, 0)))
         ignored = Convolution(weight=np.zeros((1, channels, 1, 1), np.float32))
         plane = Convolution(weight=bias[:, None, ::-1, ::-1], padding=(bias.shape[1] - 1, bias.shape[2] - 1))
-        one = _convolution(ignored, (channels, 1, 1), np.ones(1, np.float32))
+        one = convolution_node(ignored, (channels, 1, 1), np.ones(1, np.float32))
         chain = [graph.add(f"{name}_pool", pool), graph.add(f"{name}_one", one)]
-        chain.append(graph.add(f"{name}_map", _convolution(plane, (1, 1, 1))))
+        chain.append(graph.add(f"{name}_map", convolution_node(plane, (1, 1, 1))))
     else:
-        chain = [] if len(source.shape) == 1 else [graph.add(f"{name}_flat", _flatten(source.shape))]
+        chain = [] if len(source.shape) == 1 else [graph.add(f"{name}_flat", flatten_node(source.shape))]
         nothing = np.zeros((1, math.prod(source.shape)), np.float32)
         chain.append(graph.add(f"{name}_one", node("Affine", weight=nothing, bias=np.ones(1, np.float32))))
         chain.append(graph.add(f"{name}_map", node("Linear", weight=bias.reshape(-1, 1))))

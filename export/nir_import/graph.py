@@ -34,7 +34,7 @@ from spikeport.export.nir_import.neurons import neuron
 from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
 from spikeport.export.nir_import.readouts import leading_to, without_marker
 from spikeport.export.nir_import.stages import channels_first
-from spikeport.export.numbers import DELAY, LEVELS, NEURONS, STEPS, whole
+from spikeport.export.numbers import DELAY, LEVELS, NEURONS, POSITIVE, STEPS, real, whole
 from spikeport.export.passes.expand_paths import expand_paths, unshifted
 
 REPEATED_PER_BYTE = 32
@@ -91,7 +91,8 @@ def _source(own: dict[str, Any], levels: int | None) -> Source:
     if levels is not None:
         whole(levels, "levels", LEVELS)
     if "levels" in own:
-        return Source(levels=whole(own["levels"], "levels of the metadata", LEVELS), unit=1.0)
+        unit = real(own.get("unit", 1.0), "unit of the metadata", POSITIVE)
+        return Source(levels=whole(own["levels"], "levels of the metadata", LEVELS), unit=unit)
     return Source(levels=levels or 1, unit=1 / (levels or 1))
 
 

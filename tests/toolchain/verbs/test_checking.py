@@ -28,7 +28,7 @@ def flipped(loaded, stimulus):
 @pytest.fixture
 def one_flip(monkeypatch):
     """Make every executor but the fast one differ in one spike."""
-    monkeypatch.setattr(fidelity, "executor", lambda name: reference.steps if name == "fast" else flipped)
+    monkeypatch.setattr(fidelity, "executor", lambda name, _=None: reference.steps if name == "fast" else flipped)
 
 
 def test_equal_executors_pass_on_images_and_on_random_samples(network, held_out):
@@ -68,7 +68,7 @@ def test_a_check_that_compares_nothing_is_refused(network, names):
 
 
 def test_a_network_without_proof_fails_unless_it_is_allowed(monkeypatch, network):
-    monkeypatch.setattr(fidelity, "executor", lambda _: reference.steps)
+    monkeypatch.setattr(fidelity, "executor", lambda *_: reference.steps)
     loaded = archive.read_integer(network)
     unsafe = replace(loaded, projections=tuple(replace(p, exponent=15) for p in loaded.projections))
     verdict = spikeport.check(unsafe, settings=ONNX)
