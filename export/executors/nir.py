@@ -48,8 +48,8 @@ def _restored(network: Network) -> FloatNetwork:
         path = folder / "network.nir"
         if isinstance(network, FloatNetwork):
             nir_float.write(network, path)
-        else:
-            nir.write(network, path, unproven=True)
+            return nir_float.read_back(path)
+        nir.write(network, path, unproven=True)
         return fold_normalization(read(path, trusted=True)[0])
 
 

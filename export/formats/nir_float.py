@@ -28,9 +28,11 @@ from spikeport.export.network import (
     FloatProjection,
     Source,
 )
+from spikeport.export.network.graph import listed
 from spikeport.export.nir_file import Graph, Node, input_node, node, output_node, to_bytes
 from spikeport.export.nir_import.graph import read
 from spikeport.export.passes import folded
+from spikeport.export.real_numbers import is_marker
 
 NETWORKS = (FloatNetwork,)
 CLOSE = 2.0**-48
@@ -40,10 +42,11 @@ CLOSE = 2.0**-48
 def write(network: FloatNetwork, path: Path) -> None:
     """Write ``network``, which is folded first, as a NIR file; `FormatError` names what NIR cannot say."""
     whole = folded(network)
-    if {p.name for p in whole.populations} != {p.name for p in network.populations}:
+    changed = {p.name for p in whole.populations} ^ {p.name for p in network.populations}
+    if changed:
         raise FormatError(
-            "folding adds populations to the network or removes some (max pooling, residual paths), so the file would "
-            "hold others: fold it first, with spikeport.export.passes.folded"
+            f"folding adds or removes populations ({listed(sorted(changed))}), so the file would hold others: fold the "
+            "network first, with spikeport.export.passes.folded"
         )
     data = to_bytes(to_graph(whole))
     with atomic(path, size=len(data)) as draft:
@@ -158,11 +161,19 @@ def _add_projection(graph: Graph, network: FloatNetwork, projection: FloatProjec
     graph.chain(*chain, projection.target)
 
 
+def read_back(path: Path) -> FloatNetwork:
+    """Return the folded network of a file of ours, without the population that marks the output."""
+    network, _ = read(path, trusted=True)
+    marks = {p.name for p in network.neurons if is_marker(network, p.name)}
+    populations = tuple(p for p in network.populations if p.name not in marks)
+    projections = tuple(p for p in network.projections if p.target not in marks)
+    return folded(replace(network, populations=populations, projections=projections))
+
+
 def _verify(network: FloatNetwork, path: Path) -> None:
     """Read a file of ours back; `FormatError` where it holds another network."""
     try:
-        restored = folded(read(path, trusted=True)[0])
-        found = _difference(network, restored)
+        found = _difference(network, read_back(path))
     except (FormatError, NetworkError) as error:
         found = str(error).removeprefix(f"{path}: ")
     if found:
@@ -170,7 +181,7 @@ def _verify(network: FloatNetwork, path: Path) -> None:
 
 
 def _difference(network: FloatNetwork, restored: FloatNetwork) -> str:
-    """Return what differs between the two, or nothing; ``restored`` may have a population that marks the output."""
+    """Return what differs between the two, or nothing."""
     theirs = {population.name: population for population in restored.populations}
     if (network.steps, network.source.neuron) != (restored.steps, restored.source.neuron):
         return "the steps or the input are others"

@@ -24,8 +24,8 @@ class CheckSettings:
 
     ``executors``: names of `executor_names`, each compared with the fast one (of float networks with the floating one).
     One that cannot run the network is left out, with the reason, unless ``require`` names it. ``samples`` random
-    samples of ``seed`` are taken where no images are given. A verdict passes with at most ``max_mismatches`` differing neuron steps, and
-    with a proof that no register can overflow, or ``unproven``.
+    samples of ``seed`` are taken where no images are given. A verdict passes with at most ``max_mismatches`` differing
+    neuron steps, and with a proof that no register can overflow, or ``unproven``.
     """
 
     executors: tuple[str, ...] = ("lava", "onnx", "nir")
