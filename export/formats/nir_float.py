@@ -194,9 +194,10 @@ def _difference(network: FloatNetwork, restored: FloatNetwork) -> str:
         left = list(restored.incoming(population.name))
         for projection in network.incoming(population.name):
             match = next((each for each in left if _same(projection, each)), None)
-            if match is None:
+            if match is not None:
+                left.remove(match)
+            elif np.any(projection.synapses.weight):
                 return f"projection {projection.source} -> {projection.target} has other synapses"
-            left.remove(match)
         if any(np.any(each.synapses.weight) for each in left):
             return f"population {population.name} has one more projection"
     return ""
