@@ -35,6 +35,7 @@ from spikeport.export.nir_import.graph import read
 from spikeport.export.real_numbers import bias_of, compared, difference, unit_of
 
 NETWORKS = (IntegerNetwork,)
+NOTE = "the nir package reads it from version 1.0.6 on, which knows v_reset"
 VERSION_KEY = "spikeport"
 AnyPopulation = FloatPopulation | IntegerPopulation
 

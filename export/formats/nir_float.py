@@ -18,6 +18,7 @@ import numpy as np
 
 from spikeport.export.errors import FormatError, NetworkError
 from spikeport.export.files import atomic
+from spikeport.export.formats import nir
 from spikeport.export.formats.nir import VERSION_KEY, add_bias_map, bias_held, convolution_node, flatten_node
 from spikeport.export.network import (
     Array,
@@ -35,6 +36,7 @@ from spikeport.export.passes import folded
 from spikeport.export.real_numbers import is_marker
 
 NETWORKS = (FloatNetwork,)
+NOTE = nir.NOTE
 CLOSE = 2.0**-48
 """Relative difference that a quotient and its inverse may leave."""
 

@@ -18,12 +18,14 @@ import numpy as np
 
 from spikeport.export.errors import FormatError
 from spikeport.export.files import atomic
+from spikeport.export.formats import nir
 from spikeport.export.formats.nir import refuse_unproven, to_graph
 from spikeport.export.network import Convolution, Dense, IntegerNetwork, IntegerNeuron, IntegerPopulation, Shape
 from spikeport.export.nir_file import Graph, Node, node, output_node, to_bytes
 from spikeport.export.nir_import import nodes
 
 NETWORKS = (IntegerNetwork,)
+NOTE = nir.NOTE
 DT = 1e-4
 FACTOR = 2.0**60
 PARAMETERS = ("weight", "bias", "tau", "r", "v_leak", "v_threshold", "v_reset")

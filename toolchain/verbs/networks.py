@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from spikeport.export import archive
 from spikeport.export.bounds import proof_sentence, unproven
 from spikeport.export.errors import FormatError, NetworkError, QuantizationError
-from spikeport.export.formats import writer, written_by
+from spikeport.export.formats import note, writer, written_by
 from spikeport.export.network import FloatNetwork, IntegerNetwork, Network
 from spikeport.export.passes import folded
 from spikeport.toolchain.verbs.sources import (
@@ -123,19 +123,20 @@ class Quantized:
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """A network that was written in another format: where, and its size in bytes."""
+    """A network that was written in another format: where, its size in bytes, and what a reader has to know."""
 
     out: Path
     format: str
     bytes: int
+    note: str = ""
 
     def text(self) -> str:
         """Return what was written."""
-        return f"wrote {self.out} ({self.bytes:,} bytes)"
+        return f"wrote {self.out} ({self.bytes:,} bytes)" + (f"; {self.note}" if self.note else "")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return path, format and size."""
-        return {"out": str(self.out), "format": self.format, "bytes": self.bytes}
+        """Return path, format, size and the note."""
+        return {"out": str(self.out), "format": self.format, "bytes": self.bytes, "note": self.note}
 
 
 @names_file
@@ -293,8 +294,9 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Expo
     """Write ``network`` to ``out`` in another format; ``to`` is one of `format_names`.
 
     ``nir``: its integers exactly; ``nir-portable``: for snnTorch, Norse and SpikingJelly; ``onnx``: one stateful
-    integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``onnx-float``: a float
-    network. Raises `FormatError` where the format cannot say the network; nothing is written then.
+    integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``onnx-float`` and
+    ``nir-float``: a float network. Raises `FormatError` where the format cannot say the network; then nothing is
+    written.
     """
     check_not_input(out, network)
     real, loaded = FloatNetwork in written_by(to), any_network(network)
@@ -302,7 +304,7 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Expo
         writer(to, FloatNetwork)(float_network(loaded), Path(out))
     else:
         writer(to, IntegerNetwork)(integer_network(loaded), Path(out))
-    return Exported(out=Path(out), format=to, bytes=_size(Path(out)))
+    return Exported(out=Path(out), format=to, bytes=_size(Path(out)), note=note(to))
 
 
 def _imported(network: Kind, assumptions: tuple[str, ...], out: AnyPath | None) -> Imported[Kind]:

@@ -85,6 +85,14 @@ def test_export_writes_what_the_run_wrote(tiny_run, network, tmp_path, form):
         assert archive.to_bytes(ours.network) == archive.to_bytes(theirs.network)
 
 
+def test_export_says_which_versions_of_the_nir_package_read_its_files(tiny_run, network, tmp_path):
+    for source, form in ((network, "nir"), (tiny_run / "network_float.safetensors", "nir-float")):
+        done = spikeport.export_network(source, tmp_path / form, to=form)
+        assert done.text().endswith("bytes); the nir package reads it from version 1.0.6 on, which knows v_reset")
+        assert done.to_dict()["note"] == done.note
+    assert spikeport.export_network(network, tmp_path / "x", to="onnx").note == ""
+
+
 def test_export_writes_a_folder_for_lava(network, tmp_path):
     assert set(format_names()) == {"lava-job", "netx", "nir", "nir-portable", "onnx", "onnx-float"}
     spikeport.export_network(network, tmp_path / "job", to="lava-job")
