@@ -199,12 +199,14 @@ def check(
     junit: Annotated[Path | None, typer.Option(help="Write the verdict as JUnit XML.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the verdict as JSON.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random samples.")] = 0,
-    require: Annotated[str, typer.Option(help="Executors without which there is no verdict, comma-separated.")] = "",
+    require: Annotated[str | None, typer.Option(help="Executors without which there is no verdict.")] = None,
 ) -> None:
     """Compare executors with the fast (or floating) one, every neuron and every step; exit code 0 or 1."""
     from spikeport.toolchain.verbs import checking
 
-    names, required = (tuple(name.strip() for name in each.split(",") if name.strip()) for each in (executors, require))
+    names, required = (
+        tuple(name.strip() for name in each.split(",") if name.strip()) for each in (executors, require or "")
+    )
     settings = checking.CheckSettings(
         executors=names,
         samples=random,
