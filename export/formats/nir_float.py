@@ -6,9 +6,10 @@ With ``keep = 1 - decay`` a population is, r and w_in chosen so that what arrive
     LIF, LI       v = keep v + x                                   tau = 1 / decay, r = tau
     CubaLIF, LI   u = keep_u u + x;  v = keep v + u                tau_syn = 1 / decay_u, w_in = tau_syn
 
-Biases stand in the synapses, and as v_leak = bias / decay where a synaptic current would filter them. NIR fires where
-``v > threshold``: a threshold that fires where it is met is written as the number below it. The file is read back and
-compared before it takes its place; quotients may differ in the last bits.
+A readout that keeps nothing is the Output node itself. Biases stand in the synapses, and as v_leak = bias / decay where
+a synaptic current would filter them. NIR fires where ``v > threshold``: a threshold that fires where it is met is
+written as the number below it. The file is read back and compared before it takes its place; quotients may differ in
+the last bits.
 """
 
 from dataclasses import replace
@@ -33,7 +34,6 @@ from spikeport.export.network.graph import listed
 from spikeport.export.nir_file import Graph, Node, input_node, node, output_node, to_bytes
 from spikeport.export.nir_import.graph import read
 from spikeport.export.passes import folded
-from spikeport.export.real_numbers import is_marker
 
 NETWORKS = (FloatNetwork,)
 NOTE = nir.NOTE
@@ -67,7 +67,8 @@ def to_graph(network: FloatNetwork) -> Graph:
         graph.add(population.name, _neuron_node(population))
     for population in network.neurons:
         _add_synapses(graph, network, population)
-    graph.chain(network.readout.name, graph.add("output", output_node(network.readout.shape)))
+    if graph.nodes[network.readout.name].kind != "Output":
+        graph.chain(network.readout.name, graph.add("output", output_node(network.readout.shape)))
     return graph
 
 
@@ -96,6 +97,9 @@ def _neuron_node(population: FloatPopulation) -> Node:
     _refuse(population)
     neuron, shape = _neuron(population), population.shape
     fires: dict[str, Array] = {}
+    forgets = bool(np.all(neuron.decay_current == 1) and np.all(neuron.decay_potential == 1))
+    if neuron.threshold is None and forgets:
+        return output_node(shape)
     if neuron.threshold is not None:
         met = np.nextafter(neuron.threshold, 0) if neuron.inclusive else neuron.threshold
         fires = {"v_threshold": _full(met, shape), "v_reset": _full(neuron.reset_to, shape)}
@@ -164,12 +168,8 @@ def _add_projection(graph: Graph, network: FloatNetwork, projection: FloatProjec
 
 
 def read_back(path: Path) -> FloatNetwork:
-    """Return the folded network of a file of ours, without the population that marks the output."""
-    network, _ = read(path, trusted=True)
-    marks = {p.name for p in network.neurons if is_marker(network, p.name)}
-    populations = tuple(p for p in network.populations if p.name not in marks)
-    projections = tuple(p for p in network.projections if p.target not in marks)
-    return folded(replace(network, populations=populations, projections=projections))
+    """Return the folded network of a file of ours."""
+    return folded(read(path, trusted=True)[0])
 
 
 def _verify(network: FloatNetwork, path: Path) -> None:

@@ -22,7 +22,7 @@ def test_float_network_runs_in_the_float_executor_and_in_onnx(tiny_run, held_out
     assert "20 images, floating: classes" in found.text()
     in_float32 = spikeport.simulate(network, held_out, settings=in_executor("onnx"))
     assert np.mean(in_float32.classes == found.classes) >= 0.9
-    with pytest.raises(ExecutorError, match="no executor 'lava' for float networks; there are floating, onnx"):
+    with pytest.raises(ExecutorError, match="no executor 'lava' for float networks; there are floating, nir, onnx"):
         spikeport.simulate(network, held_out, settings=in_executor("lava"))
 
 
