@@ -1,12 +1,15 @@
 """The command ``spikeport``: each verb reads its options, calls one function of `spikeport.toolchain.verbs`, prints."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spikeport.export.errors import printable
 from spikeport.toolchain import exits
+from spikeport.toolchain.options import bins, grouped, import_settings, number
+from spikeport.toolchain.options import reading as reading_of
 
 if TYPE_CHECKING:
     from spikeport.export.stimulus import InputSettings
@@ -24,16 +27,11 @@ app.add_typer(profiles_app, name="profiles")
 app.add_typer(lava_app, name="lava")
 
 Network = Annotated[Path, typer.Argument(help="Archive (.safetensors).")]
+AnyFile = Annotated[Path, typer.Argument(help="Archive (.safetensors), NIR (.nir) or lava-dl (.net).")]
 Input = Annotated[
     Path,
     typer.Option("--input", help="Samples: .npz, .npy, .pt, .hdf5, .aedat4, or a folder with a file for each."),
 ]
-InputUnit = Annotated[
-    str | None, typer.Option("--unit", help="What a number 1 of the input stands for: 1 (counts), 1/255 (pixels).")
-]
-Bin = Annotated[str | None, typer.Option("--bin", help="Event lists: length of a step, for instance 1ms (us, ms, s).")]
-Frames = Annotated[int | None, typer.Option(help="Event lists: number of equal bins.", min=1)]
-Incomplete = Annotated[bool, typer.Option(help="Event lists: keep the last bin that a recording does not fill.")]
 
 
 def main() -> None:
@@ -46,14 +44,6 @@ def _say(text: str, *, passed: bool = True) -> None:
     print(printable(text, keep="\n"))
     if not passed:
         raise typer.Exit(1)
-
-
-def _reading(unit: str | None, bin_: str | None, frames: int | None, *, incomplete: bool) -> "InputSettings":
-    """Return how the input is read: the options that stand wherever --input does."""
-    from spikeport.export.stimulus.settings import InputSettings, ratio
-
-    number = None if unit is None else ratio(unit)
-    return InputSettings(unit=number, bin=bin_, frames=frames, incomplete=incomplete)
 
 
 Out = Annotated[Path, typer.Option(help="Folder for the artefacts.")]
@@ -88,86 +78,52 @@ def run(
     _say(done.text(), passed=done.passed)
 
 
-Dialect = Annotated[str, typer.Option(help="auto, snntorch, norse, spikingjelly, sinabs, nir; .net: lava, slayer.")]
-Dt = Annotated[float | None, typer.Option(help="NIR: length of a step, in the file's unit of time.")]
-Reset = Annotated[str | None, typer.Option(help="NIR: hard, subtract, late, settle, pause or none.")]
-Most = Annotated[int | None, typer.Option(help="NIR: most spikes a step.")]
-Steps = Annotated[int | None, typer.Option(help="NIR, .net: steps of a sample.")]
-Output = Annotated[str | None, typer.Option(help="NIR: the Output node that is meant, where there are several.")]
-Levels = Annotated[int | None, typer.Option(help="Input levels: 1 (spikes), 255 (pixels), or the largest count.")]
+WeightBits = Annotated[int | None, typer.Option(help="Float networks: bits of a weight on the chip (8).")]
 Unit = Annotated[str | None, typer.Option(help="What a level stands for: 1 (counts); 1/levels without.")]
 
 
 @app.command("import")
+@grouped(source=import_settings)
 def import_network(
     network: Annotated[Path, typer.Argument(help="NIR (.nir) or lava-dl (.net).")],
     out: Annotated[Path, typer.Option(help="Archive to write.")],
-    dialect: Dialect = "auto",
-    dt: Dt = None,
-    reset: Reset = None,
-    most: Most = None,
-    steps: Steps = None,
-    levels: Levels = None,
-    output: Output = None,
     unit: Unit = None,
+    source: Any = None,
 ) -> None:
     """Read another framework's network, say how it was understood, and keep it as it is."""
     from spikeport.toolchain.verbs import networks
 
-    settings = _import_settings(dialect, dt, reset, most, steps, levels, output, unit)
+    settings = replace(source, unit=number(unit))
     _say(networks.import_network(network, settings=settings, out=out).text())
 
 
 @app.command()
+@grouped(source=import_settings, reading=bins)
 def quantize(
     network: Annotated[Path, typer.Argument(help="Float archive (.safetensors), NIR (.nir) or lava-dl (.net).")],
     out: Annotated[Path, typer.Option(help="Archive to write.")],
     weight_bits: Annotated[int, typer.Option(help="2 to 8, with the sign.")] = 8,
     calibration: Annotated[Path | None, typer.Option(help="Samples that choose the scales, as --input.")] = None,
-    dialect: Dialect = "auto",
-    dt: Dt = None,
-    reset: Reset = None,
-    most: Most = None,
-    steps: Steps = None,
-    levels: Levels = None,
-    output: Output = None,
     unit: Unit = None,
-    bin_: Annotated[str | None, typer.Option("--bin", help="Calibration by event lists: length of a step.")] = None,
-    frames: Frames = None,
-    incomplete: Incomplete = False,
+    source: Any = None,
+    reading: Any = None,
 ) -> None:
     """Turn a float network into Loihi integers with a proof that no register overflows."""
     from spikeport.toolchain.verbs import networks
 
-    source = _import_settings(dialect, dt, reset, most, steps, levels, output, unit)
-    settings = networks.QuantizeSettings(weight_bits=weight_bits, source=source)
-    reading = _reading(None, bin_, frames, incomplete=incomplete)
+    settings = networks.QuantizeSettings(weight_bits=weight_bits, source=replace(source, unit=number(unit)))
     _say(networks.quantize(network, calibration=calibration, settings=settings, out=out, reading=reading).text())
 
 
-def _import_settings(
-    dialect: str,
-    dt: float | None,
-    reset: str | None,
-    most: int | None,
-    steps: int | None,
-    levels: int | None,
-    output: str | None,
-    unit: str | None,
-) -> "ImportSettings":
-    from spikeport.export.stimulus.settings import ratio
-    from spikeport.toolchain.verbs.networks import ImportSettings
-
-    number = None if unit is None else ratio(unit)
-    return ImportSettings(
-        dialect=dialect, dt=dt, reset=reset, most=most, steps=steps, levels=levels, output=output, unit=number
-    )
+def _source(network: Path, source: "ImportSettings", reading: "InputSettings") -> "ImportSettings":
+    """Return the settings of a file of another framework: the input's unit is that of its source."""
+    return source if network.suffix == ".safetensors" else replace(source, unit=reading.unit)
 
 
 @app.command()
 def export(
     network: Network,
-    to: Annotated[str, typer.Option(help="nir, nir-portable, onnx, netx, lava-job; onnx-float.")],
+    to: Annotated[str, typer.Option(help="nir, nir-portable, onnx, netx, lava-job; onnx-float, nir-float.")],
     out: Annotated[Path, typer.Option(help="File or folder to write.")],
 ) -> None:
     """Write a network in another format."""
@@ -177,8 +133,9 @@ def export(
 
 
 @app.command()
+@grouped(source=import_settings, reading=reading_of)
 def simulate(
-    network: Network,
+    network: AnyFile,
     input: Input,
     executor: Annotated[str | None, typer.Option(help="fast, reference, onnx, nir, lava; floating.")] = None,
     out: Annotated[Path | None, typer.Option(help="Keep classes and scores (.npz).")] = None,
@@ -190,14 +147,12 @@ def simulate(
     tls_ca: Annotated[Path | None, typer.Option(help="For tls:// schedulers: who signed (PEM).")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="For tls:// schedulers: your certificate (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="For tls:// schedulers: its key (PEM).")] = None,
-    unit: InputUnit = None,
-    bin_: Bin = None,
-    frames: Frames = None,
-    incomplete: Incomplete = False,
+    source: Any = None,
+    reading: Any = None,
 ) -> None:
     """Run a network on images."""
     from spikeport.export.cluster import Cluster, Tls
-    from spikeport.toolchain.verbs import simulation
+    from spikeport.toolchain.verbs import networks, simulation
 
     files = [tls_ca, tls_cert, tls_key]
     given = [path for path in files if path is not None]
@@ -208,11 +163,13 @@ def simulate(
     settings = simulation.SimulationSettings(
         executor=executor, score=score, count=count, cluster=cluster, resume=resume
     )
-    reading = _reading(unit, bin_, frames, incomplete=incomplete)
-    _say(simulation.simulate(network, input, settings=settings, out=out, reading=reading).text())
+    opened, assumptions = networks.opened(network, _source(network, source, reading), out=out)
+    done = simulation.simulate(opened, input, settings=settings, out=out, reading=reading)
+    _say("\n".join([*assumptions, done.text()]))
 
 
 @app.command()
+@grouped(reading=reading_of)
 def check(
     network: Network,
     input: Annotated[Path | None, typer.Option("--input", help="Samples; random ones without.")] = None,
@@ -223,21 +180,24 @@ def check(
     junit: Annotated[Path | None, typer.Option(help="Write the verdict as JUnit XML.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the verdict as JSON.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random samples.")] = 0,
-    unit: InputUnit = None,
-    bin_: Bin = None,
-    frames: Frames = None,
-    incomplete: Incomplete = False,
+    require: Annotated[str | None, typer.Option(help="Executors without which there is no verdict.")] = None,
+    reading: Any = None,
 ) -> None:
-    """Compare executors with the fast one, every neuron and every step; exit code 0 or 1."""
+    """Compare executors with the fast (or floating) one, every neuron and every step; exit code 0 or 1."""
     from spikeport.toolchain.verbs import checking
 
-    names = tuple(name.strip() for name in executors.split(",") if name.strip())
+    names, required = (
+        tuple(name.strip() for name in each.split(",") if name.strip()) for each in (executors, require or "")
+    )
     settings = checking.CheckSettings(
-        executors=names, samples=random, seed=seed, max_mismatches=max_mismatches, unproven=unproven
+        executors=names,
+        samples=random,
+        seed=seed,
+        max_mismatches=max_mismatches,
+        unproven=unproven,
+        require=required,
     )
-    verdict = checking.check(
-        network, input, settings=settings, reading=_reading(unit, bin_, frames, incomplete=incomplete)
-    )
+    verdict = checking.check(network, input, settings=settings, reading=reading)
     if junit is not None:
         verdict.write_junit(junit, name=network.name)
     if json is not None:
@@ -246,26 +206,36 @@ def check(
 
 
 @app.command()
+@grouped(source=import_settings, reading=reading_of)
 def report(
-    network: Network,
+    network: AnyFile,
     input: Input,
     profile: Profiles = None,
     relative_to: Annotated[Path | None, typer.Option(help="Archive of the dense network, to compare with.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")] = Path("report"),
-    unit: InputUnit = None,
-    bin_: Bin = None,
-    frames: Frames = None,
-    incomplete: Incomplete = False,
+    weight_bits: WeightBits = None,
+    source: Any = None,
+    reading: Any = None,
 ) -> None:
     """Count operations, place the network on cores, price it, and write the report."""
-    from spikeport.toolchain.verbs import costs
+    from spikeport.toolchain.verbs import costs, networks
 
-    reading = _reading(unit, bin_, frames, incomplete=incomplete)
-    done = costs.report(network, input, profiles=profile or CHIPS, relative_to=relative_to, out=out, reading=reading)
-    _say(f"{done.text()}\n\nwrote {out}/report.html and {out}/report.json", passed=done.passed)
+    opened, assumptions = networks.opened(network, _source(network, source, reading))
+    done = costs.report(
+        opened,
+        input,
+        profiles=profile or CHIPS,
+        relative_to=relative_to,
+        weight_bits=weight_bits,
+        out=out,
+        reading=reading,
+    )
+    text = "\n\n".join(["\n".join(assumptions)] * bool(assumptions) + [done.text()])
+    _say(f"{text}\n\nwrote {out}/report.html and {out}/report.json", passed=done.passed)
 
 
 @app.command("what-if")
+@grouped(reading=reading_of)
 def what_if(
     network: Network,
     input: Input,
@@ -273,10 +243,8 @@ def what_if(
     steps: Annotated[list[int] | None, typer.Option(help="Other number of steps; may be repeated.", min=1)] = None,
     sparsity: Annotated[list[float] | None, typer.Option(help="More zeros, 0 to 1; may be repeated.")] = None,
     encoding: Annotated[list[str] | None, typer.Option(help="dense, sparse, run_length or one_copy alone.")] = None,
-    unit: InputUnit = None,
-    bin_: Bin = None,
-    frames: Frames = None,
-    incomplete: Incomplete = False,
+    weight_bits: WeightBits = None,
+    reading: Any = None,
 ) -> None:
     """Say what a network would cost with other steps, more zeros or on another chip, without training."""
     from spikeport.toolchain.verbs import costs
@@ -286,8 +254,8 @@ def what_if(
         steps=tuple(steps or ()),
         sparsities=tuple(sparsity or ()),
         encodings=tuple(encoding or ()),
+        weight_bits=weight_bits,
     )
-    reading = _reading(unit, bin_, frames, incomplete=incomplete)
     _say(costs.render(costs.what_if(network, input, variations, reading=reading)))
 
 

@@ -94,7 +94,8 @@ def _source(own: dict[str, Any], levels: int | None, unit: float | None) -> Sour
     if unit is not None:
         real(unit, "unit", POSITIVE)
     if "levels" in own:
-        return Source(levels=whole(own["levels"], "levels of the metadata", LEVELS), unit=1.0)
+        own_unit = real(own.get("unit", 1.0), "unit of the metadata", POSITIVE)
+        return Source(levels=whole(own["levels"], "levels of the metadata", LEVELS), unit=own_unit)
     return Source(levels=levels or 1, unit=1 / (levels or 1) if unit is None else unit)
 
 

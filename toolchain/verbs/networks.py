@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from spikeport.export import archive
 from spikeport.export.bounds import proof_sentence, unproven
 from spikeport.export.errors import FormatError, NetworkError, QuantizationError
-from spikeport.export.formats import writer, written_by
+from spikeport.export.formats import note, writer, written_by
 from spikeport.export.network import FloatNetwork, IntegerNetwork, Network, Source
 from spikeport.export.numbers import LEVELS, whole
 from spikeport.export.passes import folded
@@ -126,19 +126,20 @@ class Quantized:
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """A network that was written in another format: where, and its size in bytes."""
+    """A network that was written in another format: where, its size in bytes, and what a reader has to know."""
 
     out: Path
     format: str
     bytes: int
+    note: str = ""
 
     def text(self) -> str:
         """Return what was written."""
-        return f"wrote {self.out} ({self.bytes:,} bytes)"
+        return f"wrote {self.out} ({self.bytes:,} bytes)" + (f"; {self.note}" if self.note else "")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return path, format and size."""
-        return {"out": str(self.out), "format": self.format, "bytes": self.bytes}
+        """Return path, format, size and the note."""
+        return {"out": str(self.out), "format": self.format, "bytes": self.bytes, "note": self.note}
 
 
 @names_file
@@ -153,6 +154,20 @@ def read_network(path: AnyPath) -> Network:
 def write_network(network: Network, path: AnyPath) -> None:
     """Write ``network`` as an archive to ``path``, whole or not at all; equal networks give equal bytes."""
     archive.write(network, Path(path))
+
+
+def opened(path: AnyPath, settings: ImportSettings, *, out: AnyPath | None = None) -> tuple[Network, tuple[str, ...]]:
+    """Return the network of an archive, of a NIR or of a .net file, and what was taken for granted about the latter.
+
+    ``out`` is what will be written; it must be another file.
+    """
+    check_not_input(out, path)
+    if Path(path).suffix in (".nir", ".net"):
+        imported = import_network(path, settings=settings)
+        return imported.network, imported.assumptions
+    if settings.given():
+        raise FormatError(f"{settings.given()[0]!r} is for .nir and .net files; an archive says it itself")
+    return any_network(path), ()
 
 
 @names_file
@@ -298,8 +313,9 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Expo
     """Write ``network`` to ``out`` in another format; ``to`` is one of `format_names`.
 
     ``nir``: its integers exactly; ``nir-portable``: for snnTorch, Norse and SpikingJelly; ``onnx``: one stateful
-    integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``onnx-float``: a float
-    network. Raises `FormatError` where the format cannot say the network; nothing is written then.
+    integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``onnx-float`` and
+    ``nir-float``: a float network. Raises `FormatError` where the format cannot say the network; then nothing is
+    written.
     """
     check_not_input(out, network)
     real, loaded = FloatNetwork in written_by(to), any_network(network)
@@ -307,7 +323,7 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Expo
         writer(to, FloatNetwork)(float_network(loaded), Path(out))
     else:
         writer(to, IntegerNetwork)(integer_network(loaded), Path(out))
-    return Exported(out=Path(out), format=to, bytes=_size(Path(out)))
+    return Exported(out=Path(out), format=to, bytes=_size(Path(out)), note=note(to))
 
 
 def source_of(network: Network) -> Source:

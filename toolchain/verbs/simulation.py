@@ -9,6 +9,7 @@ import numpy as np
 
 from spikeport.export import simulation
 from spikeport.export.cluster import Cluster
+from spikeport.export.crossings import costed
 from spikeport.export.errors import ExecutorError, StimulusError
 from spikeport.export.executors import executor as find_executor
 from spikeport.export.files import check_place, locked, write_arrays
@@ -42,9 +43,10 @@ class SimulationSettings:
 
     ``executor``: one of `executor_names`; None is 'fast' for integer networks and 'floating' for float ones. ``score``:
     what decides the class, 'count' of spikes, 'last', 'mean' or 'max'; None is the network's own
-    (`spikeport.export.trace.score_rule`). ``count`` adds the synaptic operations of every projection (executor 'fast').
-    ``cluster`` shares the images among the workers of a Dask cluster. ``resume`` goes on from the finished parts of an
-    interrupted run, which lie beside ``out``.
+    (`spikeport.export.trace.score_rule`). ``count`` adds the synaptic operations of every projection (executor 'fast',
+    any one of float networks, whose projections are those of the folded form). ``cluster`` shares the images among the
+    workers of a Dask cluster. ``resume`` goes on from the finished parts of an interrupted run, which lie beside
+    ``out``.
     """
 
     executor: str | None = None
@@ -115,7 +117,10 @@ def simulate(
     """
     check_not_input(out, network, images)
     chosen, loaded = settings or SimulationSettings(), any_network(network)
-    real = isinstance(loaded, FloatNetwork)
+    real, counted = isinstance(loaded, FloatNetwork), loaded
+    if chosen.count and isinstance(loaded, FloatNetwork):
+        both = costed(loaded)
+        loaded, counted = both.run, both.synapses
     name = chosen.executor or ("floating" if real else "fast")
     find_executor(name, type(loaded))
     stimulus, known = images_and_labels(images, loaded, reading)
@@ -143,7 +148,7 @@ def simulate(
         classes=classes,
         scores=result.scores,
         accuracy=None if truth is None else float((classes == truth).mean()),
-        operations=None if result.operations is None else _named(loaded, result.operations),
+        operations=None if result.operations is None else _named(counted, result.operations),
     )
 
 
