@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Two processes, each with whole files: the cases of a file share what its fixtures make.
 IN_PARALLEL := --numprocesses 2 --dist loadfile
 
-.PHONY: setup demo test test-all package-check lint clean
+.PHONY: setup demo test test-all package-check beside-check lint clean
 
 setup: .venv/made
 	@$(BIN)/spikeport lava install
@@ -21,6 +21,10 @@ test-all: setup
 
 package-check: .venv/made
 	$(BIN)/python tests/package/check.py
+
+# Needs a registry of packages; with BESIDE=--install it takes gigabytes.
+beside-check: .venv/made
+	$(BIN)/python tests/package/beside.py $(BESIDE)
 
 lint: .venv/made
 	$(BIN)/ruff format --check .

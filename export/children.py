@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGE = Path(__file__).absolute().parents[1]
@@ -30,15 +30,21 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def command(
-    module: str, arguments: Sequence[str], *, interpreter: Path | None = None, package: Path = PACKAGE
+    module: str,
+    arguments: Sequence[str],
+    *,
+    interpreter: Path | None = None,
+    package: Path = PACKAGE,
+    libraries: Sequence[str] = LIBRARIES,
 ) -> list[str]:
     """Return the command that runs ``module`` of ``package`` as a program, isolated from the user's folder.
 
-    ``interpreter``: another Python with libraries of its own (Lava's); without it this one, with this one's libraries.
+    ``interpreter``: another Python with libraries of its own (Lava's); without it this one, with this one's
+    ``libraries``.
     """
-    libraries = [] if interpreter else _library_folders()
+    folders = [] if interpreter else _library_folders(libraries)
     head = [str(interpreter or sys.executable), "-I", "-c", START]
-    return [*head, str(package), module, json.dumps(libraries), *arguments]
+    return [*head, str(package), module, json.dumps(folders), *arguments]
 
 
 def environment() -> dict[str, str]:
@@ -46,6 +52,7 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "HDF5_"))}
 
 
-def _library_folders() -> list[str]:
-    files = [Path(str(import_module(name).__file__)) for name in LIBRARIES]
+def _library_folders(libraries: Sequence[str]) -> list[str]:
+    """Return the folders from which this process takes ``libraries``, without loading those that it has not."""
+    files = [Path(str(spec.origin)) for name in libraries if (spec := find_spec(name)) is not None]
     return list(dict.fromkeys(str(file.parents[1]) for file in files))

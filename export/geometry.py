@@ -14,8 +14,9 @@ import numpy.typing as npt
 from spikeport.export.network import (
     Array,
     Convolution,
-    IntegerNetwork,
+    FloatProjection,
     IntegerProjection,
+    Network,
     Pair,
     Shape,
     Source,
@@ -23,6 +24,7 @@ from spikeport.export.network import (
 )
 
 Ints = npt.NDArray[np.int64]
+AnyProjection = FloatProjection | IntegerProjection
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Grid:
 class Geometry:
     """One projection as a convolution."""
 
-    projection: IntegerProjection
+    projection: AnyProjection
     source: Grid
     result: Grid
     target: Grid
@@ -64,6 +66,11 @@ class Geometry:
     def weight(self) -> Array:
         """(Targets, channels / groups, taps down, taps across), not yet shifted by the exponent."""
         return self.kernel.weight
+
+    @property
+    def exponent(self) -> int:
+        """Binary exponent of the weights; float weights have none."""
+        return self.projection.exponent if isinstance(self.projection, IntegerProjection) else 0
 
     @property
     def direct(self) -> bool:
@@ -112,8 +119,8 @@ class Geometry:
         return degrees.T.reshape(self.source.channels, self.source.height, self.source.width)
 
 
-def geometry_of(network: IntegerNetwork, projection: IntegerProjection) -> Geometry:
-    """Return a projection as a convolution."""
+def geometry_of(network: Network, projection: AnyProjection) -> Geometry:
+    """Return a projection as a convolution; `NetworkError` where the synapses of a float one are not folded."""
     source, target = (network.population(name) for name in (projection.source, projection.target))
     grid, synapses = Grid.of(source.shape), projection.synapses
     if isinstance(synapses, Convolution):

@@ -1,53 +1,37 @@
 """HDF5 files read as data that nobody has to trust: a tree of arrays and texts.
 
 HDF5 can point at other files, at raw storage and at itself, and unpack kilobytes to gigabytes. Here only hard links
-count, each object once, arrays lie in the file itself, plain or packed with gzip, and what they become in memory is
-added up before anything is read. A damaged file can still send the HDF5 library into an endless loop or crash it, so it
-is read by a process of its own, with limits of time and memory, which hands over safetensors and ends with its parent.
+count, each object once, arrays lie in the file itself, plain or packed with gzip or lzf, and what they become in memory
+is added up before anything is read. A damaged file can still send the HDF5 library into an endless loop or crash it, so
+`spikeport.export.isolated` reads it in a process of its own.
 """
 
-import ctypes
 import json
 import math
-import os
-import resource
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from spikeport.export import children, numbers, tensors
-from spikeport.export.errors import FormatError, OutputError
+from spikeport.export import isolated, numbers, tensors
+from spikeport.export.errors import FormatError
 from spikeport.export.inputs import Budget, check_regular, room
 from spikeport.export.network import Array
 from spikeport.export.numbers import REAL, Range, described
-from spikeport.export.scratch import scratch
 
 DEEPEST = 20
 """Groups within groups."""
 MOST_OBJECTS = 25_000
 """Groups and arrays of a file; reading one takes 0.1 ms."""
-SECONDS, BYTES_PER_SECOND = 6, 2**23
-"""Computing time for reading a file, and bytes for which a second is added."""
-PATIENCE = 4
-"""Time of the clock as a multiple of the computing time, for a machine that is busy with other things."""
 TEXT_BYTES = 100
 """Memory of one text beyond its characters."""
 ROWS = 4096
 """Texts of variable length are read so many at a time: the file does not say their sum before."""
-REFUSED, UNWRITTEN = 3, 4
-"""Exit codes of the reading process where the file is at fault, and where its result cannot be written."""
-PR_SET_PDEATHSIG = 1
-"""Of prctl(2): the signal that this process gets when its parent ends."""
 PICKLE, ZIP = b"\x80", b"PK"
 Value = Any
 """An array of numbers, a text, a (nested) list of texts, or a `Tree`."""
@@ -110,9 +94,23 @@ def read(path: Path, *, kind: str, trusted: bool = False) -> Tree:
     size = check_regular(path, FormatError, expected=f"a {kind} file")
     try:
         _check_kind(path, kind)
-        return _parsed(path, room(size)) if trusted else _isolated(path, size)
+        return _parsed(path, room(size)) if trusted else _isolated([path], size)[0]
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
+
+
+def read_all(paths: Sequence[Path], *, kind: str) -> list[Tree]:
+    """Read several HDF5 files of a ``kind`` by one process; `FormatError` names the file that is wrong."""
+    sizes = [check_regular(path, FormatError, expected=f"a {kind} file") for path in paths]
+    for path in paths:
+        try:
+            _check_kind(path, kind)
+        except FormatError as error:
+            raise FormatError(f"{path}: {error}") from None
+    try:
+        return _isolated(paths, sum(sizes))
+    except FormatError as error:
+        raise FormatError(f"{paths[0]}: {error}" if len(paths) == 1 else error) from None
 
 
 def _check_kind(path: Path, kind: str) -> None:
@@ -166,8 +164,8 @@ class _Reader:
         """Return an array that lies in the file itself, within the budget."""
         if dataset.is_virtual or dataset.external:
             raise FormatError(f"{place} lies in another file; only arrays in the file itself are read")
-        if dataset.compression not in (None, "gzip"):
-            raise FormatError(f"{place} is packed with {dataset.compression}; only gzip is read")
+        if dataset.compression not in (None, "gzip", "lzf"):
+            raise FormatError(f"{place} is packed with {dataset.compression}; only gzip and lzf are read")
         if dataset.shape is None:
             raise FormatError(f"{place} is an empty array without a shape; expected numbers or texts")
         dtype, size = dataset.dtype, math.prod(dataset.shape)
@@ -175,11 +173,23 @@ class _Reader:
         if h5py.check_string_dtype(dtype) is not None:
             self.budget.take(size * (dtype.itemsize + TEXT_BYTES), place)
             return self.texts(dataset, place)
+        if dtype.names is not None:
+            return self.fields(dataset, place)
         if dtype.kind not in "biuf" or dtype.itemsize > 8 or _is_enumeration(dtype):
             kind = "an enumeration" if _is_enumeration(dtype) else dtype
             raise FormatError(f"{place} holds {kind}; expected real numbers of at most 64 bit, or texts")
         self.budget.take(size * 8, place)
         return np.asarray(dataset[()])
+
+    def fields(self, dataset: h5py.Dataset, place: str) -> Tree:
+        """Return the columns of a table, an event list for instance, by name."""
+        fields = {name: dataset.dtype.fields[name][0] for name in dataset.dtype.names}
+        for name, dtype in fields.items():
+            if dtype.kind not in "biuf" or dtype.itemsize > 8 or _is_enumeration(dtype):
+                raise FormatError(f"{place}, field {name!r}, holds {dtype}; expected real numbers of at most 64 bit")
+        self.budget.take(math.prod(dataset.shape) * (dataset.dtype.itemsize + 8 * len(fields)), place)
+        table = dataset[()]
+        return Tree({name: np.ascontiguousarray(table[name]) for name in fields})
 
     def texts(self, dataset: h5py.Dataset, place: str) -> Value:
         """Return a text or a (nested) list of texts."""
@@ -215,39 +225,11 @@ def _text(value: Any) -> str:
     return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 
-def _isolated(path: Path, size: int) -> Tree:
-    """Let a process of its own read the file."""
-    seconds = SECONDS + size // BYTES_PER_SECOND
-    with scratch("spikeport-hdf5-") as folder:
-        out = folder / "tree.safetensors"
-        settings = [str(path.absolute()), str(out), str(room(size)), str(seconds), str(os.getpid())]
-        command = children.command("spikeport.export.hdf5", settings)
-        try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=PATIENCE * seconds,
-                check=False,
-                cwd=folder,
-                env=children.environment(),
-            )
-        except subprocess.TimeoutExpired:
-            raise FormatError(f"damaged (reading it did not end within {PATIENCE * seconds} s)") from None
-        if done.returncode == UNWRITTEN:
-            raise OutputError(
-                f"{path} was read, but the temporary folder {folder.parent} does not take what stands in it "
-                f"({done.stderr.strip()}): free some space, or set TMPDIR to another folder"
-            )
-        if done.returncode == REFUSED:
-            raise FormatError(done.stderr.strip())
-        if done.returncode == -signal.SIGXCPU:
-            raise FormatError(f"damaged (reading it did not end within {seconds} s of computing time)")
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or ["no message"]
-            raise FormatError(f"damaged (reading it ended with code {done.returncode}: {lines[-1]})")
-        return _unpacked(out)
+def _isolated(paths: Sequence[Path], size: int) -> list[Tree]:
+    """Let a process of its own read files."""
+    text, arrays = isolated.read("spikeport.export.hdf5", paths, size=size)
+    tree = _unpacked(text["tree"], arrays)
+    return [tree.tree(str(number)) for number in range(len(paths))]
 
 
 def _pack(tree: Tree, path: Path) -> None:
@@ -266,57 +248,27 @@ def _pack(tree: Tree, path: Path) -> None:
     save_file({str(index): array for index, array in enumerate(arrays)}, path, {"tree": text})
 
 
-def _unpacked(path: Path) -> Tree:
-    text, arrays = tensors.read(path, FormatError)
-
+def _unpacked(text: str, arrays: tensors.Tensors) -> Tree:
     def value(plain: Any) -> Value:
         if isinstance(plain, dict):
             return Tree({key: value(inside) for key, inside in plain.items()})
         return arrays[str(plain)] if isinstance(plain, int) else plain
 
-    tree = value(json.loads(text["tree"]))
+    tree = value(json.loads(text))
     assert isinstance(tree, Tree)
     return tree
 
 
-def _limit(most: int, seconds: int, parent: int) -> None:
-    """Limit this process's memory and computing time, and end it when its parent ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(REFUSED)
-    memory = _address_space() + 3 * most + 2**27
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    end = math.ceil(time.process_time()) + seconds
-    resource.setrlimit(resource.RLIMIT_CPU, (end, end + 1))
-
-
-def _address_space() -> int:
-    """Return the bytes of address space that this process takes with its libraries."""
-    try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-    except OSError:
-        return 2**32
-
-
-def main(path: Path, out: Path, *, most: int, seconds: int, parent: int) -> int:
-    """Read ``path`` under limits and write its tree to ``out``."""
-    _limit(most, seconds, parent)
-    try:
-        _pack(_parsed(path, most), out)
-    except FormatError as error:
-        sys.stderr.write(f"{error}\n")
-        return REFUSED
-    except MemoryError:
-        sys.stderr.write("reading it takes more memory than a file of its size should need\n")
-        return REFUSED
-    except (OSError, SafetensorError) as error:
-        sys.stderr.write(f"{error}\n")
-        return UNWRITTEN
-    return 0
+def _read_here(paths: list[Path], out: Path) -> None:
+    """Read files and write a tree of each."""
+    trees = {}
+    for number, path in enumerate(paths):
+        try:
+            trees[str(number)] = _parsed(path, room(path.stat().st_size))
+        except FormatError as error:
+            raise FormatError(f"{path}: {error}" if len(paths) > 1 else error) from None
+    _pack(Tree(trees), out)
 
 
 if __name__ == "__main__":
-    most, seconds, parent = map(int, sys.argv[3:6])
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), most=most, seconds=seconds, parent=parent))
+    sys.exit(isolated.serve(_read_here, sys.argv[1:]))

@@ -3,23 +3,35 @@
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
-from spikeport.export.fidelity import BASE, Comparison, Fidelity
+from spikeport.export.fidelity import Comparison, Fidelity
 
 
-def to_xml(found: Mapping[str, Fidelity], *, network: str, proven: bool) -> str:
-    """Return one test suite per executor and one case per population, and a case for the proof of the registers."""
+def to_xml(
+    found: Mapping[str, Fidelity], *, network: str, proven: bool | None, refused: Mapping[str, str] | None = None
+) -> str:
+    """Return one test suite per executor and one case per population, and a case for the proof of the registers.
+
+    A float network has no registers (``proven`` is None). Executors that cannot run the network, with the reason in
+    ``refused``, are skipped cases.
+    """
     root = ET.Element("testsuites", name="spikeport")
     for fidelity in found.values():
-        suite = _suite(root, f"{fidelity.executor} against {BASE}", len(fidelity.comparisons))
+        suite = _suite(root, f"{fidelity.executor} against {fidelity.base}", len(fidelity.comparisons))
         for comparison in fidelity.comparisons.values():
             case = ET.SubElement(suite, "testcase", classname=f"{network}.{fidelity.executor}")
             case.set("name", f"{comparison.population} {comparison.quantity}, {comparison.compared} neuron steps")
             if comparison.different:
                 _fail(suite, case, describe(comparison))
-    suite = _suite(root, "proof", 1)
-    case = ET.SubElement(suite, "testcase", classname=network, name="no register can wrap or saturate")
-    if not proven:
-        _fail(suite, case, "for some input a register wraps or saturates; quantize the network again")
+    for name, why in (refused or {}).items():
+        suite = _suite(root, name, 1)
+        suite.set("skipped", "1")
+        case = ET.SubElement(suite, "testcase", classname=f"{network}.{name}", name="can run the network")
+        ET.SubElement(case, "skipped", message=why)
+    if proven is not None:
+        suite = _suite(root, "proof", 1)
+        case = ET.SubElement(suite, "testcase", classname=network, name="no register can wrap or saturate")
+        if not proven:
+            _fail(suite, case, "for some input a register wraps or saturates; quantize the network again")
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -39,6 +39,7 @@ from spikeport.export.network import (
     Source,
     Synapses,
 )
+from spikeport.export.stimulus.encoding import MOST_LEVELS, bits_sentence
 
 WEIGHT_BITS = 8
 ACTIVATION_UNIT = 1 << ACTIVATION_SHIFT
@@ -92,7 +93,10 @@ def quantize(
 
 
 def _check(network: FloatNetwork) -> None:
-    """Refuse neurons that Loihi does not have, with the nearest alternative."""
+    """Refuse inputs and neurons that Loihi does not have, with the nearest alternative."""
+    source = network.source.neuron
+    if isinstance(source, Source) and source.levels > MOST_LEVELS:
+        raise QuantizationError(f"{bits_sentence(source.levels)}: give at most {MOST_LEVELS} levels")
     for population in network.neurons:
         neuron = population.neuron
         assert isinstance(neuron, FloatNeuron)

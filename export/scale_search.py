@@ -76,7 +76,9 @@ class _Record:
 
     def add(self, name: str, rows: slice, step: int, values: Array) -> None:
         """Add one step of some samples: spikes as bool, or potentials."""
-        of_spikes = values.dtype == bool
+        of_spikes, alive = values.dtype == bool, self.stimulus.alive(rows, step)
+        if alive is not None:
+            values = values * alive.reshape(-1, *[1] * (values.ndim - 1))
         kept = self.bits if of_spikes else self.potentials
         values = np.packbits(values.reshape(len(values), -1), axis=1) if of_spikes else values
         if name not in kept:

@@ -14,12 +14,13 @@ import numpy as np
 
 from spikeport.export import archive
 from spikeport.export.cluster import Cluster, connected
+from spikeport.export.crossings import Costed, costed
 from spikeport.export.errors import ExecutorError, SpikeportError, one_line
 from spikeport.export.estimates import Estimate, resident, rough
 from spikeport.export.executors import executor as find_executor
 from spikeport.export.executors import fast
 from spikeport.export.files import locked, write_arrays
-from spikeport.export.network import Array, IntegerNetwork, Network
+from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import tracked
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Scores, score_rule
@@ -77,17 +78,20 @@ def simulate(
     """Run ``network`` on ``stimulus`` in parts of `PART` images; ``score`` as `trace.score_rule` takes it.
 
     ``kept`` is a folder for finished parts, whose names begin with a digest of network, input and executor; with
-    ``resume`` those of this run are not run again. Raises `ExecutorError` where an executor cannot ``count`` or where
-    no cluster answers, `OutputError` where another run writes to ``kept``.
+    ``resume`` those of this run are not run again. A float network that is to ``count`` has the populations of its
+    folded form (`spikeport.export.crossings`), whose projections are counted. Raises `ExecutorError` where an executor
+    cannot ``count`` or where no cluster answers, `OutputError` where another run writes to ``kept``.
     """
-    if count and executor != "fast":
+    if count and executor != "fast" and isinstance(network, IntegerNetwork):
         raise ExecutorError(f"executor {executor!r} does not count; the fast one does, and 'spikeport report' too")
+    counted = _counted(network) if count else None
     rows = list(stimulus.batches(PART))
     way = _Way(executor=executor, score=score_rule(network, score), count=count)
     paths = {} if kept is None else _paths(kept, _key(network, stimulus, way), rows)
     with nullcontext() if kept is None else locked(kept):
         outputs = int(np.prod(network.readout.shape))
-        done = _finished(paths, rows, (outputs, len(network.projections))) if resume else {}
+        projections = len((counted.synapses if counted else network).projections)
+        done = _finished(paths, rows, (outputs, projections)) if resume else {}
         tasks = [part for part in rows if part.start not in done]
         run = _local if cluster is None else _distributed
         parts = run(network, stimulus, tasks, way, cluster)
@@ -133,12 +137,25 @@ def _part(network: Network, stimulus: Stimulus, way: _Way, *, threads: int | Non
     if way.executor == "fast":
         options = {"keep": (network.readout.name,), "count": way.count, "threads": threads}
     scores = Scores(network, len(stimulus), way.score)
-    operations = np.zeros(len(network.projections), np.int64)
+    counted = _counted(network) if way.count else None
+    operations = np.zeros(len((counted.synapses if counted else network).projections), np.int64)
     for step in find_executor(way.executor, type(network))(network, stimulus, batch=PART, **options):
         scores.add(step)
-        if step.count is not None:
+        if counted is not None:
+            operations += counted.crossed(step)
+        elif step.count is not None:
             operations += np.array(step.count.operations)
     return {"scores": scores.values, "operations": operations}
+
+
+def _counted(network: Network) -> Costed | None:
+    """Return the synapses to count where the executor does not: those of float networks."""
+    if not isinstance(network, FloatNetwork):
+        return None
+    found = costed(network)
+    if found.run is not network:
+        raise ExecutorError("folding adds populations to the network or removes some; count on the folded network")
+    return found
 
 
 PART_OF_A_WORKER = _part
@@ -184,6 +201,7 @@ def _key(network: Network, stimulus: Stimulus, way: _Way) -> str:
     told += [stimulus.steps, stimulus.held, str(stimulus.values.dtype)]
     digest = hashlib.sha256(json.dumps([*told, stimulus.values.shape]).encode())
     digest.update(np.ascontiguousarray(stimulus.values).data)
+    digest.update(b"" if stimulus.lengths is None else stimulus.lengths.tobytes())
     return digest.hexdigest()[:20]
 
 

@@ -1,9 +1,10 @@
 """What an executor yields, and what folds over it without ever holding a whole trace."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
@@ -30,7 +31,8 @@ class Step:
 
     ``spikes`` holds bool (N, *shape) for every population that can fire (numbers of spikes where a float neuron may
     fire several times), ``potentials`` the membrane potential (N, *shape) after the step of those that cannot;
-    ``source`` is the input (N, *shape); the last step of a batch may carry a ``count`` of the whole batch.
+    ``source`` is the input (N, *shape); the last step of a batch may carry a ``count`` of the whole batch. ``alive``
+    (N,): which samples have not ended before this step, where they differ in length.
     """
 
     rows: slice
@@ -39,10 +41,12 @@ class Step:
     spikes: Mapping[str, Array]
     potentials: Mapping[str, Array]
     count: Count | None = None
+    alive: Array | None = None
 
 
 Kind_contra = TypeVar("Kind_contra", bound=Network, contravariant=True)
 Run = TypeVar("Run", bound=Network)
+Arguments = ParamSpec("Arguments")
 Trace = dict[str, Array]
 
 
@@ -51,6 +55,44 @@ class Executor(Protocol[Kind_contra]):
 
     def __call__(self, network: Kind_contra, stimulus: Stimulus, *, batch: int = ...) -> Iterator[Step]:
         """Yield every step of every batch of at most ``batch`` samples; bad input raises a `SpikeportError`."""
+
+
+def until_end(execute: Callable[Arguments, Iterator[Step]]) -> Callable[Arguments, Iterator[Step]]:
+    """Return an executor whose samples end at their length: no spikes and no input after it, potentials as they were.
+
+    A sample of L steps then gives what it gives alone in a network with L steps.
+    """
+
+    @wraps(execute)
+    def ended(*args: Arguments.args, **options: Arguments.kwargs) -> Iterator[Step]:
+        stimulus = next(value for value in (*args, *options.values()) if isinstance(value, Stimulus))
+        steps = execute(*args, **options)
+        return steps if stimulus.lengths is None else _ended(steps, stimulus)
+
+    return ended
+
+
+def _ended(steps: Iterator[Step], stimulus: Stimulus) -> Iterator[Step]:
+    last: dict[str, Array] = {}
+    for step in steps:
+        alive = stimulus.alive(step.rows, step.step)
+        assert alive is not None
+        last = {
+            name: np.where(_along(alive, values), values, last.get(name, values)) if step.step else values
+            for name, values in step.potentials.items()
+        }
+        yield replace(
+            step,
+            source=step.source * _along(alive, step.source),
+            spikes={name: values * _along(alive, values) for name, values in step.spikes.items()},
+            potentials=dict(last),
+            alive=alive,
+        )
+
+
+def _along(alive: Array, values: Array) -> Array:
+    """Return one truth value per sample, to be broadcast over ``values``."""
+    return alive.reshape(-1, *[1] * (values.ndim - 1))
 
 
 def record(steps: Iterable[Step]) -> Trace:
@@ -99,20 +141,24 @@ class Scores:
         self.name, self.last = network.readout.name, network.steps - 1
         self.rule = score_rule(network, rule)
         self.values: Array = np.zeros((samples, math.prod(network.readout.shape)))
+        self.steps = np.zeros(samples)
 
     def add(self, step: Step) -> None:
         """Add one step to the scores of its samples."""
         put_out = step.spikes[self.name] if self.name in step.spikes else step.potentials[self.name]
-        flat = put_out.reshape(len(step.source), -1)
+        flat, rows = put_out.reshape(len(step.source), -1), np.arange(step.rows.start, step.rows.stop)
+        if step.alive is not None:
+            flat, rows = flat[step.alive], rows[step.alive]
+        self.steps[rows] += 1
         if self.rule == "last":
-            if step.step == self.last:
-                self.values[step.rows] = flat
+            if step.alive is not None or step.step == self.last:
+                self.values[rows] = flat
         elif self.rule == "max":
-            self.values[step.rows] = flat if step.step == 0 else np.maximum(self.values[step.rows], flat)
+            self.values[rows] = flat if step.step == 0 else np.maximum(self.values[rows], flat)
         else:
-            self.values[step.rows] += flat
-            if self.rule == "mean" and step.step == self.last:
-                self.values[step.rows] /= self.last + 1
+            self.values[rows] += flat
+        if self.rule == "mean" and step.step == self.last:
+            self.values[step.rows] /= self.steps[step.rows, None]
 
 
 def scores(steps: Iterable[Step], network: Network, count: int, rule: str | None = None) -> Array:

@@ -4,14 +4,14 @@ The functions that other packages use, each with a frozen result that has ``to_d
 
 - ``profile``: ``load_profile(name: str | Path) -> HardwareProfile``, ``profile_names() -> list[str]``
 - ``counting``: ``count(network, stimulus) -> OperationCounts``
-- ``placement``: ``place(network, profile, strategy=None) -> Placement``
+- ``placement``: ``place(network, profile, strategy=None, *, weight_bits=None) -> Placement``
 - ``load``: ``core_load(network, stimulus, placement) -> CoreLoad``
 - ``latency``: ``latency(placement, load) -> LatencyBound``
 - ``energy``: ``energy(counts, profile, *, placement=None, load=None) -> EnergyPerImage``
 - ``what_if``: ``what_if(network, stimulus, variations: Variations) -> tuple[WhatIfRow, ...]``, ``render(rows) -> str``;
   ``Variations(profiles=("loihi1", "loihi2"), steps=(), sparsities=(), encodings=())``
-- ``report.build``: ``report(network, stimulus, profiles=("loihi1", "loihi2"), *, relative_to=None) -> Report``;
-  a profile is a name, a path of a .toml file, or a `HardwareProfile`
+- ``report.build``: ``report(network, stimulus, profiles=("loihi1", "loihi2"), *, relative_to=None,
+  weight_bits=None) -> Report``; a profile is a name, a path of a .toml file, or a `HardwareProfile`
 - ``report.result``: ``Report`` with ``passed: bool``, ``reasons: tuple[str, ...]``, ``to_dict()``, ``from_dict(dict)``,
   ``with_run(*, accuracy, attack, fidelity, sparsity) -> Report``, ``text() -> str``
 - ``report.write``: ``write(report, folder)`` writes report.json and report.html

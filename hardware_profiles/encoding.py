@@ -21,6 +21,8 @@ from spikeport.hardware_profiles.profile import Encoding
 
 Counts = npt.NDArray[np.int64]
 RUN_BITS = range(1, 7)
+WEIGHT_BITS = 8
+"""Bits of a real weight, sign included, if not said otherwise."""
 
 
 def list_bits(encoding: Encoding, entries: Counts, entry: int) -> Counts:
@@ -35,9 +37,13 @@ def list_bits(encoding: Encoding, entries: Counts, entry: int) -> Counts:
 
 
 def weight_bits(weight: Array) -> int:
-    """Return the bits that the largest weight needs, with its sign; 8 instead of 7, which Loihi has not."""
+    """Return the bits that the largest of integer weights needs, with its sign, as it is stored."""
     least, most = int(weight.min(initial=0)), int(weight.max(initial=0))
-    bits = 1 + max(most.bit_length(), (-least - 1).bit_length() if least < 0 else 0, 1)
+    return stored_bits(1 + max(most.bit_length(), (-least - 1).bit_length() if least < 0 else 0, 1))
+
+
+def stored_bits(bits: int) -> int:
+    """Return the bits in which a weight of ``bits`` lies: 8 instead of 7, which Loihi has not."""
     return 8 if bits == 7 else bits
 
 

@@ -116,8 +116,8 @@ def _unknown(counts: OperationCounts, profile: HardwareProfile) -> dict[str, str
 def _updates(counts: OperationCounts, inactive: Constant | None, active: Constant | None) -> float | None:
     if inactive is None or active is None:
         return None
-    spikes = counts.total_spikes / counts.images
-    return (counts.neurons * counts.steps - spikes) * inactive.value + spikes * active.value
+    firing = counts.active_steps / counts.images
+    return (counts.neurons * counts.steps - firing) * inactive.value + firing * active.value
 
 
 def _times(number: float, constant: Constant | None) -> float | None:

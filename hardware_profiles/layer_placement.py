@@ -15,19 +15,20 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from spikeport.export.errors import PlacementError
 from spikeport.export.geometry import Geometry, Grid, geometry_of, pooled
-from spikeport.export.network import IntegerNetwork, IntegerPopulation, Pair, Source
+from spikeport.export.network import FloatPopulation, IntegerPopulation, Network, Pair, Source
 from spikeport.hardware_profiles.limits import CoreUse
 from spikeport.hardware_profiles.profile import HardwareProfile, LayerCores
 
 STRIDES = (1, 2, 4, 8)
 POOLS = (1, 2, 4)
+AnyPopulation = FloatPopulation | IntegerPopulation
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
     """A population with its first incoming projection, pooling apart, and how many projections come in and go out."""
 
-    population: IntegerPopulation
+    population: AnyPopulation
     geometry: Geometry
     pool: Pair
     incoming: int
@@ -106,7 +107,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def match(network: IntegerNetwork, profile: HardwareProfile) -> list[tuple[int, CoreUse]]:
+def match(network: Network, profile: HardwareProfile) -> list[tuple[int, CoreUse]]:
     """Return the core of every population in order, and what it takes; `PlacementError` names what does not fit."""
     cores = profile.layer_cores
     assert cores is not None
@@ -130,7 +131,7 @@ def match(network: IntegerNetwork, profile: HardwareProfile) -> list[tuple[int, 
     return [(int(core), _use(layer)) for core, layer in zip(chosen, layers, strict=True)]
 
 
-def _layer(network: IntegerNetwork, population: IntegerPopulation) -> Layer:
+def _layer(network: Network, population: AnyPopulation) -> Layer:
     incoming = network.incoming(population.name)
     whole = geometry_of(network, incoming[0])
     geometry, pool = pooled(whole)

@@ -11,9 +11,9 @@ from typing import ClassVar
 import numpy as np
 
 from spikeport.export.geometry import Grid
-from spikeport.export.network import Array, IntegerNetwork, Source
+from spikeport.export.network import Array, Network, Source
 from spikeport.export.stimulus import Stimulus
-from spikeport.hardware_profiles.counting import Batch, batches, is_graded
+from spikeport.hardware_profiles.counting import Batch, batches, counted, is_graded
 from spikeport.hardware_profiles.encoding import Counts
 from spikeport.hardware_profiles.placement import Placement
 from spikeport.hardware_profiles.placement.block_fan_out import BlockFanOut
@@ -50,10 +50,11 @@ class CoreLoad(Result):
         return int(np.argmax(self.operations))
 
 
-def core_load(network: IntegerNetwork, stimulus: Stimulus, placement: Placement) -> CoreLoad:
+def core_load(network: Network, stimulus: Stimulus, placement: Placement) -> CoreLoad:
     """Run ``network`` on ``stimulus`` and return what every core of ``placement`` does, exactly."""
-    loads = LoadCounter(network, placement)
-    for batch in batches(network, stimulus):
+    both = counted(network, stimulus)
+    loads = LoadCounter(both.synapses, placement)
+    for batch in batches(both, stimulus):
         loads.add(batch)
     return loads.load()
 
@@ -61,7 +62,7 @@ def core_load(network: IntegerNetwork, stimulus: Stimulus, placement: Placement)
 class LoadCounter:
     """Adds up what the cores of a placement do, batch by batch."""
 
-    def __init__(self, network: IntegerNetwork, placement: Placement) -> None:
+    def __init__(self, network: Network, placement: Placement) -> None:
         self.network, self.placement = network, placement
         self.first_core: dict[str, int] = {}
         for number, core in enumerate(placement.cores):

@@ -76,6 +76,26 @@ class LayerCores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     destinations: Constant
 
 
+class Lack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something that a chip's neurons do not do, and how that is known."""
+
+    evidence: Evidence
+    source: str
+
+
+class Neurons(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a chip's neurons do not do; the rules of `spikeport.hardware_profiles.neuron_rules`, by name."""
+
+    several_spikes: Lack | None = None
+    subtractive_reset: Lack | None = None
+    reset_value: Lack | None = None
+    overhang: Lack | None = None
+    floor: Lack | None = None
+    refractory: Lack | None = None
+    synaptic_current: Lack | None = None
+    leak: Lack | None = None
+
+
 class Encoding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How synapses and neurons take memory; see `spikeport.hardware_profiles.encoding`.
 
@@ -131,6 +151,7 @@ class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     limits: Limits | None = None
     encoding: Encoding | None = None
     layer_cores: LayerCores | None = None
+    neurons: Neurons = Neurons()
     energy: Energy
     latency: Latency = Latency()
 

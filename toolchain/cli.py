@@ -1,7 +1,7 @@
 """The command ``spikeport``: each verb reads its options, calls one function of `spikeport.toolchain.verbs`, prints."""
 
 import sys
-from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,8 +9,11 @@ import typer
 
 from spikeport.export.errors import printable
 from spikeport.toolchain import exits
+from spikeport.toolchain.options import bins, grouped, import_settings, known_rules, number
+from spikeport.toolchain.options import reading as reading_of
 
 if TYPE_CHECKING:
+    from spikeport.export.stimulus import InputSettings
     from spikeport.toolchain.verbs.networks import ImportSettings
 
 app = typer.Typer(
@@ -25,7 +28,11 @@ app.add_typer(profiles_app, name="profiles")
 app.add_typer(lava_app, name="lava")
 
 Network = Annotated[Path, typer.Argument(help="Archive (.safetensors).")]
-Input = Annotated[Path, typer.Option("--input", help="Images: .npz with 'images' (and 'labels'), or .npy.")]
+AnyFile = Annotated[Path, typer.Argument(help="Archive (.safetensors), NIR (.nir) or lava-dl (.net).")]
+Input = Annotated[
+    Path,
+    typer.Option("--input", help="Samples: .npz, .npy, .pt, .hdf5, .aedat4, or a folder with a file for each."),
+]
 
 
 def main() -> None:
@@ -34,7 +41,10 @@ def main() -> None:
 
 
 def _say(text: str, *, passed: bool = True) -> None:
-    """Print a result, and leave with 1 where its verdict is bad: the same for every verb."""
+    """Print a result, its warnings on standard error, too, and leave with 1 where its verdict is bad."""
+    for line in text.split("\n"):
+        if line.startswith("warning: "):
+            print(printable(f"spikeport: {line}"), file=sys.stderr)
     print(printable(text, keep="\n"))
     if not passed:
         raise typer.Exit(1)
@@ -72,135 +82,72 @@ def run(
     _say(done.text(), passed=done.passed)
 
 
-Dialect = Annotated[
-    str,
-    typer.Option(help="auto, snntorch, norse, spikingjelly, sinabs, rockpool, spyx, lava-dl, nir; .net: lava, slayer."),
-]
-Guess = Annotated[bool, typer.Option("--guess", help="NIR: take the likeliest framework where several fit.")]
-Dt = Annotated[float | None, typer.Option(help="NIR: length of a step, in the file's unit of time.")]
-Reset = Annotated[str | None, typer.Option(help="NIR: hard, subtract, late, settle, pause or none.")]
-Most = Annotated[str | None, typer.Option(help="NIR: most spikes a step, or any.")]
-Floor = Annotated[str | None, typer.Option(help="NIR: least potential, a number, threshold (minus it) or none.")]
-VReset = Annotated[str | None, typer.Option(help="NIR: what a spike sets the potential to.")]
-TauSyn = Annotated[str | None, typer.Option(help="NIR: steps of a synaptic current that the file does not hold.")]
-Normalized = Annotated[str | None, typer.Option(help="NIR: neurons with norm_input: LIF, LI, LIF,LI or none.")]
-Rules = Annotated[list[str] | None, typer.Option("--rule", help="NIR: another rule, NAME=VALUE; may be repeated.")]
-Steps = Annotated[int | None, typer.Option(help="NIR, .net: steps of a sample.")]
-Levels = Annotated[int | None, typer.Option(help="NIR, .net: input levels, 1 (spikes) or 255.")]
-Output = Annotated[str | None, typer.Option(help="NIR: the Output node that is meant, where there are several.")]
+WeightBits = Annotated[int | None, typer.Option(help="Float networks: bits of a weight on the chip (8).")]
+Unit = Annotated[str | None, typer.Option(help="What a level stands for: 1 (counts); 1/levels without.")]
 
 
 @app.command("import")
+@grouped(source=import_settings)
 def import_network(
     network: Annotated[Path, typer.Argument(help="NIR (.nir) or lava-dl (.net).")],
     out: Annotated[Path, typer.Option(help="Archive to write.")],
-    dialect: Dialect = "auto",
-    guess: Guess = False,
-    dt: Dt = None,
-    reset: Reset = None,
-    most: Most = None,
-    floor: Floor = None,
-    v_reset: VReset = None,
-    tau_syn: TauSyn = None,
-    normalized: Normalized = None,
-    rule: Rules = None,
-    steps: Steps = None,
-    levels: Levels = None,
-    output: Output = None,
+    unit: Unit = None,
+    source: Any = None,
 ) -> None:
     """Read another framework's network, say how it was understood, and keep it as it is."""
     from spikeport.toolchain.verbs import networks
 
-    told = {"dt": dt, "reset": reset, "most": most, "floor": floor, "v_reset": v_reset, "tau_syn": tau_syn}
-    settings = _import_settings(
-        told, rule, dialect=dialect, guess=guess, steps=steps, levels=levels, output=output, normalized=normalized
-    )
-    done = networks.import_network(network, settings=settings, out=out)
-    _warn(done.assumptions)
-    _say(done.text())
+    settings = replace(source, unit=number(unit))
+    _say(networks.import_network(network, settings=settings, out=out).text())
 
 
 @app.command()
+@grouped(source=import_settings, reading=bins)
 def quantize(
     network: Annotated[Path, typer.Argument(help="Float archive (.safetensors), NIR (.nir) or lava-dl (.net).")],
     out: Annotated[Path, typer.Option(help="Archive to write.")],
     weight_bits: Annotated[int, typer.Option(help="2 to 8, with the sign.")] = 8,
-    calibration: Annotated[Path | None, typer.Option(help="Images (.npz, .npy) that choose the scales.")] = None,
-    dialect: Dialect = "auto",
-    guess: Guess = False,
-    dt: Dt = None,
-    reset: Reset = None,
-    most: Most = None,
-    floor: Floor = None,
-    v_reset: VReset = None,
-    tau_syn: TauSyn = None,
-    normalized: Normalized = None,
-    rule: Rules = None,
-    steps: Steps = None,
-    levels: Levels = None,
-    output: Output = None,
+    calibration: Annotated[Path | None, typer.Option(help="Samples that choose the scales, as --input.")] = None,
+    unit: Unit = None,
+    source: Any = None,
+    reading: Any = None,
 ) -> None:
     """Turn a float network into Loihi integers with a proof that no register overflows."""
     from spikeport.toolchain.verbs import networks
 
-    told = {"dt": dt, "reset": reset, "most": most, "floor": floor, "v_reset": v_reset, "tau_syn": tau_syn}
-    source = _import_settings(
-        told, rule, dialect=dialect, guess=guess, steps=steps, levels=levels, output=output, normalized=normalized
-    )
-    settings = networks.QuantizeSettings(weight_bits=weight_bits, source=source)
-    done = networks.quantize(network, calibration=calibration, settings=settings, out=out)
-    _warn(done.assumptions)
-    _say(done.text())
+    settings = networks.QuantizeSettings(weight_bits=weight_bits, source=replace(source, unit=number(unit)))
+    _say(networks.quantize(network, calibration=calibration, settings=settings, out=out, reading=reading).text())
+
+
+def _source(network: Path, source: "ImportSettings", reading: "InputSettings") -> "ImportSettings":
+    """Return the settings of a file of another framework: the input's unit is that of its source."""
+    return source if network.suffix == ".safetensors" else replace(source, unit=reading.unit)
 
 
 @app.command()
+@grouped(known=known_rules)
 def identify(
     network: Annotated[Path, typer.Argument(help="NIR (.nir).")],
     input: Annotated[Path, typer.Option("--input", help="Recorded input: .npz with 'input', or .npy.")],
     output: Annotated[
         Path, typer.Option("--output", help="Recorded output: .npz of layers by name, or .npy of the last.")
     ],
-    dialect: Dialect = "auto",
-    dt: Dt = None,
-    reset: Reset = None,
-    most: Most = None,
-    floor: Floor = None,
-    v_reset: VReset = None,
-    tau_syn: TauSyn = None,
-    normalized: Normalized = None,
-    rule: Rules = None,
-    steps: Steps = None,
     json: Annotated[Path | None, typer.Option(help="Write the result as JSON.")] = None,
+    known: Any = None,
 ) -> None:
     """Find the rules with which another framework turned the input into the output; exit code 0 or 1."""
     from spikeport.toolchain.verbs import identify as verb
 
-    told = {"dt": dt, "reset": reset, "most": most, "floor": floor, "v_reset": v_reset, "tau_syn": tau_syn}
-    settings = _import_settings(told, rule, dialect=dialect, steps=steps, normalized=normalized)
-    done = verb.identify(network, input, output, settings=settings)
+    done = verb.identify(network, input, output, settings=known)
     if json is not None:
         done.write_json(json)
     _say(done.text(), passed=done.passed)
 
 
-def _import_settings(told: dict[str, Any], rules: list[str] | None, **settings: Any) -> "ImportSettings":
-    from spikeport.toolchain.verbs.networks import ImportSettings
-    from spikeport.toolchain.verbs.rules import by_name
-
-    return ImportSettings(**told, **settings, rules=by_name(rules or ()))
-
-
-def _warn(assumptions: Iterable[str]) -> None:
-    """Repeat on standard error what was guessed."""
-    for each in assumptions:
-        if each.startswith("warning: "):
-            print(printable(f"spikeport: {each}"), file=sys.stderr)
-
-
 @app.command()
 def export(
     network: Network,
-    to: Annotated[str, typer.Option(help="nir, nir-portable, onnx, netx, lava-job; onnx-float.")],
+    to: Annotated[str, typer.Option(help="nir, nir-portable, onnx, netx, lava-job; onnx-float, nir-float.")],
     out: Annotated[Path, typer.Option(help="File or folder to write.")],
 ) -> None:
     """Write a network in another format."""
@@ -210,8 +157,9 @@ def export(
 
 
 @app.command()
+@grouped(source=import_settings, reading=reading_of)
 def simulate(
-    network: Network,
+    network: AnyFile,
     input: Input,
     executor: Annotated[str | None, typer.Option(help="fast, reference, onnx, nir, lava; floating.")] = None,
     out: Annotated[Path | None, typer.Option(help="Keep classes and scores (.npz).")] = None,
@@ -223,10 +171,12 @@ def simulate(
     tls_ca: Annotated[Path | None, typer.Option(help="For tls:// schedulers: who signed (PEM).")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="For tls:// schedulers: your certificate (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="For tls:// schedulers: its key (PEM).")] = None,
+    source: Any = None,
+    reading: Any = None,
 ) -> None:
     """Run a network on images."""
     from spikeport.export.cluster import Cluster, Tls
-    from spikeport.toolchain.verbs import simulation
+    from spikeport.toolchain.verbs import networks, simulation
 
     files = [tls_ca, tls_cert, tls_key]
     given = [path for path in files if path is not None]
@@ -237,13 +187,16 @@ def simulate(
     settings = simulation.SimulationSettings(
         executor=executor, score=score, count=count, cluster=cluster, resume=resume
     )
-    _say(simulation.simulate(network, input, settings=settings, out=out).text())
+    opened, assumptions = networks.opened(network, _source(network, source, reading), out=out)
+    done = simulation.simulate(opened, input, settings=settings, out=out, reading=reading)
+    _say("\n".join([*assumptions, done.text()]))
 
 
 @app.command()
+@grouped(reading=reading_of)
 def check(
     network: Network,
-    input: Annotated[Path | None, typer.Option("--input", help="Images; random ones without.")] = None,
+    input: Annotated[Path | None, typer.Option("--input", help="Samples; random ones without.")] = None,
     random: Annotated[int, typer.Option(help="Number of random samples where no input is given.")] = 20,
     executors: Annotated[str, typer.Option(help="Comma-separated.")] = "lava,onnx,nir",
     max_mismatches: Annotated[int, typer.Option(help="Differing neuron steps that still pass.")] = 0,
@@ -251,15 +204,24 @@ def check(
     junit: Annotated[Path | None, typer.Option(help="Write the verdict as JUnit XML.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the verdict as JSON.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random samples.")] = 0,
+    require: Annotated[str | None, typer.Option(help="Executors without which there is no verdict.")] = None,
+    reading: Any = None,
 ) -> None:
-    """Compare executors with the fast one, every neuron and every step; exit code 0 or 1."""
+    """Compare executors with the fast (or floating) one, every neuron and every step; exit code 0 or 1."""
     from spikeport.toolchain.verbs import checking
 
-    names = tuple(name.strip() for name in executors.split(",") if name.strip())
-    settings = checking.CheckSettings(
-        executors=names, samples=random, seed=seed, max_mismatches=max_mismatches, unproven=unproven
+    names, required = (
+        tuple(name.strip() for name in each.split(",") if name.strip()) for each in (executors, require or "")
     )
-    verdict = checking.check(network, input, settings=settings)
+    settings = checking.CheckSettings(
+        executors=names,
+        samples=random,
+        seed=seed,
+        max_mismatches=max_mismatches,
+        unproven=unproven,
+        require=required,
+    )
+    verdict = checking.check(network, input, settings=settings, reading=reading)
     if junit is not None:
         verdict.write_junit(junit, name=network.name)
     if json is not None:
@@ -268,21 +230,36 @@ def check(
 
 
 @app.command()
+@grouped(source=import_settings, reading=reading_of)
 def report(
-    network: Network,
+    network: AnyFile,
     input: Input,
     profile: Profiles = None,
     relative_to: Annotated[Path | None, typer.Option(help="Archive of the dense network, to compare with.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")] = Path("report"),
+    weight_bits: WeightBits = None,
+    source: Any = None,
+    reading: Any = None,
 ) -> None:
     """Count operations, place the network on cores, price it, and write the report."""
-    from spikeport.toolchain.verbs import costs
+    from spikeport.toolchain.verbs import costs, networks
 
-    done = costs.report(network, input, profiles=profile or CHIPS, relative_to=relative_to, out=out)
-    _say(f"{done.text()}\n\nwrote {out}/report.html and {out}/report.json", passed=done.passed)
+    opened, assumptions = networks.opened(network, _source(network, source, reading))
+    done = costs.report(
+        opened,
+        input,
+        profiles=profile or CHIPS,
+        relative_to=relative_to,
+        weight_bits=weight_bits,
+        out=out,
+        reading=reading,
+    )
+    text = "\n\n".join(["\n".join(assumptions)] * bool(assumptions) + [done.text()])
+    _say(f"{text}\n\nwrote {out}/report.html and {out}/report.json", passed=done.passed)
 
 
 @app.command("what-if")
+@grouped(reading=reading_of)
 def what_if(
     network: Network,
     input: Input,
@@ -290,6 +267,8 @@ def what_if(
     steps: Annotated[list[int] | None, typer.Option(help="Other number of steps; may be repeated.", min=1)] = None,
     sparsity: Annotated[list[float] | None, typer.Option(help="More zeros, 0 to 1; may be repeated.")] = None,
     encoding: Annotated[list[str] | None, typer.Option(help="dense, sparse, run_length or one_copy alone.")] = None,
+    weight_bits: WeightBits = None,
+    reading: Any = None,
 ) -> None:
     """Say what a network would cost with other steps, more zeros or on another chip, without training."""
     from spikeport.toolchain.verbs import costs
@@ -299,8 +278,9 @@ def what_if(
         steps=tuple(steps or ()),
         sparsities=tuple(sparsity or ()),
         encodings=tuple(encoding or ()),
+        weight_bits=weight_bits,
     )
-    _say(costs.render(costs.what_if(network, input, variations)))
+    _say(costs.render(costs.what_if(network, input, variations, reading=reading)))
 
 
 @profiles_app.callback()

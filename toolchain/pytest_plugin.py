@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("spikeport")
-    group.addoption("--spikeport-network", action="append", default=[], metavar="FILE", help="integer archive to check")
+    group.addoption("--spikeport-network", action="append", default=[], metavar="FILE", help="archive to check")
     group.addoption("--spikeport-input", metavar="FILE", help="images (.npz or .npy); random samples without")
     group.addoption("--spikeport-executors", default="onnx,nir", help="comma-separated; default: onnx,nir")
+    group.addoption("--spikeport-require", default="", help="executors without which there is no verdict")
     group.addoption("--spikeport-samples", type=int, default=20, help="random samples where no input is given")
 
 
@@ -51,8 +52,11 @@ def spikeport_fidelity(spikeport_network: Path, request: pytest.FixtureRequest) 
     def check(images: Any = None, **changes: Any) -> "Verdict":
         import spikeport  # noqa: PLC0415 - a suite that does not use the plugin does not pay for it
 
-        names = tuple(name.strip() for name in option("--spikeport-executors").split(",") if name.strip())
-        settings = {"executors": names, "samples": option("--spikeport-samples"), **changes}
+        names, required = (
+            tuple(name.strip() for name in option(f"--spikeport-{each}").split(",") if name.strip())
+            for each in ("executors", "require")
+        )
+        settings = {"executors": names, "require": required, "samples": option("--spikeport-samples"), **changes}
         given = option("--spikeport-input") if images is None else images
         return spikeport.check(spikeport_network, given, settings=spikeport.CheckSettings(**settings))
 

@@ -73,7 +73,7 @@ def to_planes(geometry: Geometry, pool: Pair, columns: int, dtype: npt.DTypeLike
     row, column = (whole_y - least_y).repeat(len(whole_x)), np.tile(whole_x - least_x, len(whole_y))
     channels = np.arange(geometry.source.channels)[:, None]
     index, weights, per_target = _entries(geometry)
-    if exponent := geometry.projection.exponent:
+    if exponent := geometry.exponent:
         weights = weights.astype(dtype) << exponent
     return Planes(
         geometry=geometry,
@@ -124,7 +124,7 @@ class Events:
     @property
     def factor(self) -> int:
         """What the weights of the lists are multiplied with; whole rows are already."""
-        return 1 << self.geometry.projection.exponent
+        return 1 << self.geometry.exponent
 
 
 def to_events(geometry: Geometry, frame: Frame, dtype: npt.DTypeLike, way: str) -> Events:
@@ -141,7 +141,7 @@ def to_events(geometry: Geometry, frame: Frame, dtype: npt.DTypeLike, way: str) 
         "targets": across_positions[np.concatenate([results for _, results in joined])],
     }
     if way == "rows":
-        exponent = geometry.projection.exponent
+        exponent = geometry.exponent
         narrow = np.int16 if exponent <= 8 or np.dtype(dtype) == np.int16 else np.int32
         kind = narrow if exponent else geometry.weight.dtype
         table = np.array(geometry.weight.transpose(2, 3, 1, 0), kind, order="C")

@@ -110,7 +110,8 @@ class Runner:
         key = (choice, rows.stop - rows.start, stimulus.held, count, frozenset(keep))
         if key not in self.scratch.works:
             self.scratch.works = {key: _Work(self, key)}
-        return self.scratch.works[key].run(stimulus.values[rows], pool, threads)
+        lengths = None if stimulus.lengths is None else stimulus.lengths[rows]
+        return self.scratch.works[key].run(stimulus.values[rows], pool, threads, lengths)
 
     def parameters_of(self, layer: Layer, samples: int) -> list[Array]:
         """Return threshold, bias, reset (and decays) as (groups or 1, lanes or 1), in units of the potential."""
@@ -180,8 +181,8 @@ class _Work:
         for layer in self.choice.layers:
             self._prepare(layer)
 
-    def run(self, frames: Array, pool: ThreadPoolExecutor | None, threads: int) -> Block:
-        """Run the source's values (N, ...) and return what is kept."""
+    def run(self, frames: Array, pool: ThreadPoolExecutor | None, threads: int, lengths: Array | None = None) -> Block:
+        """Run the source's values (N, ...) and return what is kept; ``lengths`` (N,): the steps that count."""
         self.pool, self.threads = pool, threads
         self.turned.clear()
         self.listed.clear()
@@ -191,7 +192,7 @@ class _Work:
         for begin in range(self.length) if self.plan.looped else [0]:
             for layer in self.choice.layers:
                 self.advance(layer, begin, begin + 1 if self.plan.looped else self.length)
-        return self.block()
+        return self.block(lengths)
 
     def _prepare(self, layer: Layer) -> None:
         """Make room for a population's spikes (or potentials), its state and its count of spikes."""
@@ -399,10 +400,12 @@ class _Work:
             active[groups] if active is not None and layer.planes else active,
         )
 
-    def block(self) -> Block:
+    def block(self, lengths: Array | None) -> Block:
         """Return what is kept of the block."""
         active: dict[str, Array] = {}
-        if self.count:
+        if self.count and lengths is not None:
+            active = self._active_before(lengths)
+        elif self.count:
             frames = np.count_nonzero(self.values[self.source.name], axis=(2, 4))
             active[self.source.name] = frames * (self.length if self.held else 1)
             for layer in self.choice.layers:
@@ -411,6 +414,19 @@ class _Work:
                     active[layer.population.name] = self._per_neuron(layer, counted.copy())
         values = {name: value.copy() for name, value in self.values.items() if name in self.keep}
         return Block(self.samples, values, active, self.choice.in_planes)
+
+    def _active_before(self, lengths: Array) -> dict[str, Array]:
+        """Return non-zero inputs and spikes per neuron (C, H, W) in the steps before each sample's end."""
+        active = {}
+        for name in (self.source.name, *(p.name for p in self.plan.network.spiking)):
+            fired = self.values[name] != 0
+            if name != self.source.name and not self.choice.in_planes[name]:
+                fired = fired.transpose(TURNED)
+            counts = np.arange(self.length)[:, None] < lengths
+            if fired.shape[2] == 1:
+                counts = lengths[None]
+            active[name] = (fired * counts[:, None]).sum(axis=(2, 4))
+        return active
 
     def _per_neuron(self, layer: Layer, counted: Array) -> Array:
         """Return spike counts (C, H, W), summed over samples."""

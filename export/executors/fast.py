@@ -20,7 +20,7 @@ from spikeport.export.engine.work import Block, Runner
 from spikeport.export.errors import ExecutorError, StimulusError
 from spikeport.export.network import Array, IntegerNetwork
 from spikeport.export.stimulus import Stimulus
-from spikeport.export.trace import Count, Step
+from spikeport.export.trace import Count, Step, until_end
 
 NETWORKS = (IntegerNetwork,)
 BATCH = 100
@@ -28,6 +28,7 @@ BLOCK = 8
 """Samples that a thread takes through the network at a time."""
 
 
+@until_end
 def steps(
     network: IntegerNetwork,
     stimulus: Stimulus,

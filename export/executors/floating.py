@@ -9,7 +9,7 @@ import numpy as np
 from spikeport.export.linear import apply
 from spikeport.export.network import Array, FloatNetwork, FloatNeuron, FloatPopulation, Source
 from spikeport.export.stimulus import Stimulus
-from spikeport.export.trace import Step
+from spikeport.export.trace import Step, until_end
 
 NETWORKS = (FloatNetwork,)
 BATCH = 100
@@ -53,6 +53,7 @@ def advance(state: State, arriving: Array, neuron: FloatNeuron) -> Array:
     return spikes
 
 
+@until_end
 def steps(network: FloatNetwork, stimulus: Stimulus, *, batch: int = BATCH) -> Iterator[Step]:
     """Run ``network`` and yield every step of every batch of at most ``batch`` samples."""
     for rows in stimulus.batches(batch):

@@ -13,18 +13,19 @@ import numpy as np
 from spikeport.export import children
 from spikeport.export.errors import WorkerError
 from spikeport.export.lava import environment, job, remains, supervisor
-from spikeport.export.lava.limits import check
+from spikeport.export.lava.limits import check as limits_of_lava
 from spikeport.export.network import Array, IntegerNetwork, IntegerPopulation
 from spikeport.export.progress import Progress
 from spikeport.export.scratch import scratch
 from spikeport.export.stimulus import Stimulus
-from spikeport.export.trace import Step
+from spikeport.export.trace import Step, until_end
 
 NETWORKS = (IntegerNetwork,)
 BATCH = 100
 PREFIX = "spikeport-lava-"
 
 
+@until_end
 def steps(
     network: IntegerNetwork,
     stimulus: Stimulus,
@@ -33,12 +34,18 @@ def steps(
     limits: supervisor.Limits | None = None,
 ) -> Iterator[Step]:
     """Run all samples in Lava, then yield every step of every batch of at most ``batch`` samples."""
-    check(network)
+    limits_of_lava(network)
     interpreter = environment.python()
     with scratch(PREFIX, discard=remains.remove) as folder, remains.kept(folder):
         job.write(network, stimulus, folder, guarded=True)
         _run(folder, interpreter, limits or supervisor.Limits())
         yield from _trace(network, stimulus, folder / "trace", batch)
+
+
+def check(network: IntegerNetwork) -> None:
+    """Raise what keeps ``network`` from running: `FormatError` of Lava's limits, `LavaError` of its environment."""
+    limits_of_lava(network)
+    environment.python()
 
 
 def _run(folder: Path, interpreter: Path, limits: supervisor.Limits) -> None:

@@ -16,21 +16,31 @@ from spikeport.export.formats import onnx, onnx_float
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network, Source
 from spikeport.export.onnx_graph import records
 from spikeport.export.stimulus import Stimulus
-from spikeport.export.trace import Step
+from spikeport.export.trace import Step, until_end
 
 NETWORKS = (FloatNetwork, IntegerNetwork)
 BATCH = 100
 
 
+@until_end
 def steps(network: Network, stimulus: Stimulus, *, batch: int = BATCH) -> Iterator[Step]:
     """Export ``network``, run the model and yield every step of every batch of at most ``batch`` samples."""
     network = network.with_short_delays()
+    session = _session(network)
+    for rows in stimulus.batches(batch):
+        yield from _run(network, stimulus, rows, session)
+
+
+def check(network: Network) -> None:
+    """Raise what keeps ``network`` from becoming a model that onnxruntime loads."""
+    _session(network.with_short_delays())
+
+
+def _session(network: Network) -> onnxruntime.InferenceSession:
     model = onnx_float.to_model(network) if isinstance(network, FloatNetwork) else onnx.to_model(network)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    for rows in stimulus.batches(batch):
-        yield from _run(network, stimulus, rows, session)
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def _run(network: Network, stimulus: Stimulus, rows: slice, session: onnxruntime.InferenceSession) -> Iterator[Step]:

@@ -22,7 +22,7 @@ from spikeport.export.fixed_point import ACTIVATION_SHIFT, Integers, decayed, sa
 from spikeport.export.linear import synaptic_sum
 from spikeport.export.network import Array, IntegerNetwork, IntegerNeuron, IntegerPopulation
 from spikeport.export.stimulus import Stimulus
-from spikeport.export.trace import Step
+from spikeport.export.trace import Step, until_end
 
 NETWORKS = (IntegerNetwork,)
 BATCH = 100
@@ -51,6 +51,7 @@ def advance(state: State, activation: Integers, neuron: IntegerNeuron) -> Array:
     return spikes
 
 
+@until_end
 def steps(network: IntegerNetwork, stimulus: Stimulus, *, batch: int = BATCH) -> Iterator[Step]:
     """Run ``network`` and yield every step of every batch of at most ``batch`` samples."""
     for rows in stimulus.batches(batch):

@@ -1,6 +1,6 @@
 """One file per format: ``write(network, path)``, and ``read(path)`` where the format can be read.
 
-A file says in ``NETWORKS`` which types of networks it writes.
+A file says in ``NETWORKS`` which types of networks it writes, and in ``NOTE`` what readers have to know, if anything.
 """
 
 import importlib
@@ -41,6 +41,12 @@ def writer(name: str, kind: type[Kind]) -> Writer[Kind]:
         raise FormatError(f"format {name!r} does not take {kind.kind} networks; {names} do")
     write: Writer[Kind] = _module(name).write
     return write
+
+
+def note(name: str) -> str:
+    """Return what a reader of a format has to know, or nothing."""
+    text: str = getattr(_module(name), "NOTE", "")
+    return text
 
 
 def _module(name: str) -> ModuleType:

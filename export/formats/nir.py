@@ -6,17 +6,13 @@ numbers are the network's integers times one power
 of two per population; potentials have 24 bits, so float32 holds and adds them exactly. Spikes have weight 1 and the
 input carries its integer levels. Thresholds stand half a potential unit above the compared value, so that ``>`` and
 ``>=`` agree. A bias that differs from neuron to neuron behind a convolution, which no NIR node holds, is a constant one
-times the map (`_bias_map`). The file is read back and compared with the network before it takes its place.
+times the map (`add_bias_map`). The file is read back and compared with the network before it takes its place.
 """
 
-import io
-import itertools
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import nir
 import numpy as np
 
 from spikeport.export import bounds
@@ -25,34 +21,23 @@ from spikeport.export.files import atomic
 from spikeport.export.network import (
     Array,
     Convolution,
+    FloatPopulation,
+    FloatProjection,
     IntegerNetwork,
     IntegerNeuron,
     IntegerPopulation,
     IntegerProjection,
     Source,
 )
+from spikeport.export.nir_file import Graph, Node, input_node, node, output_node, to_bytes
 from spikeport.export.nir_import import own
 from spikeport.export.nir_import.graph import read
 from spikeport.export.real_numbers import bias_of, compared, difference, unit_of
 
 NETWORKS = (IntegerNetwork,)
+NOTE = "the nir package reads it from version 1.0.6 on, which knows v_reset"
 VERSION_KEY = "spikeport"
-
-
-@dataclass
-class _Graph:
-    nodes: dict[str, Any] = field(default_factory=dict)
-    edges: list[tuple[str, str]] = field(default_factory=list)
-
-    def add(self, name: str, node: nir.NIRNode) -> str:
-        """Add a node under ``name``, or that with ':' behind it where the name is taken, and return its name."""
-        while name in self.nodes:
-            name += ":"
-        self.nodes[name] = node
-        return name
-
-    def chain(self, *names: str) -> None:
-        self.edges.extend(itertools.pairwise(names))
+AnyPopulation = FloatPopulation | IntegerPopulation
 
 
 def write(network: IntegerNetwork, path: Path, *, unproven: bool = False) -> None:
@@ -79,13 +64,6 @@ def refuse_unproven(network: IntegerNetwork) -> None:
         )
 
 
-def to_bytes(graph: nir.NIRGraph) -> bytes:
-    """Return the file of a graph, made in memory: HDF5 does not survive a full disk."""
-    made = io.BytesIO()
-    nir.write(made, graph)
-    return made.getvalue()
-
-
 def _verify(network: IntegerNetwork, path: Path) -> None:
     """Read a file of ours back; `FormatError` where it holds another network."""
     try:
@@ -96,11 +74,13 @@ def _verify(network: IntegerNetwork, path: Path) -> None:
         raise FormatError(f"NIR cannot say this network, its file would be read as another one: {found}")
 
 
-def to_graph(network: IntegerNetwork) -> nir.NIRGraph:
+def to_graph(network: IntegerNetwork) -> Graph:
     """Return ``network`` as a NIR graph."""
-    graph = _Graph()
     source, readout = network.source, network.readout
-    graph.nodes[source.name] = nir.Input({"input": np.array(source.shape)})
+    assert isinstance(source.neuron, Source)
+    told = {"steps": network.steps, "levels": source.neuron.levels, own.KEY: own.described(network)}
+    graph = Graph(metadata={VERSION_KEY: 1, **told})
+    graph.nodes[source.name] = input_node(source.shape)
     for population in network.neurons:
         assert isinstance(population.neuron, IntegerNeuron)
         _check(population, population.neuron)
@@ -108,23 +88,9 @@ def to_graph(network: IntegerNetwork) -> nir.NIRGraph:
     for population in network.neurons:
         assert isinstance(population.neuron, IntegerNeuron)
         _add_synapses(graph, network, population, population.neuron)
-    if not isinstance(graph.nodes[readout.name], nir.Output):
-        output = graph.add("output", nir.Output({"output": np.array(readout.shape)}))
-        graph.chain(readout.name, output)
-    assert isinstance(source.neuron, Source)
-    metadata = {VERSION_KEY: 1, "steps": network.steps, "levels": source.neuron.levels, own.KEY: own.described(network)}
-    return nir.NIRGraph(graph.nodes, graph.edges, metadata=metadata, type_check=_checkable(network, graph))
-
-
-def _checkable(network: IntegerNetwork, graph: _Graph) -> bool:
-    """Return whether nir's own type check is right.
-
-    It takes kernels for square and groups for one, and has no node that folds a vector into channels.
-    """
-    convolutions = [node for node in graph.nodes.values() if isinstance(node, nir.Conv2d)]
-    square = all(node.weight.shape[2] == node.weight.shape[3] and node.groups == 1 for node in convolutions)
-    dense = [p.target for p in network.projections if not isinstance(p.synapses, Convolution)]
-    return square and all(len(network.population(name).shape) == 1 for name in dense)
+    if graph.nodes[readout.name].kind != "Output":
+        graph.chain(readout.name, graph.add("output", output_node(readout.shape)))
+    return graph
 
 
 def _check(population: IntegerPopulation, neuron: IntegerNeuron) -> None:
@@ -149,32 +115,32 @@ def _is_output(neuron: IntegerNeuron) -> bool:
     return neuron.threshold is None and neuron.keeps_nothing
 
 
-def _neuron_node(population: IntegerPopulation, neuron: IntegerNeuron, unit: float) -> nir.NIRNode:
+def _neuron_node(population: IntegerPopulation, neuron: IntegerNeuron, unit: float) -> Node:
     rate = np.ones(population.shape, np.float32)
     if _is_output(neuron):
-        return nir.Output({"output": np.array(population.shape)})
+        return output_node(population.shape)
     if neuron.threshold is None:
-        return nir.I(r=rate)
+        return node("I", r=rate)
     threshold = np.broadcast_to(compared(neuron), population.shape)
     reset = np.broadcast_to(neuron.reset_to * unit, population.shape)
-    return nir.IF(r=rate, v_threshold=threshold.astype(np.float32), v_reset=reset.astype(np.float32))
+    return node("IF", r=rate, v_threshold=threshold.astype(np.float32), v_reset=reset.astype(np.float32))
 
 
-def _add_synapses(graph: _Graph, network: IntegerNetwork, population: IntegerPopulation, neuron: IntegerNeuron) -> None:
+def _add_synapses(graph: Graph, network: IntegerNetwork, population: IntegerPopulation, neuron: IntegerNeuron) -> None:
     """Add the projections of a population, the first with its bias; a bias per neuron behind convolutions is a map."""
     unit = unit_of(neuron)
     bias = np.broadcast_to(bias_of(neuron) * unit, population.shape).astype(np.float32)
     rest = bias if bias.any() else None
     for projection in network.incoming(population.name):
         shape = projection.output_shape(network.population(projection.source).shape)
-        own = None if rest is None else _held(projection, rest.reshape(shape))
+        own = None if rest is None else bias_held(projection, rest.reshape(shape))
         _add_projection(graph, network, projection, unit, own)
         rest = rest if own is None else None
     if rest is not None:
-        _bias_map(graph, network.source, population, rest)
+        add_bias_map(graph, network.source, population, rest)
 
 
-def _held(projection: IntegerProjection, bias: Array) -> Array | None:
+def bias_held(projection: FloatProjection | IntegerProjection, bias: Array) -> Array | None:
     """Return the bias as the projection's node holds it, per neuron of a dense one and per channel of a convolution."""
     if not isinstance(projection.synapses, Convolution):
         return bias.ravel()
@@ -182,31 +148,36 @@ def _held(projection: IntegerProjection, bias: Array) -> Array | None:
 
 
 def _add_projection(
-    graph: _Graph, network: IntegerNetwork, projection: IntegerProjection, unit: float, bias: Array | None
+    graph: Graph, network: IntegerNetwork, projection: IntegerProjection, unit: float, bias: Array | None
 ) -> None:
     shape = network.population(projection.source).shape
     weight = (projection.synapses.weight * (unit * 2.0**projection.exponent)).astype(np.float32)
     name, chain = network.label(projection), [projection.source]
     if projection.delay:
-        chain.append(graph.add(f"{name}:delay", nir.Delay(np.full(shape, projection.delay, np.float32))))
+        chain.append(graph.add(f"{name}:delay", node("Delay", delay=np.full(shape, projection.delay, np.float32))))
     if isinstance(projection.synapses, Convolution):
-        chain.append(graph.add(name, _convolution(replace(projection.synapses, weight=weight), shape, bias)))
+        chain.append(graph.add(name, convolution_node(replace(projection.synapses, weight=weight), shape, bias)))
         shape = projection.output_shape(shape)
         if len(network.population(projection.target).shape) == 1:
-            chain.append(graph.add(f"{name}:flatten", _flatten(shape)))
+            chain.append(graph.add(f"{name}:flatten", flatten_node(shape)))
     else:
         if len(shape) > 1:
-            chain.append(graph.add(f"{name}:flatten", _flatten(shape)))
-        chain.append(graph.add(name, nir.Linear(weight) if bias is None else nir.Affine(weight, bias)))
+            chain.append(graph.add(f"{name}:flatten", flatten_node(shape)))
+        chain.append(
+            graph.add(name, node("Linear", weight=weight) if bias is None else node("Affine", weight=weight, bias=bias))
+        )
     graph.chain(*chain, projection.target)
 
 
-def _flatten(shape: tuple[int, ...]) -> nir.Flatten:
-    return nir.Flatten({"input": np.array(shape)}, start_dim=0, end_dim=-1)
+def flatten_node(shape: tuple[int, ...]) -> Node:
+    """Return the node that makes a vector of a source of ``shape``."""
+    return node("Flatten", input_type=np.array(shape), start_dim=0, end_dim=-1)
 
 
-def _convolution(synapses: Convolution, shape: tuple[int, ...], bias: Array | None = None) -> nir.Conv2d:
-    return nir.Conv2d(
+def convolution_node(synapses: Convolution, shape: tuple[int, ...], bias: Array | None = None) -> Node:
+    """Return the node of a convolution over a source of ``shape``, with a bias per output channel."""
+    return node(
+        "Conv2d",
         input_shape=(int(shape[1]), int(shape[2])),
         weight=np.asarray(synapses.weight),
         stride=synapses.stride,
@@ -217,7 +188,7 @@ def _convolution(synapses: Convolution, shape: tuple[int, ...], bias: Array | No
     )
 
 
-def _bias_map(graph: _Graph, source: IntegerPopulation, population: IntegerPopulation, bias: Array) -> None:
+def add_bias_map(graph: Graph, source: AnyPopulation, population: AnyPopulation, bias: Array) -> None:
     """Add nodes that give ``bias`` at every step, whatever the input.
 
     An image is pooled to one pixel, ignored, and a one convolved with the map, turned by 180 degrees and padded so that
@@ -227,15 +198,15 @@ def _bias_map(graph: _Graph, source: IntegerPopulation, population: IntegerPopul
     if len(source.shape) == 3 and len(population.shape) == 3:
         channels, height, width = source.shape
         window = np.array((height, width))
-        pool = nir.SumPool2d(kernel_size=window, stride=window, padding=np.array((0, 0)))
+        pool = node("SumPool2d", kernel_size=window, stride=window, padding=np.array((0, 0)))
         ignored = Convolution(weight=np.zeros((1, channels, 1, 1), np.float32))
         plane = Convolution(weight=bias[:, None, ::-1, ::-1], padding=(bias.shape[1] - 1, bias.shape[2] - 1))
-        one = _convolution(ignored, (channels, 1, 1), np.ones(1, np.float32))
+        one = convolution_node(ignored, (channels, 1, 1), np.ones(1, np.float32))
         chain = [graph.add(f"{name}_pool", pool), graph.add(f"{name}_one", one)]
-        chain.append(graph.add(f"{name}_map", _convolution(plane, (1, 1, 1))))
+        chain.append(graph.add(f"{name}_map", convolution_node(plane, (1, 1, 1))))
     else:
-        chain = [] if len(source.shape) == 1 else [graph.add(f"{name}_flat", _flatten(source.shape))]
+        chain = [] if len(source.shape) == 1 else [graph.add(f"{name}_flat", flatten_node(source.shape))]
         nothing = np.zeros((1, math.prod(source.shape)), np.float32)
-        chain.append(graph.add(f"{name}_one", nir.Affine(nothing, np.ones(1, np.float32))))
-        chain.append(graph.add(f"{name}_map", nir.Linear(bias.reshape(-1, 1))))
+        chain.append(graph.add(f"{name}_one", node("Affine", weight=nothing, bias=np.ones(1, np.float32))))
+        chain.append(graph.add(f"{name}_map", node("Linear", weight=bias.reshape(-1, 1))))
     graph.chain(source.name, *chain, population.name)

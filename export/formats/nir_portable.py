@@ -14,16 +14,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import nir
 import numpy as np
 
 from spikeport.export.errors import FormatError
 from spikeport.export.files import atomic
-from spikeport.export.formats.nir import refuse_unproven, to_bytes, to_graph
+from spikeport.export.formats import nir
+from spikeport.export.formats.nir import refuse_unproven, to_graph
 from spikeport.export.network import Convolution, Dense, IntegerNetwork, IntegerNeuron, IntegerPopulation, Shape
+from spikeport.export.nir_file import Graph, Node, node, output_node, to_bytes
 from spikeport.export.nir_import import nodes
 
 NETWORKS = (IntegerNetwork,)
+NOTE = nir.NOTE
 DT = 1e-4
 FACTOR = 2.0**60
 PARAMETERS = ("weight", "bias", "tau", "r", "v_leak", "v_threshold", "v_reset")
@@ -43,30 +45,29 @@ def write(network: IntegerNetwork, path: Path, *, unproven: bool = False) -> Non
         _verify(graph, draft)
 
 
-def _verify(graph: nir.NIRGraph, path: Path) -> None:
+def _verify(graph: Graph, path: Path) -> None:
     """Read a file of ours back; `FormatError` where an edge or a number is another one, or is not finite."""
     found = nodes.read(path, trusted=True)
     if sorted(found.edges) != sorted(graph.edges) or found.nodes.keys() != graph.nodes.keys():
         raise FormatError("NIR cannot say this network, its file would be read with other nodes or edges")
-    for name, node in graph.nodes.items():
+    for name, written in graph.nodes.items():
         for parameter in PARAMETERS:
-            value = getattr(node, parameter, None)
+            value = written.values.get(parameter)
             if value is not None and not np.array_equal(found.nodes[name].reals(parameter, infinite=True), value):
                 raise FormatError(f"NIR cannot say this network, {parameter} of {name} would be read as other numbers")
 
 
-def _portable(network: IntegerNetwork) -> nir.NIRGraph:
+def _portable(network: IntegerNetwork) -> Graph:
     _check(network)
-    graph = to_graph(_spatial(network))
+    spatial = _spatial(network)
+    graph = to_graph(spatial)
     dropped = {population.name for population in network.silent}
     names = _names([name for name in graph.nodes if name not in dropped], network.source.name)
-    edges = _bridged(graph.edges, dropped)
-    outputs = next(name for name, node in graph.nodes.items() if isinstance(node, nir.Output))
-    made = {names[name]: _node(node) for name, node in graph.nodes.items() if name in names}
-    before = next(start for start, end in edges if end == outputs)
-    made[names[outputs]] = nir.Output({"output": np.asarray(made[names[before]].output_type["output"])})
-    links = [(names[start], names[end]) for start, end in edges]
-    return nir.NIRGraph(made, links, type_check=False)
+    made = {names[name]: _node(each) for name, each in graph.nodes.items() if name in names}
+    output = next(name for name, each in made.items() if each.kind == "Output")
+    made[output] = output_node(spatial.readout.shape)
+    links = [(names[start], names[end]) for start, end in _bridged(graph.edges, dropped)]
+    return Graph(made, links)
 
 
 def _check(network: IntegerNetwork) -> None:
@@ -133,19 +134,20 @@ def _convolution(synapses: Convolution | Dense, source: Shape) -> Convolution:
     return Convolution(weight=synapses.weight.reshape(-1, *source))
 
 
-def _node(node: nir.NIRNode) -> nir.NIRNode:
+def _node(written: Node) -> Node:
     """Return a node in the form that all three import."""
-    if isinstance(node, nir.IF):
-        ones = np.ones(node.v_threshold.shape, np.float32)
-        return nir.LIF(
-            tau=(ones * np.float32(DT)) * np.float32(FACTOR), r=ones, v_leak=0 * ones, v_threshold=node.v_threshold,
-            v_reset=0 * ones,
-        )  # fmt: skip
-    if isinstance(node, nir.Linear):
-        return nir.Affine(node.weight * np.float32(FACTOR), np.zeros(len(node.weight), np.float32))
-    if isinstance(node, nir.Affine | nir.Conv2d):
-        node.weight, node.bias = (value * np.float32(FACTOR) for value in (node.weight, node.bias))
-    return node
+    values, factor = written.values, np.float32(FACTOR)
+    if written.kind == "IF":
+        ones = np.ones(values["v_threshold"].shape, np.float32)
+        leak = {"tau": (ones * np.float32(DT)) * factor, "r": ones, "v_leak": 0 * ones, "v_reset": 0 * ones}
+        return node("LIF", v_threshold=values["v_threshold"], **leak)
+    if written.kind == "Linear":
+        bias = np.zeros(len(values["weight"]), np.float32)
+        return node("Affine", weight=values["weight"] * factor, bias=bias)
+    if written.kind in ("Affine", "Conv2d"):
+        changed = {name: values[name] * factor for name in ("weight", "bias")}
+        return node(written.kind, **{**values, **changed})
+    return written
 
 
 def _bridged(edges: list[tuple[str, str]], dropped: set[str]) -> list[tuple[str, str]]:

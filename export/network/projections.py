@@ -6,7 +6,7 @@ import numpy as np
 
 from spikeport.export.errors import NetworkError
 from spikeport.export.network.arrays import Shape
-from spikeport.export.network.stages import Stage, Synapses
+from spikeport.export.network.stages import Convolution, Dense, Stage, Synapses
 from spikeport.export.numbers import DELAY, whole
 
 
@@ -30,6 +30,17 @@ class FloatProjection:
         for stage in self.stages:
             shape = stage.output_shape(shape)
         return shape
+
+    @property
+    def synapses(self) -> Synapses:
+        """The one stage of a projection whose synapses are folded; `NetworkError` where it has other stages."""
+        if len(self.stages) != 1 or not isinstance(self.stages[0], Convolution | Dense):
+            kinds = ", ".join(type(stage).__name__ for stage in self.stages) or "none"
+            raise NetworkError(
+                f"projection {self.source} -> {self.target} has the stages {kinds}; expected one convolution or dense "
+                "stage: fold the network with spikeport.export.passes.folded"
+            )
+        return self.stages[0]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -38,7 +38,7 @@ from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
 from spikeport.export.nir_import.origin import dialect_of
 from spikeport.export.nir_import.readouts import leading_to, without_marker
 from spikeport.export.nir_import.stages import channels_first
-from spikeport.export.numbers import DELAY, LEVELS, NEURONS, STEPS, whole
+from spikeport.export.numbers import DELAY, LEVELS, NEURONS, POSITIVE, STEPS, real, whole
 from spikeport.export.passes.expand_paths import expand_paths, unshifted
 
 REPEATED_PER_BYTE = 32
@@ -52,6 +52,7 @@ def read(
     steps: int | None = None,
     levels: int | None = None,
     output: str | None = None,
+    unit: float | None = None,
     trusted: bool = False,
     guess: bool = False,
     **changes: Any,
@@ -60,15 +61,15 @@ def read(
 
     ``dialect``: a name of `DIALECTS`, or 'auto' for what `identify` left beside the file (`choice`), else for the only
     origin that fits (`origin`; ``guess``: the likeliest). ``changes`` override its fields (``dt``, ``reset``, ``most``,
-    ...). ``steps``: T, which NIR does not hold. ``levels``: the input is 0..levels, where one level counts 1 / levels
-    (1: spikes). ``output``: the Output node that is meant, where there are several. A ``trusted`` file is one that this
-    program has just written. Raises `FormatError` with the file and the node, `AmbiguousOrigin` with the origins that
-    fit.
+    ...). ``steps``: T, which NIR does not hold. ``levels``: the input is 0..levels (1: spikes), where one level counts
+    ``unit``, 1 / levels if None. ``output``: the Output node that is meant, where there are several. A ``trusted`` file
+    is one that this program has just written. Raises `FormatError` with the file and the node, `AmbiguousOrigin` with
+    the origins that fit.
     """
     graph = nodes.read(path, trusted=trusted)
     try:
         rules = _rules(path, graph, dialect, guess=guess, changes=changes)
-        network = Builder(graph, rules, output).network(steps=steps, levels=levels)
+        network = Builder(graph, rules, output).network(steps=steps, levels=levels, unit=unit)
         Budget(room(path.stat().st_size, REPEATED_PER_BYTE)).take(_repeated(network), "the weights of all paths")
     except AmbiguousOrigin as error:
         Builder(graph, error.candidates[0].dialect, output).check(path, steps=steps, levels=levels)
@@ -100,12 +101,15 @@ def _steps(own: dict[str, Any], steps: int | None) -> int:
     return whole(steps, "number of steps", STEPS)
 
 
-def _source(own: dict[str, Any], levels: int | None) -> Source:
+def _source(own: dict[str, Any], levels: int | None, unit: float | None) -> Source:
     if levels is not None:
         whole(levels, "levels", LEVELS)
+    if unit is not None:
+        real(unit, "unit", POSITIVE)
     if "levels" in own:
-        return Source(levels=whole(own["levels"], "levels of the metadata", LEVELS), unit=1.0)
-    return Source(levels=levels or 1, unit=1 / (levels or 1))
+        own_unit = real(own.get("unit", 1.0), "unit of the metadata", POSITIVE)
+        return Source(levels=whole(own["levels"], "levels of the metadata", LEVELS), unit=own_unit)
+    return Source(levels=levels or 1, unit=1 / (levels or 1) if unit is None else unit)
 
 
 @dataclass
@@ -116,14 +120,14 @@ class Builder:
     dialect: Dialect
     output: str | None = None
 
-    def network(self, *, steps: int | None, levels: int | None = None) -> FloatNetwork:
+    def network(self, *, steps: int | None, levels: int | None = None, unit: float | None = None) -> FloatNetwork:
         """Return the network without streams."""
-        return self._finished(self.plain(steps=steps, levels=levels), self.dialect)
+        return self._finished(self.plain(steps=steps, levels=levels, unit=unit), self.dialect)
 
-    def plain(self, *, steps: int | None, levels: int | None = None) -> FloatNetwork:
+    def plain(self, *, steps: int | None, levels: int | None = None, unit: float | None = None) -> FloatNetwork:
         """Return the network as if nothing were silent in the first step; `spoken` gives it a dialect's neurons."""
         own = self.graph.metadata if self.dialect.name == "spikeport" else {}
-        network = expand_paths(self._network(_source(own, levels), _steps(own, steps)))
+        network = expand_paths(self._network(_source(own, levels, unit), _steps(own, steps)))
         for marker in self.markers():
             network = without_marker(network, marker)
         return network

@@ -5,8 +5,8 @@ the scale, and what numbers alone do not: exponents, the order of populations, a
 """
 
 import json
+import zlib
 from dataclasses import replace
-from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,6 @@ from spikeport.export.real_numbers import constant, difference, unit_of, weighte
 
 KEY = "integers"
 EXPONENT = Range(least=0, most=15)
-MOST_BETWEEN = 5
-"""Projections between two populations whose order is looked for."""
 PARTS = 2 << ACTIVATION_SHIFT
 """Half units of potential in an activation unit; thresholds stand half a unit off (`real_numbers.compared`)."""
 
@@ -46,7 +44,7 @@ def described(network: IntegerNetwork) -> str:
     kept = {
         "unit": network.source.neuron.unit,
         "neurons": {name: [neuron.scale, neuron.bias_exponent] for name, neuron in neurons},
-        "exponents": {network.label(projection): projection.exponent for projection in network.projections},
+        "projections": {network.label(p): [p.exponent, _checksum(p.synapses.weight)] for p in network.projections},
     }
     return json.dumps(kept)
 
@@ -76,7 +74,7 @@ def integers(path: Path) -> IntegerNetwork | None:
 def _parsed(kept: object) -> dict[str, Any]:
     try:
         parsed: dict[str, Any] = json.loads(str(kept))
-        found = {"unit": parsed["unit"], **{key: dict(parsed[key]) for key in ("neurons", "exponents")}}
+        found = {"unit": parsed["unit"], **{key: dict(parsed[key]) for key in ("neurons", "projections")}}
     except (ValueError, KeyError, TypeError):
         raise FormatError("they are damaged") from None
     return found
@@ -88,11 +86,8 @@ def _restored(network: FloatNetwork, kept: dict[str, Any]) -> IntegerNetwork:
     encoding = replace(source.neuron, unit=real(kept["unit"], "unit of the input", POSITIVE))
     first = IntegerPopulation(name=source.name, shape=source.shape, neuron=encoding)
     made = {name: _population(network, name, values) for name, values in kept["neurons"].items()}
-    exponents = {label: whole(value, f"exponent of {label}", EXPONENT) for label, value in kept["exponents"].items()}
-    taken: dict[str, IntegerProjection] = {}
-    for pair in dict.fromkeys(label.partition(":")[0] for label in exponents):
-        taken |= _between(network, pair, exponents, made)
-    projections = [taken[label] for label in exponents]
+    waiting = [projection for projection in network.projections if len(weighted(projection)) == 1]
+    projections = [_taken(label, values, waiting, made) for label, values in kept["projections"].items()]
     return IntegerNetwork(populations=(first, *made.values()), projections=tuple(projections), steps=network.steps)
 
 
@@ -130,23 +125,24 @@ def _threshold(value: Array, name: str) -> tuple[Array, bool]:
     raise FormatError(f"the thresholds of {name} lie between the integers")
 
 
-def _between(
-    network: FloatNetwork, pair: str, exponents: dict[str, int], made: dict[str, IntegerPopulation]
-) -> dict[str, IntegerProjection]:
-    """Return the projections between two populations by label; the file keeps the order of several of them no more."""
-    labels = [label for label in exponents if label.partition(":")[0] == pair]
-    there = [p for p in network.projections if _name(p) == pair and len(weighted(p)) == 1]
-    if len(there) != len(labels):
-        raise FormatError(f"{len(there)} projections instead of {len(labels)} are {pair}")
-    for order in permutations(there) if len(there) <= MOST_BETWEEN else [tuple(there)]:
-        found = [_projection(p, made[p.target], exponents[label]) for p, label in zip(order, labels, strict=True)]
-        if None not in found:
-            return {label: each for label, each in zip(labels, found, strict=True) if each is not None}
-    raise FormatError(f"weights of {pair} are no 8-bit integers")
+def _taken(
+    label: str, values: object, waiting: list[FloatProjection], made: dict[str, IntegerPopulation]
+) -> IntegerProjection:
+    """Take the projection called ``label``: of several between two populations, the one with its weights."""
+    if not isinstance(values, list) or len(values) != 2:
+        raise FormatError(f"projection {label} is damaged")
+    exponent = whole(values[0], f"exponent of {label}", EXPONENT)
+    for projection in waiting:
+        if f"{projection.source}_to_{projection.target}" == label.partition(":")[0]:
+            found = _projection(projection, made[projection.target], exponent)
+            if found is not None and _checksum(found.synapses.weight) == values[1]:
+                waiting.remove(projection)
+                return found
+    raise FormatError(f"the weights of {label} are others")
 
 
-def _name(projection: FloatProjection) -> str:
-    return f"{projection.source}_to_{projection.target}"
+def _checksum(weight: Array) -> int:
+    return zlib.crc32(np.ascontiguousarray(weight).tobytes())
 
 
 def _projection(projection: FloatProjection, target: IntegerPopulation, exponent: int) -> IntegerProjection | None:

@@ -12,18 +12,20 @@ Average pooling in front of a convolution splits the meanings of psi:
 - ``area_ratio``: Eq. 11, ``psi = (w' h') / (w h) c' k^2`` for all neurons of a layer, times the density of its weights.
 
 The graded input does not spike: its operations are multiply-accumulates, counted for non-zero pixels and kept apart.
+Potentials of a float network that others hear are counted alike. A neuron that fires k times in a step counts k times.
 """
 
-from spikeport.export.network import IntegerNetwork
+from spikeport.export.network import Network
 from spikeport.export.stimulus import Stimulus
 from spikeport.hardware_profiles.counting.counter import Counter, count_batches
 from spikeport.hardware_profiles.counting.fan_outs import FanOuts, is_graded, zero_share
 from spikeport.hardware_profiles.counting.results import MODES, LayerCount, Mode, OperationCounts, SpikeCount, Spread
-from spikeport.hardware_profiles.counting.run import Batch, batches, count_events, gather
+from spikeport.hardware_profiles.counting.run import Batch, Counted, batches, count_events, counted, gather
 
 __all__ = [
     "MODES",
     "Batch",
+    "Counted",
     "Counter",
     "FanOuts",
     "LayerCount",
@@ -35,17 +37,20 @@ __all__ = [
     "count",
     "count_batches",
     "count_events",
+    "counted",
     "gather",
     "is_graded",
     "zero_share",
 ]
 
 
-def count(network: IntegerNetwork, stimulus: Stimulus) -> OperationCounts:
+def count(network: Network, stimulus: Stimulus) -> OperationCounts:
     """Run ``network`` on ``stimulus`` and count the synaptic operations of every projection, in three modes.
 
-    The fast executor counts while it runs; Eq. 12 of Schmolli et al., CPAL 2025, is computed from its spikes and the
-    fan-outs. Totals are over all N samples of the stimulus, whose values are (N, *shape) or (N, T, *shape). Raises
-    `StimulusError` where the stimulus does not fit the network, or one sample's spikes do not fit in memory.
+    The fast executor counts while it runs; spikes of a float network are counted event by event over the synapses of
+    its folded form (`spikeport.export.crossings`). Eq. 12 of Schmolli et al., CPAL 2025, is computed from the spikes
+    and the fan-outs. Totals are over all N samples of the stimulus, whose values are (N, *shape) or (N, T, *shape).
+    Raises `StimulusError` where the stimulus does not fit the network, or one sample's spikes do not fit in memory.
     """
-    return count_batches(network, batches(network, stimulus))
+    both = counted(network, stimulus)
+    return count_batches(both.synapses, batches(both, stimulus))

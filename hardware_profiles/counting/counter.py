@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from spikeport.export.network import IntegerNetwork
+from spikeport.export.network import Network
 from spikeport.hardware_profiles.counting.fan_outs import Counts, FanOuts
 from spikeport.hardware_profiles.counting.results import LayerCount, OperationCounts, SpikeCount, Spread
 from spikeport.hardware_profiles.counting.run import Batch
@@ -14,20 +14,23 @@ from spikeport.hardware_profiles.counting.run import Batch
 class Counter:
     """Adds up operations per projection and spikes per population."""
 
-    def __init__(self, network: IntegerNetwork) -> None:
-        sources = {network.source.name, *(population.name for population in network.spiking)}
+    def __init__(self, network: Network) -> None:
+        heard = {projection.source for projection in network.projections}
+        sources = {network.source.name, *(population.name for population in network.spiking), *heard}
         self.network = network
         self.fan_outs = [FanOuts(network, projection) for projection in network.projections]
         self.simulated = [0] * len(self.fan_outs)
         self.relay = [0] * len(self.fan_outs)
         self.per_image: list[list[Counts]] = [[] for _ in self.fan_outs]
         self.spikes: dict[str, list[Counts]] = {p.name: [] for p in network.populations if p.name in sources}
+        self.active = dict.fromkeys(self.spikes, 0)
 
     def add(self, batch: Batch) -> None:
         """Count a batch."""
         active = {name: values.sum(axis=1, dtype=np.int64) for name, values in batch.spikes.items()}
         for name, counts in active.items():
             self.spikes[name].append(counts.reshape(batch.images, -1).sum(axis=1))
+            self.active[name] += int(np.count_nonzero(batch.spikes[name]))
         for number, fan_outs in enumerate(self.fan_outs):
             source = fan_outs.projection.source
             self.simulated[number] += int(batch.operations[number])
@@ -73,10 +76,17 @@ class Counter:
         per_image, neurons = np.concatenate(self.spikes[name]), math.prod(self.network.population(name).shape)
         total = int(per_image.sum())
         rate = total / (neurons * images * self.network.steps)
-        return SpikeCount(population=name, neurons=neurons, spikes=total, rate=rate, per_image=_spread(per_image))
+        return SpikeCount(
+            population=name,
+            neurons=neurons,
+            spikes=total,
+            active=self.active[name],
+            rate=rate,
+            per_image=_spread(per_image),
+        )
 
 
-def count_batches(network: IntegerNetwork, run: Iterable[Batch]) -> OperationCounts:
+def count_batches(network: Network, run: Iterable[Batch]) -> OperationCounts:
     """Count every projection of a run, in the simulation and by Eq. 12."""
     counter = Counter(network)
     for batch in run:

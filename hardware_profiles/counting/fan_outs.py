@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from spikeport.export.geometry import fan_out, geometry_of, pooled
-from spikeport.export.network import Array, Convolution, IntegerNetwork, IntegerProjection, Shape, Source, Synapses
+from spikeport.export.geometry import AnyProjection, fan_out, geometry_of, pooled
+from spikeport.export.network import Array, Convolution, Network, Shape, Source, Synapses
 
 Counts = npt.NDArray[np.int64]
 
@@ -16,7 +16,7 @@ class FanOuts:
     source pixels; ``area_ratio`` is one number for all source neurons.
     """
 
-    def __init__(self, network: IntegerNetwork, projection: IntegerProjection) -> None:
+    def __init__(self, network: Network, projection: AnyProjection) -> None:
         source = network.population(projection.source)
         self.projection = projection
         self.graded = is_graded(network, projection)
@@ -53,13 +53,13 @@ def _area_ratio(synapses: Synapses, weight: Array, source: Shape) -> float:
     return float(height * width / (source[1] * source[2]) * outputs * kernel * density)
 
 
-def is_graded(network: IntegerNetwork, projection: IntegerProjection) -> bool:
-    """Return whether a projection carries grey levels, so that it multiplies."""
+def is_graded(network: Network, projection: AnyProjection) -> bool:
+    """Return whether a projection carries grey levels, or potentials, so that it multiplies."""
     source = network.population(projection.source).neuron
-    return isinstance(source, Source) and source.levels > 1
+    return source.levels > 1 if isinstance(source, Source) else source.threshold is None
 
 
-def zero_share(network: IntegerNetwork) -> float:
+def zero_share(network: Network) -> float:
     """Return the share of weights that are zero, kernels with folded pooling as they are."""
     weights = [projection.synapses.weight for projection in network.projections]
     return 1 - sum(int(np.count_nonzero(weight)) for weight in weights) / sum(weight.size for weight in weights)

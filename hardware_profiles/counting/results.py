@@ -57,13 +57,17 @@ class LayerCount(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class SpikeCount(Result):
-    """Spikes of a population over all counted images; the rate is per neuron and step."""
+    """Spikes of a population over all counted images; the rate is per neuron and step.
+
+    ``active``: steps of a neuron in which it fired; fewer than ``spikes`` where neurons fire several times a step.
+    """
 
     population: str
     neurons: int
     spikes: int
     rate: float
     per_image: Spread
+    active: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +120,11 @@ class OperationCounts(Result):
     def total_spikes(self) -> int:
         """Spikes of all neurons; the input's are not among them."""
         return sum(each.spikes for each in self.spikes)
+
+    @property
+    def active_steps(self) -> int:
+        """Steps of a neuron in which it fired, over all neurons and images."""
+        return sum(each.spikes if each.active is None else each.active for each in self.spikes)
 
     def text(self) -> str:
         """Return a table of the projections, totals over all images, and the accumulates of a mean image by mode."""

@@ -12,9 +12,12 @@ A population is cut into blocks (`Cut`), one core each. Strategies:
 from dataclasses import replace
 from typing import Literal
 
-from spikeport.export.errors import PlacementError
+from spikeport.export.crossings import costed
+from spikeport.export.errors import NetworkError, PlacementError
 from spikeport.export.geometry import Grid
-from spikeport.export.network import IntegerNetwork
+from spikeport.export.network import FloatNetwork, Network
+from spikeport.export.numbers import Range, whole
+from spikeport.hardware_profiles.encoding import WEIGHT_BITS
 from spikeport.hardware_profiles.layer_placement import match
 from spikeport.hardware_profiles.placement.block_fan_out import BlockFanOut
 from spikeport.hardware_profiles.placement.cuts import Cut
@@ -22,15 +25,29 @@ from spikeport.hardware_profiles.placement.results import Core, CoreSummary, Low
 from spikeport.hardware_profiles.placement.search import Search
 from spikeport.hardware_profiles.profile import HardwareProfile
 
-__all__ = ["STRATEGIES", "Core", "CoreSummary", "Cut", "LowerBounds", "Placement", "place", "strategies_of"]
+__all__ = [
+    "STRATEGIES",
+    "Core",
+    "CoreSummary",
+    "Cut",
+    "LowerBounds",
+    "Placement",
+    "place",
+    "stated_bits",
+    "strategies_of",
+]
 
 Strategy = Literal["unrolled", "shared", "layers"]
+BITS = Range(least=2, most=32)
 STRATEGIES: tuple[Strategy, ...] = ("unrolled", "shared")
 
 
-def place(network: IntegerNetwork, profile: HardwareProfile, strategy: str | None = None) -> Placement:
+def place(
+    network: Network, profile: HardwareProfile, strategy: str | None = None, *, weight_bits: int | None = None
+) -> Placement:
     """Return where the neurons go, with the strategy that needs the fewest cores, or with the one that is named.
 
+    A float network is folded, and its weights take ``weight_bits`` each, sign included (`WEIGHT_BITS`, if None).
     `PlacementError` names the population, the first limit that a single neuron breaks, by how much, and the way out; or
     the strategies that the chip has.
     """
@@ -39,9 +56,11 @@ def place(network: IntegerNetwork, profile: HardwareProfile, strategy: str | Non
         raise PlacementError(f"{profile.name} has no cores to place neurons on: it prices operations only")
     if strategy is not None and strategy not in offered:
         raise PlacementError(f"{profile.name} cannot place {strategy!r}; it can {', '.join(offered)}")
+    bits = stated_bits(network, weight_bits)
+    network = costed(network).synapses if isinstance(network, FloatNetwork) else network
     if profile.layer_cores is not None:
-        return _layers(network, profile)
-    fan_outs = tuple(BlockFanOut(network, projection) for projection in network.projections)
+        return replace(_layers(network, profile), weight_bits=bits)
+    fan_outs = tuple(BlockFanOut(network, each, bits or WEIGHT_BITS) for each in network.projections)
     placed: dict[str, Placement] = {}
     refused: dict[str, str] = {}
     for name in offered if strategy is None else (strategy,):
@@ -53,7 +72,19 @@ def place(network: IntegerNetwork, profile: HardwareProfile, strategy: str | Non
         raise PlacementError(" ".join(refused.values()))
     best = min(placed, key=lambda name: len(placed[name].cores))
     others = {name: f"{len(other.cores):,} cores" for name, other in placed.items() if name != best}
-    return replace(placed[best], refused=refused | others)
+    return replace(placed[best], refused=refused | others, weight_bits=bits)
+
+
+def stated_bits(network: Network, weight_bits: int | None) -> int | None:
+    """Return the bits of a real weight, or None for integers, which have their own; `NetworkError` where both are."""
+    if isinstance(network, FloatNetwork):
+        return whole(WEIGHT_BITS if weight_bits is None else weight_bits, "weight bits", BITS, error=NetworkError)
+    if weight_bits is not None:
+        raise NetworkError(
+            f"weight bits are {weight_bits}; the weights of an integer network have bits of their own: leave them out, "
+            "or quantize the float network anew"
+        )
+    return None
 
 
 def strategies_of(profile: HardwareProfile) -> tuple[Strategy, ...]:
@@ -65,7 +96,7 @@ def strategies_of(profile: HardwareProfile) -> tuple[Strategy, ...]:
     return STRATEGIES if profile.encoding.shared else STRATEGIES[:1]
 
 
-def _layers(network: IntegerNetwork, profile: HardwareProfile) -> Placement:
+def _layers(network: Network, profile: HardwareProfile) -> Placement:
     """Place whole layers on cores that differ; cores that take none are left out."""
     matched = match(network, profile)
     grids = {p.name: Grid.of(p.shape) for p in network.neurons}

@@ -15,9 +15,10 @@ from functools import cached_property
 
 import numpy as np
 
-from spikeport.export.geometry import Geometry, Grid, geometry_of, pooled
-from spikeport.export.network import Array, Convolution, IntegerNetwork, IntegerProjection
-from spikeport.hardware_profiles.encoding import Counts, Runs, weight_bits
+from spikeport.export.geometry import AnyProjection, Geometry, Grid, geometry_of, pooled
+from spikeport.export.network import Array, Convolution, IntegerProjection, Network
+from spikeport.hardware_profiles.encoding import WEIGHT_BITS, Counts, Runs, stored_bits
+from spikeport.hardware_profiles.encoding import weight_bits as bits_of
 from spikeport.hardware_profiles.placement.cuts import Cut
 
 
@@ -51,15 +52,17 @@ class Patch:
 class BlockFanOut:
     """One projection's synapses, counted into blocks of its target.
 
-    ``pool`` are the sizes of windows over which the kernel repeats its weights; ``bits`` the bits of a weight.
+    ``pool`` are the sizes of windows over which the kernel repeats its weights; ``bits`` the bits of a weight: as many
+    as the largest integer needs, and ``weight_bits`` where weights are real numbers.
     """
 
-    def __init__(self, network: IntegerNetwork, projection: IntegerProjection) -> None:
+    def __init__(self, network: Network, projection: AnyProjection, weight_bits: int = WEIGHT_BITS) -> None:
         source, target = (network.population(name) for name in (projection.source, projection.target))
         self.projection, self.source, self.target = projection, Grid.of(source.shape), Grid.of(target.shape)
         self.geometry = geometry_of(network, projection)
         self.kernel = self._kernel(source.shape, target.shape)
-        self.bits = weight_bits(projection.synapses.weight)
+        exact = isinstance(projection, IntegerProjection)
+        self.bits = bits_of(projection.synapses.weight) if exact else stored_bits(weight_bits)
         self.pool = pooled(self.geometry)[1]
 
     def _kernel(self, source: tuple[int, ...], target: tuple[int, ...]) -> Convolution | None:

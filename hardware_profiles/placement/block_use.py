@@ -10,12 +10,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeport.export.geometry import Grid
-from spikeport.export.network import IntegerNetwork, IntegerNeuron, IntegerPopulation
+from spikeport.export.network import (
+    Array,
+    FloatNeuron,
+    FloatPopulation,
+    IntegerPopulation,
+    Network,
+    Source,
+)
 from spikeport.hardware_profiles.encoding import Counts
 from spikeport.hardware_profiles.placement.block_fan_out import BlockFanOut
 from spikeport.hardware_profiles.placement.block_memory import BlockLists
 from spikeport.hardware_profiles.placement.cuts import Cut
 from spikeport.hardware_profiles.profile import HardwareProfile
+
+AnyPopulation = FloatPopulation | IntegerPopulation
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +43,7 @@ class BlockUse:
     """
 
     def __init__(
-        self, network: IntegerNetwork, profile: HardwareProfile, fan_outs: tuple[BlockFanOut, ...], strategy: str
+        self, network: Network, profile: HardwareProfile, fan_outs: tuple[BlockFanOut, ...], strategy: str
     ) -> None:
         assert profile.encoding is not None
         self.encoding, self.strategy, self.fan_outs = profile.encoding, strategy, fan_outs
@@ -47,7 +56,7 @@ class BlockUse:
         """Return whether the neurons of a core share a projection's kernel."""
         return self.strategy == "shared" and fan_out.shares
 
-    def uses(self, population: IntegerPopulation, cut: Cut) -> dict[str, Counts]:
+    def uses(self, population: AnyPopulation, cut: Cut) -> dict[str, Counts]:
         """Return what every block of a cut uses, (rows, columns, channel parts) per resource, output axons apart."""
         encoding = self.encoding
         inputs = [self._input_use(fan_out, cut) for fan_out in self.incoming[population.name]]
@@ -68,27 +77,25 @@ class BlockUse:
             "synapse_registers": np.full_like(neurons, len(inputs)),
         }
 
-    def _registers(self, population: IntegerPopulation, cut: Cut, what: str) -> Counts:
+    def _registers(self, population: AnyPopulation, cut: Cut, what: str) -> Counts:
         """Return how many different thresholds, or pairs of decays, the neurons of every block have."""
-        grid, neuron = self.grids[population.name], population.neuron
-        assert isinstance(neuron, IntegerNeuron)
-        numbers = [neuron.threshold] if what == "threshold" else [neuron.decay_u, neuron.decay_v]
-        values = [np.zeros((), np.int64) if value is None else value.astype(np.int64) for value in numbers]
+        grid, values = self.grids[population.name], _numbers(population, what)
         if all(value.size == 1 for value in values):
             return np.ones(cut.shape, np.int64)
-        joined = sum(np.broadcast_to(v, population.shape).astype(np.int64) << 24 * i for i, v in enumerate(values))
+        kinds = [np.unique(value, return_inverse=True)[1].reshape(value.shape) for value in values]
+        joined = sum(np.broadcast_to(v, population.shape).astype(np.int64) << 26 * i for i, v in enumerate(kinds))
         whole = np.reshape(joined, (grid.channels, grid.height, grid.width))
         counts = np.empty(cut.shape, np.int64)
         for (r, c, p), _ in np.ndenumerate(counts):
             counts[r, c, p] = len(np.unique(whole[tuple(slice(*edges) for edges in cut.block(r, c, p))]))
         return counts
 
-    def least_bits(self, population: IntegerPopulation) -> int:
+    def least_bits(self, population: AnyPopulation) -> int:
         """Return bits that the synapses into a population take however it is cut: weights, where none are shared."""
         unshared = [fan_out for fan_out in self.incoming[population.name] if not self.shares(fan_out)]
         return sum(fan_out.synapses * fan_out.bits for fan_out in unshared)
 
-    def input_axons(self, population: IntegerPopulation, cut: Cut) -> int:
+    def input_axons(self, population: AnyPopulation, cut: Cut) -> int:
         """Return the input axons of a cut of one block."""
         incoming = self.incoming[population.name]
         return sum(int(self._axons(fan_out, counts)[0]) for fan_out in incoming for _, counts in fan_out.blocks(cut))
@@ -147,6 +154,17 @@ class BlockUse:
             synapses = fan_out.reached_weights // repeated if self.shares(fan_out) else fan_out.synapses
             total += synapses * (fan_out.bits + indexed + header)
         return total / 8
+
+
+def _numbers(population: AnyPopulation, what: str) -> list[Array]:
+    """Return the threshold, or the decays, of a population: registers of a core hold the values that differ."""
+    neuron = population.neuron
+    assert not isinstance(neuron, Source)
+    if what == "threshold":
+        return [np.zeros(()) if neuron.threshold is None else neuron.threshold]
+    if isinstance(neuron, FloatNeuron):
+        return [neuron.decay_current, neuron.decay_potential]
+    return [neuron.decay_u, neuron.decay_v]
 
 
 def per_block(axons: Counts, cut: Cut) -> Counts:

@@ -63,7 +63,8 @@ class Placement(Result):
     """All cores in the order of the network.
 
     ``refused`` says why other strategies were not taken: the cores they need, or what does not fit. ``numbers`` are the
-    cores of a chip whose cores differ, ``shared`` the projections, by number, whose kernels are shared.
+    cores of a chip whose cores differ, ``shared`` the projections, by number, whose kernels are shared;
+    ``weight_bits`` the stated bits of a real weight, None for integers.
     """
 
     profile: HardwareProfile
@@ -74,6 +75,7 @@ class Placement(Result):
     refused: Mapping[str, str] = field(default_factory=dict)
     numbers: tuple[int, ...] = ()
     shared: frozenset[int] = frozenset()
+    weight_bits: int | None = None
 
     @property
     def chips(self) -> int:
@@ -137,13 +139,16 @@ class Placement(Result):
             rows.append((name, f"{len(cores):,}", f"{neurons:,}", f"{fullest.fullest.replace('_', ' ')} {share}"))
         least = max(self.lower_bounds.neurons, self.lower_bounds.memory)
         total = f"{self.profile.name}, {self.strategy}: {len(self.cores):,} cores (at least {least:,})"
-        return f"{table(('population', 'cores', 'neurons', 'fullest core'), rows)}\n\n{total}, {self.chips:,} chips"
+        bits = "" if self.weight_bits is None else f", weights of {self.weight_bits} bit"
+        header = ("population", "cores", "neurons", "fullest core")
+        return f"{table(header, rows)}\n\n{total}, {self.chips:,} chips{bits}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the placement under the keys of the report's ``placement.PROFILE``; what needs a run is left out."""
         return {
             "profile": self.profile.name,
             "strategy": self.strategy,
+            **({} if self.weight_bits is None else {"weight_bits": self.weight_bits}),
             "refused_strategies": dict(self.refused),
             "cores": len(self.cores),
             "chips": self.chips,

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeport.export.errors import PlacementError
-from spikeport.export.network import IntegerNetwork, IntegerPopulation
+from spikeport.export.network import Network
 from spikeport.hardware_profiles.encoding import Counts
 from spikeport.hardware_profiles.limits import CoreUse, Rule, Utilisation, first_violation, sentence
 from spikeport.hardware_profiles.placement.block_fan_out import BlockFanOut
-from spikeport.hardware_profiles.placement.block_use import BlockUse, per_block
+from spikeport.hardware_profiles.placement.block_use import AnyPopulation, BlockUse, per_block
 from spikeport.hardware_profiles.placement.cuts import Cut, cuts_of
 from spikeport.hardware_profiles.placement.results import Core, LowerBounds, Placement
 from spikeport.hardware_profiles.profile import HardwareProfile
@@ -40,9 +40,10 @@ class Search:
     """One strategy on one chip."""
 
     def __init__(
-        self, network: IntegerNetwork, profile: HardwareProfile, fan_outs: tuple[BlockFanOut, ...], strategy: str
+        self, network: Network, profile: HardwareProfile, fan_outs: tuple[BlockFanOut, ...], strategy: str
     ) -> None:
         assert profile.limits is not None
+        self.backwards: tuple[AnyPopulation, ...] = tuple(reversed(network.neurons))
         self.network, self.profile, self.strategy, self.limits = network, profile, strategy, profile.limits
         self.blocks = BlockUse(network, profile, fan_outs, strategy)
         self.incoming, self.grids, self.parts_of = self.blocks.incoming, self.blocks.grids, self.blocks.parts_of
@@ -75,7 +76,7 @@ class Search:
     def _place(self) -> dict[str, Cut]:
         axons = {name: recurrent.copy() for name, recurrent in self.recurrent.items()}
         cuts: dict[str, Cut] = {}
-        for population in reversed(self.network.neurons):
+        for population in self.backwards:
             cut = self._choose(population, axons)
             cuts[population.name] = cut
             for fan_out in self.incoming[population.name]:
@@ -85,7 +86,7 @@ class Search:
 
     def _recurrent_axons(self, cuts: dict[str, Cut]) -> dict[str, Counts]:
         """Return the output axons into populations that are placed after their source: in loops only."""
-        order = {population.name: number for number, population in enumerate(reversed(self.network.neurons))}
+        order = {population.name: number for number, population in enumerate(self.backwards)}
         axons = {name: self.blocks.no_axons(name) for name in self.recurrent}
         for name, incoming in self.incoming.items():
             for fan_out in incoming:
@@ -94,7 +95,7 @@ class Search:
                     axons[source] += self.blocks.output_axons(fan_out, cuts[name])
         return axons
 
-    def _choose(self, population: IntegerPopulation, axons: dict[str, Counts]) -> Cut:
+    def _choose(self, population: AnyPopulation, axons: dict[str, Counts]) -> Cut:
         """Return the cut that costs fewest cores together with the populations before this one."""
         fitting = self._fitting(population, axons[population.name])
         best, least = fitting[0].cut, math.inf
@@ -119,7 +120,7 @@ class Search:
         except PlacementError:
             return math.inf
 
-    def _fitting(self, population: IntegerPopulation, outputs: Counts, most: int = CONSIDERED) -> list[_Option]:
+    def _fitting(self, population: AnyPopulation, outputs: Counts, most: int = CONSIDERED) -> list[_Option]:
         """Return up to ``most`` cuts that break no rule, fewest cores first."""
         fitting: list[_Option] = []
         for option in self._options(population):
@@ -135,7 +136,7 @@ class Search:
         limit = self.limits.output_axons
         return limit is None or int(per_block(outputs, cut).max()) <= int(limit.value)
 
-    def _options(self, population: IntegerPopulation) -> Iterator[_Option]:
+    def _options(self, population: AnyPopulation) -> Iterator[_Option]:
         """Yield the cuts whose inputs fit, fewest cores first; they are looked for once."""
         key = (population.name, sum(self.parts_of[f.projection.source] for f in self.incoming[population.name]))
         known = self.options.setdefault(key, [])
@@ -149,7 +150,7 @@ class Search:
                 known.append(option)
                 yield option
 
-    def _option(self, population: IntegerPopulation, cut: Cut) -> _Option | None:
+    def _option(self, population: AnyPopulation, cut: Cut) -> _Option | None:
         """Return a cut with what its blocks use, or None where a block does not fit."""
         if self.blocks.least_bits(population) > 8 * cut.size * self.limits.synaptic_memory.value:
             return None
@@ -165,7 +166,7 @@ class Search:
         limits = {name: getattr(self.limits, name, None) for name in uses}
         return all(limit is None or int(uses[name].max()) <= int(limit.value) for name, limit in limits.items())
 
-    def _refusal(self, population: IntegerPopulation, outputs: Counts) -> str:
+    def _refusal(self, population: AnyPopulation, outputs: Counts) -> str:
         """Return which rule the smallest blocks break, by how much, and what would help."""
         cut = Cut.finest(self.grids[population.name])
         uses = self.blocks.uses(population, cut) | {"output_axons": per_block(outputs, cut)}
@@ -175,7 +176,7 @@ class Search:
             return f"population {population.name}: no cut into equal blocks fits a core of {self.profile.name}"
         return self._sentence(population, *broken)
 
-    def _sentence(self, population: IntegerPopulation, rule: Rule, broken: Utilisation) -> str:
+    def _sentence(self, population: AnyPopulation, rule: Rule, broken: Utilisation) -> str:
         assert broken.available is not None
         return (
             f"population {population.name} does not fit a core of {self.profile.name} ({self.strategy}): one neuron "
@@ -205,7 +206,7 @@ class Search:
             shared=frozenset(number for number, fan_out in fan_outs if self.blocks.shares(fan_out)),
         )
 
-    def _cores(self, population: IntegerPopulation, cut: Cut, outputs: Counts) -> Iterator[Core]:
+    def _cores(self, population: AnyPopulation, cut: Cut, outputs: Counts) -> Iterator[Core]:
         """Yield the cores of a population: channel parts first, then rows, then columns."""
         uses = self.blocks.uses(population, cut) | {"output_axons": per_block(outputs, cut)}
         for part, row, column in np.ndindex(cut.shape[2], *cut.shape[:2]):

@@ -14,22 +14,25 @@ import numpy as np
 from spikeport.export import archive
 from spikeport.export.bounds import is_safe, prove
 from spikeport.export.errors import NetworkError, PlacementError
-from spikeport.export.network import IntegerNetwork, IntegerNeuron
+from spikeport.export.network import IntegerNetwork, IntegerNeuron, Network
 from spikeport.export.stimulus import Stimulus
 from spikeport.hardware_profiles.counting import (
     MODES,
     Batch,
+    Counted,
     Counter,
     OperationCounts,
     batches,
     count,
     count_events,
+    counted,
     zero_share,
 )
 from spikeport.hardware_profiles.energy import energy
 from spikeport.hardware_profiles.latency import latency
 from spikeport.hardware_profiles.load import CoreLoad, LoadCounter
-from spikeport.hardware_profiles.placement import Placement, place
+from spikeport.hardware_profiles.neuron_rules import broken_rules
+from spikeport.hardware_profiles.placement import Placement, place, stated_bits
 from spikeport.hardware_profiles.profile import (
     HardwareProfile,
     constants,
@@ -70,29 +73,33 @@ class _Run:
 
 
 def report(
-    network: IntegerNetwork,
+    network: Network,
     stimulus: Stimulus,
     profiles: Sequence[str | Path | HardwareProfile] = ("loihi1", "loihi2"),
     *,
-    relative_to: IntegerNetwork | None = None,
+    relative_to: Network | None = None,
+    weight_bits: int | None = None,
 ) -> Report:
     """Run ``network`` on ``stimulus`` and return operations, placement, energy and latency for every profile.
 
     ``profiles`` are names, paths of .toml files, or loaded profiles, each of another name. ``relative_to`` is a network
-    of the same shape, the dense one for instance, that runs on the same input. A network that does not fit a chip is no
+    of the same shape, the dense one for instance, that runs on the same input. A float network runs as it is, and its
+    weights are placed with ``weight_bits`` each (8, if None). A network that does not fit a chip is no
     error: the report says why. Raises `ProfileError`, `StimulusError`, and `NetworkError` for another shape.
     """
     loaded = load_profiles(profiles)
     if relative_to is not None:
         _check_alike(network, relative_to)
-    placed, refused = _places(network, loaded)
-    run = _run(network, stimulus, placed)
+    bits = stated_bits(network, weight_bits)
+    both = counted(network, stimulus)
+    placed, refused = _places(both.synapses, loaded, bits)
+    run = _run(both, stimulus, placed)
     counts, loads = run.counts, run.loads
     return Report(
         spikeport=metadata.version("spikeport"),
         versions={"python": platform.python_version(), "numpy": np.__version__},
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        network=_network(network, counts.neurons),
+        network=_network(network, both.synapses, counts.neurons, bits),
         images=Images(count=len(stimulus), digest=hashlib.sha256(stimulus.values.tobytes()).hexdigest()),
         operations=counts,
         events=run.events,
@@ -100,6 +107,7 @@ def report(
         profiles={profile.name: _profile(profile) for profile in loaded},
         placement={name: _placement(placement, loads[name]) for name, placement in placed.items()},
         refused=refused,
+        lacks={profile.name: broken_rules(both.synapses, profile, bits) for profile in loaded},
         energy={
             profile.name: energy(counts, profile, placement=placed.get(profile.name), load=loads.get(profile.name))
             for profile in loaded
@@ -110,20 +118,22 @@ def report(
     )
 
 
-def _places(network: IntegerNetwork, profiles: list[HardwareProfile]) -> tuple[dict[str, Placement], dict[str, str]]:
+def _places(
+    network: Network, profiles: list[HardwareProfile], weight_bits: int | None
+) -> tuple[dict[str, Placement], dict[str, str]]:
     placed: dict[str, Placement] = {}
     refused: dict[str, str] = {}
     for profile in profiles:
         try:
-            placed[profile.name] = place(network, profile)
+            placed[profile.name] = place(network, profile, weight_bits=weight_bits)
         except PlacementError as error:
             refused[profile.name] = str(error)
     return placed, refused
 
 
-def _run(network: IntegerNetwork, stimulus: Stimulus, placed: dict[str, Placement]) -> _Run:
-    counter = Counter(network)
-    loads = {name: LoadCounter(network, placement) for name, placement in placed.items()}
+def _run(network: Counted, stimulus: Stimulus, placed: dict[str, Placement]) -> _Run:
+    counter = Counter(network.synapses)
+    loads = {name: LoadCounter(network.synapses, placement) for name, placement in placed.items()}
     events: EventCheck | None = None
     for batch in batches(network, stimulus):
         counter.add(batch)
@@ -147,7 +157,7 @@ def check_events(counter: Counter, batch: Batch) -> EventCheck:
     return EventCheck(images=1, counted=counted, formula=formula, difference=difference)
 
 
-def _check_alike(network: IntegerNetwork, other: IntegerNetwork) -> None:
+def _check_alike(network: Network, other: Network) -> None:
     forms = [({p.name: p.shape for p in each.populations}, each.steps, each.source.neuron) for each in (network, other)]
     if forms[0] != forms[1]:
         raise NetworkError(
@@ -156,14 +166,12 @@ def _check_alike(network: IntegerNetwork, other: IntegerNetwork) -> None:
         )
 
 
-def _relative(
-    network: IntegerNetwork, counts: OperationCounts, other_network: IntegerNetwork, stimulus: Stimulus
-) -> Relative:
+def _relative(network: Network, counts: OperationCounts, other_network: Network, stimulus: Stimulus) -> Relative:
     """Return spikes and Eq. 12 against a network of the same shape, as Table 3 of Schmolli et al. does."""
     other = count(other_network, stimulus)
     return Relative(
         digest=archive.digest(other_network),
-        sparsity=(zero_share(network), zero_share(other_network)),
+        sparsity=(_zeros(network, stimulus), _zeros(other_network, stimulus)),
         spikes=(counts.total_spikes / counts.images, other.total_spikes / other.images),
         spikes_ratio=_ratio(other.total_spikes, counts.total_spikes),
         accumulates=(counts.formula / counts.images, other.formula / other.images),
@@ -171,26 +179,33 @@ def _relative(
     )
 
 
+def _zeros(network: Network, stimulus: Stimulus) -> float:
+    return zero_share(counted(network, stimulus).synapses)
+
+
 def _ratio(above: float, below: float) -> float | None:
     return above / below if below else None
 
 
-def _network(network: IntegerNetwork, neurons: int) -> NetworkSummary:
-    proof = prove(network)
+def _network(network: Network, synapses: Network, neurons: int, weight_bits: int | None) -> NetworkSummary:
+    """Return a network with its proof; of a float one the populations and zeros of its folded ``synapses``."""
+    proof = prove(network) if isinstance(network, IntegerNetwork) else {}
     return NetworkSummary(
         digest=archive.digest(network),
-        proven=is_safe(network),
+        kind=network.kind,
+        weight_bits=weight_bits,
+        proven=is_safe(network) if isinstance(network, IntegerNetwork) else None,
         steps=network.steps,
         neurons=neurons,
-        sparsity=zero_share(network),
+        sparsity=zero_share(synapses),
         populations=tuple(
             PopulationSummary(
                 name=population.name,
                 shape=population.shape,
                 scale=population.neuron.scale if isinstance(population.neuron, IntegerNeuron) else None,
-                bounds=proof[population.name],
+                bounds=proof.get(population.name),
             )
-            for population in network.neurons
+            for population in synapses.neurons
         ),
     )
 

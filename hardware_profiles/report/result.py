@@ -1,7 +1,7 @@
 """The report: one frozen class whose ``passed`` decides the exit code; docs/hardware.md describes its JSON keys."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -33,6 +33,7 @@ class Report(Result):
     """What a network costs on every profile, and whether it may be believed: `passed` and `reasons`.
 
     ``placement`` and ``latency`` hold the profiles that the network fits, ``refused`` the reason for every other;
+    ``lacks`` holds the rules of a chip's neurons that the network breaks: it is placed and priced, but does not run.
     ``energy`` and ``profiles`` hold all. ``accuracy``, ``attack``, ``fidelity`` and ``sparsity`` are of a run of a
     recipe (`with_run`), ``relative`` of another network on the same images. `to_dict` gives the keys of report.json.
     """
@@ -51,6 +52,7 @@ class Report(Result):
     energy: Mapping[str, EnergyPerImage]
     latency: Mapping[str, LatencyBound]
     not_modelled: tuple[str, ...]
+    lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     relative: Relative | None = None
     accuracy: Mapping[str, float] | None = None
     attack: Mapping[str, Any] | None = None
@@ -84,7 +86,7 @@ class Report(Result):
                 f"Event by event on the first image, {self.events.counted:,} accumulates are counted and Eq. 12 gives "
                 f"{self.events.formula:,}; the projections differ by {self.events.difference:,} in all."
             )
-        if not self.network.proven:
+        if self.network.proven is False:
             yield "The registers are not proven: for some input one wraps or saturates."
         for name, compared in (self.fidelity or {}).items():
             if compared["mismatches"]:
@@ -131,6 +133,7 @@ class Report(Result):
                 name: self.placement[name].to_dict() if name in self.placement else {"refused": self.refused[name]}
                 for name in self.profiles
             },
+            "lacks": plain(self.lacks),
             "energy": plain(self.energy),
             "latency": plain(self.latency),
             "not_modelled": list(self.not_modelled),

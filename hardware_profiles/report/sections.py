@@ -11,24 +11,30 @@ from spikeport.hardware_profiles.result import Result
 
 @dataclass(frozen=True, kw_only=True)
 class PopulationSummary(Result):
-    """One population with neurons: ``bounds`` are the proven ends of its current u and potential v."""
+    """One population with neurons: ``bounds`` are the proven ends of its current u and potential v, if in integers."""
 
     name: str
     shape: tuple[int, ...]
     scale: float | None
-    bounds: Bounds
+    bounds: Bounds | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSummary(Result):
-    """The network: ``proven`` where no register can wrap or saturate, ``sparsity`` the share of zero weights."""
+    """The network: ``proven`` where no register can wrap or saturate, ``sparsity`` the share of zero weights.
+
+    ``kind`` is 'integer' or 'float'. A float network has no registers to prove (``proven`` is None) and is placed with
+    weights of ``weight_bits`` each.
+    """
 
     digest: str
-    proven: bool
+    proven: bool | None
     steps: int
     neurons: int
     sparsity: float
     populations: tuple[PopulationSummary, ...]
+    kind: str = "integer"
+    weight_bits: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,8 @@ def render(document: dict[str, Any], reasons: Sequence[str]) -> str:
     if "relative" in document:
         parts.append(relative(document["relative"]))
     parts += [_operations(document["operations"], document["spikes"]), validation(document)]
-    return "\n\n".join([*parts, _cores(document), _energy(document), *_refusals(document), *_reasons(reasons)])
+    parts += [_cores(document), _energy(document), *_stated(document["network"]), *_refusals(document)]
+    return "\n\n".join([*parts, *_lacking(document["lacks"]), *_reasons(reasons)])
 
 
 def fidelity(executors: dict[str, Any]) -> str:
@@ -48,7 +49,7 @@ def _operations(operations: dict[str, Any], spikes: list[dict[str, Any]]) -> str
     rows = [
         (
             f"{layer['source']} -> {layer['target']}",
-            rates.get(layer["source"], "graded"),
+            rates.get(layer["source"], "graded" if layer["kind"] == "MAC" else "input"),
             layer["kind"],
             f"{layer['simulated']:,}",
             f"{layer['formula']:,}",
@@ -145,6 +146,22 @@ def _energy(document: dict[str, Any]) -> str:
 
 def _refusals(document: dict[str, Any]) -> list[str]:
     return [f"{name}: {placed['refused']}" for name, placed in document["placement"].items() if "refused" in placed]
+
+
+def _stated(network: dict[str, Any]) -> list[str]:
+    """Say what a float network's figures rest on."""
+    if network["kind"] != "float":
+        return []
+    return [
+        (
+            "float network, as it is: spikes of 64-bit potentials; every weight that is not zero placed with "
+            f"{network['weight_bits']} bit. Quantizing can make weights zero and move spikes"
+        ),
+    ]
+
+
+def _lacking(lacks: dict[str, list[str]]) -> list[str]:
+    return ["\n".join([f"does not run on {name}:", *sentences]) for name, sentences in lacks.items() if sentences]
 
 
 def _reasons(reasons: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from spikeport.export.errors import PlacementError
-from spikeport.export.network import IntegerNetwork
+from spikeport.export.network import Network
 from spikeport.export.stimulus import Stimulus
 from spikeport.hardware_profiles.counting import Mode, OperationCounts, count
 from spikeport.hardware_profiles.energy import EnergyPerImage, energy
@@ -31,7 +31,7 @@ class WhatIfRow(Result):
     energy: EnergyPerImage
 
 
-def what_if(network: IntegerNetwork, stimulus: Stimulus, variations: Variations) -> tuple[WhatIfRow, ...]:
+def what_if(network: Network, stimulus: Stimulus, variations: Variations) -> tuple[WhatIfRow, ...]:
     """Return a row for the network and for each of the other ``variations``, each on every profile.
 
     Raises the errors of `load_profile`, and `StimulusError` where the stimulus has frames of its own for every step and
@@ -41,15 +41,19 @@ def what_if(network: IntegerNetwork, stimulus: Stimulus, variations: Variations)
     return tuple(
         row
         for name, changed, held in variations.networks(network, stimulus)
-        for row in _rows(name, changed, count(changed, held), profiles)
+        for row in _rows(name, changed, count(changed, held), profiles, variations.weight_bits)
     )
 
 
 def _rows(
-    name: str, network: IntegerNetwork, counts: OperationCounts, profiles: list[HardwareProfile]
+    name: str,
+    network: Network,
+    counts: OperationCounts,
+    profiles: list[HardwareProfile],
+    weight_bits: int | None,
 ) -> Iterator[WhatIfRow]:
     for profile in profiles:
-        placed, refused = _places(network, profile)
+        placed, refused = _places(network, profile, weight_bits)
         best = min(placed.values(), key=lambda placement: len(placement.cores), default=None)
         yield WhatIfRow(
             variation=name,
@@ -66,11 +70,13 @@ def _strategies(profile: HardwareProfile) -> tuple[str, ...]:
     return ("layers",) if profile.layer_cores is not None else STRATEGIES
 
 
-def _places(network: IntegerNetwork, profile: HardwareProfile) -> tuple[dict[str, Placement], dict[str, str]]:
+def _places(
+    network: Network, profile: HardwareProfile, weight_bits: int | None
+) -> tuple[dict[str, Placement], dict[str, str]]:
     placed, refused = {}, {}
     for strategy in _strategies(profile):
         try:
-            placed[strategy] = place(network, profile, strategy)
+            placed[strategy] = place(network, profile, strategy, weight_bits=weight_bits)
         except PlacementError as error:
             refused[strategy] = str(error)
     return placed, refused

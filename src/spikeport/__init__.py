@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         IntegerProjection,
         Source,
     )
-    from spikeport.export.stimulus import Stimulus, stimulus
+    from spikeport.export.stimulus import InputSettings, Stimulus, stimulus
     from spikeport.hardware_profiles.counting import OperationCounts
     from spikeport.hardware_profiles.energy import EnergyPerImage
     from spikeport.hardware_profiles.placement import Placement
@@ -68,6 +68,7 @@ __all__ = [
     "HardwareProfile",
     "Identified",
     "ImportSettings",
+    "InputSettings",
     "IntegerNetwork",
     "IntegerNeuron",
     "IntegerPopulation",
@@ -117,7 +118,7 @@ _HOMES = {
         *("FloatNetwork", "FloatNeuron", "FloatPopulation", "FloatProjection"),
         *("IntegerNetwork", "IntegerNeuron", "IntegerPopulation", "IntegerProjection"),
     ),
-    "export.stimulus": ("Stimulus", "stimulus"),
+    "export.stimulus": ("InputSettings", "Stimulus", "stimulus"),
     "hardware_profiles.counting": ("OperationCounts",),
     "hardware_profiles.energy": ("EnergyPerImage",),
     "hardware_profiles.placement": ("Placement",),

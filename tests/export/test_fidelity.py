@@ -66,9 +66,9 @@ def test_executor_with_fewer_steps_is_an_error(monkeypatch):
     def short(network, driven):
         yield from list(reference.steps(network, driven))[:-1]
 
-    monkeypatch.setattr(fidelity, "executor", lambda name: short if name == "short" else reference.steps)
+    monkeypatch.setattr(fidelity, "executor", lambda name, _: short if name == "short" else reference.steps)
     with pytest.raises(ValueError, match="zip"):
-        fidelity.check(NETWORK, DRIVEN, ["short"])
+        fidelity.compare(NETWORK, DRIVEN, ["short"])
 
 
 def test_batches_change_neither_trace_nor_prediction():

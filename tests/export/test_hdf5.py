@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeport.export import hdf5
+from spikeport.export import isolated
 from spikeport.export.errors import FormatError, SpikeportError
 from spikeport.export.nir_import import nodes
 from spikeport.export.nir_import.graph import read
@@ -89,7 +89,7 @@ def bomb(file, _):
 
 def other_filter(file, _):
     del file["node/nodes/w/weight"]
-    file["node/nodes/w"].create_dataset("weight", data=np.ones((2, 3)), chunks=(2, 3), compression="lzf")
+    file["node/nodes/w"].create_dataset("weight", data=np.ones((64, 64)), compression="szip")
 
 
 def nested(file, _):
@@ -132,7 +132,7 @@ FAULTS = {
     "external storage": (external_storage, "lies in another file"),
     "virtual array": (virtual, "lies in another file"),
     "bomb": (bomb, "/node/nodes/w/weight would bring what is made of the file to .* bytes of memory"),
-    "other filter": (other_filter, "is packed with lzf; only gzip is read"),
+    "other filter": (other_filter, "is packed with szip; only gzip and lzf are read"),
     "deep nesting": (nested, "nested more than"),
     "no node": (drop("node"), "expected a group 'node'"),
     "no nodes": (drop("node/nodes"), "has no 'nodes'; it may be half-written"),
@@ -219,7 +219,7 @@ def mutated(good, data):
 @pytest.fixture
 def patience(monkeypatch):
     """Damage can keep the HDF5 library busy for ever; a test waits less long than a user."""
-    monkeypatch.setattr(hdf5, "SECONDS", 10)
+    monkeypatch.setattr(isolated, "SECONDS", 10)
 
 
 @pytest.mark.usefixtures("patience")
@@ -241,10 +241,10 @@ def test_random_damage_gives_an_error_or_a_network(good):
     ],
 )
 def test_hang_crash_and_hunger_of_the_reading_process_are_errors(good, monkeypatch, code, message):
-    run = hdf5.subprocess.run
+    run = isolated.subprocess.run
     limits = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({2**32}, {2**32}));"
-    monkeypatch.setattr(hdf5, "SECONDS", 1)
-    monkeypatch.setattr(hdf5.subprocess, "run", lambda _, **o: run([sys.executable, "-c", limits + code], **o))
+    monkeypatch.setattr(isolated, "SECONDS", 1)
+    monkeypatch.setattr(isolated.subprocess, "run", lambda _, **o: run([sys.executable, "-c", limits + code], **o))
     with pytest.raises(FormatError, match=rf"good\.nir: damaged \(.*{message}"):
         read(good, steps=4)
 

@@ -186,3 +186,13 @@ def test_two_bits_are_ternary():
 def test_impossible_clip_is_named(clip):
     with pytest.raises(QuantizationError, match=rf"population a: clip is {clip}; expected above 0, up to 1"):
         quantize(outlier()[0], clips={"a": clip})
+
+
+def test_trials_compare_no_step_after_a_samples_end():
+    driven = stimulus(np.ones((2, 6, 30), int), outlier()[0], lengths=np.array([6, 2]))
+    record = scale_search._Record(driven)
+    for step in range(6):
+        record.add("a", slice(0, 2), step, np.ones((2, 1), bool))
+        record.add("b", slice(0, 2), step, np.full((2, 1), 7.5))
+    assert (record.bits["a"][..., 0] != 0).tolist() == [[True] * 6, [True, True, False, False, False, False]]
+    assert record.potentials["b"][..., 0].tolist() == [[7.5] * 6, [7.5, 7.5, 0, 0, 0, 0]]

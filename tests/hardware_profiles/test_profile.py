@@ -149,7 +149,7 @@ def test_unknown_profile_lists_the_known_ones():
 def test_kinds_of_cores_exclude_each_other(tmp_path):
     speck = (PROFILE_DIR / "speck.toml").read_text()
     path = tmp_path / "mine.toml"
-    tables = speck[speck.index("[layer_cores]") : speck.index("[energy]")]
+    tables = speck[speck.index("[layer_cores]") : speck.index("[neurons]")]
     path.write_text(TEXT.replace("[energy]", f"{tables}[energy]"))
     with pytest.raises(ProfileError, match=r"has the tables \[limits\] and \[layer_cores\]; expected one of them"):
         load_profile(str(path))

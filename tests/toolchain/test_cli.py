@@ -7,11 +7,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from spikeport.export import archive
 from spikeport.export.cluster import Cluster, Tls
+from spikeport.export.stimulus import InputSettings
 from spikeport.toolchain import cli
 from spikeport.toolchain.verbs import checking, costs, lava, networks, profiles, recipes, simulation
 
@@ -62,12 +65,15 @@ VERBS = {
     "demo": (recipes.demo, ()),
     "run": (recipes.run, ()),
     "import_network": (networks.import_network, (networks.ImportSettings,)),
-    "quantize": (networks.quantize, (networks.QuantizeSettings, networks.ImportSettings)),
+    "quantize": (networks.quantize, (networks.QuantizeSettings, InputSettings, networks.ImportSettings)),
     "export": (networks.export_network, ()),
-    "simulate": (simulation.simulate, (simulation.SimulationSettings, Cluster, Tls)),
-    "check": (checking.check, (checking.CheckSettings,)),
-    "report": (costs.report, ()),
-    "what_if": (costs.what_if, (costs.Variations,)),
+    "simulate": (
+        simulation.simulate,
+        (simulation.SimulationSettings, InputSettings, Cluster, Tls, networks.ImportSettings),
+    ),
+    "check": (checking.check, (checking.CheckSettings, InputSettings)),
+    "report": (costs.report, (InputSettings, networks.ImportSettings)),
+    "what_if": (costs.what_if, (costs.Variations, InputSettings)),
     "profiles_show": (profiles.show_profile, ()),
     "lava_install": (lava.lava_install, ()),
     "lava_doctor": (lava.lava_doctor, ()),
@@ -211,3 +217,32 @@ def test_progress_is_plain_lines_without_a_terminal(recipe, tmp_path):
     done = call("run", recipe, "--out", tmp_path, "--to", "convert")
     assert done.returncode == 0
     assert "\r" not in done.stderr
+
+
+SINABS = Path(__file__).parents[1] / "oracles" / "hardware"
+
+
+def test_files_of_others_are_run_and_priced_as_they_are(monkeypatch, capsys, tmp_path):
+    """The same recording of sinabs' counter as in tests/oracles, straight from its NIR file."""
+    file, told = np.load(SINABS / "sinabs.npz"), ("--dialect", "sinabs", "--steps", 6)
+    np.savez(tmp_path / "x.npz", images=file["inputs"])
+    network, images = SINABS / "sinabs.nir", ("--input", tmp_path / "x.npz")
+    code, out, _ = invoke(monkeypatch, capsys, "simulate", network, *images, *told, "--count")
+    assert code == 0
+    assert f"read {network} as " in out
+    for operations in file["operations"].sum(axis=0):
+        assert f" {operations:,} " in out
+    arguments = ("report", network, *images, *told, "--profile", "loihi1", "--weight-bits", 4, "--out", tmp_path / "r")
+    code, out, _ = invoke(monkeypatch, capsys, *arguments)
+    assert code == 0
+    assert "placed with 4 bit" in out
+    assert "does not run on loihi1:\npopulations 1, 4, 7, 9 (several spikes): A neuron fires at most once" in out
+    code, _, err = invoke(monkeypatch, capsys, "report", network, *images, *told, "--weight-bits", 1)
+    assert (code, "weight bits is 1; expected one whole number from 2 to 32" in err) == (2, True)
+
+
+def test_settings_of_files_of_others_are_refused_beside_an_archive(monkeypatch, capsys, tiny_run):
+    network, images = tiny_run / "network.safetensors", tiny_run / "held_out.npz"
+    for verb in ("simulate", "report"):
+        code, _, err = invoke(monkeypatch, capsys, verb, network, "--input", images, "--steps", 6)
+        assert (code, "'steps' is for .nir and .net files; an archive says it itself" in err) == (2, True)

@@ -1,4 +1,4 @@
-"""Compare executors, every neuron and every step, as integers."""
+"""Compare executors, every neuron and every step: integer networks as integers, float ones with their rounding."""
 
 import json
 from dataclasses import dataclass, field
@@ -6,24 +6,26 @@ from pathlib import Path
 from typing import Any
 
 from spikeport.export import archive, bounds, fidelity
-from spikeport.export.errors import ExecutorError
-from spikeport.export.executors import executor as find_executor
+from spikeport.export.crossings import costed
+from spikeport.export.errors import ExecutorError, LavaError, NetworkError, SpikeportError
+from spikeport.export.executors import known
 from spikeport.export.fidelity import Difference, Fidelity
 from spikeport.export.files import write_text
 from spikeport.export.junit import to_xml
-from spikeport.export.network import IntegerNetwork
-from spikeport.export.stimulus import random_stimulus
+from spikeport.export.network import FloatNetwork, IntegerNetwork, Network
+from spikeport.export.stimulus import InputSettings, random_stimulus
 from spikeport.hardware_profiles.report.text import table
-from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, images_and_labels, integer_network, names_file
+from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, any_network, images_and_labels, names_file
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckSettings:
     """What to compare, and what passes.
 
-    ``executors``: names of `executor_names`, each compared with the fast one. ``samples`` random samples of ``seed``
-    are taken where no images are given. A verdict passes with at most ``max_mismatches`` differing neuron steps, and
-    with a proof that no register can overflow, or ``unproven``.
+    ``executors``: names of `executor_names`, each compared with the fast one (of float networks with the floating one).
+    One that cannot run the network is left out, with the reason, unless ``require`` names it. ``samples`` random
+    samples of ``seed`` are taken where no images are given. A verdict passes with at most ``max_mismatches`` differing
+    neuron steps, and with a proof that no register can overflow, or ``unproven``.
     """
 
     executors: tuple[str, ...] = ("lava", "onnx", "nir")
@@ -31,12 +33,13 @@ class CheckSettings:
     seed: int = 0
     max_mismatches: int = 0
     unproven: bool = False
+    require: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.max_mismatches < 0:
             raise ExecutorError(f"max_mismatches is {self.max_mismatches}; expected a number from 0")
-        for name in self.executors:
-            find_executor(name)
+        for name in (*self.executors, *self.require):
+            known(name)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,13 +47,15 @@ class Verdict:
     """Whether executors agree.
 
     ``executors``: per executor every population with the neuron steps compared, those that differ, and the first of
-    them. ``proven``: for every input, no register wraps or saturates; computed anew.
+    them. ``proven``: for every input, no register wraps or saturates; computed anew (None: a float network has none).
+    ``refused``: executors that were not compared, each with 'cannot hold: why', or 'cannot run here: why'.
     """
 
     network: str
-    proven: bool
+    proven: bool | None
     executors: dict[str, Fidelity]
     settings: CheckSettings = field(default_factory=CheckSettings)
+    refused: dict[str, str] = field(default_factory=dict)
 
     @property
     def mismatches(self) -> int:
@@ -63,7 +68,7 @@ class Verdict:
         allowed, reasons = self.settings.max_mismatches, []
         if self.mismatches > allowed:
             reasons.append(f"{self.mismatches:,} neuron steps differ ({allowed:,} allowed)")
-        if not (self.proven or self.settings.unproven):
+        if self.proven is False and not self.settings.unproven:
             reasons.append("no proof: for some input a register wraps or saturates")
         return tuple(reasons)
 
@@ -74,12 +79,16 @@ class Verdict:
 
     def text(self) -> str:
         """Return a table per executor and the verdict in one line."""
-        proof = "proof recomputed: no register can wrap or saturate"
-        if not self.proven:
-            proof = "no proof: for some input a register wraps or saturates"
+        proof = {
+            True: "proof recomputed: no register can wrap or saturate",
+            False: "no proof: for some input a register wraps or saturates",
+            None: "a float network, which has no registers to prove",
+        }[self.proven]
         allowed = f" ({self.settings.max_mismatches:,} allowed)" if self.settings.max_mismatches else ""
-        exact = "exact" if self.mismatches == 0 else f"{self.mismatches:,} neuron steps differ{allowed}"
-        return "\n\n".join([*map(_table, self.executors.values()), f"{exact}; {proof}"])
+        equal = "exact" if self.proven is not None else "no spike differs"
+        exact = equal if self.mismatches == 0 else f"{self.mismatches:,} neuron steps differ{allowed}"
+        refused = ["\n".join(f"{name} {why}" for name, why in self.refused.items())] if self.refused else []
+        return "\n\n".join([*map(_table, self.executors.values()), *refused, f"{exact}; {proof}"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as plain data."""
@@ -89,6 +98,7 @@ class Verdict:
             "network": self.network,
             "proven": self.proven,
             "mismatches": self.mismatches,
+            "refused": dict(self.refused),
             "fidelity": {name: fidelity.summary(each) for name, each in self.executors.items()},
         }
 
@@ -98,27 +108,67 @@ class Verdict:
 
     def write_junit(self, path: AnyPath, *, name: str = "network") -> None:
         """Write the verdict as JUnit XML, with ``name`` for the network."""
-        write_text(Path(path), to_xml(self.executors, network=name, proven=self.proven))
+        write_text(Path(path), to_xml(self.executors, network=name, proven=self.proven, refused=self.refused))
 
 
 @names_file
 def check(
-    network: IntegerNetwork | AnyPath, images: AnyInput | None = None, *, settings: CheckSettings | None = None
+    network: Network | AnyPath,
+    images: AnyInput | None = None,
+    *,
+    settings: CheckSettings | None = None,
+    reading: InputSettings | None = None,
 ) -> Verdict:
     """Compare executors with the fast one: every neuron, every step, as integers.
 
-    ``network``: an integer network or the path of its archive. ``images``: a stimulus, an array (N, *shape) or (N, T,
-    *shape), or a file; random samples, if None. ``settings``: the executors, and what passes. Raises `ExecutorError`
-    where an executor is unknown or nothing is left to compare, `LavaError` where Lava is not installed, `FormatError`
-    where a format cannot say the network.
+    Every executor is asked first whether it can run the network, and nothing runs before all were asked. Float networks
+    are compared with the floating executor: spikes exactly, potentials to the stated bits.
+
+    ``network``: a network or the path of its archive. ``images``: a stimulus, an array (N, *shape) or (N, T,
+    *shape), or a file; random samples, if None. ``settings``: the executors, and what passes. ``reading``: the unit of
+    the images' numbers, and how events become steps. Raises `ExecutorError` where an executor is unknown or none is
+    left to compare, and the error of a required one: `LavaError` where Lava is not installed, `FormatError` where a
+    format cannot say the network.
     """
-    chosen, loaded = settings or CheckSettings(), integer_network(network)
+    chosen, loaded = settings or CheckSettings(), _runnable(any_network(network))
+    holding, refused = _asked(loaded, chosen)
     if images is None:
         stimulus = random_stimulus(loaded, chosen.samples, chosen.seed)
     else:
-        stimulus = images_and_labels(images, loaded)[0]
-    fidelities, _ = fidelity.check(loaded, stimulus, list(chosen.executors))
-    return Verdict(network=archive.digest(loaded), proven=bounds.is_safe(loaded), executors=fidelities, settings=chosen)
+        stimulus = images_and_labels(images, loaded, reading)[0]
+    fidelities, _ = fidelity.compare(loaded, stimulus, holding)
+    proven = bounds.is_safe(loaded) if isinstance(loaded, IntegerNetwork) else None
+    digest = archive.digest(loaded)
+    return Verdict(network=digest, proven=proven, executors=fidelities, settings=chosen, refused=refused)
+
+
+def _runnable(network: Network) -> Network:
+    """Return a float network with the populations of its folded form, which files of other formats hold."""
+    if not isinstance(network, FloatNetwork):
+        return network
+    try:
+        return costed(network).run
+    except NetworkError:
+        return network
+
+
+def _asked(network: Network, settings: CheckSettings) -> tuple[list[str], dict[str, str]]:
+    """Return the executors that can run the network, and why the others cannot; raise where one is missed."""
+    found = fidelity.asked(network, (*settings.executors, *settings.require))
+    for name in settings.require:
+        error = found.get(name)
+        if error is not None:
+            raise type(error)(f"executor {name}, which is required, {_sentence(error)}")
+    refused = {name: _sentence(error) for name, error in found.items() if error is not None}
+    holding = [name for name in found if name not in refused]
+    if not holding:
+        why = "; ".join(f"{name} {sentence}" for name, sentence in refused.items())
+        raise ExecutorError(f"no executor is left to compare with {fidelity.base_of(network)}: {why}")
+    return holding, refused
+
+
+def _sentence(error: SpikeportError) -> str:
+    return f"cannot {'run here' if isinstance(error, LavaError) else 'hold'}: {error}"
 
 
 def _table(executor: Fidelity) -> str:
@@ -126,8 +176,9 @@ def _table(executor: Fidelity) -> str:
         (c.population, c.quantity, f"{c.compared:,}", f"{c.different:,}", _place(c.first))
         for c in executor.comparisons.values()
     ]
-    header = (f"{executor.executor} against {fidelity.BASE}", "quantity", "compared", "different", "first difference")
-    return table(header, rows)
+    header = (f"{executor.executor} against {executor.base}", "quantity", "compared", "different", "first difference")
+    rounding = "" if executor.precision is None else f"\n{executor.precision.sentence(executor.executor)}"
+    return f"{table(header, rows)}{rounding}"
 
 
 def _place(first: Difference | None) -> str:

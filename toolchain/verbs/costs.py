@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from spikeport.export.network import IntegerNetwork
+from spikeport.export.network import Network
+from spikeport.export.stimulus import InputSettings
 from spikeport.hardware_profiles import counting, load, placement
 from spikeport.hardware_profiles import energy as energies
 from spikeport.hardware_profiles import what_if as what_ifs
@@ -15,7 +16,7 @@ from spikeport.hardware_profiles.report import build
 from spikeport.hardware_profiles.report.result import Report
 from spikeport.hardware_profiles.report.write import write
 from spikeport.hardware_profiles.what_if import Variations, WhatIfRow, render
-from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, images_and_labels, integer_network, names_file
+from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, any_network, images_and_labels, names_file
 
 AnyProfile = HardwareProfile | AnyPath
 """A profile, its name, or the path of a .toml file."""
@@ -23,36 +24,43 @@ __all__ = ["Variations", "count", "energy", "place", "render", "report", "what_i
 
 
 @names_file
-def count(network: IntegerNetwork | AnyPath, images: AnyInput) -> OperationCounts:
+def count(network: Network | AnyPath, images: AnyInput, *, reading: InputSettings | None = None) -> OperationCounts:
     """Run ``network`` on ``images`` and count its synaptic operations, per projection and image.
 
     Counted in the run, and by Eq. 12 of Schmolli et al., CPAL 2025, in the modes fused, relay and area_ratio
-    (`spikeport.hardware_profiles.counting`). Accumulates from spikes; multiply-accumulates from a graded input apart.
+    (`spikeport.hardware_profiles.counting`). A float network is counted as it is, over the synapses of its folded form;
+    a neuron that fires k times in a step counts k times. Accumulates from spikes; multiply-accumulates from a graded
+    input apart. ``reading``: the unit of the images' numbers, and how events become steps.
     """
-    loaded = integer_network(network)
-    return counting.count(loaded, images_and_labels(images, loaded)[0])
+    loaded = any_network(network)
+    return counting.count(loaded, images_and_labels(images, loaded, reading)[0])
 
 
 @names_file
-def place(network: IntegerNetwork | AnyPath, profile: AnyProfile, *, strategy: str | None = None) -> Placement:
+def place(
+    network: Network | AnyPath, profile: AnyProfile, *, strategy: str | None = None, weight_bits: int | None = None
+) -> Placement:
     """Place ``network`` on the cores of the chip ``profile``: neurons, axons, registers, and bytes of memory per core.
 
-    ``strategy``: 'unrolled', 'shared' or 'layers'; the one that takes fewest cores, if None. Raises `PlacementError`
-    with the population, the rule that it breaks, by how much, and the way out.
+    ``strategy``: 'unrolled', 'shared' or 'layers'; the one that takes fewest cores, if None. ``weight_bits``: those of
+    a float network's weights, 2 to 32 with the sign (8, if None). Raises `PlacementError` with the population, the rule
+    that it breaks, by how much, and the way out.
     """
-    return placement.place(integer_network(network), _profile(profile), strategy)
+    return placement.place(any_network(network), _profile(profile), strategy, weight_bits=weight_bits)
 
 
 @names_file
-def energy(network: IntegerNetwork | AnyPath, images: AnyInput, profile: AnyProfile) -> EnergyPerImage:
+def energy(
+    network: Network | AnyPath, images: AnyInput, profile: AnyProfile, *, reading: InputSettings | None = None
+) -> EnergyPerImage:
     """Return the joule that a mean image of ``images`` costs ``network`` on the chip ``profile``, part by part.
 
     A part is None where the profile lacks a constant. ``synaptic_operations`` is Eq. 12: the profile's energy per
-    accumulate times the accumulates in mode fused. A profile without cores prices operations only. Raises
-    `PlacementError` where the network does not fit.
+    accumulate times the accumulates in mode fused. A profile without cores prices operations only. ``reading``: the
+    unit of the images' numbers, and how events become steps. Raises `PlacementError` where the network does not fit.
     """
-    loaded, chip = integer_network(network), _profile(profile)
-    stimulus = images_and_labels(images, loaded)[0]
+    loaded, chip = any_network(network), _profile(profile)
+    stimulus = images_and_labels(images, loaded, reading)[0]
     counts = counting.count(loaded, stimulus)
     if chip.limits is None and chip.layer_cores is None:
         return energies.energy(counts, chip)
@@ -62,38 +70,51 @@ def energy(network: IntegerNetwork | AnyPath, images: AnyInput, profile: AnyProf
 
 @names_file
 def report(
-    network: IntegerNetwork | AnyPath,
+    network: Network | AnyPath,
     images: AnyInput,
     *,
     profiles: Sequence[AnyProfile] = ("loihi1", "loihi2"),
-    relative_to: IntegerNetwork | AnyPath | None = None,
+    relative_to: Network | AnyPath | None = None,
+    weight_bits: int | None = None,
     out: AnyPath | None = None,
+    reading: InputSettings | None = None,
 ) -> Report:
     """Count the operations of ``network`` on ``images``, place it on each of ``profiles``, and price it.
 
     ``out``: a folder for report.json and report.html. ``relative_to``: a network of the same shape, the dense one for
-    instance; its spikes and energy on the same images stand beside. The report passes where all ways of counting agree
-    as integers and the registers are proven.
+    instance; its spikes and energy on the same images stand beside. ``reading``: the unit of the images' numbers, and
+    how events become steps. A float network is counted as it is and placed with
+    ``weight_bits`` a weight (8, if None); ``Report.lacks`` names neurons that a chip does not have, with the rule. The
+    report passes where all ways of counting agree as integers and the registers of an integer network are proven.
     """
-    loaded = integer_network(network)
-    base = None if relative_to is None else integer_network(relative_to)
-    result = build.report(loaded, images_and_labels(images, loaded)[0], profiles, relative_to=base)
+    loaded = any_network(network)
+    base = None if relative_to is None else any_network(relative_to)
+    result = build.report(
+        loaded, images_and_labels(images, loaded, reading)[0], profiles, relative_to=base, weight_bits=weight_bits
+    )
     if out is not None:
         write(result, Path(out))
     return result
 
 
 @names_file
-def what_if(network: IntegerNetwork | AnyPath, images: AnyInput, variations: Variations) -> tuple[WhatIfRow, ...]:
+def what_if(
+    network: Network | AnyPath,
+    images: AnyInput,
+    variations: Variations,
+    *,
+    reading: InputSettings | None = None,
+) -> tuple[WhatIfRow, ...]:
     """Return what a trained ``network`` would cost on ``images`` under other ``variations``.
 
     These are other steps, more zeros, other encodings of the synapses, and other chips.
 
     Every row is run, counted in every mode and placed with every strategy; smallest weights are cut first and nothing
-    is trained again, so accuracy is not claimed.
+    is trained again, so accuracy is not claimed. ``reading``: the unit of the images' numbers, and how events become
+    steps.
     """
-    loaded = integer_network(network)
-    return what_ifs.what_if(loaded, images_and_labels(images, loaded)[0], variations)
+    loaded = any_network(network)
+    return what_ifs.what_if(loaded, images_and_labels(images, loaded, reading)[0], variations)
 
 
 def _profile(profile: AnyProfile) -> HardwareProfile:

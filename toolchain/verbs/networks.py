@@ -8,9 +8,11 @@ from typing import Any, Generic, TypeVar
 from spikeport.export import archive
 from spikeport.export.bounds import proof_sentence, unproven
 from spikeport.export.errors import FormatError, NetworkError, QuantizationError
-from spikeport.export.formats import writer, written_by
-from spikeport.export.network import FloatNetwork, IntegerNetwork, Network
+from spikeport.export.formats import note, writer, written_by
+from spikeport.export.network import FloatNetwork, IntegerNetwork, Network, Source
+from spikeport.export.numbers import LEVELS, whole
 from spikeport.export.passes import folded
+from spikeport.export.stimulus import InputSettings, Intake
 from spikeport.toolchain.verbs.sources import (
     AnyInput,
     AnyPath,
@@ -40,7 +42,8 @@ class ImportSettings:
     constant, in steps, of a synaptic current that the file does not hold (sinabs). ``normalized``: kinds of neuron
     whose input counts 1 - decay (sinabs: norm_input=True), 'LIF', 'LI', 'LIF,LI' or 'none'. ``rules``: other fields of
     `spikeport.export.nir_import.dialect.Dialect` by name. ``steps``: steps per sample, T. ``levels``: the input is
-    0..levels (1: spikes, 255: grey levels). ``output``: the Output node of a NIR file that has several.
+    0..levels (1: spikes, 255: grey levels). ``unit``: what a level stands for, 1 / levels if None; counts of events
+    have unit 1. ``output``: the Output node of a NIR file that has several.
     """
 
     dialect: str = "auto"
@@ -56,6 +59,7 @@ class ImportSettings:
     steps: int | None = None
     levels: int | None = None
     output: str | None = None
+    unit: float | None = None
 
     def given(self) -> list[str]:
         """Return the names of the settings that differ from their defaults."""
@@ -142,19 +146,20 @@ class Quantized:
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """A network that was written in another format: where, and its size in bytes."""
+    """A network that was written in another format: where, its size in bytes, and what a reader has to know."""
 
     out: Path
     format: str
     bytes: int
+    note: str = ""
 
     def text(self) -> str:
         """Return what was written."""
-        return f"wrote {self.out} ({self.bytes:,} bytes)"
+        return f"wrote {self.out} ({self.bytes:,} bytes)" + (f"; {self.note}" if self.note else "")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return path, format and size."""
-        return {"out": str(self.out), "format": self.format, "bytes": self.bytes}
+        """Return path, format, size and the note."""
+        return {"out": str(self.out), "format": self.format, "bytes": self.bytes, "note": self.note}
 
 
 @names_file
@@ -169,6 +174,20 @@ def read_network(path: AnyPath) -> Network:
 def write_network(network: Network, path: AnyPath) -> None:
     """Write ``network`` as an archive to ``path``, whole or not at all; equal networks give equal bytes."""
     archive.write(network, Path(path))
+
+
+def opened(path: AnyPath, settings: ImportSettings, *, out: AnyPath | None = None) -> tuple[Network, tuple[str, ...]]:
+    """Return the network of an archive, of a NIR or of a .net file, and what was taken for granted about the latter.
+
+    ``out`` is what will be written; it must be another file.
+    """
+    check_not_input(out, path)
+    if Path(path).suffix in (".nir", ".net"):
+        imported = import_network(path, settings=settings)
+        return imported.network, imported.assumptions
+    if settings.given():
+        raise FormatError(f"{settings.given()[0]!r} is for .nir and .net files; an archive says it itself")
+    return any_network(path), ()
 
 
 @names_file
@@ -191,6 +210,7 @@ def import_nir(
         steps=chosen.steps,
         levels=chosen.levels,
         output=chosen.output,
+        unit=chosen.unit,
         **chosen.changes(),
     )
     return _imported(network, (f"read {path} as {dialect.sentence()}", *dialect.notes), out)
@@ -202,19 +222,21 @@ def import_netx(
 ) -> Imported[IntegerNetwork]:
     """Read lava-dl's .net file at ``path`` as an `IntegerNetwork`; ``out``: an archive to write.
 
-    ``settings``: the steps of a sample, the dialect ('lava' or 'slayer') and the input's levels; others are refused.
+    ``settings``: the steps of a sample, the dialect ('lava' or 'slayer'), levels and unit of the input; others are
+    refused.
     Raises `FormatError` with the layer and the key that cannot be taken over.
     """
     from spikeport.export.formats.netx import read_and_left_out
 
     check_not_input(out, path)
     chosen = settings or ImportSettings()
-    useless = [name for name in chosen.given() if name not in ("dialect", "steps", "levels")]
+    useless = [name for name in chosen.given() if name not in ("dialect", "steps", "levels", "unit")]
     if useless or chosen.dialect not in NETX_DIALECTS:
         wrong = f"the setting {useless[0]!r}" if useless else f"the dialect {chosen.dialect!r}"
         raise FormatError(f"{path}: a .net file does not take {wrong}; dialects are {', '.join(NETX_DIALECTS)}")
     slayer = chosen.dialect == "slayer"
     network, left_out = read_and_left_out(Path(path), steps=chosen.steps, inclusive=slayer, levels=chosen.levels)
+    network = network if chosen.unit is None else with_source(network, replace(source_of(network), unit=chosen.unit))
     return _imported(network, (f"read {path}: fires at v {'>=' if slayer else '>'} threshold", *left_out), out)
 
 
@@ -238,12 +260,14 @@ def quantize(
     calibration: AnyInput | None = None,
     settings: QuantizeSettings | None = None,
     out: AnyPath | None = None,
+    reading: InputSettings | None = None,
 ) -> Quantized:
     """Turn a float network into Loihi integers, with bounds of every register (`spikeport.export.quantize`).
 
     ``network``: an object, an archive, a NIR file, or a .net file, which holds integers already. ``calibration``
     images choose the scales (`spikeport.export.scale_search`); without them the largest weight does. ``settings``:
-    weight bits, and what a file of another framework does not say. ``out``: an archive to write. Raises
+    weight bits, and what a file of another framework does not say; levels and unit of the input for archives, too.
+    ``out``: an archive to write. ``reading``: the unit of the images' numbers, and how events become steps. Raises
     `QuantizationError` with the population and the way out where no integers fit the registers.
     """
     chosen = settings or QuantizeSettings()
@@ -257,12 +281,13 @@ def quantize(
     if isinstance(network, Path | str) and Path(network).suffix in (".nir", ".net"):
         source, assumptions = _others(network, chosen, calibration)
     else:
-        if chosen.source.given():
-            raise FormatError(f"{chosen.source.given()[0]!r} is for .nir and .net files; an archive says it itself")
-        source = float_network(network)
+        useless = [name for name in chosen.source.given() if name not in ("levels", "unit")]
+        if useless:
+            raise FormatError(f"{useless[0]!r} is for .nir and .net files; an archive says it itself")
+        source = _told(float_network(network), chosen.source)
     try:
         source = folded(source) if isinstance(source, FloatNetwork) else source
-        result = _quantized(source, calibration, chosen)
+        result = _quantized(source, calibration, chosen, reading)
     except (NetworkError, QuantizationError) as error:
         raise type(error)(f"{network}: {error}" if isinstance(network, Path | str) else str(error)) from None
     if out is not None:
@@ -282,7 +307,18 @@ def _others(path: AnyPath, settings: QuantizeSettings, calibration: AnyInput | N
     return imported.network, imported.assumptions
 
 
-def _quantized(network: Network, calibration: AnyInput | None, settings: QuantizeSettings) -> Quantized:
+def _told(network: FloatNetwork, settings: ImportSettings) -> FloatNetwork:
+    """Return a network whose input has other levels or another unit, where they are given."""
+    if settings.levels is None and settings.unit is None:
+        return network
+    levels = settings.levels or source_of(network).levels
+    whole(levels, "levels", LEVELS)
+    return with_source(network, Source(levels=levels, unit=1 / levels if settings.unit is None else settings.unit))
+
+
+def _quantized(
+    network: Network, calibration: AnyInput | None, settings: QuantizeSettings, reading: InputSettings | None
+) -> Quantized:
     from spikeport.export.quantize import quantize as quantized
     from spikeport.export.scale_search import search
 
@@ -291,7 +327,7 @@ def _quantized(network: Network, calibration: AnyInput | None, settings: Quantiz
     if calibration is None:
         integer = quantized(network, weight_bits=settings.weight_bits)
         return _proven(integer, {})
-    images = images_and_labels(calibration, network)[0]
+    images = images_and_labels(calibration, replace(Intake.of(network), real=False), reading)[0]
     integer, clips = search(network, images, weight_bits=settings.weight_bits)
     return _proven(integer, clips)
 
@@ -307,8 +343,9 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Expo
     """Write ``network`` to ``out`` in another format; ``to`` is one of `format_names`.
 
     ``nir``: its integers exactly; ``nir-portable``: for snnTorch, Norse and SpikingJelly; ``onnx``: one stateful
-    integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``onnx-float``: a float
-    network. Raises `FormatError` where the format cannot say the network; nothing is written then.
+    integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``onnx-float`` and
+    ``nir-float``: a float network. Raises `FormatError` where the format cannot say the network; then nothing is
+    written.
     """
     check_not_input(out, network)
     real, loaded = FloatNetwork in written_by(to), any_network(network)
@@ -316,7 +353,18 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Expo
         writer(to, FloatNetwork)(float_network(loaded), Path(out))
     else:
         writer(to, IntegerNetwork)(integer_network(loaded), Path(out))
-    return Exported(out=Path(out), format=to, bytes=_size(Path(out)))
+    return Exported(out=Path(out), format=to, bytes=_size(Path(out)), note=note(to))
+
+
+def source_of(network: Network) -> Source:
+    """Return the input of a network."""
+    return Intake.of(network).source
+
+
+def with_source(network: Kind, source: Source) -> Kind:
+    """Return a network with another encoding of its input."""
+    populations = [replace(p, neuron=source) if p is network.source else p for p in network.populations]
+    return replace(network, populations=tuple(populations))
 
 
 def _imported(network: Kind, assumptions: tuple[str, ...], out: AnyPath | None) -> Imported[Kind]:

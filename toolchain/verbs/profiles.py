@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spikeport.hardware_profiles import layer_placement
+from spikeport.hardware_profiles import layer_placement, neuron_rules
 from spikeport.hardware_profiles.limits import RULES, sentence
 from spikeport.hardware_profiles.profile import (
     HardwareProfile,
@@ -34,6 +34,8 @@ def _rules(profile: HardwareProfile) -> str:
     else:
         limits = [(rule, getattr(profile.limits, rule.__name__)) for rule in RULES] if profile.limits else []
         lines = [f"{limit.value:,.0f} {rule.__name__}: {sentence(rule)}" for rule, limit in limits if limit]
+    lacks = [(rule, getattr(profile.neurons, rule.__name__)) for rule in neuron_rules.RULES]
+    lines += [f"{rule.__name__}: {rule.__doc__} [{lack.evidence}: {lack.source}]" for rule, lack in lacks if lack]
     return "\n".join(lines) or f"{profile.name} has no cores and no rules: it prices operations only"
 
 

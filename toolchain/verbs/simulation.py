@@ -9,12 +9,13 @@ import numpy as np
 
 from spikeport.export import simulation
 from spikeport.export.cluster import Cluster
+from spikeport.export.crossings import costed
 from spikeport.export.errors import ExecutorError, StimulusError
 from spikeport.export.executors import executor as find_executor
 from spikeport.export.files import check_place, locked, write_arrays
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import QUIET_SECONDS, announce
-from spikeport.export.stimulus import Stimulus
+from spikeport.export.stimulus import InputSettings, Stimulus
 from spikeport.export.trace import score_rule
 from spikeport.hardware_profiles.report.text import table
 from spikeport.toolchain.verbs.sources import (
@@ -42,9 +43,10 @@ class SimulationSettings:
 
     ``executor``: one of `executor_names`; None is 'fast' for integer networks and 'floating' for float ones. ``score``:
     what decides the class, 'count' of spikes, 'last', 'mean' or 'max'; None is the network's own
-    (`spikeport.export.trace.score_rule`). ``count`` adds the synaptic operations of every projection (executor 'fast').
-    ``cluster`` shares the images among the workers of a Dask cluster. ``resume`` goes on from the finished parts of an
-    interrupted run, which lie beside ``out``.
+    (`spikeport.export.trace.score_rule`). ``count`` adds the synaptic operations of every projection (executor 'fast',
+    any one of float networks, whose projections are those of the folded form). ``cluster`` shares the images among the
+    workers of a Dask cluster. ``resume`` goes on from the finished parts of an interrupted run, which lie beside
+    ``out``.
     """
 
     executor: str | None = None
@@ -102,6 +104,7 @@ def simulate(
     labels: Array | None = None,
     settings: SimulationSettings | None = None,
     out: AnyPath | None = None,
+    reading: InputSettings | None = None,
 ) -> Simulation:
     """Run ``network`` on ``images`` and return the class of the largest score per image.
 
@@ -109,15 +112,18 @@ def simulate(
     potential after the last step, or its mean over the steps where nothing is kept from step to step;
     ``settings.score`` names another. ``labels`` (N,): those of a .npz file, if None. ``settings``: the executor, the
     score, counting, a cluster. ``out``: a .npz file for ``classes`` and ``scores``; finished parts of a long run lie
-    beside it until the end. Raises `StimulusError` for images that do not fit the network and `ExecutorError` for an
-    executor that cannot run it.
+    beside it until the end. ``reading``: the unit of the images' numbers, and how events become steps. Raises
+    `StimulusError` for images that do not fit the network and `ExecutorError` for an executor that cannot run it.
     """
     check_not_input(out, network, images)
     chosen, loaded = settings or SimulationSettings(), any_network(network)
-    real = isinstance(loaded, FloatNetwork)
+    real, counted = isinstance(loaded, FloatNetwork), loaded
+    if chosen.count and isinstance(loaded, FloatNetwork):
+        both = costed(loaded)
+        loaded, counted = both.run, both.synapses
     name = chosen.executor or ("floating" if real else "fast")
     find_executor(name, type(loaded))
-    stimulus, known = images_and_labels(images, loaded)
+    stimulus, known = images_and_labels(images, loaded, reading)
     truth = known if labels is None else _one_per_image(np.asarray(labels), len(stimulus))
     kept = _parts_of(out, resume=chosen.resume)
     _announce(loaded, stimulus, name, chosen)
@@ -142,7 +148,7 @@ def simulate(
         classes=classes,
         scores=result.scores,
         accuracy=None if truth is None else float((classes == truth).mean()),
-        operations=None if result.operations is None else _named(loaded, result.operations),
+        operations=None if result.operations is None else _named(counted, result.operations),
     )
 
 

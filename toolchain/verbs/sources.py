@@ -1,6 +1,6 @@
 """Arguments of the verbs: networks and images as objects, or as the paths of files that hold them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -10,11 +10,12 @@ import numpy as np
 from spikeport.export import archive
 from spikeport.export.errors import NetworkError, OutputError, StimulusError
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
-from spikeport.export.stimulus import Stimulus, read, stimulus
+from spikeport.export.progress import announce
+from spikeport.export.stimulus import InputSettings, Intake, Stimulus, read, stimulus
 
 AnyPath = Path | str
-AnyInput = Stimulus | Array | AnyPath
-"""Images: a stimulus, an array (N, *shape) or (N, T, *shape), or the path of a .npz or .npy file."""
+AnyInput = Stimulus | Array | Sequence[Array] | AnyPath
+"""Images: a stimulus, an array (N, *shape) or (N, T, *shape), event lists, or the path of a file or folder of them."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -67,16 +68,37 @@ def float_network(network: Network | AnyPath) -> FloatNetwork:
     return network
 
 
-def images_and_labels(images: AnyInput, network: Network) -> tuple[Stimulus, Array | None]:
-    """Return the images as a stimulus of ``network``, and the labels of a file that has them."""
+def images_and_labels(
+    images: AnyInput, network: Network | Intake, settings: InputSettings | None = None
+) -> tuple[Stimulus, Array | None]:
+    """Return the images as a stimulus of ``network``, and the labels of a file that has them.
+
+    ``settings``: the unit of the numbers, and how events become steps. What was taken for granted is said on stderr.
+    """
+    if isinstance(images, Stimulus):
+        return _fitting(images, network if isinstance(network, Intake) else Intake.of(network)), None
     if isinstance(images, Path | str):
-        return read(Path(images), network)
-    if not isinstance(images, Stimulus):
-        return stimulus(np.asarray(images), network), None
-    shapes = (network.source.shape, (network.steps, *network.source.shape))
-    if images.steps != network.steps or images.values.shape[1:] != shapes[0 if images.held else 1]:
+        found, labels = read(Path(images), network, settings=settings)
+    else:
+        values = images if isinstance(images, list | tuple) else np.asarray(images)
+        found, labels = stimulus(values, network, settings=settings), None
+    for note in found.notes:
+        announce(f"note: {note}")
+    return found, labels
+
+
+def _fitting(images: Stimulus, intake: Intake) -> Stimulus:
+    """Return a stimulus that was made for a network of the same shape and steps, and that holds what this one takes."""
+    shape = intake.shape if images.held else intake.timed
+    if images.steps != intake.steps or images.values.shape[1:] != shape:
         raise StimulusError(
             f"the stimulus has {images.steps} steps of shape {images.values.shape[1:]}; the network takes "
-            f"{network.steps} steps of {shapes[0]}: make it with spikeport.stimulus(values, network)"
+            f"{intake.steps} steps of {intake.shape}: make it with spikeport.stimulus(values, network)"
         )
-    return images, None
+    most = intake.source.levels
+    if not intake.real and (images.values.dtype.kind not in "biu" or images.values.max(initial=0) > most):
+        raise StimulusError(
+            f"the stimulus holds {images.values.dtype} up to {images.values.max():g}; the network takes levels "
+            f"0..{most}: make it with spikeport.stimulus(values, network) for this network"
+        )
+    return images

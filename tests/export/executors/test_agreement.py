@@ -26,10 +26,10 @@ FILES = [path for path in sorted(Path(executors.__file__).parent.glob("*.py")) i
 
 def test_the_folder_is_the_registry():
     assert executor_names() == ["fast", "lava", "nir", "onnx", "reference"]
-    assert executor_names(FloatNetwork) == ["floating", "onnx"]
+    assert executor_names(FloatNetwork) == ["floating", "nir", "onnx"]
     with pytest.raises(ExecutorError, match="no executor 'loihi' for integer networks; there are fast, lava, nir"):
         executor("loihi")
-    with pytest.raises(ExecutorError, match="no executor 'fast' for float networks; there are floating, onnx"):
+    with pytest.raises(ExecutorError, match="no executor 'fast' for float networks; there are floating, nir, onnx"):
         executor("fast", FloatNetwork)
 
 

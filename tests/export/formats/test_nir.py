@@ -152,15 +152,15 @@ def test_file_that_reads_back_as_another_network_is_not_written(tmp_path, monkey
 
         return made
 
-    faults = [(name, "weight") for name, node in right(NETWORK).nodes.items() if hasattr(node, "weight")]
+    faults = [(name, "weight") for name, node in right(NETWORK).nodes.items() if "weight" in node.values]
     faults += [("conv1", "v_reset"), ("conv1", "v_threshold"), ("input_to_conv1", "bias")]
     assert len(faults) >= 5
     for name, parameter in faults:
 
         def change(nodes, name=name, parameter=parameter):
-            value = getattr(nodes[name], parameter).copy()
+            value = nodes[name].values[parameter].copy()
             value.flat[-1] += 1
-            setattr(nodes[name], parameter, value)
+            nodes[name] = replace(nodes[name], values={**nodes[name].values, parameter: value})
 
         monkeypatch.setattr(nir, "to_graph", wrong(change))
         with pytest.raises(FormatError, match=r"its file would be read as another one: population .* has other"):

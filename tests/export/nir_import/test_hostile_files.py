@@ -290,21 +290,21 @@ def test_names_from_files_are_escaped_and_cut(tmp_path, text):
 PARENT = '''
 import sys
 from pathlib import Path
-from spikeport.export import hdf5
+from spikeport.export import hdf5, isolated
 SLEEP = """
 import os, time
-import spikeport.export.hdf5 as reader
-reader._limit(2**27, 60, int(sys.argv[5]))
-pathlib.Path(sys.argv[2] + ".pid").write_text(str(os.getpid()))
+import spikeport.export.isolated as reader
+reader._limit(2**27, 60, int(sys.argv[4]))
+pathlib.Path(sys.argv[1] + ".pid").write_text(str(os.getpid()))
 time.sleep(60)
 """
-command = hdf5.children.command
-def slow(module, arguments):
-    made = command(module, arguments)
+command = isolated.children.command
+def slow(module, arguments, **options):
+    made = command(module, arguments, **options)
     at = next(i for i, each in enumerate(made) if "runpy.run_module" in each)
     made[at] = made[at].replace("runpy.run_module(module", SLEEP + "runpy.run_module(module")
     return made
-hdf5.children.command = slow
+isolated.children.command = slow
 hdf5.read(Path(sys.argv[1]), kind="NIR")
 '''
 
@@ -327,7 +327,7 @@ def test_reading_process_ends_with_its_parent(tmp_path):
         time.sleep(0.05)
     assert not _lives(child)
     subprocess.run([sys.executable, "-c", RESTART, str(path)], env=environment, check=True)
-    assert list(folder.glob("spikeport-hdf5-*")) == []
+    assert list(folder.glob("spikeport-read-*")) == []
 
 
 RESTART = (

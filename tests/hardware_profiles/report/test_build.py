@@ -22,9 +22,9 @@ STIMULUS = random_stimulus(NETWORK, 7, 0)
 REPORT = report(NETWORK, STIMULUS, ["loihi1", "loihi2"])
 
 KEYS = {
-    "": "date energy images latency network not_modelled operations placement profiles schema spikeport spikes "
+    "": "date energy images lacks latency network not_modelled operations placement profiles schema spikeport spikes "
     "validation versions",
-    "network": "digest neurons populations proven sparsity steps",
+    "network": "digest kind neurons populations proven sparsity steps weight_bits",
     "network.populations.0": "bounds name scale shape",
     "network.populations.0.bounds": "u_max u_min v_max v_min",
     "images": "count digest",
@@ -35,7 +35,7 @@ KEYS = {
     "synapses target",
     "validation": "events formula oracles simulated",
     "validation.events": "counted difference formula images",
-    "spikes.0": "neurons per_image population rate spikes",
+    "spikes.0": "active neurons per_image population rate spikes",
     "profiles.loihi1": "constants description hash",
     "placement.loihi1": "bottleneck chips cores hops lower_bounds max_core_memory_bytes messages messages_off_chip "
     "per_core refused_strategies strategy",

@@ -1,15 +1,18 @@
 """Check: agreement of executors, the proof, and the verdict's forms."""
 
 import json
+import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import spikeport
 from spikeport import CheckSettings
 from spikeport.export import archive, fidelity
-from spikeport.export.errors import ExecutorError, StimulusError
-from spikeport.export.executors import reference
+from spikeport.export.errors import ExecutorError, FormatError, LavaError, StimulusError
+from spikeport.export.executors import floating, onnx, reference
+from spikeport.export.network import FloatNeuron
 
 ONNX = CheckSettings(executors=("onnx",), samples=3)
 
@@ -28,7 +31,7 @@ def flipped(loaded, stimulus):
 @pytest.fixture
 def one_flip(monkeypatch):
     """Make every executor but the fast one differ in one spike."""
-    monkeypatch.setattr(fidelity, "executor", lambda name: reference.steps if name == "fast" else flipped)
+    monkeypatch.setattr(fidelity, "executor", lambda name, _=None: reference.steps if name == "fast" else flipped)
 
 
 def test_equal_executors_pass_on_images_and_on_random_samples(network, held_out):
@@ -68,7 +71,8 @@ def test_a_check_that_compares_nothing_is_refused(network, names):
 
 
 def test_a_network_without_proof_fails_unless_it_is_allowed(monkeypatch, network):
-    monkeypatch.setattr(fidelity, "executor", lambda _: reference.steps)
+    monkeypatch.setattr(fidelity, "executor", lambda *_: reference.steps)
+    monkeypatch.setattr(fidelity, "ask", lambda *_: None)
     loaded = archive.read_integer(network)
     unsafe = replace(loaded, projections=tuple(replace(p, exponent=15) for p in loaded.projections))
     verdict = spikeport.check(unsafe, settings=ONNX)
@@ -92,3 +96,141 @@ def test_the_verdict_is_written_as_xml_and_json(network, tmp_path):
     assert verdict.to_dict()["passed"] is verdict.to_dict()["proven"] is True
     assert 'failures="0"' in (tmp_path / "v.xml").read_text()
     assert "digits.onnx" in (tmp_path / "v.xml").read_text()
+
+
+def changed(path, name, **fields):
+    """Return the network of an archive with other neurons in one population."""
+    loaded = archive.read(path)
+    populations = tuple(
+        replace(p, neuron=replace(p.neuron, **fields)) if p.name == name else p for p in loaded.populations
+    )
+    return replace(loaded, populations=populations)
+
+
+@pytest.fixture
+def no_lava(monkeypatch, tmp_path):
+    """Hide the Lava environment."""
+    monkeypatch.setenv("SPIKEPORT_LAVA_ENV", str(tmp_path / "none"))
+
+
+@pytest.mark.usefixtures("no_lava")
+def test_executors_that_cannot_run_the_network_are_lines_and_the_verdict_comes_from_the_rest(network, tmp_path):
+    subtracts = replace(changed(network, "conv1", reset_by=np.array(3)), bounds={})
+    verdict = spikeport.check(subtracts, settings=CheckSettings(samples=3, unproven=True))
+    assert verdict.passed
+    assert list(verdict.executors) == ["onnx"]
+    assert list(verdict.refused) == ["lava", "nir"]
+    text = verdict.text()
+    assert "lava cannot run here: no Lava environment in" in text
+    assert "run 'spikeport lava install'" in text
+    assert "nir cannot hold: population conv1 resets by subtraction, which NIR cannot say" in text
+    assert verdict.to_dict()["refused"] == verdict.refused
+    verdict.write_junit(tmp_path / "v.xml")
+    written = (tmp_path / "v.xml").read_text()
+    assert written.count("<skipped message=") == 2
+    assert "cannot hold: population conv1 resets" in written
+
+
+@pytest.mark.usefixtures("no_lava")
+def test_a_required_executor_that_cannot_run_is_an_error_and_so_is_none_left(network):
+    with pytest.raises(LavaError, match="executor lava, which is required, cannot run here: no Lava environment"):
+        spikeport.check(network, settings=replace(ONNX, require=("lava",)))
+    subtracts = replace(changed(network, "conv1", reset_by=np.array(3)), bounds={})
+    with pytest.raises(FormatError, match="executor nir, which is required, cannot hold: population conv1 resets"):
+        spikeport.check(subtracts, settings=replace(ONNX, require=("nir",)))
+    left = r"no executor is left to compare with fast: lava cannot run here: .*; nir cannot hold: population conv1"
+    with pytest.raises(ExecutorError, match=left):
+        spikeport.check(subtracts, settings=CheckSettings(executors=("lava", "nir")))
+    with pytest.raises(ExecutorError, match="no executor 'lavva'; there are fast, floating, lava, nir"):
+        CheckSettings(require=("lavva",))
+
+
+@pytest.mark.usefixtures("no_lava")
+def test_a_required_executor_that_runs_is_compared(network):
+    verdict = spikeport.check(network, settings=CheckSettings(executors=("lava",), require=("nir",), samples=3))
+    assert verdict.passed
+    assert list(verdict.executors) == ["nir"]
+    assert list(verdict.refused) == ["lava"]
+
+
+def test_nothing_runs_before_all_executors_were_asked(monkeypatch, network):
+    events = []
+
+    def steps(*arguments, **options):
+        events.append("runs")
+        return reference.steps(*arguments, **options)
+
+    monkeypatch.setattr(fidelity, "executor", lambda *_: steps)
+    for name in ("onnx", "nir"):
+        module = sys.modules[f"spikeport.export.executors.{name}"]
+        monkeypatch.setattr(module, "check", lambda _: events.append("asked"))
+    spikeport.check(network, settings=CheckSettings(executors=("onnx", "nir"), samples=2))
+    assert events == ["asked", "asked", "runs", "runs", "runs"]
+    events.clear()
+    with pytest.raises(ExecutorError, match="it runs float networks; this one is integer"):
+        fidelity.check(archive.read_integer(network), None, ["onnx", "floating"])
+    assert events == ["asked"]
+
+
+def test_a_float_network_is_compared_with_float_onnx_and_its_nir_file(tiny_run, held_out, tmp_path):
+    verdict = spikeport.check(tiny_run / "network_float.safetensors", held_out)
+    assert verdict.passed
+    assert verdict.proven is None
+    assert list(verdict.executors) == ["onnx", "nir"]
+    assert verdict.refused == {"lava": "cannot hold: it runs integer networks; this one is float"}
+    text = verdict.text()
+    assert "onnx against floating" in text
+    assert "onnx computes in float32, floating in float64: spikes are compared exactly, potentials to 12 of 24" in text
+    assert "no spike differs; a float network, which has no registers to prove" in text
+    assert verdict.to_dict()["proven"] is None
+    assert verdict.to_dict()["fidelity"]["onnx"]["precision"] == {"name": "float32", "of": 24, "bits": 12}
+    verdict.write_junit(tmp_path / "v.xml")
+    assert "register" not in (tmp_path / "v.xml").read_text()
+
+
+def test_a_spike_or_a_potential_that_differs_fails_a_float_network(monkeypatch, tiny_run, held_out):
+    path = tiny_run / "network_float.safetensors"
+
+    def biased(network, stimulus, *, batch=100):
+        for step in floating.steps(network, stimulus, batch=batch):
+            yield replace(step, potentials={name: 1.01 * values for name, values in step.potentials.items()})
+
+    monkeypatch.setattr(fidelity, "executor", lambda name, _: floating.steps if name == "floating" else biased)
+    verdict = spikeport.check(path, held_out, settings=CheckSettings(executors=("onnx",)))
+    assert not verdict.passed
+    assert verdict.executors["onnx"].comparisons["readout"].different > 0
+    assert verdict.mismatches == verdict.executors["onnx"].comparisons["readout"].different
+    monkeypatch.setattr(fidelity, "executor", lambda name, _: floating.steps if name == "floating" else flipped_float)
+    assert spikeport.check(path, held_out, settings=CheckSettings(executors=("onnx",))).mismatches == 1
+
+
+def flipped_float(network, stimulus, *, batch=100):
+    """Run the floating executor and flip one spike."""
+    for step in floating.steps(network, stimulus, batch=batch):
+        if step.step == 1 and not step.rows.start:
+            spikes = {name: values.copy() for name, values in step.spikes.items()}
+            spikes["conv1"][0, 0, 0, 0] ^= True
+            step = replace(step, spikes=spikes)
+        yield step
+
+
+def test_what_nir_cannot_say_of_a_float_network_is_a_line(tiny_run, held_out):
+    several = changed(tiny_run / "network_float.safetensors", "conv1", most=None, reset_by=np.array(1.0))
+    assert isinstance(several.population("conv1").neuron, FloatNeuron)
+    verdict = spikeport.check(
+        several, held_out, settings=CheckSettings(executors=("onnx", "nir"), max_mismatches=10**9)
+    )
+    assert verdict.passed
+    assert verdict.refused["nir"].startswith(
+        "cannot hold: population conv1 fires several times a step, which NIR cannot"
+    )
+
+
+def test_asking_onnx_builds_the_model_and_refuses_what_it_cannot_keep(network, tiny_run):
+    loaded = archive.read_integer(network)
+    with pytest.raises(FormatError, match="this network is not proven to stay in its registers"):
+        onnx.check(replace(loaded, projections=tuple(replace(p, exponent=15) for p in loaded.projections)))
+    loaded = archive.read_float(tiny_run / "network_float.safetensors")
+    deep = replace(loaded, steps=5000, projections=tuple(replace(p, delay=5000) for p in loaded.projections))
+    with pytest.raises(FormatError, match="an ONNX model of the network would keep"):
+        onnx.check(deep)

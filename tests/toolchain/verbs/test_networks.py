@@ -76,7 +76,7 @@ def test_settings_that_a_file_has_no_use_for_are_refused(tiny_run, tmp_path):
 def test_export_writes_what_the_run_wrote(tiny_run, network, tmp_path, form):
     out = tmp_path / f"network.{form}"
     result = spikeport.export_network(network, out, to=form)
-    assert result.to_dict() == {"out": str(out), "format": form, "bytes": out.stat().st_size}
+    assert result.to_dict() == {"out": str(out), "format": form, "bytes": out.stat().st_size, "note": result.note}
     if form == "onnx":
         assert out.read_bytes() == (tiny_run / "network.onnx").read_bytes()
     else:
@@ -85,14 +85,22 @@ def test_export_writes_what_the_run_wrote(tiny_run, network, tmp_path, form):
         assert archive.to_bytes(ours.network) == archive.to_bytes(theirs.network)
 
 
+def test_export_says_which_versions_of_the_nir_package_read_its_files(tiny_run, network, tmp_path):
+    for source, form in ((network, "nir"), (tiny_run / "network_float.safetensors", "nir-float")):
+        done = spikeport.export_network(source, tmp_path / form, to=form)
+        assert done.text().endswith("bytes); the nir package reads it from version 1.0.6 on, which knows v_reset")
+        assert done.to_dict()["note"] == done.note
+    assert spikeport.export_network(network, tmp_path / "x", to="onnx").note == ""
+
+
 def test_export_writes_a_folder_for_lava(network, tmp_path):
-    assert set(format_names()) == {"lava-job", "netx", "nir", "nir-portable", "onnx", "onnx-float"}
+    assert set(format_names()) == {"lava-job", "netx", "nir", "nir-float", "nir-portable", "onnx", "onnx-float"}
     spikeport.export_network(network, tmp_path / "job", to="lava-job")
     assert (tmp_path / "job" / "network.safetensors").read_bytes() == network.read_bytes()
 
 
 def test_export_refuses_what_it_cannot_write(network, tmp_path):
-    with pytest.raises(FormatError, match="no format 'pth'; there are lava-job, netx, nir, nir-portable, onnx"):
+    with pytest.raises(FormatError, match="no format 'pth'; there are lava-job, netx, nir, nir-float, nir-portable"):
         spikeport.export_network(network, tmp_path / "network.pth", to="pth")
     with pytest.raises(NetworkError, match="a IntegerNetwork was given; expected a FloatNetwork"):
         spikeport.export_network(network, tmp_path / "no.onnx", to="onnx-float")

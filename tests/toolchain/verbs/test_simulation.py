@@ -22,7 +22,7 @@ def test_float_network_runs_in_the_float_executor_and_in_onnx(tiny_run, held_out
     assert "20 images, floating: classes" in found.text()
     in_float32 = spikeport.simulate(network, held_out, settings=in_executor("onnx"))
     assert np.mean(in_float32.classes == found.classes) >= 0.9
-    with pytest.raises(ExecutorError, match="no executor 'lava' for float networks; there are floating, onnx"):
+    with pytest.raises(ExecutorError, match="no executor 'lava' for float networks; there are floating, nir, onnx"):
         spikeport.simulate(network, held_out, settings=in_executor("lava"))
 
 
@@ -94,7 +94,7 @@ def arrays(tmp_path, **content):
         ({"images": IMAGES[:, 0]}, r"shape \(2, 8, 8\); expected \(N, 1, 8, 8\)"),
         ({"images": IMAGES - 3.5}, r"spans -3.5..-3.5; expected 0..1, which the network's encoding"),
         ({"images": np.array(IMAGES, dtype="U1")}, r"type <U1; expected numbers"),
-        ({"pictures": IMAGES}, r"it holds pictures; expected an array 'images'"),
+        ({"pictures": IMAGES, "more": IMAGES}, r"it holds pictures, more; expected an array 'images'"),
         ({"images": IMAGES, "labels": np.zeros(3)}, r"'labels' is float64 of shape \(3,\); expected 2 integers"),
         ({"images": IMAGES.astype(object)}, r"type object; expected numbers"),
     ],
@@ -110,3 +110,20 @@ def test_truncated_input_file_is_named(network, tmp_path, cut):
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(StimulusError, match=r"input\.npz: "):
         spikeport.simulate(network, path)
+
+
+def test_operations_of_a_float_network_are_those_that_are_counted_on_hardware(tiny_run, held_out, tmp_path):
+    """In parts and in any executor: graded input by pixels, spikes by the synapses of the folded network."""
+    network, counting, out = tiny_run / "network_float.safetensors", SimulationSettings(count=True), tmp_path / "x.npz"
+    found = spikeport.simulate(network, held_out, settings=counting, out=out)
+    layers = spikeport.count(network, held_out).layers
+    assert found.operations == {f"{layer.source}_to_{layer.target}": layer.formula for layer in layers}
+    assert all(found.operations.values())
+    assert np.array_equal(found.scores, spikeport.simulate(network, held_out).scores)
+    in_onnx = spikeport.simulate(network, held_out, settings=SimulationSettings(count=True, executor="onnx"))
+    assert in_onnx.operations["input_to_conv1"] == found.operations["input_to_conv1"]
+
+
+def test_an_executor_of_integers_that_does_not_count_is_named(network, held_out):
+    with pytest.raises(ExecutorError, match="executor 'onnx' does not count; the fast one does"):
+        spikeport.simulate(network, held_out, settings=SimulationSettings(count=True, executor="onnx"))

@@ -1,15 +1,12 @@
-import resource
-import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-import spikeport.export.stimulus as stimulus_module
 from spikeport.export.errors import StimulusError
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.network import Source
-from spikeport.export.stimulus import random_stimulus, read, stimulus
+from spikeport.export.stimulus import encoding, making, random_stimulus, read, stimulus
 
 NETWORK = small_network()
 
@@ -79,88 +76,10 @@ def test_spikes_are_never_rounded_into_being():
         stimulus(np.full((1, 1, 6, 5), 0.7), spiking)
 
 
-def npy(shape, kind="|u1", data=b"", version=1):
-    """Return a .npy file whose header says what no data need to follow."""
-    header = f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
-    return b"\x93NUMPY" + bytes([version, 0]) + len(header).to_bytes(2 if version == 1 else 4, "little") + header + data
-
-
-FILES = {
-    "huge header": (npy((2**40, 1, 6, 5)), r"its header says .* bytes; the file holds fewer: it is cut off"),
-    "beyond 64 bit": (npy((2**62, 2**62)), "the file holds fewer"),
-    "cut": (npy((2, 1, 6, 5), data=bytes(59)), "the file holds fewer"),
-    "objects": (npy((1,), "|O", b"\x80\x04N."), "type object; expected numbers"),
-    "complex": (npy((1, 1, 6, 5), "<c16", bytes(480)), "type complex128; expected numbers"),
-    "version 3": (npy((1,), version=3), r"version \(3, 0\) of the .npy format, which holds tables"),
-    "version 9": (npy((1,), version=9), r"version \(9, 0\)"),
-    "pickle": (b"\x80\x04N.", "not a .npy or .npz file without pickles"),
-    "empty": (b"", "not a .npy or .npz file"),
-}
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_header_is_checked_before_anything_is_read(tmp_path, name):
-    data, message = FILES[name]
-    path = tmp_path / "images.npy"
-    path.write_bytes(data)
-    with pytest.raises(StimulusError, match=rf"images\.npy: .*{message}"):
-        read(path, NETWORK)
-
-
-def packed(path, members, method=zipfile.ZIP_DEFLATED):
-    with zipfile.ZipFile(path, "w", method, compresslevel=1) as file:
-        for name, data in members.items():
-            file.writestr(name, data)
-    return path
-
-
-def test_member_that_unpacks_to_much_is_refused_before(tmp_path, monkeypatch):
-    monkeypatch.setattr(stimulus_module, "ROOM", 0)
-    path = packed(tmp_path / "bomb.npz", {"images.npy": npy((10**6, 1, 6, 5), data=bytes(30 * 10**6))})
-    assert path.stat().st_size < 3 * 10**5
-    with pytest.raises(StimulusError, match=r"bomb\.npz: an array of shape .* would bring .* bytes of memory; at most"):
-        read(path, NETWORK)
-
-
-def test_member_that_says_more_than_it_holds_is_refused_before(tmp_path):
-    path = packed(tmp_path / "short.npz", {"images.npy": npy((10**8, 1, 6, 5), data=bytes(10**6))})
-    with pytest.raises(StimulusError, match=r"short\.npz: its header says .* the file holds fewer"):
-        read(path, NETWORK)
-
-
-def test_member_unpacks_no_more_than_the_directory_says(tmp_path):
-    """The header fits to the size that the directory says; the packed data go on for a gigabyte."""
-    content = npy((16 * 10**4, 1, 6, 5), data=bytes(48 * 10**5))
-    path = packed(tmp_path / "lie.npz", {"images.npy": content + bytes(10**8)})
-    data = bytearray(path.read_bytes())
-    directory = data.index(b"PK\x01\x02")
-    data[directory + 24 : directory + 28] = len(content).to_bytes(4, "little")
-    path.write_bytes(bytes(data))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(StimulusError, match=r"lie\.npz: damaged \(Bad CRC-32"):
-        read(path, NETWORK)
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 5 * 10**7
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_other_packing_than_numpys_is_refused(tmp_path, method):
-    path = packed(tmp_path / "odd.npz", {"images.npy": npy((1, 1, 6, 5), data=bytes(30))}, method)
-    with pytest.raises(StimulusError, match=r"odd\.npz: member 'images\.npy' is packed in a way that numpy does not"):
-        read(path, NETWORK)
-
-
-def test_member_names_are_escaped(tmp_path):
-    path = packed(tmp_path / "names.npz", {"a\x1b[31m\n.npy": b"", "b" * 5000: b""})
-    with pytest.raises(StimulusError, match=r"expected an array 'images'") as found:
-        read(path, NETWORK)
-    assert str(found.value).isprintable()
-    assert len(str(found.value)) <= 1000
-
-
 def test_real_images_are_encoded_in_parts_as_in_whole(monkeypatch):
     images = np.random.default_rng(0).random((7, 1, 6, 5))
     whole = stimulus(images, NETWORK).values
-    monkeypatch.setattr(stimulus_module, "AT_ONCE", 60)
+    monkeypatch.setattr(encoding, "AT_ONCE", 60)
     assert np.array_equal(stimulus(images, NETWORK).values, whole)
     assert whole.dtype == np.uint8
 
@@ -172,6 +91,78 @@ def test_number_of_random_samples_is_bounded(samples, seed):
 
 
 def test_memory_of_random_samples_is_bounded(monkeypatch):
-    monkeypatch.setattr(stimulus_module, "LARGEST_IMAGES", 1000)
+    monkeypatch.setattr(making, "LARGEST_IMAGES", 1000)
     with pytest.raises(StimulusError, match=r"100 random samples of shape \(1, 6, 5\) take more than 1,000 bytes"):
         random_stimulus(NETWORK, 100, 0)
+
+
+def padded(lengths=(4, 2)):
+    """Return samples of different length, with numbers that fit nothing after their ends."""
+    values = np.arange(2 * 4 * 30, dtype=np.int16).reshape(2, 4, 1, 6, 5)
+    for row, length in zip(values, lengths, strict=True):
+        row[length:] = -1
+    return values, np.array(lengths)
+
+
+def test_samples_of_different_length_are_silent_after_their_end(tmp_path):
+    values, lengths = padded()
+    found = stimulus(values, NETWORK, lengths=lengths)
+    assert found.lengths.tolist() == [4, 2]
+    assert np.array_equal(found.values[1, :2], values[1, :2])
+    assert not found.values[1, 2:].any()
+    np.savez(tmp_path / "a.npz", frames=values, lengths=lengths, labels=lengths)
+    again, labels = read(tmp_path / "a.npz", NETWORK)
+    assert np.array_equal(again.values, found.values)
+    assert again.lengths.tolist() == labels.tolist() == [4, 2]
+    assert again.part(slice(1, 2)).lengths.tolist() == [2]
+
+
+def test_samples_with_lengths_may_all_be_shorter_than_the_network():
+    values, lengths = padded((3, 2))
+    found = stimulus(values[:, :3], NETWORK, lengths=lengths)
+    assert np.array_equal(found.values, stimulus(values, NETWORK, lengths=lengths).values)
+    held = stimulus(values[:, 0], NETWORK, lengths=lengths)
+    assert (held.held, held.lengths.tolist()) == (True, [3, 2])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ([4, 5], "sample 1 has length 5; expected 1 to 4 steps"),
+        ([0, 4], "sample 0 has length 0; expected 1 to 4 steps"),
+        ([4], r"'lengths' is int64 of shape \(1,\); expected 2 integers, one a sample"),
+        ([4.0, 2.0], "'lengths' is float64"),
+    ],
+)
+def test_lengths_that_do_not_fit_are_refused(lengths, message):
+    with pytest.raises(StimulusError, match=message):
+        stimulus(padded()[0].clip(0), NETWORK, lengths=np.array(lengths))
+
+
+def test_other_numbers_of_steps_are_refused_with_the_way_out():
+    with pytest.raises(StimulusError, match=r"its samples have 3 steps, the network 4 \(--steps at import\)"):
+        stimulus(np.zeros((2, 3, 1, 6, 5), int), NETWORK)
+    with pytest.raises(StimulusError, match=r"its axes are \(time, sample\); swap them, values.swapaxes\(0, 1\)"):
+        stimulus(np.zeros((4, 2, 1, 6, 5), int), NETWORK)
+
+
+def test_one_sample_that_looks_like_as_many_as_steps_is_pointed_out():
+    (note,) = stimulus(np.zeros((4, 1, 6, 5), int), NETWORK).notes
+    assert note.startswith("the input is read as 4 samples, each held over 4 steps; one sample step by step has shape")
+    assert not stimulus(np.zeros((3, 1, 6, 5), int), NETWORK).notes
+
+
+def test_sequences_hold_a_sample_each():
+    frames = [np.ones((steps, 1, 6, 5), np.uint8) for steps in (4, 2)]
+    found = stimulus(frames, NETWORK)
+    assert found.values.sum(axis=(1, 2, 3, 4)).tolist() == [120, 60]
+    assert found.notes[:1] == ("1 of 2 samples have fewer than 4 steps (the shortest has 2): zeros follow",)
+    assert stimulus([each[0] for each in frames], NETWORK).held
+    with pytest.raises(StimulusError, match="sample 1 has 5 steps; the network runs 4 a sample: import it with"):
+        stimulus([frames[0], np.ones((5, 1, 6, 5), np.uint8)], NETWORK)
+    with pytest.raises(StimulusError, match=r"sample 1 has shape \(2, 6, 5\); expected \(1, 6, 5\), or \(4, 1, 6, 5\)"):
+        stimulus([frames[0], np.ones((2, 6, 5), np.uint8)], NETWORK)
+    with pytest.raises(StimulusError, match="some samples have one frame that is held and others several"):
+        stimulus([frames[0], frames[0][0]], NETWORK)
+    with pytest.raises(StimulusError, match=r"the input has shape \(0,\)"):
+        stimulus([], NETWORK)

@@ -1,0 +1,77 @@
+"""The input of a run: graded levels or real numbers, held for all steps or given step by step."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from spikeport.export.network import Array, FloatNetwork, Network, Shape, Source
+
+LARGEST_IMAGES = 2**33
+"""Bytes of all samples of a stimulus."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stimulus:
+    """``values`` are (N, *shape) held over the steps (direct coding), or (N, T, *shape).
+
+    ``lengths`` (N,): the steps of each sample, from 1 to T, where they differ. A sample that has ended neither fires
+    nor is counted; a potential stays as it was after the sample's last step. ``notes``: what was taken for granted when
+    the stimulus was made.
+    """
+
+    values: Array
+    steps: int
+    held: bool
+    lengths: Array | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def frame(self, rows: slice, step: int) -> Array:
+        """Return the input of samples ``rows`` at ``step`` (from 0)."""
+        values: Array = self.values[rows]
+        return values if self.held else values[:, step]
+
+    def batches(self, size: int) -> Iterator[slice]:
+        """Yield consecutive slices of at most ``size`` samples."""
+        for start in range(0, len(self), size):
+            yield slice(start, min(start + size, len(self)))
+
+    def part(self, rows: slice) -> "Stimulus":
+        """Return the stimulus with only the samples ``rows``."""
+        lengths = None if self.lengths is None else self.lengths[rows]
+        return replace(self, values=self.values[rows], lengths=lengths)
+
+    def first(self, count: int) -> "Stimulus":
+        """Return the stimulus with only its first ``count`` samples."""
+        return self.part(slice(0, count))
+
+    def alive(self, rows: slice, step: int) -> Array | None:
+        """Return which of the samples ``rows`` have not ended before ``step``; None where none can have."""
+        if self.lengths is None:
+            return None
+        still: Array = self.lengths[rows] > step
+        return still
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """What a network takes: samples of ``shape`` over ``steps``, encoded as ``source`` says, or ``real`` numbers."""
+
+    shape: Shape
+    steps: int
+    source: Source
+    real: bool
+
+    @classmethod
+    def of(cls, network: Network) -> "Intake":
+        """Return what ``network`` takes: a float network real numbers, too."""
+        population = network.source
+        assert isinstance(population.neuron, Source)
+        real = isinstance(network, FloatNetwork)
+        return cls(shape=population.shape, steps=network.steps, source=population.neuron, real=real)
+
+    @property
+    def timed(self) -> Shape:
+        """The shape of a sample that is given step by step."""
+        return (self.steps, *self.shape)
