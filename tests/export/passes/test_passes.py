@@ -21,14 +21,14 @@ from spikeport.export.network import (
     Normalization,
     Source,
 )
-from spikeport.export.passes import fold_normalization, fold_pooling, folded
+from spikeport.export.passes import fold_normalization, fold_synapses, folded
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
 from tests.strategies import float_networks, inputs
 
 FOLDS = {
     "fold_normalization": fold_normalization,
-    "fold_pooling": lambda network: fold_pooling(fold_normalization(network)),
+    "fold_synapses": lambda network: fold_synapses(fold_normalization(network)),
     "folded": folded,
 }
 
@@ -82,7 +82,7 @@ def test_pooling_before_a_convolution_enlarges_the_kernel():
     expected = one_projection(
         Convolution(weight=large, stride=(2, 2), padding=(2, 2)), shape=(1, 8, 8), target=(1, 4, 4)
     )
-    assert_equal(fold_pooling(before), expected)
+    assert_equal(fold_synapses(before), expected)
 
 
 def test_pooling_before_a_dilated_convolution_enlarges_its_holes_too():
@@ -97,7 +97,7 @@ def test_pooling_before_a_dilated_convolution_enlarges_its_holes_too():
         shape=(1, 1, 8),
         target=(1, 1, 2),
     )
-    assert_equal(fold_pooling(before), expected)
+    assert_equal(fold_synapses(before), expected)
 
 
 def test_pooling_before_dense_repeats_the_weights_of_a_window():
@@ -105,7 +105,7 @@ def test_pooling_before_dense_repeats_the_weights_of_a_window():
         AveragePooling(size=(1, 2)), Dense(weight=np.array([[1.0, 3.0]])), shape=(1, 1, 4), target=(1,)
     )
     expected = one_projection(Dense(weight=np.array([[0.5, 0.5, 1.5, 1.5]])), shape=(1, 1, 4), target=(1,))
-    assert_equal(fold_pooling(before), expected)
+    assert_equal(fold_synapses(before), expected)
 
 
 def test_shift_before_zero_padding_becomes_a_bias_map():
