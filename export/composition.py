@@ -18,10 +18,29 @@ import numpy as np
 import numpy.typing as npt
 
 from spikeport.export.errors import NetworkError
-from spikeport.export.network import Array, Convolution, Pair, Shape
+from spikeport.export.network import Array, Convolution, Dense, Pair, Reshape, Shape, Stage
 from spikeport.export.network.stages import PADDING_PER_REACH
 
 Ints = npt.NDArray[np.int64]
+
+
+def with_few_axes(stages: Sequence[Stage], shape: Shape, target: Shape) -> tuple[Stage, ...]:
+    """Return the stages from ``shape`` to ``target`` without changes of axes that nobody sees.
+
+    Dense synapses read any axes, and so does a target of another number of axes.
+    """
+    kept: list[Stage] = []
+    before = shape
+    for stage in stages:
+        if isinstance(stage, Dense | Reshape) and kept and isinstance(kept[-1], Reshape):
+            kept.pop()
+        elif isinstance(stage, Reshape):
+            before = shape
+        kept.append(stage)
+        shape = stage.output_shape(shape)
+    if kept and isinstance(kept[-1], Reshape) and (len(before) != len(target) or before == target):
+        kept.pop()
+    return tuple(kept)
 
 
 def composed(stages: Sequence[Convolution], shape: Shape, *, most: int) -> Convolution | None:

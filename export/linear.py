@@ -8,7 +8,17 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from spikeport.export.network import Array, AveragePooling, Convolution, Dense, MaxPooling, Normalization, Shape, Stage
+from spikeport.export.network import (
+    Array,
+    AveragePooling,
+    Convolution,
+    Dense,
+    MaxPooling,
+    Normalization,
+    Reshape,
+    Shape,
+    Stage,
+)
 
 PART = 2**22
 """Integer weights that are held in float64 at a time."""
@@ -25,6 +35,8 @@ def apply(stage: Stage, inputs: Array) -> Array:
         return _pooled(stage, inputs)
     if isinstance(stage, MaxPooling):
         return _largest(stage, inputs)
+    if isinstance(stage, Reshape):
+        return inputs.reshape(-1, *stage.shape)
     return _normalized(stage, inputs)
 
 
@@ -37,7 +49,9 @@ def adjoint(stage: Stage, rows: Array, shape: Shape) -> Array:
         return _spread(stage, rows, shape)
     if isinstance(stage, Dense):
         return (rows.reshape(len(rows), -1) @ stage.weight).reshape(-1, *shape)
-    raise TypeError(f"{type(stage).__name__} has no weights")
+    if isinstance(stage, Reshape):
+        return rows.reshape(-1, *shape)
+    raise TypeError(f"{type(stage).__name__} is not among the stages of a matrix")
 
 
 def _spread(stage: Convolution, rows: Array, shape: Shape) -> Array:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from spikeport.export.errors import FormatError
-from spikeport.export.network import FloatNetwork
+from spikeport.export.network import FloatNetwork, Reshape
 from spikeport.export.network.graph import listed
 from spikeport.export.nir_import.nodes import Graph, Node
 
@@ -62,7 +62,9 @@ def without_marker(network: FloatNetwork, marker: str) -> FloatNetwork:
     Where that population is also the source of others, as in a loop, the marker stays: it says what is put out.
     """
     incoming = network.incoming(marker)
-    if len(incoming) != 1 or incoming[0].stages or incoming[0].delay or network.outgoing(marker):
+    if len(incoming) != 1 or incoming[0].delay or network.outgoing(marker):
+        return network
+    if not all(isinstance(stage, Reshape) for stage in incoming[0].stages):
         return network
     before = network.population(incoming[0].source)
     if before is network.source or any(p.target not in (before.name, marker) for p in network.outgoing(before.name)):

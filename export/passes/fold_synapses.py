@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spikeport.export.composition import composed, shared
+from spikeport.export.composition import composed, shared, with_few_axes
 from spikeport.export.errors import NetworkError
 from spikeport.export.linear import adjoint, apply
 from spikeport.export.network import (
@@ -16,6 +16,7 @@ from spikeport.export.network import (
     Dense,
     FloatNetwork,
     FloatProjection,
+    Reshape,
     Shape,
     Stage,
     Synapses,
@@ -26,6 +27,8 @@ LARGEST_MATRIX = 2**26
 """Weights that a pass makes for one projection where it repeats them or fills them up with zeros."""
 AT_A_TIME = 2**22
 """Values of a map between two stages that are held at a time while a matrix is made."""
+
+_Linear = Convolution | Dense | Reshape
 
 
 @network_pass(requires=(NO_MAX_POOLING, NO_NORMALIZATION), guarantees=(ONE_STAGE,))
@@ -65,30 +68,31 @@ def check_weights(count: int, what: str, projection: FloatProjection, way: str) 
 
 
 def _folded(network: FloatNetwork, projection: FloatProjection) -> FloatProjection:
-    shape = network.population(projection.source).shape
-    stages, divisor = _summed(projection.stages or (identity(shape, projection),), shape)
-    stage = _convolution(stages, shape) or _dense(stages, shape, projection)
+    shape, target = (network.population(name).shape for name in (projection.source, projection.target))
+    chain, divisor = _summed(with_few_axes(projection.stages, shape, target), shape)
+    chain = chain or [identity(shape, projection)]
+    stage = _convolution(chain, shape) or _dense(chain, shape, projection)
     return replace(projection, stages=(stage if divisor == 1 else replace(stage, weight=stage.weight / divisor),))
 
 
-def _summed(stages: Sequence[Stage], shape: Shape) -> tuple[list[Synapses], int]:
+def _summed(stages: Sequence[Stage], shape: Shape) -> tuple[list[_Linear], int]:
     """Return stages with sums in place of means, and what their result is to be divided by."""
-    summed: list[Synapses] = []
+    chain: list[_Linear] = []
     divisor = 1
     for stage in stages:
         if isinstance(stage, AveragePooling):
-            summed.append(Convolution(weight=np.ones((shape[0], 1, *stage.size)), stride=stage.size, groups=shape[0]))
+            chain.append(Convolution(weight=np.ones((shape[0], 1, *stage.size)), stride=stage.size, groups=shape[0]))
             divisor *= math.prod(stage.size)
-        elif isinstance(stage, Convolution | Dense):
-            summed.append(stage)
+        elif isinstance(stage, Convolution | Dense | Reshape):
+            chain.append(stage)
         shape = stage.output_shape(shape)
-    return summed, divisor
+    return chain, divisor
 
 
-def _convolution(stages: list[Synapses], shape: Shape) -> Convolution | None:
+def _convolution(chain: list[_Linear], shape: Shape) -> Convolution | None:
     """Return the product of all kernels where it is exact and takes no more weights than a matrix."""
-    convolutions = [stage for stage in stages if isinstance(stage, Convolution)]
-    if len(convolutions) < len(stages):
+    convolutions = _convolutions(chain)
+    if not convolutions:
         return None
     try:
         found = composed(convolutions, shape, most=LARGEST_MATRIX)
@@ -97,18 +101,23 @@ def _convolution(stages: list[Synapses], shape: Shape) -> Convolution | None:
     return found if found and found.weight.size <= math.prod(shape) * math.prod(found.output_shape(shape)) else None
 
 
-def _dense(stages: list[Synapses], shape: Shape, projection: FloatProjection) -> Synapses:
+def _convolutions(chain: list[_Linear]) -> list[Convolution]:
+    """Return the chain where it consists of convolutions alone."""
+    convolutions = [stage for stage in chain if isinstance(stage, Convolution)]
+    return convolutions if len(convolutions) == len(chain) else []
+
+
+def _dense(chain: list[_Linear], shape: Shape, projection: FloatProjection) -> Synapses:
     """Return the matrix of a chain, or the convolution that can be read off it with no more weights."""
     shapes = [shape]
-    for stage in stages:
+    for stage in chain:
         shapes.append(stage.output_shape(shapes[-1]))
     inputs, outputs = math.prod(shape), math.prod(shapes[-1])
-    kinds = ", ".join(type(stage).__name__ for stage in stages)
+    kinds = ", ".join(type(stage).__name__ for stage in projection.stages)
     what = f"the matrix of {inputs:,} x {outputs:,} for {kinds}, which no convolution of fewer weights can say,"
     check_weights(inputs * outputs, what, projection, "put neurons between them, or pad or pool less")
-    matrix = _matrix(stages, shapes)
-    convolutions = [stage for stage in stages if isinstance(stage, Convolution)]
-    if len(convolutions) < len(stages):
+    matrix, convolutions = _matrix(chain, shapes), _convolutions(chain)
+    if not convolutions:
         return Dense(weight=matrix)
     rows, columns = (
         math.prod(stage.stride[axis] for stage in convolutions) if shapes[-1][axis + 1] > 1 else 1 for axis in (0, 1)
@@ -116,7 +125,7 @@ def _dense(stages: list[Synapses], shape: Shape, projection: FloatProjection) ->
     return shared(matrix, shape, shapes[-1], (rows, columns)) or Dense(weight=matrix)
 
 
-def _matrix(stages: list[Synapses], shapes: list[Shape]) -> Array:
+def _matrix(stages: list[_Linear], shapes: list[Shape]) -> Array:
     """Return the weights (targets, sources) of a chain, some targets or some sources at a time."""
     inputs, outputs = math.prod(shapes[0]), math.prod(shapes[-1])
     last = stages[-1]
@@ -134,7 +143,7 @@ def _matrix(stages: list[Synapses], shapes: list[Shape]) -> Array:
     return np.concatenate(columns).T
 
 
-def _back(stages: list[Synapses], shapes: list[Shape], rows: Array) -> Array:
+def _back(stages: list[_Linear], shapes: list[Shape], rows: Array) -> Array:
     """Return weights over the last of ``shapes`` as weights over the first."""
     rows = rows.reshape(-1, *shapes[-1])
     for stage, before in zip(stages[::-1], shapes[-2::-1], strict=True):
