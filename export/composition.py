@@ -57,17 +57,16 @@ def composed(stages: Sequence[Convolution], shape: Shape, *, most: int) -> Convo
         products.append(_product(products[-1], stage))
     outputs = stages[-1].output_shape(shapes[-1])
     exact = all(_is_exact(stages, products, (*shapes, outputs), axis) for axis in (0, 1))
-    return canonical(products[-1], shape) if exact else None
+    return canonical(products[-1], shape, outputs) if exact else None
 
 
-def canonical(stage: Convolution, shape: Shape) -> Convolution:
-    """Return the same convolution of a source of ``shape``, as all that are equal to it are written.
+def canonical(stage: Convolution, shape: Shape, outputs: Shape) -> Convolution:
+    """Return the same convolution from ``shape`` to ``outputs``, as all that are equal to it are written.
 
     1. Taps that read nothing but padding are left out, and so are those without a weight at the kernel's borders.
     2. The dilation is the largest step that meets all other taps; the stride of a single output is the least.
     3. There are as many groups as the weights allow.
     """
-    outputs = stage.output_shape(shape)
     reached = [np.flatnonzero(_reached(stage, axis, shape, outputs)) for axis in (0, 1)]
     used = stage.weight[:, :, reached[0][:, None], reached[1]] != 0
     taps = [reached[axis][used.any(axis=(0, 1, 3 - axis))] for axis in (0, 1)]
@@ -129,12 +128,13 @@ def _window(stage: Convolution, axis: int, taps: Ints, shape: Shape, outputs: Sh
 def _fitted(offsets: Ints, dilation: int, stride: int, side: int, outputs: int) -> _Window | None:
     """Return the smallest window of a dilation; None where none of it gives so many outputs.
 
-    A window from -p to e gives ``(side + p - e - 1) // stride + 1`` outputs. Where zeros have to stay behind the last
-    tap, the window becomes a multiple of the stride if it can, so that weights that repeat over windows still do.
+    A window from -p to e gives ``(side + p - e - 1) // stride + 1`` outputs, and p is bounded by its size. Where zeros
+    have to stay behind the last tap, the window becomes a multiple of the stride if it can, so that weights that repeat
+    over windows still do.
     """
     first, last = int(offsets[0]), int(offsets[-1])
     span = stride * (outputs - 1)
-    least = max(0, -first, last - side + 1 + span)
+    least = max(0, -first, last - side + 1 + span, -(PADDING_PER_REACH * (side - span) // (2 * PADDING_PER_REACH - 1)))
     padding = least + (-first - least) % dilation
     most = side + padding - 1 - span
     end = max(last, -(-padding // PADDING_PER_REACH) - padding - 1)
@@ -287,6 +287,6 @@ def shared(matrix: Array, source: Shape, target: Shape, stride: Pair) -> Convolu
         here[...] = found
         known[place] = True
     try:
-        return canonical(Convolution(weight=weight, stride=stride, padding=(spans[0], spans[1])), source)
+        return canonical(Convolution(weight=weight, stride=stride, padding=(spans[0], spans[1])), source, target)
     except NetworkError:
         return None

@@ -108,9 +108,10 @@ def _padding(node: Node, kernel: Shape, dilation: Pair, *, flat: bool) -> Pair:
 def _pooling(node: Node, shape: Shape, budget: Budget) -> tuple[Stage, ...]:
     if len(shape) != 3:
         raise FormatError(f"pooling of a source of shape {shape}; expected (channels, height, width)")
-    size = _pair(node, "kernel_size", SIDE)
-    stride = _pair(node, "stride", SIDE)
-    padding = _pair(node, "padding", PADDING)
+    flat = shape[1] == 1 and np.size(node.values.get("kernel_size")) == 1  # of a signal
+    size = _pair(node, "kernel_size", SIDE, flat=flat)
+    stride = _pair(node, "stride", SIDE, flat=flat)
+    padding = _pair(node, "padding", PADDING, flat=flat)
     mean = node.kind == "AvgPool2d"
     if mean and stride == size and padding == (0, 0) and not (shape[1] % size[0] or shape[2] % size[1]):
         return (AveragePooling(size=size),)

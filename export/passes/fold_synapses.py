@@ -96,9 +96,10 @@ def _convolution(chain: list[_Linear], shape: Shape) -> Convolution | None:
         return None
     try:
         found = composed(convolutions, shape, most=LARGEST_MATRIX)
+        matrix = math.prod(shape) * math.prod(found.output_shape(shape)) if found else 0
     except NetworkError:  # a stride or a padding beyond what a convolution may have
         return None
-    return found if found and found.weight.size <= math.prod(shape) * math.prod(found.output_shape(shape)) else None
+    return found if found and found.weight.size <= matrix else None
 
 
 def _convolutions(chain: list[_Linear]) -> list[Convolution]:

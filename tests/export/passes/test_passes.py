@@ -195,22 +195,22 @@ TOO_MANY_WEIGHTS = {
         (AveragePooling(size=(500, 500)), Convolution(weight=np.ones((300, 1, 1, 1)))),
         (1, 500, 500),
         (300, 1, 1),
-        "average pooling by .500, 500. folded .* would need 75,000,000 weights",
+        "the matrix of 250,000 x 300 for AveragePooling, Convolution, .* would need 75,000,000 weights",
     ),
     "dilated kernel behind pooling": (
         (AveragePooling(size=(2, 2)), Convolution(weight=np.ones((20, 1, 2, 2)), dilation=(999, 999))),
         (1, 2000, 2000),
         (20, 1, 1),
-        "average pooling by .2, 2. folded .* would need 80,000,000 weights",
+        "the matrix of 4,000,000 x 20 for AveragePooling, Convolution, .* would need 80,000,000 weights",
     ),
     "product": (
         (
-            Convolution(weight=np.ones((9000, 1, 1, 1)), groups=9000),
             Convolution(weight=np.ones((1, 9000, 1, 1))),
+            Convolution(weight=np.ones((9000, 1, 1, 1))),
         ),
         (9000, 1, 1),
-        (1, 1, 1),
-        "the product of two convolutions would need 81,000,000 weights",
+        (9000, 1, 1),
+        "the matrix of 9,000 x 9,000 for Convolution, Convolution, .* would need 81,000,000 weights.*neurons between",
     ),
 }
 
