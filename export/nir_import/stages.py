@@ -108,7 +108,7 @@ def _padding(node: Node, kernel: Shape, dilation: Pair, *, flat: bool) -> Pair:
 def _pooling(node: Node, shape: Shape, budget: Budget) -> tuple[Stage, ...]:
     if len(shape) != 3:
         raise FormatError(f"pooling of a source of shape {shape}; expected (channels, height, width)")
-    flat = shape[1] == 1 and np.size(node.values.get("kernel_size")) == 1  # of a signal
+    flat = shape[1] == 1 and np.size(node.values.get("kernel_size", 0)) == 1  # of a signal
     size = _pair(node, "kernel_size", SIDE, flat=flat)
     stride = _pair(node, "stride", SIDE, flat=flat)
     padding = _pair(node, "padding", PADDING, flat=flat)

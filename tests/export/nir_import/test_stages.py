@@ -134,9 +134,12 @@ def test_flatten_joins_its_axes_in_c_order(tmp_path, ends, input_type, expected)
     assert network.population("sum").shape == inside
 
 
-@pytest.mark.parametrize("ends", [(1, 0), (0, 5), (-9, -1), (2, 1)])
-def test_axes_that_do_not_exist_are_refused(tmp_path, ends):
-    node = nir.Flatten({"input": np.array((2, 4, 4))}, start_dim=0, end_dim=-1)
+@pytest.mark.parametrize(
+    ("ends", "input_type"),
+    [*(((ends), (2, 4, 4)) for ends in ((1, 0), (0, 5), (-9, -1), (2, 1))), ((1, 4), (1, 2, 4, 4))],
+)
+def test_axes_that_do_not_exist_are_refused(tmp_path, ends, input_type):
+    node = nir.Flatten({"input": np.array(input_type)}, start_dim=0, end_dim=-1)
     node.start_dim, node.end_dim = ends
     with pytest.raises(FormatError, match=r"node 'n0' \(Flatten\): "):
         sums(tmp_path / "a.nir", [node], (2, 4, 4))

@@ -221,6 +221,16 @@ def test_dilation_stays_where_both_allow_it():
     assert (strided(mixed), mixed.dilation) == (((8, 8), (1, 1), (0, 0)), (1, 1))
 
 
+def test_dilated_taps_are_not_filled_up_on_the_way():
+    """Four taps per channel, 1,500 positions apart: with zeros in between, the product would have 112,650,050 weights."""
+    point, far = (
+        Convolution(weight=kernel(40, 1, 1, 1)),
+        Convolution(weight=kernel(50, 40, 2, 2), dilation=(1500, 1500)),
+    )
+    stage = one_stage((point, far), (1, 1510, 1510))
+    assert (strided(stage)[0], stage.dilation) == ((2, 2), (1500, 1500))
+
+
 def test_a_kernel_larger_than_its_matrix_becomes_the_matrix():
     """Two outputs that are far apart share no weight."""
     far = Convolution(weight=kernel(1, 1, 1, 12), stride=(1, 9), padding=(0, 9))
