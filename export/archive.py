@@ -43,6 +43,7 @@ from spikeport.export.network import (
     MaxPooling,
     Network,
     Normalization,
+    Reshape,
     Source,
 )
 from spikeport.export.numbers import described, flag
@@ -72,6 +73,7 @@ _CLASSES: dict[str, type] = {
     "IntegerProjection": IntegerProjection,
     "MaxPooling": MaxPooling,
     "Normalization": Normalization,
+    "Reshape": Reshape,
     "Source": Source,
 }
 """The types by the names that stand in files; a type that is renamed in the code keeps its name here."""

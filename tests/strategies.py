@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from spikeport.export import bounds
+from spikeport.export.errors import NetworkError
 from spikeport.export.fixed_point import POTENTIAL_LIMIT, STATE_LIMIT, THRESHOLD_MAX
 from spikeport.export.network import (
     AveragePooling,
@@ -25,6 +26,7 @@ from spikeport.export.network import (
     IntegerProjection,
     MaxPooling,
     Normalization,
+    Reshape,
     Source,
 )
 
@@ -197,6 +199,49 @@ def _finished(draw, populations, projections, *, resets, leaky):
         populations=tuple(populations), projections=(*projections, dense), steps=draw(st.integers(1, 5))
     )
     return replace(network, bounds=bounds.prove(network))
+
+
+@st.composite
+def chains(draw, *, most=4):
+    """Draw (shape, stages): pooling, convolutions of all kinds and a dense end, of which all sums are exact.
+
+    Sides need not divide, a side may be one (a signal), weights are whole numbers and means are over powers of two.
+    """
+    shape = (draw(st.integers(1, 4)), draw(st.integers(1, 9)), draw(st.integers(1, 9)))
+    stages, source = [], shape
+    for _ in range(draw(st.integers(1, most))):
+        stage = draw(_linear_stages(shape))
+        try:
+            shape = stage.output_shape(shape)
+        except NetworkError:
+            continue
+        stages.append(stage)
+    if draw(st.integers(0, 4)) == 0:
+        rng = np.random.default_rng(draw(seeds))
+        stages.append(Dense(weight=rng.integers(-3, 4, (3, int(np.prod(shape)))).astype(float)))
+    return source, tuple(stages)
+
+
+@st.composite
+def _linear_stages(draw, shape):
+    channels, kind = shape[0], draw(st.sampled_from(["mean", "sum", "depthwise", "convolution", "convolution", "axes"]))
+    pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
+    geometry = {"stride": draw(pair), "padding": draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))}
+    rng = np.random.default_rng(draw(seeds))
+    if kind == "mean":
+        sides = [[size for size in (1, 2, 4) if side % size == 0] for side in shape[1:]]
+        return AveragePooling(size=tuple(draw(st.sampled_from(sizes)) for sizes in sides))
+    if kind == "axes":
+        shapes = [shape, (channels, 1, shape[1] * shape[2]), (channels * shape[1], 1, shape[2])]
+        return Reshape(shape=draw(st.sampled_from(shapes)))
+    if kind == "sum":
+        return Convolution(weight=np.ones((channels, 1, *draw(pair))), groups=channels, **geometry)
+    groups = draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0]))
+    groups = channels if kind == "depthwise" else groups
+    weight = rng.integers(-3, 4, (groups * draw(st.integers(1, 2)), channels // groups, *draw(pair))).astype(float)
+    kept = rng.random(weight.shape) < draw(st.sampled_from([0.3, 1.0]))
+    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    return Convolution(weight=weight * kept, groups=groups, dilation=dilation, **geometry)
 
 
 @st.composite

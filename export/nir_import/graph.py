@@ -16,6 +16,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from spikeport.export.composition import with_few_axes
 from spikeport.export.errors import FormatError, NetworkError
 from spikeport.export.inputs import Budget, room
 from spikeport.export.network import (
@@ -65,13 +66,23 @@ def read(
         own = graph.metadata if rules.name == "spikeport" else {}
         source = _source(own, levels, unit)
         builder = _Builder(graph, rules, output)
-        network = expand_paths(builder.network(source, _steps(own, steps)))
+        network = _with_few_axes(expand_paths(builder.network(source, _steps(own, steps))))
         for marker in builder.markers():
             network = without_marker(network, marker)
         Budget(room(path.stat().st_size, REPEATED_PER_BYTE)).take(_repeated(network), "the weights of all paths")
     except (FormatError, NetworkError) as error:
         raise FormatError(f"{path}: {error}") from None
     return network, rules
+
+
+def _with_few_axes(network: FloatNetwork) -> FloatNetwork:
+    shapes = {population.name: population.shape for population in network.populations}
+    return replace(
+        network,
+        projections=tuple(
+            replace(p, stages=with_few_axes(p.stages, shapes[p.source], shapes[p.target])) for p in network.projections
+        ),
+    )
 
 
 def _repeated(network: FloatNetwork) -> int:
@@ -209,7 +220,6 @@ class _Builder:
         """Return the shape and the neuron of a node behind a source of ``shape``."""
         for stage in self._stages(name, shape):
             shape = stage.output_shape(shape)
-        shape = stages.output_shape(node, shape)
         if node.kind not in STATEFUL:
             return shape, FloatNeuron(threshold=None, decay_potential=np.array(1.0))
         fitted = _fitted(shape, neuron(node, self.dialect, looped=name in self.looped))

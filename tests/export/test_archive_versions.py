@@ -17,7 +17,7 @@ FILES = Path(__file__).parent / "archives"
 NAMES = (
     *("AveragePooling", "Bounds", "Convolution", "Dense", "FloatNetwork", "FloatNeuron", "FloatPopulation"),
     *("FloatProjection", "IntegerNetwork", "IntegerNeuron", "IntegerPopulation", "IntegerProjection"),
-    *("MaxPooling", "Normalization", "Source"),
+    *("MaxPooling", "Normalization", "Reshape", "Source"),
 )
 
 
