@@ -231,6 +231,10 @@ def _check_weights(projection: IntegerProjection, weight: Array) -> None:
 
 
 def _neuron(name: str, neuron: IntegerNeuron) -> dict[str, Any]:
+    if neuron.floor is not None:
+        raise FormatError(
+            f"population {name} has a floor of its potential, which netx cannot say: export it to ONNX or a Lava job"
+        )
     if not neuron.stock:
         raise FormatError(f"population {name} does not reset to zero, or fires at v == threshold; netx cannot say it")
     thresholds = np.unique(AFFINE_THRESHOLD if neuron.threshold is None else neuron.threshold)
