@@ -19,7 +19,7 @@ SLAYER = sorted(path.stem for path in FILES.glob("slayer_*.net"))
 
 
 def test_files_of_every_kind_are_there():
-    assert len(LAVA) == 19
+    assert len(LAVA) == 20
     assert len(SLAYER) == 5
 
 

@@ -615,7 +615,7 @@ def recurrent_chains(draw):
     for index in range(count):
         silent = index == count - 1 and draw(st.booleans())
         neuron = IntegerNeuron(
-            threshold=None if silent else rng.integers(0, 60),
+            threshold=None if silent else rng.integers(0, 200),
             bias_mantissa=64 * rng.integers(-4, 5, draw(st.sampled_from([(), (3,)]))) * draw(st.integers(0, 1)),
             decay_u=draw(st.sampled_from([4096, 1000])),
             decay_v=draw(st.sampled_from([0, 300])),
@@ -625,7 +625,7 @@ def recurrent_chains(draw):
         ends = [(populations[-2].name, 0)] + [(name, 1)] * (not silent and draw(st.booleans()))
         for source, delay in ends:
             size = 4 if source == "input" else 3
-            weight = Dense(weight=rng.integers(-40, 60, (3, size)).astype(np.int8))
+            weight = Dense(weight=rng.integers(-120, 127, (3, size)).astype(np.int8))
             exponent = draw(st.integers(0, 1))
             projections.append(
                 IntegerProjection(source=source, target=name, synapses=weight, delay=delay, exponent=exponent)

@@ -95,6 +95,7 @@ def networks(seed):
         "recurrent": ((6,), [first(recurrent=True), dense(rng, 5, 4, recurrent=True)], 1),
         "recurrent_bias": ((6,), [first(recurrent=True, bias=True), dense(rng, 5, 3)], 1),
         "recurrent_graded": ((6,), [first(recurrent=True, threshold=3000), dense(rng, 5, 3)], 255),
+        "delay_square": ((6,), [dense(rng, 6, 6, delay=delays(6)), dense(rng, 6, 6, delay=delays((6, 6)))], 1),
         "recurrent_readout": ((6,), [first(recurrent=True), dense(rng, 5, 3, neuron=False)], 1),
     }
 
