@@ -122,6 +122,7 @@ class Delays:
         while name in self.names.values():
             name += "_"
         if name not in self.relays:
+            self.graph.budget.take(16 * self.waits[before].size, "a relay population per delay")
             neuron = relay(self.waits[before], value, self.steps)
             projection = FloatProjection(source=self.names[before], target=name, stages=(), delay=value)
             self.relays[name] = FloatPopulation(name=name, shape=self.shapes[before], neuron=neuron), projection
@@ -176,6 +177,7 @@ def fits(stages: tuple[Stage, ...], waits: Array) -> bool:
 def _mask(kept: Array, budget: Budget) -> Stage:
     """Return what lets through some neurons and nothing of the others; the first axis are the channels."""
     if same_in_channels(kept):
+        budget.take(16 * len(kept), "a mask of channels per delay")
         channels = kept.reshape(len(kept), -1)[:, 0].astype(np.float64)
         return Normalization(scale=channels, shift=np.zeros(len(channels)))
     budget.take(16 * kept.size**2, f"a matrix of {kept.size:,} x {kept.size:,} for delays that differ within a channel")

@@ -1,5 +1,6 @@
 """Delays that differ between neurons: each spike waits as long as its node says, in every executor."""
 
+import time
 from dataclasses import replace
 
 import nir
@@ -226,6 +227,18 @@ def test_delays_of_channels_need_no_other_population(tmp_path):
     network, _ = read(file_of(tmp_path / "a.nir", nodes, (2, 3, 3)), steps=4, dialect="nir")
     assert [p.name for p in network.populations if p.name != "output"] == ["input", "n0", "n3"]
     assert sorted(p.delay for p in network.projections if p.target == "n3") == [0, 1]
+
+
+@pytest.mark.parametrize("shape", [(30_000,), (1, 3, 10_000)])
+def test_delays_that_take_much_memory_are_refused(tmp_path, shape):
+    """30,000 delays of 30,000 neurons would be masks, or relays, of 14 GB."""
+    waits = np.arange(30_000.0).reshape(shape)
+    last = [conv(np.ones((1, 1, 1, 1)), padding=(0, 0), input_shape=shape[1:])] if len(shape) == 3 else []
+    path = file_of(tmp_path / "a.nir", [fires(shape), Delay(waits), *last, fires(shape)], shape)
+    start = time.monotonic()
+    with pytest.raises(FormatError, match=r"a\.nir: node 'n2' .*(a mask of channels|a relay population) per delay"):
+        read(path, steps=4, dialect="nir")
+    assert time.monotonic() - start < 30
 
 
 def test_delay_in_front_of_the_output_counts(tmp_path):
