@@ -114,17 +114,20 @@ class Delays:
         if fits(stages, waits) or self._origin(before) not in self.spiking:
             parted = parts(stages, waits, self.graph.budget)
             return [(self.names[before], delay + wait, kept) for wait, kept in parted]
-        return [(self._relay(before, int(value)), delay, stages) for value in np.unique(waits)]
+        return [(self._relay(before, int(value)), delay + int(value), stages) for value in np.unique(waits)]
 
     def _relay(self, before: str, value: int) -> str:
-        """Return the population that fires with the neurons of a node that wait ``value`` steps, as late as they."""
+        """Return the population that fires with the neurons of a node that wait ``value`` steps, without waiting.
+
+        The delay stands behind it. In front of it, the paths would differ in length, which takes further relays.
+        """
         name = f"{self.names[before]}_delay{value}"
         while name in self.names.values():
             name += "_"
         if name not in self.relays:
             self.graph.budget.take(16 * self.waits[before].size, "a relay population per delay")
             neuron = relay(self.waits[before], value, self.steps)
-            projection = FloatProjection(source=self.names[before], target=name, stages=(), delay=value)
+            projection = FloatProjection(source=self.names[before], target=name, stages=())
             self.relays[name] = FloatPopulation(name=name, shape=self.shapes[before], neuron=neuron), projection
         return name
 

@@ -186,6 +186,8 @@ def test_convolution_reads_one_relay_population_per_delay(tmp_path):
         "n1_delay1",
         "n1_delay2",
     ]
+    assert [p.delay for p in network.projections if p.target == "n3"] == [0, 1, 2]
+    assert len(passes.folded(without_output(network)).populations) == 6
     kinds = [type(stage).__name__ for projection in network.projections for stage in projection.stages]
     assert kinds == ["Convolution"] * 3
 
