@@ -52,6 +52,7 @@ def neuron_steps(draw):
         decay_v=draw(decays),
         reset_to=np.array(draw(st.one_of(st.just(0), st.integers(-THRESHOLD_MAX, THRESHOLD_MAX)))),
         reset_by=draw(st.one_of(st.none(), thresholds.map(np.array))),
+        floor=draw(st.one_of(st.none(), near.map(np.array), st.integers(-THRESHOLD_MAX - 1, 0).map(np.array))),
     )
     u = draw(st.one_of(st.integers(-64, 64), st.integers(-STATE_LIMIT + 1, STATE_LIMIT)))
     a = draw(activations)
@@ -90,7 +91,7 @@ def _integers(synapses):
 
 
 @st.composite
-def _neurons(draw, shape, *, leaky, resets, least=0):
+def _neurons(draw, shape, *, leaky, resets, least=0, floors=False):
     rng = np.random.default_rng(draw(seeds))
     per = draw(st.sampled_from([(), (shape[0], *(1,) * (len(shape) - 1)), shape]))
     leak = leaky and draw(st.booleans())
@@ -103,17 +104,27 @@ def _neurons(draw, shape, *, leaky, resets, least=0):
         decay_v=rng.choice([0, 1, 700, 4095, 4096], draw(st.sampled_from([(), shape]))) if leak else 0,
         reset_to=rng.integers(-3, 4, per) if reset == "value" else 0,
         reset_by=rng.integers(0, 6, per) if reset == "subtract" else None,
+        floor=draw(_floors(shape)) if floors else None,
     )
+
+
+@st.composite
+def _floors(draw, shape):
+    """Draw a floor or none; a third lies above zero somewhere."""
+    rng = np.random.default_rng(draw(seeds))
+    per = draw(st.sampled_from([None, (), shape]))
+    return None if per is None else rng.integers(-6, draw(st.sampled_from([0, 1, 4])), per)
 
 
 RESETS = ("zero", "value", "subtract")
 
 
 @st.composite
-def integer_networks(draw, *, leaky=True, resets=RESETS, delays=True, least=0):
+def integer_networks(draw, *, leaky=True, resets=RESETS, delays=True, least=0, floors=False):
     """Draw a network: convolutions, several paths, skips, delays and loops, dense readout, silent or spiking.
 
-    Most are proven; where ``least``, the smallest threshold, is below zero, many are not.
+    Most are proven; where ``least``, the smallest threshold, is below zero, many are not. With ``floors`` many neurons
+    have one, also the readout.
     """
     shape = (draw(st.integers(1, 3)), draw(st.integers(2, 6)), draw(st.integers(2, 6)))
     levels = draw(st.sampled_from([1, 255]))
@@ -127,7 +138,7 @@ def integer_networks(draw, *, leaky=True, resets=RESETS, delays=True, least=0):
         if draw(st.booleans()):
             paths.append(replace(paths[0], weight=rng.integers(-2, 3, paths[0].weight.shape)))
         name, target = f"conv{index + 1}", paths[0].output_shape(source.shape)
-        neuron = draw(_neurons(target, leaky=leaky, resets=resets, least=least))
+        neuron = draw(_neurons(target, leaky=leaky, resets=resets, least=least, floors=floors))
         populations.append(IntegerPopulation(name=name, shape=target, neuron=neuron))
         ends = [(source.name, _integers(path), draw(wait)) for path in paths]
         if delays and draw(st.integers(0, 3)) == 0:
@@ -139,7 +150,7 @@ def integer_networks(draw, *, leaky=True, resets=RESETS, delays=True, least=0):
             IntegerProjection(source=s, target=name, synapses=w, exponent=draw(st.integers(0, 2)), delay=d)
             for s, w, d in ends
         ]
-    return draw(_finished(populations, projections, resets=resets, leaky=leaky))
+    return draw(_finished(populations, projections, resets=resets, leaky=leaky, floors=floors))
 
 
 @st.composite
@@ -184,12 +195,14 @@ def _between(rng, source, target):
 
 
 @st.composite
-def _finished(draw, populations, projections, *, resets, leaky):
+def _finished(draw, populations, projections, *, resets, leaky, floors):
     last, rng = populations[-1], np.random.default_rng(draw(seeds))
     size, outputs = int(np.prod(last.shape)), draw(st.integers(1, 4))
     readout = IntegerNeuron(threshold=None, bias_mantissa=rng.integers(-50, 50, (outputs,)))
+    if floors:
+        readout = replace(readout, floor=draw(_floors((outputs,))))
     if draw(st.integers(0, 2)) == 0:
-        readout = draw(_neurons((outputs,), leaky=leaky, resets=resets))
+        readout = draw(_neurons((outputs,), leaky=leaky, resets=resets, floors=floors))
     weight = rng.integers(-128, 128, (outputs, size)).astype(np.int8)
     populations = [*populations, IntegerPopulation(name="readout", shape=(outputs,), neuron=readout)]
     dense = IntegerProjection(

@@ -129,6 +129,8 @@ class _Neurons:
         body, neuron, name = self.body, self.neuron, self.name
         potential = self.integrated(arriving)
         if neuron.threshold is None:
+            if neuron.floor is not None:
+                potential = body.add("Max", potential, self.parameter("floor", neuron.floor))
             body.add("Identity", potential, to=f"v_{name}:next")
             body.add("Identity", potential, to=f"potential_{name}:step")
             return

@@ -30,12 +30,13 @@ from spikeport.export.network import (
 )
 from spikeport.export.network.arrays import broadcasts
 from spikeport.export.nir_import import nodes, stages
+from spikeport.export.nir_import.delays import Delays
 from spikeport.export.nir_import.dialect import Dialect, dialect_of
 from spikeport.export.nir_import.neurons import neuron
 from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
 from spikeport.export.nir_import.readouts import leading_to, without_marker
-from spikeport.export.nir_import.stages import channels_first
-from spikeport.export.numbers import DELAY, LEVELS, NEURONS, POSITIVE, STEPS, real, whole
+from spikeport.export.nir_import.stages import PASS_ON, channels_first
+from spikeport.export.numbers import LEVELS, NEURONS, POSITIVE, STEPS, real, whole
 from spikeport.export.passes.expand_paths import expand_paths, unshifted
 
 REPEATED_PER_BYTE = 32
@@ -128,9 +129,18 @@ class _Builder:
         self.names = self._names()
         self.looped = self._looped()
         self.made: dict[tuple[str, Shape], tuple[Stage, ...]] = {}
+        unit = 1.0 if self.dialect.name == "spikeport" else self.dialect.dt
+        self.delays = Delays(self.graph, self.into, self.names, self._stages, PASS_ON, unit, steps)
         populations = [self._population(name, source) for name in self.order]
+        for name, population in zip(self.order, populations, strict=True):
+            in_node(name, self.graph.nodes[name], partial(self._enter, name, population))
         projections = [each for name in self.order for each in self._projections(name)]
-        return FloatNetwork(populations=tuple(populations), projections=tuple(projections), steps=steps)
+        relays = self.delays.relays.values()
+        return FloatNetwork(
+            populations=(*populations, *(population for population, _ in relays)),
+            projections=(*projections, *(projection for _, projection in relays)),
+            steps=steps,
+        )
 
     def markers(self) -> list[str]:
         """Return the populations that Output nodes have become, once the network is made."""
@@ -247,28 +257,19 @@ class _Builder:
             return shape[-1:]
         return shape[1:] if node.kind == "Conv2d" and len(shape) == 4 else shape
 
-    def _projections(self, name: str) -> list[FloatProjection]:
-        node, made = self.graph.nodes[name], []
-        for index, before in enumerate(self.into[name]):
-            projection = FloatProjection(
-                source=self.names[before],
-                target=self.names[name],
-                stages=self._stages(name, self.shapes[before]),
-                delay=in_node(name, node, partial(self._delay, node, self.shapes[name]))
-                + int((before, name) in self.back),
-            )
-            made.append(projection if index == 0 else replace(projection, stages=unshifted(projection)))
-        return made
+    def _enter(self, name: str, population: FloatPopulation) -> None:
+        if self.graph.nodes[name].kind == "Delay":
+            _check_parameters(self.graph.nodes[name], population.shape)
+        self.delays.enter(name, population)
 
-    def _delay(self, node: Node, shape: Shape) -> int:
-        if node.kind != "Delay":
-            return 0
-        _check_parameters(node, shape)
-        waits = node.reals("delay") / (1.0 if self.dialect.name == "spikeport" else self.dialect.dt)
-        steps = np.rint(waits)
-        if np.ptp(waits) or np.any(np.abs(waits - steps) > 1e-6 * np.minimum(1, steps)) or np.any(waits < 0):
-            raise FormatError(f"a delay of {np.unique(waits)[:3]} steps; expected one whole number of steps for all")
-        return whole(steps.flat[0], "delay in steps", DELAY)
+    def _projections(self, name: str) -> list[FloatProjection]:
+        node, made = self.graph.nodes[name], list[FloatProjection]()
+        for before in self.into[name]:
+            back = int((before, name) in self.back)
+            for source, delay, kept in in_node(name, node, partial(self.delays.into_node, before, name)):
+                projection = FloatProjection(source=source, target=self.names[name], stages=kept, delay=delay + back)
+                made.append(replace(projection, stages=unshifted(projection)) if made else projection)
+        return made
 
     def _stages(self, name: str, shape: Shape) -> tuple[Stage, ...]:
         """Return the stages of a node behind a source of ``shape``, made once."""
