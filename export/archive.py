@@ -4,7 +4,7 @@ The header's metadata is JSON: the dataclasses of `spikeport.export.network` by 
 with many zeros is stored as its non-zero ``values`` and the ``gaps`` between their flat indices (the first counts from
 -1), in the smallest unsigned type that holds them; every other array is stored as it is.
 
-The description names its version, 'spikeport network 1'. A change of what stands in a description is a new version
+The description names its version, 'spikeport network 2'. A change of what stands in a description is a new version
 with a function in `_UPGRADES` that turns a description of the version before into one of it; files stay as they are.
 """
 
@@ -43,11 +43,12 @@ from spikeport.export.network import (
     MaxPooling,
     Network,
     Normalization,
+    Reshape,
     Source,
 )
 from spikeport.export.numbers import described, flag
 
-VERSION = 1
+VERSION = 2
 FORMAT = "spikeport network"
 """What a description's ``format`` says, followed by the version."""
 KEY = "spikeport"
@@ -55,7 +56,18 @@ KEY = "spikeport"
 ROOM_PER_BYTE = 64
 """Bytes of arrays per byte of file beyond `inputs.ROOM`: one stored number in a hundred may be other than zero."""
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
-_UPGRADES: dict[int, Upgrade] = {}
+
+
+def _with_floors(description: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 -> 2: integer neurons may have a floor; those of version 1 have none."""
+    for population in description["network"]["fields"]["populations"]:
+        neuron = population["fields"]["neuron"]
+        if neuron["class"] == "IntegerNeuron":
+            neuron["fields"].setdefault("floor", None)
+    return description
+
+
+_UPGRADES: dict[int, Upgrade] = {1: _with_floors}
 """By version: what turns a description of it into one of the next; `VERSION` is one more than the largest."""
 _CLASSES: dict[str, type] = {
     "AveragePooling": AveragePooling,
@@ -72,6 +84,7 @@ _CLASSES: dict[str, type] = {
     "IntegerProjection": IntegerProjection,
     "MaxPooling": MaxPooling,
     "Normalization": Normalization,
+    "Reshape": Reshape,
     "Source": Source,
 }
 """The types by the names that stand in files; a type that is renamed in the code keeps its name here."""

@@ -149,7 +149,7 @@ def pooled(geometry: Geometry) -> tuple[Geometry, Pair]:
     kernel, source = geometry.kernel, geometry.source
     smaller = Convolution(
         weight=kernel.weight[:, :, :: size[0], :: size[1]],
-        stride=(kernel.stride[0] // size[0], kernel.stride[1] // size[1]),
+        stride=(-(-kernel.stride[0] // size[0]), -(-kernel.stride[1] // size[1])),
         padding=(kernel.padding[0] // size[0], kernel.padding[1] // size[1]),
         groups=kernel.groups,
     )
@@ -162,13 +162,16 @@ def pooled(geometry: Geometry) -> tuple[Geometry, Pair]:
 
 
 def _windows(geometry: Geometry) -> Pair:
-    """Return the largest windows, up to the stride, over which all weights are equal and nothing is cut at a border."""
-    kernel, source, weight = geometry.kernel, geometry.source, geometry.weight
+    """Return the largest windows, up to the stride, over which all weights are equal and nothing is cut at a border.
+
+    A single output may be any number of positions from the next, so its windows may be as large as the source.
+    """
+    kernel, source, result, weight = geometry.kernel, geometry.source, geometry.result, geometry.weight
     sizes = []
-    for axis, side in ((0, source.height), (1, source.width)):
-        best = 1
-        for size in range(2, kernel.stride[axis] + 1):
-            whole = (kernel.stride[axis], kernel.padding[axis], weight.shape[axis + 2], side)
+    for axis, side, outputs in ((0, source.height, result.height), (1, source.width, result.width)):
+        best, stride = 1, kernel.stride[axis] if outputs > 1 else side
+        for size in range(2, stride + 1):
+            whole = (stride, kernel.padding[axis], weight.shape[axis + 2], side)
             if any(number % size for number in whole) or kernel.dilation[axis] != 1:
                 continue
             lines = np.moveaxis(weight, axis + 2, 0)

@@ -3,10 +3,22 @@
 Integer products run in float64, which is exact below 2**53; int8 weights times 24-bit inputs stay far below.
 """
 
+import math
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from spikeport.export.network import Array, AveragePooling, Convolution, Dense, MaxPooling, Normalization, Shape, Stage
+from spikeport.export.network import (
+    Array,
+    AveragePooling,
+    Convolution,
+    Dense,
+    MaxPooling,
+    Normalization,
+    Reshape,
+    Shape,
+    Stage,
+)
 
 PART = 2**22
 """Integer weights that are held in float64 at a time."""
@@ -23,7 +35,39 @@ def apply(stage: Stage, inputs: Array) -> Array:
         return _pooled(stage, inputs)
     if isinstance(stage, MaxPooling):
         return _largest(stage, inputs)
+    if isinstance(stage, Reshape):
+        return inputs.reshape(-1, *stage.shape)
     return _normalized(stage, inputs)
+
+
+def adjoint(stage: Stage, rows: Array, shape: Shape) -> Array:
+    """Return weights ``rows`` (N, ...) over the outputs of ``stage`` as weights over its source, (N, *shape).
+
+    ``(rows * apply(stage, x)).sum() == (adjoint(stage, rows, shape) * x).sum()`` for a linear stage and every x.
+    """
+    if isinstance(stage, Convolution):
+        return _spread(stage, rows, shape)
+    if isinstance(stage, Dense):
+        return (rows.reshape(len(rows), -1) @ stage.weight).reshape(-1, *shape)
+    if isinstance(stage, Reshape):
+        return rows.reshape(-1, *shape)
+    raise TypeError(f"{type(stage).__name__} is not among the stages of a matrix")
+
+
+def _spread(stage: Convolution, rows: Array, shape: Shape) -> Array:
+    (top, left), sides = stage.padding, rows.shape[2:]
+    padded = np.zeros((len(rows), stage.groups, shape[0] // stage.groups, shape[1] + 2 * top, shape[2] + 2 * left))
+    parts = rows.reshape(len(rows), stage.groups, -1, math.prod(sides))
+    weight = stage.weight.reshape(stage.groups, -1, *stage.weight.shape[1:])
+    for tap in np.ndindex(*stage.weight.shape[2:]):
+        places = tuple(
+            slice(at * dilation, at * dilation + (side - 1) * stride + 1, stride)
+            for at, dilation, side, stride in zip(tap, stage.dilation, sides, stage.stride, strict=True)
+        )
+        values = np.matmul(weight[..., tap[0], tap[1]].swapaxes(1, 2), parts)
+        padded[..., places[0], places[1]] += values.reshape(*values.shape[:3], *sides)
+    inside = padded[..., top : top + shape[1], left : left + shape[2]]
+    return inside.reshape(-1, *shape)
 
 
 def synaptic_sum(stage: Stage, spikes: Array) -> Array:

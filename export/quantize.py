@@ -6,6 +6,7 @@ and exponent ``e`` of a projection::
     W = round(w g k / 2^e) in int8;     bias = round(64 k b) as mantissa << exponent
     threshold = ceil(k V) - 1           where every potential is a multiple of 64 and the rule is v >= V
     threshold = round(k V)              otherwise; k is chosen so that k V is whole
+    reset_to, reset_by, floor = round(k ...)
 
 The first form is exact: ``v >= V`` equals ``64 k v > 64 (ceil(k V) - 1)`` on multiples of 64. k is the largest that
 uses all weight bits of the projection with the smallest weights, and is made smaller until the bounds hold. Weights
@@ -24,6 +25,7 @@ from spikeport.export.bounds import population_bounds, violation
 from spikeport.export.errors import QuantizationError
 from spikeport.export.fixed_point import ACTIVATION_SHIFT, THRESHOLD_MAX, bias_registers
 from spikeport.export.network import (
+    REGISTERS,
     Array,
     Bounds,
     Convolution,
@@ -125,11 +127,6 @@ def _check(network: FloatNetwork) -> None:
             raise QuantizationError(
                 f"population {population.name} has a gain or a start of its own: run spikeport.export.passes first"
             )
-        if neuron.floor is not None:
-            raise QuantizationError(
-                f"population {population.name} clamps its potential from below; Loihi's neurons do not: "
-                "train without the clamp, or stay with the float executor"
-            )
         if neuron.threshold is None and network.outgoing(population.name):
             raise QuantizationError(
                 f"population {population.name} never fires but is the source of others; Loihi sends spikes only: "
@@ -228,6 +225,7 @@ def _check_kept(network: FloatNetwork, population: FloatPopulation, quantized: Q
                 f"projection {projection.source} -> {projection.target}: all weights round to zero beside the "
                 f"biases and the other projections of {population.name}; scale them up or leave it out"
             )
+    _check_floor(population, integer)
     pairs = (
         ("reset_by", neuron.reset_by, integer.reset_by),
         ("decay_potential", neuron.decay_potential, integer.decay_v),
@@ -240,6 +238,26 @@ def _check_kept(network: FloatNetwork, population: FloatPopulation, quantized: Q
                 f"(1/{DECAY_UNITY} for decays, 1/{integer.scale:.4g} for resets) but not zero; "
                 "set it to zero or make it larger"
             )
+
+
+def _check_floor(population: FloatPopulation, integer: IntegerNeuron) -> None:
+    """Refuse a floor that rounding moves to zero, or to where the neuron fires."""
+    neuron = population.neuron
+    assert isinstance(neuron, FloatNeuron)
+    if neuron.floor is None or integer.floor is None:
+        return
+    if np.any((neuron.floor != 0) & (integer.floor == 0)):
+        raise QuantizationError(
+            f"population {population.name}: floor is too small for Loihi's integers (1/{integer.scale:.4g}) but not "
+            "zero; set it to zero or make it larger"
+        )
+    if integer.threshold is not None and np.any(
+        (integer.floor > integer.threshold) & (neuron.floor < neuron.threshold)
+    ):
+        raise QuantizationError(
+            f"population {population.name}: floor and threshold are less than a unit apart in Loihi's integers "
+            f"(1/{integer.scale:.4g}), and a neuron on its floor would fire; lower the floor"
+        )
 
 
 def _at_scale(
@@ -277,8 +295,14 @@ def _neuron(neuron: FloatNeuron, scale: float, mantissa: Array, exponent: int) -
         decay_v=decay_v,
         reset_to=np.rint(neuron.reset_to * scale),
         reset_by=None if neuron.reset_by is None else np.rint(neuron.reset_by * scale),
+        floor=None if neuron.floor is None else _floor(neuron.floor * scale),
         scale=scale,
     )
+
+
+def _floor(scaled: Array) -> Array:
+    """Return the floor in units; one below every potential does nothing, like the smallest that is held."""
+    return np.maximum(np.rint(scaled), REGISTERS["floor"][0])
 
 
 def _threshold(scaled: Array, inclusive: bool, on_grid: bool) -> Array:  # noqa: FBT001 - two facts about one rule

@@ -1,9 +1,9 @@
 """The steps of the proof (`spikeport.export.bounds`), without those that change an interval as the step before did.
 
 Neurons do not depend on each other, so each has its own clock. A step is computed; where its currents stay, and each
-end of its potential stays or moves by the same amount as long as it meets no threshold, reset or cap, the neuron takes
-all these steps at once. What moves at a constant rate has its extremes at the first and the last of these steps. A leak
-is followed step by step until its potential stays.
+end of its potential stays or moves by the same amount as long as it meets no threshold, reset, floor or cap, the neuron
+takes all these steps at once. What moves at a constant rate has its extremes at the first and the last of these steps.
+A leak is followed step by step until its potential stays.
 """
 
 from collections.abc import Iterator
@@ -59,6 +59,7 @@ class _Neurons:
     threshold: Integers
     removed: Integers
     lowest: Integers
+    floor: Integers
     u_low: Integers
     u_high: Integers
     v_low: Integers
@@ -70,7 +71,7 @@ class _Neurons:
 
 
 def _parts(shape: Shape, low: Integers, high: Integers, neuron: IntegerNeuron) -> Iterator["_Neurons"]:
-    """Yield the neurons at rest, `PART` at a time; a threshold beyond every potential stands for none."""
+    """Yield the neurons at rest, `PART` at a time; a threshold or floor beyond every potential stands for none."""
     threshold = np.int64(2 * FAR) if neuron.level is None else np.asarray(neuron.level)
     hard = neuron.reset_by is None
     removed = np.int64(-1) if neuron.reset_by is None else neuron.reset_by.astype(np.int64) << ACTIVATION_SHIFT
@@ -84,6 +85,7 @@ def _parts(shape: Shape, low: Integers, high: Integers, neuron: IntegerNeuron) -
         "threshold": threshold,
         "removed": removed,
         "lowest": lowest,
+        "floor": np.int64(-2 * FAR) if neuron.floor is None else neuron.floor.astype(np.int64) << ACTIVATION_SHIFT,
         **dict.fromkeys(("u_low", "u_high", "v_low", "v_high"), np.int64(0)),
     }
     full = {name: np.broadcast_to(value, shape) for name, value in values.items()}
@@ -104,9 +106,12 @@ class _Clock:
         u_high = _capped(decayed(now.u_high, now.decay_u) + now.high)
         a_low = _capped(decayed(now.v_low, now.decay_v) + u_low + now.bias)
         a_high = _capped(decayed(now.v_high, now.decay_v) + u_high + now.bias)
-        v_low, v_high = _reset(now, a_low, a_high)
+        r_low, r_high = _reset(now, a_low, a_high)
+        v_low, v_high = np.maximum(r_low, now.floor), np.maximum(r_high, now.floor)
         change_low, change_high = v_low - now.v_low, v_high - now.v_high
         alike = _alike(now, a_low, a_high, change_low, change_high)
+        alike = np.minimum(alike, _above_floor(now, r_low, change_low))
+        alike = np.minimum(alike, _above_floor(now, r_high, change_high))
         alike = np.where((u_low == now.u_low) & (u_high == now.u_high), np.minimum(alike, self.left - 1), 0)
         further_low, further_high = change_low * alike, change_high * alike
         lows = (a_low, v_low, a_low + further_low, v_low + further_low)
@@ -140,6 +145,12 @@ def _alike(now: _Neurons, a_low: Integers, a_high: Integers, change_low: Integer
     low = np.where(fires, np.minimum(low, _steps(now.lowest - a_low, -change_low)), low)
     falls = linear & (~fires | (a_low <= now.lowest))
     return np.minimum(high, np.where(change_low == 0, FAR, np.where(falls, low, 0)))
+
+
+def _above_floor(now: _Neurons, after: Integers, change: Integers) -> Integers:
+    """Return for how many further steps an end of the potential stays above the floor, ``after`` the reset."""
+    steps: Integers = np.where(after < now.floor, 0, _steps(after - now.floor, change))
+    return np.where(change == 0, FAR, steps)
 
 
 def _steps(margin: Integers, change: Integers) -> Integers:

@@ -1,7 +1,8 @@
 """Placement on chips whose cores take a whole layer each and differ in size, as Speck's do.
 
 The rules are those of SynSense's DynapCNN as sinabs 3.1.3 states them; each is a function whose docstring is the rule.
-Kernels are dense and shared: zeros take memory like other weights. Which core takes which layer is a matching of a
+Kernels are dense and shared: zeros take memory like other weights, and groups and dilation are written out with zeros,
+since the chip has neither. Which core takes which layer is a matching of a
 bipartite graph.
 """
 
@@ -38,8 +39,15 @@ class Layer:
     @property
     def kernel_words(self) -> int:
         """C 2^(ceil log2 kx ky + ceil log2 f) words for f kernels over c channels."""
-        outputs, _, *sides = self.geometry.kernel.weight.shape
-        return self.geometry.source.channels << (_bits(math.prod(sides)) + _bits(outputs))
+        outputs = len(self.geometry.kernel.weight)
+        return self.geometry.source.channels << (_bits(math.prod(self.kernel_sides)) + _bits(outputs))
+
+    @property
+    def kernel_sides(self) -> Pair:
+        """Rows and columns of the kernel with the zeros between dilated taps."""
+        kernel = self.geometry.kernel
+        rows, columns = ((n - 1) * d + 1 for n, d in zip(kernel.weight.shape[2:], kernel.dilation, strict=True))
+        return rows, columns
 
     @property
     def neuron_words(self) -> int:
@@ -79,16 +87,15 @@ def side(layer: Layer, cores: LayerCores) -> tuple[float, float]:
 
 def kernel_side(layer: Layer, cores: LayerCores) -> tuple[float, float]:
     """A kernel has at most so many rows and columns; dense synapses over a map are a kernel as large as the map."""
-    return max(layer.geometry.kernel.weight.shape[2:]), cores.kernel_side.value
+    return max(layer.kernel_sides), cores.kernel_side.value
 
 
 def geometry(layer: Layer, _cores: LayerCores) -> tuple[float, float]:
-    """Strides are 1, 2, 4 or 8, pools 1, 2 or 4, without dilation, groups and delays; change the convolution."""
-    kernel = layer.geometry.kernel
-    whole = layer.geometry.result.positions == 1
-    strides = all(stride in STRIDES for stride in kernel.stride) or whole
-    plain = kernel.dilation == (1, 1) and kernel.groups == 1 and not layer.geometry.projection.delay
-    return int(not (strides and plain)), 0
+    """Strides are 1, 2, 4 or 8, pools 1, 2 or 4, without delays; change the convolution."""
+    result = layer.geometry.result
+    sides = zip(layer.geometry.kernel.stride, (result.height, result.width), strict=True)
+    strides = all(stride in STRIDES or outputs == 1 for stride, outputs in sides)
+    return int(not strides or layer.geometry.projection.delay > 0), 0
 
 
 def kernel_words(layer: Layer, cores: LayerCores) -> tuple[float, float]:

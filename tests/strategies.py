@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from spikeport.export import bounds
+from spikeport.export.errors import NetworkError
 from spikeport.export.fixed_point import POTENTIAL_LIMIT, STATE_LIMIT, THRESHOLD_MAX
 from spikeport.export.network import (
     AveragePooling,
@@ -25,6 +26,7 @@ from spikeport.export.network import (
     IntegerProjection,
     MaxPooling,
     Normalization,
+    Reshape,
     Source,
 )
 
@@ -50,6 +52,7 @@ def neuron_steps(draw):
         decay_v=draw(decays),
         reset_to=np.array(draw(st.one_of(st.just(0), st.integers(-THRESHOLD_MAX, THRESHOLD_MAX)))),
         reset_by=draw(st.one_of(st.none(), thresholds.map(np.array))),
+        floor=draw(st.one_of(st.none(), near.map(np.array), st.integers(-THRESHOLD_MAX - 1, 0).map(np.array))),
     )
     u = draw(st.one_of(st.integers(-64, 64), st.integers(-STATE_LIMIT + 1, STATE_LIMIT)))
     a = draw(activations)
@@ -88,7 +91,7 @@ def _integers(synapses):
 
 
 @st.composite
-def _neurons(draw, shape, *, leaky, resets, least=0):
+def _neurons(draw, shape, *, leaky, resets, least=0, floors=False):
     rng = np.random.default_rng(draw(seeds))
     per = draw(st.sampled_from([(), (shape[0], *(1,) * (len(shape) - 1)), shape]))
     leak = leaky and draw(st.booleans())
@@ -101,17 +104,27 @@ def _neurons(draw, shape, *, leaky, resets, least=0):
         decay_v=rng.choice([0, 1, 700, 4095, 4096], draw(st.sampled_from([(), shape]))) if leak else 0,
         reset_to=rng.integers(-3, 4, per) if reset == "value" else 0,
         reset_by=rng.integers(0, 6, per) if reset == "subtract" else None,
+        floor=draw(_floors(shape)) if floors else None,
     )
+
+
+@st.composite
+def _floors(draw, shape):
+    """Draw a floor or none; a third lies above zero somewhere."""
+    rng = np.random.default_rng(draw(seeds))
+    per = draw(st.sampled_from([None, (), shape]))
+    return None if per is None else rng.integers(-6, draw(st.sampled_from([0, 1, 4])), per)
 
 
 RESETS = ("zero", "value", "subtract")
 
 
 @st.composite
-def integer_networks(draw, *, leaky=True, resets=RESETS, delays=True, least=0):
+def integer_networks(draw, *, leaky=True, resets=RESETS, delays=True, least=0, floors=False):
     """Draw a network: convolutions, several paths, skips, delays and loops, dense readout, silent or spiking.
 
-    Most are proven; where ``least``, the smallest threshold, is below zero, many are not.
+    Most are proven; where ``least``, the smallest threshold, is below zero, many are not. With ``floors`` many neurons
+    have one, also the readout.
     """
     shape = (draw(st.integers(1, 3)), draw(st.integers(2, 6)), draw(st.integers(2, 6)))
     levels = draw(st.sampled_from([1, 255]))
@@ -125,7 +138,7 @@ def integer_networks(draw, *, leaky=True, resets=RESETS, delays=True, least=0):
         if draw(st.booleans()):
             paths.append(replace(paths[0], weight=rng.integers(-2, 3, paths[0].weight.shape)))
         name, target = f"conv{index + 1}", paths[0].output_shape(source.shape)
-        neuron = draw(_neurons(target, leaky=leaky, resets=resets, least=least))
+        neuron = draw(_neurons(target, leaky=leaky, resets=resets, least=least, floors=floors))
         populations.append(IntegerPopulation(name=name, shape=target, neuron=neuron))
         ends = [(source.name, _integers(path), draw(wait)) for path in paths]
         if delays and draw(st.integers(0, 3)) == 0:
@@ -137,7 +150,7 @@ def integer_networks(draw, *, leaky=True, resets=RESETS, delays=True, least=0):
             IntegerProjection(source=s, target=name, synapses=w, exponent=draw(st.integers(0, 2)), delay=d)
             for s, w, d in ends
         ]
-    return draw(_finished(populations, projections, resets=resets, leaky=leaky))
+    return draw(_finished(populations, projections, resets=resets, leaky=leaky, floors=floors))
 
 
 @st.composite
@@ -182,12 +195,14 @@ def _between(rng, source, target):
 
 
 @st.composite
-def _finished(draw, populations, projections, *, resets, leaky):
+def _finished(draw, populations, projections, *, resets, leaky, floors):
     last, rng = populations[-1], np.random.default_rng(draw(seeds))
     size, outputs = int(np.prod(last.shape)), draw(st.integers(1, 4))
     readout = IntegerNeuron(threshold=None, bias_mantissa=rng.integers(-50, 50, (outputs,)))
+    if floors:
+        readout = replace(readout, floor=draw(_floors((outputs,))))
     if draw(st.integers(0, 2)) == 0:
-        readout = draw(_neurons((outputs,), leaky=leaky, resets=resets))
+        readout = draw(_neurons((outputs,), leaky=leaky, resets=resets, floors=floors))
     weight = rng.integers(-128, 128, (outputs, size)).astype(np.int8)
     populations = [*populations, IntegerPopulation(name="readout", shape=(outputs,), neuron=readout)]
     dense = IntegerProjection(
@@ -197,6 +212,49 @@ def _finished(draw, populations, projections, *, resets, leaky):
         populations=tuple(populations), projections=(*projections, dense), steps=draw(st.integers(1, 5))
     )
     return replace(network, bounds=bounds.prove(network))
+
+
+@st.composite
+def chains(draw, *, most=4):
+    """Draw (shape, stages): pooling, convolutions of all kinds and a dense end, of which all sums are exact.
+
+    Sides need not divide, a side may be one (a signal), weights are whole numbers and means are over powers of two.
+    """
+    shape = (draw(st.integers(1, 4)), draw(st.integers(1, 9)), draw(st.integers(1, 9)))
+    stages, source = [], shape
+    for _ in range(draw(st.integers(1, most))):
+        stage = draw(_linear_stages(shape))
+        try:
+            shape = stage.output_shape(shape)
+        except NetworkError:
+            continue
+        stages.append(stage)
+    if draw(st.integers(0, 4)) == 0:
+        rng = np.random.default_rng(draw(seeds))
+        stages.append(Dense(weight=rng.integers(-3, 4, (3, int(np.prod(shape)))).astype(float)))
+    return source, tuple(stages)
+
+
+@st.composite
+def _linear_stages(draw, shape):
+    channels, kind = shape[0], draw(st.sampled_from(["mean", "sum", "depthwise", "convolution", "convolution", "axes"]))
+    pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
+    geometry = {"stride": draw(pair), "padding": draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))}
+    rng = np.random.default_rng(draw(seeds))
+    if kind == "mean":
+        sides = [[size for size in (1, 2, 4) if side % size == 0] for side in shape[1:]]
+        return AveragePooling(size=tuple(draw(st.sampled_from(sizes)) for sizes in sides))
+    if kind == "axes":
+        shapes = [shape, (channels, 1, shape[1] * shape[2]), (channels * shape[1], 1, shape[2])]
+        return Reshape(shape=draw(st.sampled_from(shapes)))
+    if kind == "sum":
+        return Convolution(weight=np.ones((channels, 1, *draw(pair))), groups=channels, **geometry)
+    groups = draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0]))
+    groups = channels if kind == "depthwise" else groups
+    weight = rng.integers(-3, 4, (groups * draw(st.integers(1, 2)), channels // groups, *draw(pair))).astype(float)
+    kept = rng.random(weight.shape) < draw(st.sampled_from([0.3, 1.0]))
+    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    return Convolution(weight=weight * kept, groups=groups, dilation=dilation, **geometry)
 
 
 @st.composite

@@ -270,7 +270,7 @@ def integrate_and_fire(
 @_compiled
 def leak_and_fire(
     sums: Any, u: Any, v: Any, values: Any, place: Any, steps: int, level: Any, bias: Any, after: Any, decay_u: Any,
-    decay_v: Any, subtracts: bool, silent: bool, active: Any,
+    decay_v: Any, floor: Any, subtracts: bool, silent: bool, active: Any,
 ) -> None:  # fmt: skip
     """Advance any neuron by the definition in `spikeport.export.executors.reference`, wrap and saturation included.
 
@@ -294,9 +294,9 @@ def leak_and_fire(
                 value = min(max(value + current + _at(bias, group, lane), -POTENTIAL_LIMIT), POTENTIAL_LIMIT)
                 fires = not silent and value > _at(level, group, lane)
                 if fires:
-                    v[group, lane] = value - _at(after, group, lane) if subtracts else _at(after, group, lane)
-                else:
-                    v[group, lane] = value
+                    value = value - _at(after, group, lane) if subtracts else _at(after, group, lane)
+                value = max(value, _at(floor, group, lane))
+                v[group, lane] = value
                 values[start + lane] = value if silent else fires
                 if active is not None:
                     counted[lane] += fires

@@ -98,7 +98,7 @@ class Plan:
             frame = frame_of(grid, merged)
             incoming = self._incoming(geometries, frame, sums, ways, planes=planes)
             leaks = not neuron.memoryless_current or bool(neuron.decay_v.any())
-            plain = self.safe and not leaks and neuron.threshold is not None
+            plain = self.safe and not leaks and neuron.threshold is not None and neuron.floor is None
             self._built[key] = Layer(population, neuron, grid, frame, incoming, planes, sums, plain, cost * self.lanes)
         return self._built[key]
 

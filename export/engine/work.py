@@ -17,7 +17,7 @@ from spikeport.export.engine.plan import Choice, Layer, Plan
 from spikeport.export.engine.tables import Events, Frame, Planes
 from spikeport.export.fixed_point import ACTIVATION_SHIFT
 from spikeport.export.geometry import Geometry, Grid
-from spikeport.export.network import Array
+from spikeport.export.network import REGISTERS, Array
 from spikeport.export.stimulus import Stimulus
 
 SUMS = 2**18
@@ -114,7 +114,7 @@ class Runner:
         return self.scratch.works[key].run(stimulus.values[rows], pool, threads, lengths)
 
     def parameters_of(self, layer: Layer, samples: int) -> list[Array]:
-        """Return threshold, bias, reset (and decays) as (groups or 1, lanes or 1), in units of the potential."""
+        """Return threshold, bias, reset (and decays, floor) as (groups or 1, lanes or 1), in units of the potential."""
         key = (layer.population.name, layer.planes, samples)
         if key not in self.parameters:
             neuron = layer.neuron
@@ -123,7 +123,8 @@ class Runner:
             bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
             numbers = [level, bias, after.astype(np.int64) << ACTIVATION_SHIFT]
             if not layer.plain:
-                numbers += [neuron.decay_u, neuron.decay_v]
+                floor = np.array(REGISTERS["floor"][0]) if neuron.floor is None else neuron.floor
+                numbers += [neuron.decay_u, neuron.decay_v, floor.astype(np.int64) << ACTIVATION_SHIFT]
             kind = np.int32 if layer.plain else np.int64
             self.parameters[key] = [_spread(value, layer, samples).astype(kind) for value in numbers]
         return self.parameters[key]
@@ -374,14 +375,14 @@ class _Work:
         if key not in self.groups:
             self.groups[key] = self._group(layer, groups, begin)
         v, u, flat, place, chosen, active = self.groups[key]
-        (level, bias, after, *decays), steps = chosen, end - begin
+        (level, bias, after, *others), steps = chosen, end - begin
         subtracts, silent = layer.neuron.reset_by is not None, layer.neuron.threshold is None
         if layer.plain:
             kernels.integrate_and_fire(sums, v, flat, place, steps, level, bias, after, subtracts, active)
         else:
-            decay_u, decay_v = decays
+            decay_u, decay_v, floor = others
             kernels.leak_and_fire(
-                sums, u, v, flat, place, steps, level, bias, after, decay_u, decay_v, subtracts, silent, active
+                sums, u, v, flat, place, steps, level, bias, after, decay_u, decay_v, floor, subtracts, silent, active
             )
 
     def _group(self, layer: Layer, groups: slice, begin: int) -> tuple[Any, ...]:

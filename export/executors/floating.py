@@ -37,6 +37,7 @@ def advance(state: State, arriving: Array, neuron: FloatNeuron) -> Array:
     state.u = state.u * (1 - neuron.decay_current) + neuron.gain * arriving
     state.v = state.v * (1 - neuron.decay_potential) + state.u + neuron.bias
     if neuron.threshold is None:
+        state.v = state.v if neuron.floor is None else np.maximum(state.v, neuron.floor)
         return state.v
     if neuron.refractory:
         state.v = np.where(state.rest > 0, neuron.reset_to, state.v)

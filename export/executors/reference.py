@@ -7,9 +7,10 @@ One step of a population, all integers, populations in the order of the network:
     v = clip(toward_zero(v (4096 - decay_v) / 4096) + u + bias, -(2^23 - 1), 2^23 - 1)
     s = v > 64 threshold                   (v >= 64 threshold where the neuron is inclusive)
     v = 64 reset_to where s        or        v = v - 64 reset_by where s
+    v = max(v, 64 floor)                   where the neuron has a floor; it may never fire
 
 ``bias = bias_mantissa << bias_exponent``; ``u = v = 0`` before the first step of a sample. Source: lava-nc 0.10.0,
-fixed-point models of LIFReset, Conv and Dense, which reset to zero; the other two resets are ours.
+fixed-point models of LIFReset, Conv and Dense, which reset to zero; the other two resets and the floor are ours.
 """
 
 from collections import deque
@@ -41,13 +42,13 @@ def advance(state: State, activation: Integers, neuron: IntegerNeuron) -> Array:
     state.u = wrapped_current(decayed(state.u, neuron.decay_u) + (activation << ACTIVATION_SHIFT))
     bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
     state.v = saturated_potential(decayed(state.v, neuron.decay_v) + state.u + bias)
-    if neuron.level is None:
-        return np.zeros(state.v.shape, bool)
-    spikes: Array = state.v > neuron.level
+    spikes: Array = np.zeros(state.v.shape, bool) if neuron.level is None else state.v > neuron.level
     if neuron.reset_by is None:
         state.v = np.where(spikes, neuron.reset_to.astype(np.int64) << ACTIVATION_SHIFT, state.v)
     else:
         state.v = state.v - spikes * (neuron.reset_by.astype(np.int64) << ACTIVATION_SHIFT)
+    if neuron.floor is not None:
+        state.v = np.maximum(state.v, neuron.floor.astype(np.int64) << ACTIVATION_SHIFT)
     return spikes
 
 

@@ -1,6 +1,7 @@
 """lava-dl's HDF5 exchange format, which `lava.lib.dl.netx.hdf5.Network` loads (lava-dl 0.6.0).
 
-One chain of 'conv' and 'dense' layers of 'CUBA' neurons with hard reset; a layer has one threshold. Weights stand as
+One chain of 'conv', 'dense' and 'dense_rec' layers of 'CUBA' neurons with hard reset; a layer has one threshold. The
+last may be a readout that never fires, which has the threshold of slayer's Affine block. Weights stand as
 ``w << exponent`` with an exponent up to 7; dense ones must lie in -256..254, and without a positive one from -255 on,
 as Lava clips them there. A bias counts 64 potential units, that is one activation unit. Shapes are (C, H, W); only netx
 turns them into Lava's order. The input layer holds the shape alone. A file is read back and compared with the network
@@ -16,7 +17,6 @@ import h5py
 import numpy as np
 
 from spikeport.export import hdf5, netx_reader
-from spikeport.export.bounds import unproven
 from spikeport.export.errors import FormatError, NetworkError
 from spikeport.export.files import atomic
 from spikeport.export.fixed_point import ACTIVATION_SHIFT, NO_THRESHOLD
@@ -32,23 +32,22 @@ from spikeport.export.network import (
     Shape,
     Source,
 )
+from spikeport.export.netx_reader.layers import AFFINE_THRESHOLD, DENSE_MAX, DENSE_MIN
 
 NETWORKS = (IntegerNetwork,)
-DENSE_MIN, DENSE_MAX = -256, 254
 EXPONENT_MAX = 7
 UNIT = 1 << ACTIVATION_SHIFT
 
 
 def write(network: IntegerNetwork, path: Path) -> None:
     """Write ``network`` as a .net file; `FormatError` names what netx cannot say and the way out."""
-    _check_silent(network)
     layers = [{"type": np.array(["input"], "S10"), "shape": np.array(network.source.shape)}]
     before, shape = network.source, network.source.shape
     for population in network.neurons:
-        projection = _only(network, population, before)
+        projection, feedback = _only(network, population, before)
         if isinstance(projection.synapses, Dense) and len(shape) > 1:
             layers.append({"type": np.array(["flatten"], "S10"), "shape": np.array([math.prod(shape)])})
-        layers.append(_layer(projection, shape, population))
+        layers.append({**_layer(projection, shape, population), **_recurrent(feedback)})
         before, shape = population, projection.output_shape(shape)
     _check_lava(network)
     data = _file(layers)
@@ -75,17 +74,6 @@ def _check_lava(network: IntegerNetwork) -> None:
         raise FormatError(f"netx runs in Lava. {error}") from None
 
 
-def _check_silent(network: IntegerNetwork) -> None:
-    """Refuse populations that never fire here and could there: netx gives them the largest threshold."""
-    silent = {population.name for population in network.silent}
-    for register in unproven(network):
-        if register.population in silent:
-            raise FormatError(
-                f"netx has no neurons without a threshold, and {register.sentence()}; quantize the network again "
-                "without forcing the scale"
-            )
-
-
 def _verify(network: IntegerNetwork, path: Path) -> None:
     """Read a file of ours back; `FormatError` where it holds another network."""
     assert isinstance(network.source.neuron, Source)
@@ -106,8 +94,10 @@ def _difference(network: IntegerNetwork, restored: IntegerNetwork) -> str:
     if [math.prod(p.shape) for p in ours] != [math.prod(p.shape) for p in theirs]:
         return f"shapes {[p.shape for p in ours]} become {[p.shape for p in theirs]}"
     for old, new in zip(ours[1:], theirs[1:], strict=True):
-        before, after = network.incoming(old.name)[0], restored.incoming(new.name)[0]
-        if _numbers(old) != _numbers(new) or not _same_synapses(before, after):
+        pairs = zip(
+            *(sorted(n.incoming(p.name), key=_is_loop) for n, p in ((network, old), (restored, new))), strict=True
+        )
+        if _numbers(old) != _numbers(new) or not all(_same_synapses(*pair) for pair in pairs):
             return f"population {old.name} has other numbers"
     return ""
 
@@ -117,9 +107,18 @@ def _numbers(population: IntegerPopulation) -> list[list[int]]:
     neuron = population.neuron
     assert isinstance(neuron, IntegerNeuron)
     bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
-    threshold = np.array(NO_THRESHOLD) if neuron.threshold is None else neuron.threshold
+    threshold = np.array(AFFINE_THRESHOLD) if neuron.threshold is None else neuron.threshold
     values = (threshold, neuron.decay_u, neuron.decay_v, bias)
     return [np.broadcast_to(value, population.shape).ravel().tolist() for value in values]
+
+
+def _incoming(network: IntegerNetwork, name: str) -> list[IntegerProjection]:
+    """Return the projection from the layer before, then the one from the population itself."""
+    return sorted(network.incoming(name), key=_is_loop)
+
+
+def _is_loop(projection: IntegerProjection) -> bool:
+    return projection.source == projection.target
 
 
 def _same_synapses(ours: IntegerProjection, theirs: IntegerProjection) -> bool:
@@ -148,18 +147,36 @@ def read_and_left_out(
         network = netx_reader.network(tree, steps=steps, inclusive=inclusive, levels=levels)
     except (FormatError, NetworkError) as error:
         raise FormatError(f"{path}: {error}") from None
-    return network, netx_reader.left_out(tree)
+    return network, netx_reader.left_out(tree, inclusive=inclusive)
 
 
-def _only(network: IntegerNetwork, population: IntegerPopulation, before: IntegerPopulation) -> IntegerProjection:
-    incoming = network.incoming(population.name)
-    if len(incoming) != 1 or incoming[0].source != before.name or incoming[0].delay:
+def _only(
+    network: IntegerNetwork, population: IntegerPopulation, before: IntegerPopulation
+) -> tuple[IntegerProjection, IntegerProjection | None]:
+    """Return the projection from the layer before, and that of a recurrent block from itself."""
+    incoming = _incoming(network, population.name)
+    loops = [each for each in incoming if _is_loop(each) and each.delay == 1]
+    if len(incoming) > 1 + len(loops) or len(loops) > 1 or incoming[0].source != before.name or incoming[0].delay:
         sources = ", ".join(projection.source for projection in incoming)
         raise FormatError(
             f"population {population.name} has the sources {sources}; netx holds one chain of layers without "
             "delays: export residual and recurrent networks to NIR, ONNX or a Lava job"
         )
-    return incoming[0]
+    if loops and not all(isinstance(each.synapses, Dense) for each in incoming):
+        raise FormatError(
+            f"population {population.name} convolves what it gets or its own spikes; netx has recurrent blocks of "
+            "dense layers only: export to NIR, ONNX or a Lava job"
+        )
+    return incoming[0], loops[0] if loops else None
+
+
+def _recurrent(feedback: IntegerProjection | None) -> dict[str, Any]:
+    """Return what makes a dense layer a recurrent block."""
+    if feedback is None:
+        return {}
+    weight = feedback.synapses.weight.astype(np.int32) << feedback.exponent
+    _check_weights(feedback, weight)
+    return {"type": np.array(["dense_rec"], "S10"), "weight_rec": weight}
 
 
 def _layer(projection: IntegerProjection, before: Shape, population: IntegerPopulation) -> dict[str, Any]:
@@ -214,9 +231,18 @@ def _check_weights(projection: IntegerProjection, weight: Array) -> None:
 
 
 def _neuron(name: str, neuron: IntegerNeuron) -> dict[str, Any]:
+    if neuron.floor is not None:
+        raise FormatError(
+            f"population {name} has a floor of its potential, which netx cannot say: export it to ONNX or a Lava job"
+        )
     if not neuron.stock:
         raise FormatError(f"population {name} does not reset to zero, or fires at v == threshold; netx cannot say it")
-    thresholds = np.unique(NO_THRESHOLD if neuron.threshold is None else neuron.threshold)
+    thresholds = np.unique(AFFINE_THRESHOLD if neuron.threshold is None else neuron.threshold)
+    if thresholds[-1] == NO_THRESHOLD:
+        raise FormatError(
+            f"population {name} fires above {NO_THRESHOLD:,}; in a netx file that stands for a readout that never "
+            "fires: lower the threshold, or export to ONNX or a Lava job"
+        )
     decays = [np.unique(neuron.decay_u), np.unique(neuron.decay_v)]
     if max(map(len, (thresholds, *decays))) > 1:
         raise FormatError(f"population {name} has thresholds or decays of its own per neuron; netx holds one a layer")

@@ -101,6 +101,11 @@ def _check(population: IntegerPopulation, neuron: IntegerNeuron) -> None:
             f"population {population.name} rounds its decay toward zero at every step, which NIR's continuous "
             "LIF cannot say; export it to ONNX or Lava instead"
         )
+    if neuron.floor is not None:
+        raise FormatError(
+            f"population {population.name} has a floor of its potential, which NIR cannot say: export it to ONNX or "
+            "to a Lava job"
+        )
     if neuron.reset_by is not None:
         raise FormatError(f"population {population.name} resets by subtraction, which NIR cannot say")
     if neuron.level is not None and neuron.level.min() < 0:

@@ -97,6 +97,7 @@ def _population(body: Body, network: IntegerNetwork, population: IntegerPopulati
 
 def _fire(body: Body, name: str, neuron: IntegerNeuron, potential: str) -> None:
     if neuron.threshold is None:
+        potential = potential if neuron.floor is None else _floored(body, name, neuron.floor, potential)
         body.add("Identity", potential, to=f"v_{name}:next")
         body.add("Identity", potential, to=f"potential_{name}:step")
         return
@@ -109,7 +110,16 @@ def _fire(body: Body, name: str, neuron: IntegerNeuron, potential: str) -> None:
     else:
         step = body.constant(f"reset_{name}", _batched(neuron.reset_by << ACTIVATION_SHIFT))
         after = body.add("Sub", potential, step)
-    body.add("Where", fired, after, potential, to=f"v_{name}:next")
+    if neuron.floor is None:
+        body.add("Where", fired, after, potential, to=f"v_{name}:next")
+    else:
+        _floored(body, name, neuron.floor, body.add("Where", fired, after, potential), to=f"v_{name}:next")
+
+
+def _floored(body: Body, name: str, floor: Array, potential: str, *, to: str = "") -> str:
+    """Return a potential that ends the step at the neuron's floor or above it."""
+    least = floor.astype(np.int64) << ACTIVATION_SHIFT
+    return body.add("Max", potential, body.constant(f"floor_{name}", _batched(least)), to=to)
 
 
 def _decayed(body: Body, state: str, decay: Array) -> str:

@@ -22,6 +22,7 @@ from spikeport.export.network import (
     FloatNeuron,
     FloatProjection,
     MaxPooling,
+    Reshape,
     Shape,
     Source,
     Stage,
@@ -103,6 +104,8 @@ def _stage(body: Body, name: str, stage: Stage, value: str, axes: int) -> str:
     if isinstance(stage, MaxPooling):
         (top, left), size = stage.padding, stage.size
         return body.add("MaxPool", value, kernel_shape=size, strides=stage.stride, pads=(top, left, top, left))
+    if isinstance(stage, Reshape):
+        return body.add("Reshape", value, body.constant(f"{name}:shape", np.array((-1, *stage.shape), np.int64)))
     shape: Shape = (-1, *(1,) * (axes - 1))
     scale = body.constant(f"{name}:scale", stage.scale.reshape(shape).astype(np.float32))
     shift = body.constant(f"{name}:shift", stage.shift.reshape(shape).astype(np.float32))
@@ -126,6 +129,8 @@ class _Neurons:
         body, neuron, name = self.body, self.neuron, self.name
         potential = self.integrated(arriving)
         if neuron.threshold is None:
+            if neuron.floor is not None:
+                potential = body.add("Max", potential, self.parameter("floor", neuron.floor))
             body.add("Identity", potential, to=f"v_{name}:next")
             body.add("Identity", potential, to=f"potential_{name}:step")
             return

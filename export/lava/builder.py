@@ -98,6 +98,7 @@ def own_neurons(population, steps, rest, depth):
     """Return the population as neurons of our own."""
     neuron, shape = population.neuron, population.shape
     wide = {"threshold": neuron.level, "reset_to": neuron.reset_to, "reset_by": neuron.reset_by}
+    wide["floor"] = neuron.floor
     wide = {name: None if value is None else spread(value.astype(np.int64), shape) for name, value in wide.items()}
     return ResetNeuron(
         shape=layout(shape),

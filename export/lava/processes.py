@@ -2,8 +2,8 @@
 
 Recorders write every step to a file; stock sinks are read back element by element, about 20 microseconds each.
 `ResetNeuron` is the neuron of `spikeport.export.executors.reference` where Lava's stock neurons cannot express it:
-subtractive reset, reset to a value, decays of 0 and 4096, firing at the threshold, and rest between samples while
-delayed spikes are still on their way. `DelayLine` delays spikes.
+subtractive reset, reset to a value, a floor, decays of 0 and 4096, firing at the threshold, and rest between samples
+while delayed spikes are still on their way. `DelayLine` delays spikes.
 """
 
 import os
@@ -48,12 +48,14 @@ class ResetNeuron(AbstractProcess):
     """Leaky integrate-and-fire neurons that start a sample every ``period`` steps, from step ``first``.
 
     They integrate for ``steps`` steps; for the others they are silent and their state is zero. ``threshold`` None never
-    fires; ``reset_by`` None sets the potential to ``reset_to``. Fixed point: all numbers as in `IntegerNeuron`, but the
-    bias is shifted and ``threshold`` is the potential above which they fire. Floating point: as in `FloatNeuron`,
-    ``du`` and ``dv`` in [0, 1], ``v >= threshold`` fires.
+    fires; ``reset_by`` None sets the potential to ``reset_to``; ``floor`` None leaves it as low as it gets. Fixed
+    point: all numbers as in `IntegerNeuron`, but the bias is shifted and ``threshold`` is the potential above which
+    they fire. Floating point: as in `FloatNeuron`, ``du`` and ``dv`` in [0, 1], ``v >= threshold`` fires.
     """
 
-    def __init__(self, *, shape, first, steps, period, du, dv, bias, threshold, reset_to=0, reset_by=None, name=None):
+    def __init__(
+        self, *, shape, first, steps, period, du, dv, bias, threshold, reset_to=0, reset_by=None, floor=None, name=None
+    ):
         settings = {
             "du": du,
             "dv": dv,
@@ -61,6 +63,7 @@ class ResetNeuron(AbstractProcess):
             "threshold": threshold,
             "reset_to": reset_to,
             "reset_by": reset_by,
+            "floor": floor,
         }
         super().__init__(shape=shape, first=first, steps=steps, period=period, settings=settings, name=name)
         self.a_in, self.s_out = InPort(shape=shape), OutPort(shape=shape)
@@ -161,16 +164,16 @@ class PyResetNeuronFixed(_Neuron):
     u: np.ndarray = LavaPyType(np.ndarray, np.int64)
     v: np.ndarray = LavaPyType(np.ndarray, np.int64)
 
-    def advance(self, activation, *, du, dv, bias, threshold, reset_to, reset_by):
+    def advance(self, activation, *, du, dv, bias, threshold, reset_to, reset_by, floor):
         """Return the spikes of one step."""
         arriving = activation.astype(np.int64) << ACTIVATION_SHIFT
         self.u = wrapped_current(decayed(self.u, du) + arriving)
         self.v = saturated_potential(decayed(self.v, dv) + self.u + bias)
-        if threshold is None:
-            return np.zeros(self.v.shape, bool)
-        spikes = self.v > threshold
+        spikes = np.zeros(self.v.shape, bool) if threshold is None else self.v > threshold
         after = reset_to << ACTIVATION_SHIFT if reset_by is None else self.v - (reset_by << ACTIVATION_SHIFT)
         self.v = np.where(spikes, after, self.v)
+        if floor is not None:
+            self.v = np.maximum(self.v, floor << ACTIVATION_SHIFT)
         return spikes
 
 
@@ -185,14 +188,14 @@ class PyResetNeuronFloat(_Neuron):
     u: np.ndarray = LavaPyType(np.ndarray, float)
     v: np.ndarray = LavaPyType(np.ndarray, float)
 
-    def advance(self, activation, *, du, dv, bias, threshold, reset_to, reset_by):
+    def advance(self, activation, *, du, dv, bias, threshold, reset_to, reset_by, floor):
         """Return the spikes of one step."""
         self.u = self.u * (1 - du) + activation
         self.v = self.v * (1 - dv) + self.u + bias
-        if threshold is None:
-            return np.zeros(self.v.shape, bool)
-        spikes = self.v >= threshold
+        spikes = np.zeros(self.v.shape, bool) if threshold is None else self.v >= threshold
         self.v = np.where(spikes, reset_to if reset_by is None else self.v - reset_by, self.v)
+        if floor is not None:
+            self.v = np.maximum(self.v, floor)
         return spikes
 
 

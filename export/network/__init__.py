@@ -23,6 +23,7 @@ from spikeport.export.network.stages import (
     Dense,
     MaxPooling,
     Normalization,
+    Reshape,
     Stage,
     Synapses,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "Network",
     "Normalization",
     "Pair",
+    "Reshape",
     "Shape",
     "Source",
     "Stage",

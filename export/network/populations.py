@@ -92,8 +92,9 @@ REGISTERS = {
     "decay_v": (0, 4096),
     "reset_to": (-THRESHOLD_MAX, THRESHOLD_MAX),
     "reset_by": (-THRESHOLD_MAX, THRESHOLD_MAX),
+    "floor": (-THRESHOLD_MAX - 1, THRESHOLD_MAX),
 }
-"""Smallest and largest value of the numbers of an integer neuron."""
+"""Smallest and largest value of the numbers of an integer neuron; the smallest floor is below every potential."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,9 +102,9 @@ class IntegerNeuron:
     """Loihi's neuron; `spikeport.export.executors.reference` defines what it does.
 
     ``threshold`` is compared as ``v > 64 threshold``, ``v >= 64 threshold`` where ``inclusive`` (None: never fires); a
-    spike sets ``v = 64 reset_to`` or, with a
-    ``reset_by``, ``v = v - 64 reset_by``; the bias is ``bias_mantissa << bias_exponent``; decays are in 1/4096
-    (4096: no memory, 0: no leak). ``scale`` is the number of activation units per unit of the float network.
+    spike sets ``v = 64 reset_to`` or, with a ``reset_by``, ``v = v - 64 reset_by``; with a ``floor``, every step
+    ends with the potential at ``64 floor`` or above. The bias is ``bias_mantissa << bias_exponent``; decays are in
+    1/4096 (4096: no memory, 0: no leak). ``scale`` is the number of activation units per unit of the float network.
     """
 
     threshold: Array | None
@@ -113,6 +114,7 @@ class IntegerNeuron:
     decay_v: Array = field(default_factory=lambda: np.zeros((), np.int32))
     reset_to: Array = field(default_factory=lambda: np.zeros((), np.int32))
     reset_by: Array | None = None
+    floor: Array | None = None
     inclusive: bool = False
     scale: float = 1.0
 
@@ -135,8 +137,8 @@ class IntegerNeuron:
 
     @property
     def stock(self) -> bool:
-        """Whether Lava's own neurons can say it: '>', reset to zero, decay_u from 1 on, decay_v up to 4095."""
-        decays = bool(self.decay_u.all() and np.all(self.decay_v < 4096))
+        """Whether Lava's own neurons can say it: '>', reset to zero, no floor, decay_u above 0, decay_v below 4096."""
+        decays = bool(self.decay_u.all() and np.all(self.decay_v < 4096)) and self.floor is None
         return decays and self.reset_by is None and not self.reset_to.any() and not self.inclusive
 
     @property

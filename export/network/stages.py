@@ -1,4 +1,4 @@
-"""Linear stages between two populations: convolution, dense, pooling, normalisation."""
+"""Linear stages between two populations: convolution, dense, pooling, normalisation, other axes."""
 
 import math
 from dataclasses import dataclass
@@ -122,6 +122,23 @@ class Normalization:
         return shape
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reshape:
+    """The same numbers in C order on other axes; float networks only, a pass folds it away."""
+
+    shape: Shape
+
+    def __post_init__(self) -> None:
+        for side in self.shape:
+            whole(side, "side of a shape", NEURONS, error=NetworkError)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the new shape."""
+        if math.prod(shape) != math.prod(self.shape):
+            raise NetworkError(f"a source of shape {shape} cannot take the shape {self.shape}")
+        return self.shape
+
+
 def _check_weight(weight: Array) -> None:
     """Refuse weights of which nothing can be computed."""
     if weight.dtype.kind not in "iuf" or not weight.size:
@@ -163,4 +180,4 @@ def _windows(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: 
 
 
 Synapses = Convolution | Dense
-Stage = Convolution | Dense | AveragePooling | MaxPooling | Normalization
+Stage = Convolution | Dense | AveragePooling | MaxPooling | Normalization | Reshape

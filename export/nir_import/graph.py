@@ -17,6 +17,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from spikeport.export.composition import with_few_axes
 from spikeport.export.errors import AmbiguousOrigin, FormatError, NetworkError
 from spikeport.export.inputs import Budget, room
 from spikeport.export.network import (
@@ -30,6 +31,7 @@ from spikeport.export.network import (
 )
 from spikeport.export.network.arrays import broadcasts
 from spikeport.export.nir_import import choice, nodes, stages
+from spikeport.export.nir_import.delays import Delays
 from spikeport.export.nir_import.dialect import NEURONS as FIRING
 from spikeport.export.nir_import.dialect import Dialect, told
 from spikeport.export.nir_import.first_step import beside_loops, silenced
@@ -37,8 +39,8 @@ from spikeport.export.nir_import.neurons import neuron
 from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
 from spikeport.export.nir_import.origin import dialect_of
 from spikeport.export.nir_import.readouts import leading_to, without_marker
-from spikeport.export.nir_import.stages import channels_first
-from spikeport.export.numbers import DELAY, LEVELS, NEURONS, POSITIVE, STEPS, real, whole
+from spikeport.export.nir_import.stages import PASS_ON, channels_first
+from spikeport.export.numbers import LEVELS, NEURONS, POSITIVE, STEPS, real, whole
 from spikeport.export.passes.expand_paths import expand_paths, unshifted
 
 REPEATED_PER_BYTE = 32
@@ -87,6 +89,16 @@ def _rules(path: Path, graph: Graph, name: str, *, guess: bool, changes: dict[st
     return replace(left, **told(left.name, changes))
 
 
+def _with_few_axes(network: FloatNetwork) -> FloatNetwork:
+    shapes = {population.name: population.shape for population in network.populations}
+    return replace(
+        network,
+        projections=tuple(
+            replace(p, stages=with_few_axes(p.stages, shapes[p.source], shapes[p.target])) for p in network.projections
+        ),
+    )
+
+
 def _repeated(network: FloatNetwork) -> int:
     """Return the bytes of all stages, counted for every path, as an archive holds them."""
     made = [stage for projection in network.projections for stage in projection.stages]
@@ -127,7 +139,7 @@ class Builder:
     def plain(self, *, steps: int | None, levels: int | None = None, unit: float | None = None) -> FloatNetwork:
         """Return the network as if nothing were silent in the first step; `spoken` gives it a dialect's neurons."""
         own = self.graph.metadata if self.dialect.name == "spikeport" else {}
-        network = expand_paths(self._network(_source(own, levels, unit), _steps(own, steps)))
+        network = _with_few_axes(expand_paths(self._network(_source(own, levels, unit), _steps(own, steps))))
         for marker in self.markers():
             network = without_marker(network, marker)
         return network
@@ -176,9 +188,18 @@ class Builder:
         self.names = self._names()
         self.looped = self._looped()
         self.made: dict[tuple[str, Shape], tuple[Stage, ...]] = {}
+        unit = 1.0 if self.dialect.name == "spikeport" else self.dialect.dt
+        self.delays = Delays(self.graph, self.into, self.names, self._stages, PASS_ON, unit, steps)
         populations = [self._population(name, source) for name in self.order]
+        for name, population in zip(self.order, populations, strict=True):
+            in_node(name, self.graph.nodes[name], partial(self._enter, name, population))
         projections = [each for name in self.order for each in self._projections(name)]
-        return FloatNetwork(populations=tuple(populations), projections=tuple(projections), steps=steps)
+        relays = self.delays.relays.values()
+        return FloatNetwork(
+            populations=(*populations, *(population for population, _ in relays)),
+            projections=(*projections, *(projection for _, projection in relays)),
+            steps=steps,
+        )
 
     def markers(self) -> list[str]:
         """Return the populations that Output nodes have become, once the network is made."""
@@ -272,7 +293,6 @@ class Builder:
         """Return the shape and the neuron of a node behind a source of ``shape``."""
         for stage in self._stages(name, shape):
             shape = stage.output_shape(shape)
-        shape = stages.output_shape(node, shape)
         if node.kind not in STATEFUL:
             return shape, FloatNeuron(threshold=None, decay_potential=np.array(1.0))
         fitted = _fitted(shape, neuron(node, self.dialect, looped=name in self.looped))
@@ -300,28 +320,19 @@ class Builder:
             return shape[-1:]
         return shape[1:] if node.kind == "Conv2d" and len(shape) == 4 else shape
 
-    def _projections(self, name: str) -> list[FloatProjection]:
-        node, made, late = self.graph.nodes[name], [], self._late(self.dialect)
-        for index, before in enumerate(self.into[name]):
-            projection = FloatProjection(
-                source=self.names[before],
-                target=self.names[name],
-                stages=self._stages(name, self.shapes[before]),
-                delay=in_node(name, node, partial(self._delay, node, self.shapes[name]))
-                + int((before, name) in self.back or name in late),
-            )
-            made.append(projection if index == 0 else replace(projection, stages=unshifted(projection)))
-        return made
+    def _enter(self, name: str, population: FloatPopulation) -> None:
+        if self.graph.nodes[name].kind == "Delay":
+            _check_parameters(self.graph.nodes[name], population.shape)
+        self.delays.enter(name, population)
 
-    def _delay(self, node: Node, shape: Shape) -> int:
-        if node.kind != "Delay":
-            return 0
-        _check_parameters(node, shape)
-        waits = node.reals("delay") / (1.0 if self.dialect.name == "spikeport" else self.dialect.dt)
-        steps = np.rint(waits)
-        if np.ptp(waits) or np.any(np.abs(waits - steps) > 1e-6 * np.minimum(1, steps)) or np.any(waits < 0):
-            raise FormatError(f"a delay of {np.unique(waits)[:3]} steps; expected one whole number of steps for all")
-        return whole(steps.flat[0], "delay in steps", DELAY)
+    def _projections(self, name: str) -> list[FloatProjection]:
+        node, made, late = self.graph.nodes[name], list[FloatProjection](), self._late(self.dialect)
+        for before in self.into[name]:
+            back = int((before, name) in self.back or name in late)
+            for source, delay, kept in in_node(name, node, partial(self.delays.into_node, before, name)):
+                projection = FloatProjection(source=source, target=self.names[name], stages=kept, delay=delay + back)
+                made.append(replace(projection, stages=unshifted(projection)) if made else projection)
+        return made
 
     def _stages(self, name: str, shape: Shape) -> tuple[Stage, ...]:
         """Return the stages of a node behind a source of ``shape``, made once."""

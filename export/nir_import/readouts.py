@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from spikeport.export.errors import FormatError
-from spikeport.export.network import FloatNetwork
+from spikeport.export.network import FloatNetwork, Reshape
 from spikeport.export.network.graph import listed
 from spikeport.export.nir_import.nodes import Graph, Node
 
@@ -30,9 +30,14 @@ def leading_to(graph: Graph, output: str | None) -> tuple[dict[str, Node], list[
             f"the graph has {len(outputs)} Output nodes, {_quoted(outputs)}; a network has one readout: name one of "
             "them with the setting 'output' (--output)"
         )
+    sources = [name for name, node in graph.nodes.items() if node.kind == "Input"]
+    met = _before(sources, [(end, start) for start, end in graph.edges])
+    islands = [name for name in graph.nodes if name not in met]
+    if islands and output is None:
+        raise FormatError(f"node {islands[0]!r} is not reached from the input")
     if not outputs:
         return graph.nodes, graph.edges
-    kept = _before(output or outputs[0], graph.edges)
+    kept = _before([output or outputs[0]], graph.edges)
     lost = [name for name in graph.nodes if name not in kept]
     if lost and output is None:
         raise FormatError(
@@ -42,12 +47,12 @@ def leading_to(graph: Graph, output: str | None) -> tuple[dict[str, Node], list[
     return {n: node for n, node in graph.nodes.items() if n in kept}, [e for e in graph.edges if e[1] in kept]
 
 
-def _before(node: str, edges: list[Edge]) -> set[str]:
-    """Return ``node`` and all nodes that lead to it."""
+def _before(names: list[str], edges: list[Edge]) -> set[str]:
+    """Return the nodes called ``names`` and all that lead to them."""
     into: dict[str, list[str]] = {}
     for start, end in edges:
         into.setdefault(end, []).append(start)
-    met, waiting = {node}, [node]
+    met, waiting = set(names), list(names)
     while waiting:
         for name in into.get(waiting.pop(), ()):
             if name not in met:
@@ -62,7 +67,9 @@ def without_marker(network: FloatNetwork, marker: str) -> FloatNetwork:
     Where that population is also the source of others, as in a loop, the marker stays: it says what is put out.
     """
     incoming = network.incoming(marker)
-    if len(incoming) != 1 or incoming[0].stages or incoming[0].delay or network.outgoing(marker):
+    if len(incoming) != 1 or incoming[0].delay or network.outgoing(marker):
+        return network
+    if not all(isinstance(stage, Reshape) for stage in incoming[0].stages):
         return network
     before = network.population(incoming[0].source)
     if before is network.source or any(p.target not in (before.name, marker) for p in network.outgoing(before.name)):

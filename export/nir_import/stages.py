@@ -6,11 +6,13 @@ import numpy as np
 
 from spikeport.export.errors import FormatError
 from spikeport.export.inputs import Budget
-from spikeport.export.network import AveragePooling, Convolution, Dense, Normalization, Pair, Shape, Stage
+from spikeport.export.network import AveragePooling, Convolution, Dense, Normalization, Pair, Reshape, Shape, Stage
 from spikeport.export.nir_import.nodes import STATEFUL, Node
-from spikeport.export.numbers import GROUPS, PADDING, SIDE, Range
+from spikeport.export.numbers import GROUPS, PADDING, SIDE, Range, whole
 
-PASS_ON = ("Input", "Output", "NIRGraph", "Flatten", "Delay")
+PASS_ON = ("Input", "Output", "NIRGraph", "Delay")
+AXIS = Range(least=-8, most=8)
+"""Numbers of an axis; a negative one counts from behind."""
 
 
 def of_node(node: Node, shape: Shape, budget: Budget) -> tuple[Stage, ...]:
@@ -22,9 +24,35 @@ def of_node(node: Node, shape: Shape, budget: Budget) -> tuple[Stage, ...]:
     return _MAKERS[node.kind](node, shape, budget)
 
 
-def output_shape(node: Node, shape: Shape) -> Shape:
-    """Return the shape behind a node whose stages give ``shape``."""
-    return (math.prod(shape),) if node.kind == "Flatten" else shape
+def _flatten(node: Node, shape: Shape, _budget: Budget) -> tuple[Stage, ...]:
+    """Join the axes from ``start_dim`` to ``end_dim``, both counted without the batch.
+
+    Some exporters count the batch, which shows where ``input_type`` has it or where the file has no such axis else. A
+    signal has two axes in the file, (C, L). Without the two numbers all axes are joined.
+    """
+    axes, batch = _axes_in_file(node, shape)
+    ends = tuple(
+        whole(node.values.get(name, default), name, AXIS) for name, default in (("start_dim", 0), ("end_dim", -1))
+    )
+    if not batch and any(not -len(axes) <= end < len(axes) for end in ends):
+        axes, batch = (1, *axes), 1
+    start, end = (each + len(axes) if each < 0 else each for each in ends)
+    if not 0 <= start <= end < len(axes):
+        raise FormatError(
+            f"joins the axes {ends[0]} to {ends[1]} of a source of shape {axes[batch:]}; expected its own"
+        )
+    start, end = max(start, batch), max(end, batch)
+    joined = channels_first((*axes[batch:start], math.prod(axes[start : end + 1]), *axes[end + 1 :]))
+    return () if joined == shape else (Reshape(shape=joined),)
+
+
+def _axes_in_file(node: Node, shape: Shape) -> tuple[Shape, int]:
+    """Return the axes that a file gives a source of ``shape``, and how many of them are the batch, none or one."""
+    found = node.values.get("input_type")
+    own = tuple(found.tolist()) if isinstance(found, np.ndarray) and found.ndim == 1 else shape
+    if channels_first(own) == shape:
+        return own, 0
+    return (own, 1) if channels_first(own[1:]) == shape else (shape, 0)
 
 
 def channels_first(shape: Shape) -> Shape:
@@ -85,9 +113,10 @@ def _padding(node: Node, kernel: Shape, dilation: Pair, *, flat: bool) -> Pair:
 def _pooling(node: Node, shape: Shape, budget: Budget) -> tuple[Stage, ...]:
     if len(shape) != 3:
         raise FormatError(f"pooling of a source of shape {shape}; expected (channels, height, width)")
-    size = _pair(node, "kernel_size", SIDE)
-    stride = _pair(node, "stride", SIDE)
-    padding = _pair(node, "padding", PADDING)
+    flat = shape[1] == 1 and np.size(node.values.get("kernel_size", 0)) == 1  # of a signal
+    size = _pair(node, "kernel_size", SIDE, flat=flat)
+    stride = _pair(node, "stride", SIDE, flat=flat)
+    padding = _pair(node, "padding", PADDING, flat=flat)
     mean = node.kind == "AvgPool2d"
     if mean and stride == size and padding == (0, 0) and not (shape[1] % size[0] or shape[2] % size[1]):
         return (AveragePooling(size=size),)
@@ -127,4 +156,5 @@ _MAKERS = {
     "SumPool2d": _pooling,
     "AvgPool2d": _pooling,
     "Scale": _scale,
+    "Flatten": _flatten,
 }

@@ -6,7 +6,6 @@ from spikeport.export.passes.contract import in_order
 from spikeport.export.passes.expand_max_pooling import expand_max_pooling
 from spikeport.export.passes.expand_paths import expand_paths
 from spikeport.export.passes.fold_normalization import fold_normalization
-from spikeport.export.passes.fold_pooling import fold_pooling
 from spikeport.export.passes.fold_synapses import fold_synapses
 from spikeport.export.passes.normalize_neurons import normalize_neurons
 
@@ -16,7 +15,6 @@ PASSES = in_order(
         expand_max_pooling,
         expand_paths,
         fold_normalization,
-        fold_pooling,
         fold_synapses,
         normalize_neurons,
     )

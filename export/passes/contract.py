@@ -7,7 +7,6 @@ import numpy as np
 
 from spikeport.export.errors import NetworkError
 from spikeport.export.network import (
-    AveragePooling,
     Convolution,
     Dense,
     FloatNetwork,
@@ -120,6 +119,5 @@ NO_MAX_POOLING = Property(name="no max pooling stages", holds=_without(MaxPoolin
 NO_STREAMS = Property(name="no populations that only hand on a sum", holds=_has_no_stream)
 UNIT_GAINS = Property(name="neurons with a gain of one", holds=_has_unit_gains)
 NO_NORMALIZATION = Property(name="no normalisation stages", holds=_without(Normalization))
-NO_AVERAGE_POOLING = Property(name="no average pooling stages", holds=_without(AveragePooling))
 ONE_STAGE = Property(name="one convolution or dense stage per projection", holds=_has_one_stage_each)
 BALANCED = Property(name="paths of equal length into every population, delays included", holds=_is_balanced)

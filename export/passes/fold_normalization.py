@@ -15,6 +15,7 @@ from spikeport.export.network import (
     FloatPopulation,
     FloatProjection,
     Normalization,
+    Reshape,
     Shape,
     Stage,
     Synapses,
@@ -119,6 +120,9 @@ def _folded(network: FloatNetwork, projection: FloatProjection) -> FloatProjecti
                 stages[-1] = _scaled_outputs(synapses, stage.scale)
         elif isinstance(stage, Convolution | Dense) and before is not None:
             stages.append(_scaled_inputs(stage, before, shape))
+            before = None
+        elif isinstance(stage, Reshape) and before is not None:
+            stages += [_scaled_inputs(identity(shape, projection), before, shape), stage]
             before = None
         else:
             stages.append(stage)

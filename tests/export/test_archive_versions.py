@@ -17,7 +17,7 @@ FILES = Path(__file__).parent / "archives"
 NAMES = (
     *("AveragePooling", "Bounds", "Convolution", "Dense", "FloatNetwork", "FloatNeuron", "FloatPopulation"),
     *("FloatProjection", "IntegerNetwork", "IntegerNeuron", "IntegerPopulation", "IntegerProjection"),
-    *("MaxPooling", "Normalization", "Source"),
+    *("MaxPooling", "Normalization", "Reshape", "Source"),
 )
 
 
@@ -28,8 +28,9 @@ def test_there_are_files_of_every_version():
     assert set(archive._UPGRADES) == set(versions) - {archive.VERSION}
 
 
-def test_float_archive_of_version_1_is_read():
-    network = archive.read_float(FILES / "float_1.safetensors")
+@pytest.mark.parametrize("version", [1, 2])
+def test_float_archive_of_every_version_is_read(version):
+    network = archive.read_float(FILES / f"float_{version}.safetensors")
     assert [population.name for population in network.populations] == ["input", "a", "m", "readout"]
     assert network.steps == 5
     neuron = network.population("a").neuron
@@ -46,8 +47,12 @@ def test_float_archive_of_version_1_is_read():
     assert 0 < np.count_nonzero(last.stages[0].weight) < 10
 
 
-def test_integer_archive_of_version_1_is_read():
-    network = archive.read_integer(FILES / "integer_1.safetensors")
+@pytest.mark.parametrize("version", [1, 2])
+def test_integer_archive_of_every_version_is_read(version):
+    """From version 2 on, integer neurons may have a floor."""
+    network = archive.read_integer(FILES / f"integer_{version}.safetensors")
+    floors = [population.neuron.floor for population in network.neurons]
+    assert [floor is None for floor in floors] == [version == 1] + [True] * (len(floors) - 1)
     assert network.bounds.keys() == {population.name for population in network.neurons}
     assert all(bound.u_max > 0 for bound in network.bounds.values())
 
@@ -72,6 +77,7 @@ def changed(data, change):
 def test_older_description_goes_through_every_upgrade(monkeypatch):
     """In version 3 of this test, `steps` was called `length` in version 2 and `duration` in version 1."""
     data = archive.to_bytes(archive.read(FILES / "integer_1.safetensors"))
+    data = changed(data, lambda text: text.replace(f"network {archive.VERSION}", "network 1"))
     old = changed(data, lambda text: text.replace('"steps"', '"duration"'))
 
     def renamed(before, after):
@@ -94,8 +100,8 @@ def test_older_description_goes_through_every_upgrade(monkeypatch):
 @pytest.mark.parametrize(
     ("version", "message"),
     [
-        ("spikeport network 2", "written by a newer spikeport, as version 2 of the format; this one reads 1"),
-        ("spikeport network 0", "format is 'spikeport network 0'; expected 'spikeport network 1'"),
+        ("spikeport network 3", "written by a newer spikeport, as version 3 of the format; this one reads 2"),
+        ("spikeport network 0", "format is 'spikeport network 0'; expected 'spikeport network 2'"),
         ("spikeport network one", "format is 'spikeport network one'"),
         ("spikeport network", "format is 'spikeport network'"),
         ("torch network 1", "format is 'torch network 1'"),

@@ -25,7 +25,7 @@ from spikeport.export.stimulus import stimulus
 from tests.strategies import inputs, integer_networks
 
 
-@given(data=st.data(), network=integer_networks())
+@given(data=st.data(), network=integer_networks(floors=True))
 @settings(max_examples=150)
 def test_no_register_leaves_its_bounds(data, network):
     """Before and after the reset, on inputs at both ends of the range among others."""
@@ -144,6 +144,10 @@ def every_step(population, incoming, steps):
             fires = v_high > neuron.level
             v_low = np.where(fires, np.minimum(v_low, least), v_low)
             v_high = np.where(fires, np.maximum(neuron.level, most), v_high)
+        if neuron.floor is not None:
+            floor = neuron.floor.astype(np.int64) << 6
+            v_low, v_high = np.maximum(v_low, floor), np.maximum(v_high, floor)
+        if neuron.threshold is not None or neuron.floor is not None:
             ends.append((u_low.min(), u_high.max(), v_low.min(), v_high.max()))
     least, most = np.min(ends, axis=0), np.max(ends, axis=0)
     return Bounds(u_min=least[0], u_max=most[1], v_min=least[2], v_max=most[3])
@@ -155,7 +159,7 @@ def assert_every_step(network, found):
         assert found[population.name] == every_step(population, incoming, network.steps)
 
 
-@given(network=integer_networks(least=-3), steps=st.integers(1, 400))
+@given(network=integer_networks(least=-3, floors=True), steps=st.integers(1, 400))
 @settings(max_examples=200)
 def test_bounds_of_steps_taken_at_once_are_those_of_every_step(network, steps):
     longer = replace(network, steps=steps, bounds={})
@@ -176,16 +180,17 @@ def test_bounds_of_steps_taken_at_once_are_those_of_every_step(network, steps):
     threshold=st.one_of(st.none(), st.integers(-200, 300), st.integers(-131071, 131071)),
     bias=st.one_of(st.just(0), st.integers(-4096, 4095)),
     inclusive=st.booleans(),
+    floor=st.one_of(st.none(), st.integers(-300, 50), st.integers(-131072, 131071)),
 )
 @settings(max_examples=400, deadline=None)
 def test_bounds_of_one_neuron_are_those_of_every_step(
-    weights, exponent, levels, steps, decays, reset, threshold, bias, inclusive
+    weights, exponent, levels, steps, decays, reset, threshold, bias, inclusive, floor
 ):
     """Resets by subtraction, by nothing and to any value, also potentials that leave every register."""
     options = {} if threshold is None else {"inclusive": inclusive, **reset}
     network = one_neuron(*weights, levels=levels, exponent=exponent, steps=steps, threshold=threshold, **options)
     first, second = network.populations
-    neuron = replace(second.neuron, bias_mantissa=np.array([bias]), decay_u=decays[0], decay_v=decays[1])
+    neuron = replace(second.neuron, bias_mantissa=np.array([bias]), decay_u=decays[0], decay_v=decays[1], floor=floor)
     changed = replace(network, populations=(first, replace(second, neuron=neuron)))
     assert_every_step(changed, bounds.prove(changed))
 
@@ -197,12 +202,13 @@ def test_neurons_are_proven_in_parts(monkeypatch):
     assert bounds.prove(network) == whole
 
 
+@pytest.mark.parametrize("floor", [None, -20])
 @pytest.mark.parametrize("reset_by", [None, 0, 1, 5, 40])
-def test_long_proof_takes_no_step_per_step(reset_by):
+def test_long_proof_takes_no_step_per_step(reset_by, floor):
     """A thousand neurons, 100,000 steps: 0.4 ms a step would be 40 s."""
     rng = np.random.default_rng(0)
     weight = rng.integers(-9, 10, (1000, 4)).astype(np.int8)
-    neuron = IntegerNeuron(threshold=rng.integers(0, 100, 1000), bias_mantissa=0, reset_by=reset_by)
+    neuron = IntegerNeuron(threshold=rng.integers(0, 100, 1000), bias_mantissa=0, reset_by=reset_by, floor=floor)
     source = IntegerPopulation(name="input", shape=(4,), neuron=Source())
     target = IntegerPopulation(name="a", shape=(1000,), neuron=neuron)
     projection = IntegerProjection(source="input", target="a", synapses=Dense(weight=weight))

@@ -84,9 +84,28 @@ def doubled(network):
     return replace(network, projections=projections)
 
 
-def dilated(network):
-    synapses = Convolution(weight=np.ones((4, 2, 3, 3), np.int8), dilation=(2, 2), padding=(2, 2))
+def with_first(network, synapses):
     return replace(network, projections=(replace(network.projections[0], synapses=synapses), network.projections[1]))
+
+
+def test_groups_and_dilation_cost_their_zeros():
+    """Nine taps of two groups, two apart, take a full 5 x 5 kernel: 2 x 2^(5 + 2) words."""
+    network = convolutional()
+    holes = Convolution(weight=np.ones((4, 1, 3, 3), np.int8), dilation=(2, 2), padding=(2, 2), groups=2)
+    full = np.zeros((4, 2, 5, 5), np.int8)
+    full[:2, 0, ::2, ::2] = full[2:, 1, ::2, ::2] = 1
+    written_out = Convolution(weight=full, padding=(2, 2))
+    (first, _), (second, _) = (place(with_first(network, each), SPECK).cores for each in (holes, written_out))
+    assert first.use == second.use
+    assert first.use.synaptic_memory == 2 * 2 ** (5 + 2)
+
+
+def delayed(network):
+    return replace(network, projections=(replace(network.projections[0], delay=1), network.projections[1]))
+
+
+def strided(network):
+    return with_first(network, Convolution(weight=np.ones((4, 2, 3, 3), np.int8), stride=(3, 3), padding=(8, 8)))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +114,8 @@ def dilated(network):
         (graded, "population conv does not fit a core of speck: spiking_input is 1 of 0. A core takes spikes"),
         (wide, "population conv does not fit .*kernel_side is 17 of 16. A kernel has at most"),
         (doubled, "population readout does not fit .*one_projection is 2 of 1"),
-        (dilated, "population conv does not fit .*geometry is 1 of 0. Strides are 1, 2, 4 or 8"),
+        (delayed, "population conv does not fit .*geometry is 1 of 0. Strides are 1, 2, 4 or 8"),
+        (strided, "population conv does not fit .*geometry is 1 of 0. Strides are 1, 2, 4 or 8"),
         (lambda _: convolutional(side=66), "side is 66 of 64. A map has"),
         (
             lambda _: convolutional(weight=np.ones((1025, 2, 1, 1), np.int8), kernel=1, padding=0, side=1),

@@ -3,6 +3,8 @@
 from tests.mutation.mutants import Mutant
 
 STRUCTURE, RESIDUAL = ("tests/export/passes/test_passes.py",), ("tests/export/passes/test_residual.py",)
+CHAINS = ("tests/export/passes/test_fold_synapses.py",)
+STAGES = ("tests/export/nir_import/test_stages.py",)
 NEURONS = ("tests/export/passes/test_normalize_neurons.py",)
 BALANCE = ("tests/export/passes/test_residual.py::test_relays_are_shared_and_as_many_as_steps_are_missing",)
 
@@ -26,40 +28,70 @@ MUTANTS = (
         tests=STRUCTURE,
     ),
     Mutant(
-        file="export/passes/fold_pooling.py",
-        old="return repeated / (size[0] * size[1])",
-        new="return repeated / (size[0] * size[0])",
-        tests=STRUCTURE,
+        file="export/composition.py",
+        old="_pair(p + s * q for p, s, q in",
+        new="_pair(p + q for p, s, q in",
+        tests=CHAINS,
     ),
     Mutant(
-        file="export/passes/fold_pooling.py",
-        old="synapses.padding[0] * size[0]",
-        new="synapses.padding[0] + size[0]",
-        tests=STRUCTURE,
+        file="export/composition.py",
+        old="canonical(products[-1], shape, outputs) if exact else None",
+        new="canonical(products[-1], shape, outputs)",
+        tests=CHAINS,
     ),
     Mutant(
-        file="export/passes/fold_pooling.py",
-        old="_spread(_undilated(synapses), size)",
-        new="_spread(synapses.weight, size)",
-        tests=STRUCTURE,
+        file="export/composition.py",
+        old="np.any((reached >= 0) & (reached < side))",
+        new="np.any((reached >= 0) & (reached < side - 1))",
+        tests=CHAINS,
+    ),
+    Mutant(
+        file="export/composition.py",
+        old="last - side + 1 + span,",
+        new="last - side + span,",
+        tests=CHAINS,
+    ),
+    Mutant(
+        file="export/composition.py",
+        old="dilation = math.gcd(inner * (sizes[0] > 1), outer * (sizes[1] > 1)) or 1",
+        new="dilation = 1",
+        tests=CHAINS,
+    ),
+    Mutant(
+        file="export/composition.py",
+        old="if np.any(np.abs(here - found) > tolerance, where=known[place]):",
+        new="if False:",
+        tests=CHAINS,
     ),
     Mutant(
         file="export/passes/fold_synapses.py",
-        old="first.stride[1] * second.stride[1]",
-        new="first.stride[1]",
-        tests=RESIDUAL,
+        old="replace(stage, weight=stage.weight / divisor)",
+        new="stage",
+        tests=CHAINS,
     ),
     Mutant(
         file="export/passes/fold_synapses.py",
-        old="and stage.padding == (0, 0) and",
-        new="and",
-        tests=RESIDUAL,
+        old="return found if found and found.weight.size <= matrix else None",
+        new="return found",
+        tests=CHAINS,
     ),
     Mutant(
-        file="export/passes/fold_synapses.py",
-        old="kernels[rows, group * inputs : (group + 1) * inputs]",
-        new="kernels[rows, :inputs]",
-        tests=RESIDUAL,
+        file="export/passes/fold_normalization.py",
+        old="elif isinstance(stage, Reshape) and before is not None:",
+        new="elif False:",
+        tests=CHAINS,
+    ),
+    Mutant(
+        file="export/nir_import/stages.py",
+        old="start, end = max(start, batch), max(end, batch)",
+        new="start, end = max(start, batch), end",
+        tests=STAGES,
+    ),
+    Mutant(
+        file="export/nir_import/stages.py",
+        old="if not batch and any(",
+        new="if any(",
+        tests=STAGES,
     ),
     Mutant(
         file="export/passes/expand_paths.py",

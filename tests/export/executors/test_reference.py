@@ -31,6 +31,8 @@ def scalar_step(u, v, a, neuron, *, fires=lambda v, threshold: v > threshold):
     spike = fires(v, 64 * int(neuron.threshold))
     if spike:
         v = 64 * int(neuron.reset_to) if neuron.reset_by is None else v - 64 * int(neuron.reset_by)
+    if neuron.floor is not None:
+        v = max(v, 64 * int(neuron.floor))
     return u, v, spike
 
 

@@ -163,7 +163,7 @@ def test_names_that_become_equal_get_numbers(tmp_path):
         del file["node/edges"]
         file["node/edges"] = np.array(edges, dtype=h5py.string_dtype())
     network, _ = read(path, steps=4, dialect="nir")
-    assert len({population.name for population in network.populations}) == 62
+    assert len({population.name for population in network.populations}) == 61
     assert all(population.name.isascii() for population in network.populations)
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from spikeport.export import passes
 from spikeport.export.errors import NetworkError
-from spikeport.export.network import AveragePooling, Dense, MaxPooling, Normalization
-from spikeport.export.passes import PASSES, contract, fold_pooling, fold_synapses, folded
+from spikeport.export.network import MaxPooling, Normalization
+from spikeport.export.passes import PASSES, contract, fold_synapses, folded
 from spikeport.export.passes.contract import BALANCED, NO_MAX_POOLING, NO_NORMALIZATION, Pass, in_order, network_pass
 from tests.export.passes.test_passes import one_projection
 from tests.strategies import float_networks, residual_networks
@@ -35,14 +35,13 @@ def test_order_follows_from_what_passes_require():
         "expand_paths",
         "normalize_neurons",
         "fold_normalization",
-        "fold_pooling",
         "fold_synapses",
         "balance_delays",
     ]
     assert in_order(reversed(PASSES)) == PASSES
 
 
-@pytest.mark.parametrize("missing", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("missing", [0, 1, 2, 3, 4])
 def test_order_without_a_required_pass_is_refused(missing):
     with pytest.raises(NetworkError, match=r"no order of the passes balance_delays"):
         in_order((*PASSES[:missing], *PASSES[missing + 1 :]))
@@ -58,9 +57,7 @@ def test_guarantees_stay_to_the_end(network):
 @pytest.mark.parametrize(
     ("change", "stages", "message"),
     [
-        (fold_pooling, (SHIFT, Dense(weight=np.ones((1, 4)))), "fold_pooling requires no normalisation stages; run"),
         (fold_synapses, (SHIFT,), "fold_synapses requires no normalisation stages; run the pass that guarantees it"),
-        (fold_synapses, (AveragePooling(size=(2, 2)),), "fold_synapses requires no average pooling stages"),
         (fold_synapses, (MaxPooling(size=(2, 2), stride=(2, 2)),), "fold_synapses requires no max pooling stages"),
     ],
 )

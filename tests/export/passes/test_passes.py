@@ -21,14 +21,14 @@ from spikeport.export.network import (
     Normalization,
     Source,
 )
-from spikeport.export.passes import fold_normalization, fold_pooling, folded
+from spikeport.export.passes import fold_normalization, fold_synapses, folded
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
 from tests.strategies import float_networks, inputs
 
 FOLDS = {
     "fold_normalization": fold_normalization,
-    "fold_pooling": lambda network: fold_pooling(fold_normalization(network)),
+    "fold_synapses": lambda network: fold_synapses(fold_normalization(network)),
     "folded": folded,
 }
 
@@ -82,7 +82,7 @@ def test_pooling_before_a_convolution_enlarges_the_kernel():
     expected = one_projection(
         Convolution(weight=large, stride=(2, 2), padding=(2, 2)), shape=(1, 8, 8), target=(1, 4, 4)
     )
-    assert_equal(fold_pooling(before), expected)
+    assert_equal(fold_synapses(before), expected)
 
 
 def test_pooling_before_a_dilated_convolution_enlarges_its_holes_too():
@@ -97,7 +97,7 @@ def test_pooling_before_a_dilated_convolution_enlarges_its_holes_too():
         shape=(1, 1, 8),
         target=(1, 1, 2),
     )
-    assert_equal(fold_pooling(before), expected)
+    assert_equal(fold_synapses(before), expected)
 
 
 def test_pooling_before_dense_repeats_the_weights_of_a_window():
@@ -105,7 +105,7 @@ def test_pooling_before_dense_repeats_the_weights_of_a_window():
         AveragePooling(size=(1, 2)), Dense(weight=np.array([[1.0, 3.0]])), shape=(1, 1, 4), target=(1,)
     )
     expected = one_projection(Dense(weight=np.array([[0.5, 0.5, 1.5, 1.5]])), shape=(1, 1, 4), target=(1,))
-    assert_equal(fold_pooling(before), expected)
+    assert_equal(fold_synapses(before), expected)
 
 
 def test_shift_before_zero_padding_becomes_a_bias_map():
@@ -195,22 +195,22 @@ TOO_MANY_WEIGHTS = {
         (AveragePooling(size=(500, 500)), Convolution(weight=np.ones((300, 1, 1, 1)))),
         (1, 500, 500),
         (300, 1, 1),
-        "average pooling by .500, 500. folded .* would need 75,000,000 weights",
+        "the matrix of 250,000 x 300 for AveragePooling, Convolution, .* would need 75,000,000 weights",
     ),
     "dilated kernel behind pooling": (
         (AveragePooling(size=(2, 2)), Convolution(weight=np.ones((20, 1, 2, 2)), dilation=(999, 999))),
         (1, 2000, 2000),
         (20, 1, 1),
-        "average pooling by .2, 2. folded .* would need 80,000,000 weights",
+        "the matrix of 4,000,000 x 20 for AveragePooling, Convolution, .* would need 80,000,000 weights",
     ),
     "product": (
         (
-            Convolution(weight=np.ones((9000, 1, 1, 1)), groups=9000),
             Convolution(weight=np.ones((1, 9000, 1, 1))),
+            Convolution(weight=np.ones((9000, 1, 1, 1))),
         ),
         (9000, 1, 1),
-        (1, 1, 1),
-        "the product of two convolutions would need 81,000,000 weights",
+        (9000, 1, 1),
+        "the matrix of 9,000 x 9,000 for Convolution, Convolution, .* would need 81,000,000 weights.*neurons between",
     ),
 }
 

@@ -111,7 +111,7 @@ def test_import_keeps_a_file_of_another_framework_as_it_is(tiny_run, network, he
     path = tmp_path / "imported.safetensors"
     result = spikeport.import_nir(tiny_run / "network.nir", out=path)
     assert result.network.kind == result.to_dict()["kind"] == "float"
-    assert "name='spikeport'" in result.text()
+    assert "as spikeport: " in result.text()
     ours, theirs = (spikeport.simulate(each, held_out) for each in (path, network))
     assert np.array_equal(ours.classes, theirs.classes)
 
