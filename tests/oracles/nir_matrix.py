@@ -5,7 +5,8 @@
 ``recordings.zip`` holds networks that other frameworks wrote with their own exporters, with input and output of their
 own simulation (the recorders stand beside it). Each is read twice: in its framework's dialect, told what the file does
 not hold, and with nothing told. Every recorded layer and step must be equal: spikes as integers, potentials of readouts
-as 32-bit numbers. With nothing told, a reader that asks instead of guessing is not wrong.
+as 32-bit numbers. With nothing told, a reader that asks instead of guessing is not wrong; a third reading has it guess,
+which it must say.
 """
 
 import json
@@ -28,11 +29,12 @@ RESETS = {"zero": "hard", "subtract": "subtract", "none": "none"}
 
 @dataclass(frozen=True)
 class Outcome:
-    """Cells that differ, of how many; an error instead where the file was refused."""
+    """Cells that differ, of how many; an error instead where the file was refused; what the reader said of itself."""
 
     different: int
     compared: int
     error: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def identical(self) -> bool:
@@ -96,21 +98,22 @@ TOLD = {
 """What to tell of each framework's files."""
 
 
-def compare(name, *, guessed=False):
-    """Read one recording and compare every recorded layer."""
+def compare(name, **how):
+    """Read one recording and compare every recorded layer; ``how`` as for `compare_files`."""
     with tempfile.TemporaryDirectory() as folder:
         path, recorded = unpacked(name, folder)
-        return compare_files(path, recorded, guessed=guessed)
+        return compare_files(path, recorded, **how)
 
 
-def compare_files(path, recorded, *, guessed=False):
-    """Read the file at ``path`` and compare every layer of ``recorded``."""
+def compare_files(path, recorded, *, guessed=False, guess=False):
+    """Read the file at ``path`` and compare every layer of ``recorded``; ``guessed``: nothing told, ``guess``: nor asked."""
     with np.load(recorded) as file:
         arrays = dict(file)
-    dialect, changes = ("auto", {}) if guessed else told(json.loads(str(arrays["meta"])))
+    nothing = guessed or guess
+    dialect, changes = ("auto", {"guess": guess}) if nothing else told(json.loads(str(arrays["meta"])))
     inputs = arrays["input"].swapaxes(0, 1)
     try:
-        network, _ = read(path, dialect=dialect, steps=inputs.shape[1], **changes)
+        network, rules = read(path, dialect=dialect, steps=inputs.shape[1], trusted=True, **changes)
     except FormatError as error:
         return Outcome(0, 0, str(error))
     driven = stimulus(inputs.reshape(*inputs.shape[:2], *network.source.shape), network)
@@ -121,7 +124,7 @@ def compare_files(path, recorded, *, guessed=False):
             expected, found = arrays[key].swapaxes(0, 1), trace[key.removeprefix(kind)]
             different += int((expected.reshape(found.shape) != found.astype(np.float32)).sum())
             compared += expected.size
-    return Outcome(different, compared)
+    return Outcome(different, compared, notes=rules.notes)
 
 
 def main():
@@ -135,6 +138,12 @@ def main():
     print()
     for framework, version in dict.fromkeys(tuple(name.split("_", 2)[:2]) for name in rows):
         print(summary(f"{framework} {version}", [rows[n] for n in rows if n.startswith(f"{framework}_{version}_")]))
+    with_guess = [compare(name, guess=True) for name in rows]
+    said = sum(any("guessed" in note for note in each.notes) for each in with_guess if not each.identical)
+    print(
+        f"with --guess: identical {sum(each.identical for each in with_guess)}, "
+        f"different {sum(not each.identical for each in with_guess)}, of which {said} say that they are a guess"
+    )
     print(f"identical {sum(known.identical for known, _ in rows.values())} of {len(rows)}")
     identical = sum(guessed.identical for _, guessed in rows.values())
     asked = sum(guessed.asked for _, guessed in rows.values())

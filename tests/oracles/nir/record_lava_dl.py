@@ -3,9 +3,9 @@
 Usage: python record_lava_dl.py OUTDIR
 
 `lava_to_nir.py` (in NIR's repository, docs/source/examples/lava) converts the .net file that slayer exports; it takes
-two dense layers. Slayer's integers keep 12 bits behind the point: a leak is rounded towards zero in every step, which no NIR file says.
-Of six networks drawn, "mlp_cuba_grid" (current_decay 0.5, voltage_decay 0.25) differs from exact arithmetic for that
-reason, in 4 of 2,520 cells, and is not kept.
+two dense layers. slayer keeps 12 bits behind the point and rounds a leak towards zero in every step, which no NIR file
+says. Of six networks drawn, "mlp_cuba_grid" (current_decay 0.5, voltage_decay 0.25) differs from exact arithmetic for
+that reason, in 4 of 2,520 cells, and is not kept.
 """
 
 import sys

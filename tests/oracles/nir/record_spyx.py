@@ -2,7 +2,7 @@
 
 Usage: python record_spyx.py OUTDIR
 
-A spike of spyx comes out a step after the potential crossed the threshold. torch is needed where `common` draws with it.
+A spike of spyx comes out a step after the potential crossed the threshold. `common` needs torch, too.
 """
 
 import sys
@@ -147,7 +147,7 @@ NETWORKS: dict[str, dict[str, object]] = {
     "mlp_lif_vec_grid": {},
     "mlp_lif_millisecond_float": {"dt": 1e-3},
     "mlp_cuba_float": {},
-    "mlp_cuba_grid": {"bias": True},
+    "mlp_cuba_grid": {},
     "mlp_psu_grid": {},
     "conv_if_grid": {},
     "conv_lif_float": {},
