@@ -106,7 +106,10 @@ def compare(name, **how):
 
 
 def compare_files(path, recorded, *, guessed=False, guess=False):
-    """Read the file at ``path`` and compare every layer of ``recorded``; ``guessed``: nothing told, ``guess``: nor asked."""
+    """Read the file at ``path`` and compare every layer of ``recorded``.
+
+    ``guessed``: the reader is told nothing; ``guess``: nor may it ask.
+    """
     with np.load(recorded) as file:
         arrays = dict(file)
     nothing = guessed or guess
@@ -139,10 +142,11 @@ def main():
     for framework, version in dict.fromkeys(tuple(name.split("_", 2)[:2]) for name in rows):
         print(summary(f"{framework} {version}", [rows[n] for n in rows if n.startswith(f"{framework}_{version}_")]))
     with_guess = [compare(name, guess=True) for name in rows]
-    said = sum(any("guessed" in note for note in each.notes) for each in with_guess if not each.identical)
+    different = [each for each in with_guess if each.different]
+    said = sum(any("guessed" in note for note in each.notes) for each in different)
     print(
-        f"with --guess: identical {sum(each.identical for each in with_guess)}, "
-        f"different {sum(not each.identical for each in with_guess)}, of which {said} say that they are a guess"
+        f"with --guess: identical {sum(each.identical for each in with_guess)}, different {len(different)} "
+        f"({said} say that they are a guess), refused {sum(each.asked for each in with_guess)}"
     )
     print(f"identical {sum(known.identical for known, _ in rows.values())} of {len(rows)}")
     identical = sum(guessed.identical for _, guessed in rows.values())
