@@ -69,19 +69,24 @@ def meta_of(path):
 
 def told(meta):
     """Return dialect and what the exporter dropped."""
-    changes = dict(meta.get("told", {}))
-    norm_input = bool(changes.pop("norm_input", False))
+    changes = {key: value for key, value in meta.get("told", {}).items() if not key.startswith("norm_")}
     framework = {"sc-neurocore": "nir"}.get(meta["framework"], meta["framework"])
-    return framework, changes | TOLD.get(meta["framework"], lambda _meta, _norm: {})(meta, norm_input)
+    return framework, changes | TOLD.get(meta["framework"], lambda _meta: {})(meta)
 
 
-def _snntorch(meta, _norm_input):
+def _snntorch(meta):
     late = "late" if meta["reset_delay"] else "settle"
     zero = "pause" if meta["reset_delay"] else "hard"
     return {"reset": {"zero": zero, "subtract": late, "none": "none"}[meta["reset"]]}
 
 
-def _norse(meta, _norm_input):
+def _sinabs(meta):
+    kinds = {"norm_input": "LIF", "norm_readout": "LI"}
+    normalized = [kind for key, kind in kinds.items() if key in meta["told"]]
+    return {"reset": RESETS[meta["reset"]], "normalized": ",".join(normalized) or "none"}
+
+
+def _norse(meta):
     step = meta["cell_dt"] * meta["dt"]
     return {"dt": step, "v_reset": meta["v_reset"] or None, "reset": RESETS[meta["reset"]]}
 
@@ -89,11 +94,11 @@ def _norse(meta, _norm_input):
 TOLD = {
     "snntorch": _snntorch,
     "norse": _norse,
-    "sinabs": lambda meta, norm_input: {"reset": RESETS[meta["reset"]], "normalized": norm_input},
-    "spikingjelly": lambda meta, _: {"dt": meta["dt"]},
-    "rockpool": lambda meta, _: {"dt": meta["dt"]},
-    "spyx": lambda meta, _: {"dt": meta["dt"]},
-    "sc-neurocore": lambda meta, _: {"dt": meta["dt"], "reset": RESETS[meta["reset"]], "start": "v_leak"},
+    "sinabs": _sinabs,
+    "spikingjelly": lambda meta: {"dt": meta["dt"]},
+    "rockpool": lambda meta: {"dt": meta["dt"]},
+    "spyx": lambda meta: {"dt": meta["dt"]},
+    "sc-neurocore": lambda meta: {"dt": meta["dt"], "reset": RESETS[meta["reset"]], "start": "v_leak"},
 }
 """What to tell of each framework's files."""
 
@@ -114,11 +119,16 @@ def compare_files(path, recorded, *, guessed=False, guess=False):
         arrays = dict(file)
     nothing = guessed or guess
     dialect, changes = ("auto", {"guess": guess}) if nothing else told(json.loads(str(arrays["meta"])))
-    inputs = arrays["input"].swapaxes(0, 1)
     try:
-        network, rules = read(path, dialect=dialect, steps=inputs.shape[1], trusted=True, **changes)
+        return differences(path, arrays, dialect, **changes)
     except FormatError as error:
         return Outcome(0, 0, str(error))
+
+
+def differences(path, arrays, dialect, **changes):
+    """Return how many cells of a recording differ when the file is read so."""
+    inputs = arrays["input"].swapaxes(0, 1)
+    network, rules = read(path, dialect=dialect, steps=inputs.shape[1], trusted=True, **changes)
     driven = stimulus(inputs.reshape(*inputs.shape[:2], *network.source.shape), network)
     trace = record(floating.steps(network, driven))
     different = compared = 0
