@@ -2,9 +2,9 @@
 
     python -m tests.oracles.nir_identify [START_OF_NAME ...]
 
-Of each recording of `tests.oracles.nir_matrix` it gets the input and what the last layer put out, as a user would record
-them, and nothing about the framework. Read again with the rules that were found, the file must give every recorded
-layer.
+Of each recording of `tests.oracles.nir_matrix` it gets the input and what the last layer put out, as a user would
+record them, and nothing about the framework. Read again with the rules that were found, the file must give every
+recorded layer.
 """
 
 import statistics

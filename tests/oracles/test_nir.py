@@ -10,6 +10,7 @@ from spikeport.export.nir_import.graph import read
 from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import random_stimulus
+from tests.oracles.nir_identify import identified
 from tests.oracles.nir_matrix import compare, compare_files, meta_of, names, told, unpacked
 
 pytestmark = pytest.mark.oracle
@@ -38,6 +39,13 @@ def test_a_file_alone_gives_the_exporters_own_spikes_or_a_question(name):
 def test_what_is_guessed_wrong_says_that_it_is_a_guess(name):
     outcome = compare(name, guess=True)
     assert outcome.identical or outcome.error or any("warning: guessed" in note for note in outcome.notes)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if "float" in name][::4])
+def test_input_and_output_alone_tell_the_rules(name):
+    found = identified(name)
+    assert found.exact
+    assert found.outcome.identical
 
 
 def test_at_least_the_goal():
