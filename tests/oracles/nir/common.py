@@ -173,7 +173,7 @@ def _fires_over_time(recording: Recording) -> bool:
 def write(outdir: Path, name: str, recording: Recording, compression: str | None) -> None:
     """Write the graph with nir.write, and inputs, spikes and meta as a compressed archive."""
     outdir.mkdir(parents=True, exist_ok=True)
-    if nir.version >= "1.0.6":
+    if nir.version >= "1.0.8":
         nir.write(outdir / f"{name}.nir", recording.graph, compression=compression)
     else:
         nir.write(outdir / f"{name}.nir", recording.graph)
