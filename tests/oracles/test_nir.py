@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from spikeport.export.nir_import.origin import candidates
 
 import spikeport
 from spikeport.export import archive, fidelity
 from spikeport.export.errors import FormatError, QuantizationError
+from spikeport.export.nir_import import nodes
 from spikeport.export.nir_import.graph import read
 from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
@@ -33,6 +35,13 @@ def test_spikes_are_the_exporters_own(name):
 def test_a_file_alone_gives_the_exporters_own_spikes_or_a_question(name):
     outcome = compare(name, guessed=True)
     assert outcome.identical or "give" in outcome.error  # what to give
+
+
+@pytest.mark.parametrize("name", names())
+def test_framework_is_among_those_that_can_have_written_the_file(name, tmp_path):
+    path, recorded = unpacked(name, tmp_path)
+    framework, _ = told(meta_of(recorded))
+    assert framework in [each.dialect.name for each in candidates(nodes.read(path, trusted=True))]
 
 
 @pytest.mark.parametrize("name", names())
@@ -87,7 +96,7 @@ def test_several_spikes_a_step_are_refused_for_loihi_with_the_alternative(tmp_pa
     with pytest.raises(QuantizationError, match=r"fires several spikes a step; Loihi's neurons fire one: .*most=1"):
         spikeport.quantize(path, settings=told_by(**known), out=tmp_path / "out.safetensors")
     outcome = spikeport.quantize(path, settings=told_by(**known, most=1), out=tmp_path / "out.safetensors")
-    assert "sinabs" in outcome.text()
+    assert "as sinabs: " in outcome.text()
     assert archive.read_integer(tmp_path / "out.safetensors").steps == 8
 
 
