@@ -14,10 +14,9 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from spikeport.export.nir_import.identify import identify
 
+import spikeport
 from spikeport.export.errors import SpikeportError
-from spikeport.export.nir_import import choice
 from tests.oracles.nir_matrix import Outcome, differences, names, unpacked
 
 
@@ -43,15 +42,16 @@ def identified(name):
         path, recorded = unpacked(name, folder)
         with np.load(recorded) as file:
             arrays = dict(file)
+        settings = spikeport.ImportSettings(steps=len(arrays["input"]))
         start = time.perf_counter()
         try:
-            found = identify(path, arrays["input"], last(arrays), steps=len(arrays["input"]), trusted=True)
+            result = spikeport.identify(path, arrays["input"], last(arrays), settings=settings)
         except SpikeportError as error:
             return Identified("", 0, Outcome(0, 0, str(error)), time.perf_counter() - start)
-        seconds = time.perf_counter() - start
-        rules = found.exact[0] if found.exact else found.closest
-        choice.write(path, rules, evidence="the recording")
-        return Identified(rules.name, len(found.exact), differences(path, arrays, "auto"), seconds)
+        seconds, found = time.perf_counter() - start, result.found
+        if not result.passed:
+            return Identified(result.dialect.name, 0, Outcome(found.different, found.cells), seconds)
+        return Identified(result.dialect.name, len(found.exact), differences(path, arrays, "auto"), seconds)
 
 
 def main():
