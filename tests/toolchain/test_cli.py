@@ -16,7 +16,7 @@ from spikeport.export import archive
 from spikeport.export.cluster import Cluster, Tls
 from spikeport.export.stimulus import InputSettings
 from spikeport.toolchain import cli
-from spikeport.toolchain.verbs import checking, costs, lava, networks, profiles, recipes, simulation
+from spikeport.toolchain.verbs import checking, costs, identify, lava, networks, profiles, recipes, simulation
 
 
 def call(*arguments, **variables):
@@ -66,6 +66,7 @@ VERBS = {
     "run": (recipes.run, ()),
     "import_network": (networks.import_network, (networks.ImportSettings,)),
     "quantize": (networks.quantize, (networks.QuantizeSettings, InputSettings, networks.ImportSettings)),
+    "identify": (identify.identify, (networks.ImportSettings,)),
     "export": (networks.export_network, ()),
     "simulate": (
         simulation.simulate,
@@ -89,10 +90,14 @@ OTHER_NAMES = {
     "tls_ca": "ca",
     "tls_cert": "cert",
     "tls_key": "key",
+    "rule": "rules",
     ("import_network", "network"): "path",
+    ("identify", "network"): "model",
+    ("identify", "input"): "inputs",
+    ("identify", "output"): "outputs",
 }
 """Options that are called otherwise in Python, where they are sequences or where a name is taken."""
-WRITTEN_APART = {"check": {"junit", "json"}}
+WRITTEN_APART = {"check": {"junit", "json"}, "identify": {"json"}}
 """Options that are methods of the result in Python."""
 
 

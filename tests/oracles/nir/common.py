@@ -1,7 +1,8 @@
-"""What the four recorders share: random networks and inputs, the run over time, and the two files of a recording.
+"""What the recorders share: random networks and inputs, the run over time, and the two files of a recording.
 
 A recorder draws a network until every spiking layer fires in 5 to 60 % of its cells, so a name always gives the
-same files: the random stream depends on the name and the number of the draw only.
+same network, in every version of a framework: the random stream depends on the name and the number of the draw only.
+Files are called FRAMEWORK_VERSION_NAME.
 """
 
 import json
@@ -30,6 +31,16 @@ class Recording:
     inputs: np.ndarray  # (T, N, *shape), as fed
     layers: dict[str, np.ndarray]  # node name -> spikes (T, N, *shape), in order
     meta: dict[str, object]
+    readouts: tuple[str, ...] = ()  # layers that never fire: their potential is kept
+
+    def spikes(self) -> dict[str, np.ndarray]:
+        """Return the layers that fire."""
+        return {key: values for key, values in self.layers.items() if key not in self.readouts}
+
+    def called(self, name: str) -> str:
+        """Return the name with the version behind the framework's."""
+        framework = str(self.meta["framework"])
+        return f"{framework}_{self.meta['version']}_{name.removeprefix(framework + '_')}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,18 +153,19 @@ def record(outdir: Path, name: str, build: Callable[[Draw], Recording], *, compr
     for attempt in range(DRAWS):
         rng = np.random.default_rng([zlib.crc32(name.encode()), attempt])
         recording = build(Draw(rng=rng, grid="grid" in name, real_input="real" in name))
-        rates = [float((spikes > 0).mean()) for spikes in recording.layers.values()]
+        rates = [float((spikes > 0).mean()) for spikes in recording.spikes().values()]
         if all(RATES[0] < rate < RATES[1] for rate in rates) and _fires_over_time(recording):
-            write(outdir, name, recording, compression)
-            sizes = [(outdir / f"{name}{end}").stat().st_size for end in (".nir", ".npz")]
-            print(f"{name:38} rates {' '.join(f'{r:.2f}' for r in rates)}  draw {attempt:3}  bytes {sizes}")
+            called = recording.called(name)
+            write(outdir, called, recording, compression)
+            sizes = [(outdir / f"{called}{end}").stat().st_size for end in (".nir", ".npz")]
+            print(f"{called:46} rates {' '.join(f'{r:.2f}' for r in rates)}  draw {attempt:3}  bytes {sizes}")
             return
     raise RuntimeError(f"{name}: no draw fires between {RATES}")
 
 
 def _fires_over_time(recording: Recording) -> bool:
     """Tell whether most output neurons both fire and rest: constant outputs would show little."""
-    last = list(recording.layers.values())[-1] > 0
+    last = list(recording.spikes().values())[-1] > 0
     mixed = last.any(axis=0) & ~last.all(axis=0)
     return bool(mixed.mean() > 0.5)
 
@@ -161,15 +173,16 @@ def _fires_over_time(recording: Recording) -> bool:
 def write(outdir: Path, name: str, recording: Recording, compression: str | None) -> None:
     """Write the graph with nir.write, and inputs, spikes and meta as a compressed archive."""
     outdir.mkdir(parents=True, exist_ok=True)
-    if nir.version >= "1.0.6":
+    if nir.version >= "1.0.8":
         nir.write(outdir / f"{name}.nir", recording.graph, compression=compression)
     else:
         nir.write(outdir / f"{name}.nir", recording.graph)
-    layers = {f"spikes_{key}": spikes.astype(np.uint8) for key, spikes in recording.layers.items()}
-    for key, spikes in recording.layers.items():
+    layers = {f"spikes_{key}": spikes.astype(np.uint8) for key, spikes in recording.spikes().items()}
+    layers |= {f"potentials_{key}": recording.layers[key].astype(np.float32) for key in recording.readouts}
+    for key, spikes in recording.spikes().items():
         if not np.array_equal(spikes, layers[f"spikes_{key}"]):
             raise ValueError(f"{name}: spikes of {key} are not small whole numbers")
-    last = list(layers.values())[-1]
+    last = layers[f"spikes_{list(recording.spikes())[-1]}"]
     kind = "real" if recording.inputs.dtype == np.float32 else "binary"
     meta = {**recording.meta, "input": kind, "nir": nir.version, "torch": torch.__version__, "dtype": "float32"}
     arrays = {"input": recording.inputs, "spikes": last, "meta": np.array(json.dumps(meta))}

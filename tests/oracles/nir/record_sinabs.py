@@ -13,7 +13,7 @@ from pathlib import Path
 
 import sinabs.layers as sl
 import torch
-from common import BATCH, IN, PLANES, SIDE, Draw, Recording, convnet, mlp, record, run
+from common import BATCH, IN, OUT, PLANES, SIDE, Draw, Recording, convnet, linear, mlp, record, run
 from sinabs.activation import MaxSpike, MembraneReset, MultiSpike, SingleSpike
 from sinabs.nir import to_nir
 
@@ -24,7 +24,10 @@ HALF = 1 / math.log(2)  # exp(-1 / tau) is a half
 
 def main(outdir: Path) -> None:
     """Record every network."""
-    for name, model in NETWORKS.items():
+    release = version("sinabs")
+    names = NETWORKS if release.startswith("3") else OLDER[release[:2]]
+    for name in names:
+        model = NETWORKS[name]
         record(outdir, f"sinabs_{name}", lambda draw, name=name, model=model: build(draw, name, **model))
 
 
@@ -37,6 +40,7 @@ def build(draw: Draw, name: str, *, model: str, bias: bool = False, **options: o
     is_conv = name.startswith("conv")
     pool = {"sumpool": sl.SumPool2d(2)}.get(name.split("_")[1])
     layers = convnet(draw, neuron, bias=bias, pool=pool) if is_conv else mlp(draw, neuron, bias=bias)
+    layers |= readout(draw, norm_input="norm" in name) if "readout" in name else {}
     numbers = {str(i): module for i, module in enumerate(layers.values())}
     net = torch.nn.Sequential(OrderedDict(layers if is_conv else numbers))
     inputs = draw.inputs(*((PLANES, SIDE, SIDE) if is_conv else (IN,)))
@@ -47,6 +51,7 @@ def build(draw: Draw, name: str, *, model: str, bias: bool = False, **options: o
         with redirect_stdout(StringIO()):  # it prints its warnings
             graph.infer_types()  # the exporter leaves Conv2d.input_shape None, which nir.write cannot write
     watched = {key: module for key, module in net.named_children() if isinstance(module, sl.StatefulLayer)}
+    facts = told(model, **options) | ({"norm_readout": 1.0} if "readout_norm" in name else {})
     for module in watched.values():
         module.reset_states()
     meta = {
@@ -55,10 +60,17 @@ def build(draw: Draw, name: str, *, model: str, bias: bool = False, **options: o
         "model": model,
         "reset": options.get("reset", "subtract"),
         "dt": None,
-        "told": told(model, **options),
+        "told": facts,
         "not_in_file": lost(model, **options),
     }
-    return Recording(graph=graph, inputs=inputs, layers=run(net, watched, inputs), meta=meta)
+    silent = tuple(key for key, module in watched.items() if isinstance(module, sl.ExpLeakSqueeze))
+    return Recording(graph=graph, inputs=inputs, layers=run(net, watched, inputs), meta=meta, readouts=silent)
+
+
+def readout(draw: Draw, *, norm_input: bool) -> dict[str, torch.nn.Module]:
+    """Return a dense layer of 4 neurons that leak and never fire."""
+    leak = sl.ExpLeakSqueeze(batch_size=BATCH, tau_mem=torch.full((4,), HALF), norm_input=norm_input)
+    return {"fc3": linear(draw, OUT, 4, bias=False), "leak": leak}
 
 
 def make_neuron(
@@ -137,6 +149,14 @@ NETWORKS: dict[str, dict[str, object]] = {
     "conv_lif_vec_float": PLAIN,
     "conv_lif_vec_grid_real": PLAIN,
     "conv_sumpool_lif_vec_grid": PLAIN,
+    "mlp_iaf_readout_grid": {"model": "IAF"},
+    "mlp_lif_readout_grid": PLAIN,
+    "mlp_iaf_readout_norm_grid": {"model": "IAF"},
+}
+SOME = ("mlp_iaf_grid", "mlp_iaf_single_grid", "mlp_lif_vec_float", "mlp_lif_norm_float", "conv_sumpool_iaf_grid")
+OLDER = {
+    "1.": (*SOME, "mlp_iaf_floor_float", "mlp_iaf_zero_float", "conv_lif_vec_float"),
+    "2.": (*SOME, "mlp_iaf_vec_float_real", "mlp_lif_single_zero_grid", "mlp_lif_floor_float", "mlp_iaf_readout_grid"),
 }
 
 

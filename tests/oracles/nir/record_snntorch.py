@@ -1,6 +1,9 @@
 """Record networks of snnTorch: the .nir files of its own exporter and the spikes of its own simulation.
 
 Usage: python record_snntorch.py OUTDIR
+
+Until 0.9.1 the exporter knew Linear, Leaky, Synaptic and RSynaptic only and wrote scalars as scalars; 0.7 had
+`snntorch.export`, which knew Linear and Leaky; 1.0.0 infers the shapes of convolutions by itself.
 """
 
 import sys
@@ -11,7 +14,13 @@ from pathlib import Path
 import snntorch as snn
 import torch
 from common import IN, PLANES, SIDE, Draw, Recording, convnet, fill, mlp, record, run
-from snntorch.export_nir import export_to_nir
+
+try:
+    from snntorch.export_nir import export_to_nir
+except ImportError:
+    from snntorch.export import to_nir as export_to_nir
+
+VERSION = version("snntorch")
 
 RECURRENT = (snn.RLeaky, snn.RSynaptic)
 NEURONS = (snn.Leaky, snn.Synaptic, *RECURRENT)
@@ -20,8 +29,10 @@ TRUTH = {"subtract": "subtract, a step late", "zero": "zero for the whole next s
 
 def main(outdir: Path) -> None:
     """Record every network."""
-    for name, model in NETWORKS.items():
+    for name, model in networks(VERSION).items():
         record(outdir, f"snntorch_{name}", lambda draw, name=name, model=model: build(draw, name, **model))
+    if VERSION != "1.0.0":
+        return
     gzip = NETWORKS["mlp_leaky_vec_sub_grid"]
     record(outdir, "snntorch_gzip_leaky_vec_sub_grid", lambda draw: build(draw, "mlp", **gzip), compression="gzip")
 
@@ -33,6 +44,7 @@ def build(
     model: str = "Leaky",
     reset: str = "zero",
     vector: bool = False,
+    scalar: bool = False,
     bias: bool = False,
     recurrent: str = "",
     **options: object,
@@ -40,7 +52,8 @@ def build(
     """Build, export and run one network of ``model`` neurons."""
 
     def neuron(*shape: int) -> torch.nn.Module:
-        return make_neuron(draw, model, shape, vector=vector, reset_mechanism=reset, **options)
+        written = () if scalar else shape
+        return make_neuron(draw, model, written, vector=vector, reset_mechanism=reset, **options)
 
     def hidden(size: int) -> torch.nn.Module:
         return make_recurrent(draw, model, size, kind=recurrent, reset_mechanism=reset)
@@ -53,13 +66,17 @@ def build(
         layers = mlp(draw, neuron, bias=bias, hidden=hidden if recurrent else None)
     net = torch.nn.Sequential(OrderedDict(layers) if is_conv else OrderedDict(numbered(layers)))
     inputs = draw.inputs(*((PLANES, SIDE, SIDE) if is_conv else (IN,)))
-    graph = export_to_nir(net, torch.zeros(1, *inputs.shape[2:]), ignore_dims=[0])  # refuses without ignore_dims
+    given = {"ignore_dims": [0]} if VERSION >= "0.8" else {}  # 1.0.0 refuses without
+    lead = (1,) if given else ()
+    graph = export_to_nir(net, torch.zeros(*lead, *inputs.shape[2:]), **given)
+    if is_conv and VERSION < "1":
+        graph.infer_types()  # the exporter leaves Conv2d.input_shape None, which nir.write cannot write
     watched = {node_name(key, m): m for key, m in net.named_children() if isinstance(m, NEURONS)}
     for module in watched.values():
-        module.reset_mem()
+        rest(module)
     meta = {
         "framework": "snntorch",
-        "version": version("snntorch"),
+        "version": VERSION,
         "model": ("R" if recurrent else "") + model,
         "reset": reset,
         "dt": 1e-4,
@@ -70,12 +87,20 @@ def build(
     return Recording(graph=graph, inputs=inputs, layers=run(net, watched, inputs), meta=meta)
 
 
+def rest(module: torch.nn.Module) -> None:
+    """Set the state to what it was before the exporter's trial run."""
+    if hasattr(module, "reset_mem"):
+        module.reset_mem()
+    else:
+        module.mem = module.init_leaky()
+
+
 def make_neuron(
     draw: Draw, model: str, shape: tuple[int, ...], *, vector: bool, beta: float | None = None, **options: object
 ) -> torch.nn.Module:
     """Return one feed-forward layer; on the grid the decays are dyadic, so that potentials stay on a finer grid.
 
-    The exporter refuses scalars ("type mismatch"), so equal values are written out as one per neuron.
+    From 0.9.4 on the exporter refuses scalars ("type mismatch"), so equal values are written out as one per neuron.
     """
     size = shape if vector else ()
     decays = [0.25, 0.5, 0.75] if vector else [0.5]
@@ -150,6 +175,36 @@ NETWORKS: dict[str, dict[str, object]] = {
     "mlp_rsynaptic_zero_float": {"recurrent": "dense", **SYN},
     "mlp_rsynaptic_own_zero_grid": {"recurrent": "own", **SYN},
 }
+
+SCALARS: dict[str, dict[str, object]] = {
+    "mlp_leaky_scalar_sub_float": {"scalar": True, "bias": True, **SUB},
+    "mlp_leaky_scalar_zero_grid": {"scalar": True},
+    "mlp_synaptic_scalar_sub_grid": {"scalar": True, **SYN, **SUB},
+}
+OLDER = {
+    "0.7": ("mlp_leaky_scalar_sub_float", "mlp_leaky_scalar_zero_grid"),
+    "0.8": (
+        "mlp_leaky_sub_float", "mlp_synaptic_sub_float_real", "mlp_rsynaptic_sub_grid",
+        "mlp_leaky_scalar_zero_grid",
+    ),
+    "0.9.1": (
+        "mlp_leaky_zero_float", "mlp_leaky_sub_grid", "mlp_leaky_vec_zero_float_real", "mlp_leaky_none_float",
+        "mlp_synaptic_zero_grid", "mlp_synaptic_vec_sub_grid", "mlp_rsynaptic_own_zero_grid",
+        "mlp_rsynaptic_zero_float", *SCALARS,
+    ),
+    "0.9.4": (
+        "mlp_leaky_zero_grid", "mlp_leaky_sub_float", "mlp_leaky_vec_sub_grid", "mlp_leaky_none_float",
+        "mlp_synaptic_zero_float", "mlp_synaptic_sub_float_real", "mlp_rsynaptic_sub_grid",
+        "mlp_rsynaptic_own_zero_grid", "conv_leaky_zero_float", "conv_avgpool_leaky_sub_grid",
+        "conv_synaptic_zero_grid",
+    ),
+}  # fmt: skip
+
+
+def networks(release: str) -> dict[str, dict[str, object]]:
+    """Return what a version's exporter can write."""
+    older = next((names for start, names in OLDER.items() if release.startswith(start)), tuple(NETWORKS))
+    return {name: (NETWORKS | SCALARS)[name] for name in older}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Record networks of SpikingJelly: the .nir files of its own exporter and the spikes of its own simulation.
 
 Usage: python record_spikingjelly.py OUTDIR
+
+0.0.0.0.14 has no exporter; that of the repository's 0.0.0.0.15 needs nir 1.0.6 or 1.0.7, and knows no CUBALIF.
 """
 
 import sys
@@ -18,8 +20,13 @@ from spikingjelly.activation_based.nir_exchange.to_nir import export_to_nir
 def main(outdir: Path) -> None:
     """Record every network."""
     logger.remove()
-    for name, model in NETWORKS.items():
+    release = version("spikingjelly")
+    names = NETWORKS if release >= "2" else OLDER
+    for name in names:
+        model = NETWORKS[name]
         record(outdir, f"spikingjelly_{name}", lambda draw, name=name, model=model: build(draw, name, **model))
+    if names is OLDER:
+        return
     conv = NETWORKS["conv_lif_grid"]
     record(outdir, "spikingjelly_gzip_conv_lif_grid", lambda draw: build(draw, "conv", **conv), compression="gzip")
 
@@ -119,6 +126,11 @@ NETWORKS: dict[str, dict[str, object]] = {
     "conv_avgpool_lif_nodecay_grid": {"model": "LIF", "decay_input": False},
     "conv_cuba_grid_real": {"model": "CUBALIF"},
 }
+
+OLDER = (
+    "mlp_if_float", "mlp_if_vreset_grid_real", "mlp_lif_float", "mlp_lif_multistep_grid", "mlp_lif_nodecay_grid",
+    "mlp_plif_float", "conv_if_grid", "conv_avgpool_lif_nodecay_grid",
+)  # fmt: skip
 
 
 if __name__ == "__main__":
