@@ -120,12 +120,20 @@ def _norse_dialects(facts: Facts) -> list[Dialect]:
     return [replace(DIALECTS["norse"], dt=NORSE_DT**2 if short else NORSE_DT)]
 
 
+def _sinabs_dialects(facts: Facts) -> list[Dialect]:
+    """What sinabs' own from_nir takes: an IF never falls below minus its threshold, a LIF has no floor."""
+    floor = AT_THRESHOLD if "IF" in facts.kinds and "LIF" not in facts.kinds else None
+    return [replace(DIALECTS["sinabs"], floor=floor)]
+
+
 def _sinabs_open(facts: Facts) -> list[Open]:
-    floors = (
+    floors = [
         Choice(value=None, means="min_v_mem=None"),
         Choice(value=-1.0, means="from_model's min_v_mem=-1"),
-        Choice(value=AT_THRESHOLD, means="from_nir's"),
-    )
+        Choice(value=AT_THRESHOLD, means="what from_nir gives an IF"),
+    ]
+    own = _sinabs_dialects(facts)[0].floor
+    floors.sort(key=lambda each: each.value != own)
     norms = {"LIF": "norm_input=True", "none": "norm_input=False", "LIF,LI": "", "LI": "of ExpLeak"}
     kinds = {*(facts.kinds & {"LIF", "LI"}), "none"}
     fitting = [each for each in norms if set(each.split(",")) <= kinds]
@@ -136,7 +144,7 @@ def _sinabs_open(facts: Facts) -> list[Open]:
     return [
         Open(setting="most", choices=spikes, free=True),
         Open(setting="reset", choices=resets),
-        Open(setting="floor", choices=floors, free=True),
+        Open(setting="floor", choices=tuple(floors), free=True),
         *([Open(setting="normalized", choices=normed)] if len(normed) > 1 else []),
         Open(setting="tau_syn", choices=(Choice(value=None, means="no synaptic current"),), free=True),
     ]
@@ -182,7 +190,7 @@ ORIGINS = {
     ),
     "sinabs": Origin(
         rules=(ev.sinabs_kinds, ev.unit_rates, ev.sinabs_times, ev.starts_at_zero, ev.no_loops),
-        dialects=lambda _: [DIALECTS["sinabs"]],
+        dialects=_sinabs_dialects,
         open=_sinabs_open,
     ),
     "norse": Origin(

@@ -83,7 +83,8 @@ def _snntorch(meta):
 def _sinabs(meta):
     kinds = {"norm_input": "LIF", "norm_readout": "LI"}
     normalized = [kind for key, kind in kinds.items() if key in meta["told"]]
-    return {"reset": RESETS[meta["reset"]], "normalized": ",".join(normalized) or "none"}
+    floor = meta["told"].get("floor", "none")
+    return {"reset": RESETS[meta["reset"]], "normalized": ",".join(normalized) or "none", "floor": floor}
 
 
 def _norse(meta):
