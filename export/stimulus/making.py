@@ -30,7 +30,8 @@ def stimulus(
 ) -> Stimulus:
     """Check ``values`` against the source of ``network`` and return them as a stimulus.
 
-    ``values``: shape (N, *shape) to be held over the steps, or (N, steps, *shape); an event list, a structured array
+    ``values``: shape (N, *shape) to be held over the steps, or (N, steps, *shape), for signals also (N, C, L) or (N,
+    steps, C, L) where the source is (C, 1, L); an event list, a structured array
     with the fields x, y, t (us) and p; a sequence of arrays or event lists, one for each sample; or the path of a file
     or folder that holds them. Integers are spikes, counts or levels, real numbers are encoded to the nearest level; a
     float network takes real numbers as they are (docs/input.md has the table). ``lengths`` (N,): the steps of each
@@ -62,7 +63,7 @@ def read(
 def made(content: Content, intake: Intake, settings: InputSettings) -> Stimulus:
     """Return the stimulus that ``content`` gives for a network that takes ``intake``."""
     if isinstance(content.samples, np.ndarray):
-        values = content.samples
+        values = _with_height(content.samples, intake)
         _check_shape(values, intake, content.lengths)
         notes = _mistakable(values, intake)
     else:
@@ -86,6 +87,27 @@ def random_stimulus(network: Network, samples: int, seed: int) -> Stimulus:
     if math.prod(shape) * 8 > LARGEST_IMAGES:
         raise StimulusError(f"{samples:,} random samples of shape {shape[1:]} take more than {LARGEST_IMAGES:,} bytes")
     return stimulus(np.random.default_rng(seed).integers(0, intake.source.levels + 1, shape), network)
+
+
+def _signal(values: Array, intake: Intake) -> Array:
+    """Return one sample of a signal, (C, L) or (T, C, L), as `_with_height` does."""
+    signal: Array = _with_height(values[None], intake)[0]
+    return signal
+
+
+def _with_height(values: Array, intake: Intake) -> Array:
+    """Return signals (..., C, L) as images of height one, (..., C, 1, L), where that is how the network takes them."""
+    signal = (intake.shape[0], intake.shape[-1])
+    takes_signals = len(intake.shape) == 3 and intake.shape[1] == 1
+    if (
+        not takes_signals
+        or values.ndim < 3
+        or values.shape[-2:] != signal
+        or values.shape[1:] in (intake.shape, intake.timed)
+    ):
+        return values
+    with_height: Array = values[..., None, :]
+    return with_height
 
 
 def _check_used(content: Content, settings: InputSettings) -> None:
@@ -142,7 +164,7 @@ def _stacked(samples: list[Sample], intake: Intake, settings: InputSettings) -> 
             frames.append(framed(each, intake, settings, number))
             made.append(frames[-1].counts)
         else:
-            made.append(_fitting(each, intake, number))
+            made.append(_fitting(_signal(each, intake), intake, number))
     if all(each.shape == intake.shape for each in made):
         return np.stack(made), ()
     if any(each.shape == intake.shape for each in made):

@@ -166,3 +166,27 @@ def test_sequences_hold_a_sample_each():
         stimulus([frames[0], frames[0][0]], NETWORK)
     with pytest.raises(StimulusError, match=r"the input has shape \(0,\)"):
         stimulus([], NETWORK)
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_signals_may_come_in_their_own_shape(steps):
+    """A source (C, 1, L) is what a file calls (C, L): held or step by step, in an array or in samples of their own."""
+    intake = making.Intake(shape=(3, 1, 5), steps=steps, source=Source(levels=1, unit=1.0), real=False)
+    timed = np.random.default_rng(0).integers(0, 2, (6, steps, 3, 5))
+    plain = stimulus(timed[:, :, :, None], intake)
+    for given in (timed, list(timed)):
+        found = stimulus(given, intake)
+        assert np.array_equal(found.values, plain.values)
+        assert not found.held
+    held = stimulus(timed[:, 0], intake)
+    assert held.held
+    assert np.array_equal(held.values, timed[:, 0, :, None])
+    with pytest.raises(StimulusError, match="has shape"):
+        stimulus(timed[..., :4], intake)
+
+
+def test_shape_with_its_height_is_never_taken_for_a_signal():
+    """One channel, as many steps as channels: the network's own shape comes first."""
+    intake = making.Intake(shape=(1, 1, 1), steps=1, source=Source(levels=1, unit=1.0), real=False)
+    assert stimulus(np.ones((2, 1, 1, 1), int), intake).values.shape == (2, 1, 1, 1)
+    assert stimulus(np.ones((2, 1, 1, 1, 1), int), intake).values.shape == (2, 1, 1, 1, 1)
