@@ -60,10 +60,10 @@ def costed(network: FloatNetwork) -> Costed:
 
 def sent_by(network: Network, step: Step) -> dict[str, Array]:
     """Return what every source sends in a step: numbers of spikes, and whether what is graded is not zero."""
-    heard = {projection.source for projection in network.projections}
+    sources = {projection.source for projection in network.projections}
     sent = {network.source.name: step.source != 0}
     sent |= {name: whole_spikes(name, values) for name, values in step.spikes.items()}
-    return sent | {name: values != 0 for name, values in step.potentials.items() if name in heard}
+    return sent | {name: values != 0 for name, values in step.potentials.items() if name in sources}
 
 
 def whole_spikes(name: str, values: npt.NDArray[np.generic]) -> Array:

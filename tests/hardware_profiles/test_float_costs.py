@@ -64,6 +64,12 @@ PLAIN = FloatNeuron(threshold=np.array(2.0))
 SEVERAL = FloatNeuron(threshold=np.array(1.0), reset_by=np.array(1.0), most=None)
 
 
+def counted(counts):
+    """Return the layers that have synapses; the folded form of a kernel may have another area (mode area_ratio)."""
+    layers = [replace(layer, per_image=None, area_ratio=0.0) for layer in counts.layers]
+    return [layer for layer in layers if layer.simulated or layer.synapses]
+
+
 @SLOW
 @given(data=st.data(), network=integer_networks(leaky=False))
 def test_counts_are_those_of_the_integer_network_with_the_same_spikes(data, network):
@@ -71,9 +77,7 @@ def test_counts_are_those_of_the_integer_network_with_the_same_spikes(data, netw
     driven = stimulus(data.draw(inputs(network)), network)
     ours = count(as_float(network), driven)
     theirs = count(network, driven)
-    assert [replace(layer, per_image=None) for layer in ours.layers if layer.simulated or layer.synapses] == [
-        replace(layer, per_image=None) for layer in theirs.layers if layer.simulated or layer.synapses
-    ]
+    assert counted(ours) == counted(theirs)
     assert {each.population: each for each in ours.spikes} == {each.population: each for each in theirs.spikes}
     assert ours.per_image == theirs.per_image
 

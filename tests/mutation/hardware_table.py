@@ -42,7 +42,12 @@ COUNTING = (
         "sum(layer.simulated for layer in self.layers)",
         BUILD,
     ),
-    mutant("counting/run.py", "{network.source.name: step.source != 0,", "{network.source.name: step.source,", COUNTER),
+    Mutant(
+        file="export/crossings.py",
+        old="{network.source.name: step.source != 0}",
+        new="{network.source.name: step.source}",
+        tests=COUNTER,
+    ),
 )
 PLACEMENT = (
     mutant("placement/block_fan_out.py", "(sources >= 0) & (sources < side)", "sources < side", BLOCKS),
@@ -121,7 +126,7 @@ COSTS = (
     mutant("latency.py", "least = min(times", "least = max(times", LATENCY),
     mutant("latency.py", '"memory_read": load.busiest_messages', '"memory_read": load.busiest_operations', LATENCY),
     mutant("energy.py", "(own or constants.accumulate)", "constants.accumulate", ENERGY),
-    mutant("energy.py", "- spikes) * inactive.value", ") * inactive.value", ENERGY),
+    mutant("energy.py", "- firing) * inactive.value", ") * inactive.value", ENERGY),
     mutant("energy.py", "power.value * placement.chips * seconds", "power.value * seconds", ENERGY),
     mutant(
         "energy.py",
@@ -134,7 +139,12 @@ COSTS = (
     mutant("profile.py", "not least <= value <= most", "value < least or value > most", PROFILE),
     mutant("profile.py", "max(names, key=names.count)", "names[0]", PROFILE),
     mutant("what_if/variations.py", "[..., ::rows, ::columns].copy()", ".copy()", WHAT_IF),
-    mutant("what_if/variations.py", "np.abs(weight.astype(np.int16))", "np.abs(weight)", WHAT_IF),
+    mutant(
+        "what_if/variations.py",
+        "np.abs(weight.astype(np.int16 if weight.dtype == np.int8 else np.float64))",
+        "np.abs(weight)",
+        WHAT_IF,
+    ),
     mutant(
         "what_if/variations.py",
         "math.floor(sparsity * weight.size)",
@@ -145,7 +155,7 @@ COSTS = (
     mutant("what_if/rows.py", "best = min(placed", "best = max(placed", WHAT_IF),
     mutant("report/result.py", "if layer.difference:", "if layer.difference > 0:", VERDICT),
     mutant("report/result.py", "if self.events.difference:", "if False:", VERDICT),
-    mutant("report/result.py", "if not self.network.proven:", "if False:", VERDICT),
+    mutant("report/result.py", "if self.network.proven is False:", "if False:", VERDICT),
     mutant("report/result.py", 'if compared["mismatches"]:', 'if compared["mismatches"] > 1:', VERDICT),
     mutant("report/build.py", "difference += abs(expected - events)", "difference += expected - events", BUILD),
     mutant(

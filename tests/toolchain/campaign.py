@@ -71,7 +71,7 @@ def kinds(run: Path, net: Path, nir: Path) -> dict[str, Kind]:
     np.save(images, np.zeros((2, *network.source.shape), np.uint8))
 
     def imported(path: Path, out: Path) -> object:
-        return import_network(path, settings=ImportSettings(steps=4), out=out)
+        return import_network(path, settings=ImportSettings(steps=4, guess=path.suffix == ".nir"), out=out)
 
     def seen(path: Path, _: Path) -> object:
         return stimulus.read(path, network)

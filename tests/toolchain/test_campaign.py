@@ -42,7 +42,7 @@ def nir_file(path):
         "output": {"type": "Output", "shape": np.array([3])},
     }
     edges = [
-        *(("input", "conv"), ("conv", "scale"), ("scale", "wait"), ("wait", "pool"), ("pool", "spiking")),
+        *(("input", "wait"), ("wait", "conv"), ("conv", "scale"), ("scale", "pool"), ("pool", "spiking")),
         *(("spiking", "flat"), ("flat", "dense"), ("dense", "leaky"), ("leaky", "loop"), ("loop", "leaky")),
         ("leaky", "output"),
     ]

@@ -348,11 +348,10 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Expo
     written.
     """
     check_not_input(out, network)
-    real, loaded = FloatNetwork in written_by(to), any_network(network)
-    if real:
-        writer(to, FloatNetwork)(float_network(loaded), Path(out))
+    if FloatNetwork in written_by(to):
+        writer(to, FloatNetwork)(float_network(network), Path(out))
     else:
-        writer(to, IntegerNetwork)(integer_network(loaded), Path(out))
+        writer(to, IntegerNetwork)(integer_network(network), Path(out))
     return Exported(out=Path(out), format=to, bytes=_size(Path(out)), note=note(to))
 
 

@@ -1,18 +1,18 @@
 """Our own neuron in Lava's floating-point form gives the float executor's spikes; the fixed form has its own tests."""
 
 import os
+import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from spikeport.export.children import PACKAGE
 from spikeport.export.executors import floating
-from spikeport.export.lava import environment
+from spikeport.export.lava import environment, job
 from spikeport.export.network import FloatNeuron, FloatPopulation
 
 pytestmark = pytest.mark.lava
-ROOT = Path(__file__).resolve().parents[3]
 STEPS, SAMPLES, NEURONS, PAUSE = 12, 3, 8, 2
 IN_LAVA = """
 import sys
@@ -53,7 +53,11 @@ def spikes_in_lava(folder, neuron, arriving):
     }
     np.savez(folder / "case.npz", arriving=arriving, pause=PAUSE, **case)
     command = [str(environment.python()), "-c", IN_LAVA, str(folder)]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    for module in job.WORKER_MODULES:  # Lava imports every file beside the process
+        target = folder / "spikeport" / f"{module}.py"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(PACKAGE / f"{module}.py", target)
+    variables = {**os.environ, "PYTHONPATH": str(folder)}
     subprocess.run(command, check=True, env=variables, timeout=120, capture_output=True)
     packed = np.frombuffer((folder / "spikes").read_bytes(), np.uint8).reshape(SAMPLES, STEPS, -1)
     return np.unpackbits(packed, axis=-1, count=NEURONS).astype(bool)

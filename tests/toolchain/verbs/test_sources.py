@@ -19,9 +19,9 @@ def test_a_path_and_an_object_are_the_same_network(tiny_run, network):
 def test_the_wrong_kind_is_refused_with_what_to_do(tiny_run):
     real = tiny_run / "network_float.safetensors"
     with pytest.raises(ArchiveError, match="holds a float network; run 'spikeport quantize' on it first"):
-        spikeport.check(real)
+        spikeport.export_network(real, "unused.onnx", to="onnx")
     with pytest.raises(NetworkError, match="a FloatNetwork was given; expected an IntegerNetwork: quantize it first"):
-        spikeport.check(spikeport.read_network(real))
+        spikeport.export_network(spikeport.read_network(real), "unused.onnx", to="onnx")
     with pytest.raises(NetworkError, match="a NoneType was given"):
         sources.integer_network(None)
 
