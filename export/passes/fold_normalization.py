@@ -34,7 +34,8 @@ def fold_normalization(network: FloatNetwork) -> FloatNetwork:
     3. The scale of one behind the synapses multiplies their weights per output channel.
     4. Where the target's synaptic current has memory, a constant is no bias: one more neuron fires at every step
        and carries it.
-    5. What is left of a projection with zero weights only, an offset's carrier, is dropped.
+    5. What is left of a projection with zero weights only, an offset's carrier, is dropped, unless its target or its
+       source has no other.
     6. Without synapses at all, the scale becomes those of an identity.
     """
     projections = tuple(_folded(network, projection) for projection in network.projections)
@@ -48,19 +49,27 @@ def fold_normalization(network: FloatNetwork) -> FloatNetwork:
     return replace(
         network,
         populations=(*populations, *(population for population, _ in added)),
-        projections=(*_carrying(projections), *(projection for _, pair in added for projection in pair)),
+        projections=(
+            *_carrying(projections, network.source.name),
+            *(projection for _, pair in added for projection in pair),
+        ),
     )
 
 
-def _carrying(projections: tuple[FloatProjection, ...]) -> list[FloatProjection]:
-    """Leave out projections whose weights are all zero, as long as each target keeps one."""
+def _carrying(projections: tuple[FloatProjection, ...], source: str) -> list[FloatProjection]:
+    """Leave out projections whose weights are all zero, as long as each target and each source of others keeps one."""
     kept = [p for p in projections if not any(_is_zero(stage) for stage in p.stages)]
-    reached = {projection.target for projection in kept}
+    reached, sending = {projection.target for projection in kept}, {source, *_sending(kept)}
     for projection in projections:
-        if projection.target not in reached:
+        if projection.target not in reached or projection.source not in sending:
             kept.append(projection)
             reached.add(projection.target)
+            sending |= _sending([projection])
     return [projection for projection in projections if any(projection is each for each in kept)]
+
+
+def _sending(projections: list[FloatProjection]) -> set[str]:
+    return {projection.source for projection in projections if projection.source != projection.target}
 
 
 def _is_zero(stage: Stage) -> bool:

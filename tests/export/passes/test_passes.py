@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spikeport.export import archive
 from spikeport.export.errors import NetworkError
 from spikeport.export.executors import floating
 from spikeport.export.linear import apply
@@ -241,3 +242,22 @@ def test_shift_into_a_current_with_memory_or_over_a_delay_keeps_the_spikes(decay
     expected, found = (record(floating.steps(network, driven))["a"] for network in (before, folded(before)))
     assert np.array_equal(expected, found)
     assert expected.any()
+
+
+def test_a_source_of_nothing_but_zeros_keeps_a_projection_however_often_it_is_folded():
+    """Without it the network would have a second population that nothing reads."""
+    current = FloatNeuron(threshold=np.array(1.0), decay_current=np.array(0.5))
+    populations = (
+        FloatPopulation(name="input", shape=(2,), neuron=Source(levels=1, unit=1.0)),
+        FloatPopulation(name="a", shape=(2,), neuron=FloatNeuron(threshold=np.array(0.5))),
+        FloatPopulation(name="b", shape=(2,), neuron=current),
+    )
+    shifted = Normalization(scale=np.ones(2), shift=np.ones(2))
+    projections = (
+        FloatProjection(source="input", target="a", stages=(Dense(weight=np.eye(2)),)),
+        FloatProjection(source="a", target="b", stages=(Dense(weight=np.zeros((2, 2))), shifted)),
+    )
+    once = folded(FloatNetwork(populations=populations, projections=projections, steps=3))
+    twice = folded(once)
+    assert once.readout.name == twice.readout.name == "b"
+    assert archive.digest(once) == archive.digest(twice)
