@@ -17,7 +17,7 @@ test: setup
 	$(BIN)/python -m pytest $(IN_PARALLEL)
 
 test-all: setup
-	$(BIN)/python -m pytest $(IN_PARALLEL) -m "slow or not slow"
+	SPIKEPORT_EXAMPLES=$${SPIKEPORT_EXAMPLES:-100} $(BIN)/python -m pytest $(IN_PARALLEL) -m "slow or not slow"
 
 package-check: .venv/made
 	$(BIN)/python tests/package/check.py

@@ -12,7 +12,7 @@ from spikeport.export.lava import environment
 settings.register_profile(
     "default",
     deadline=None,
-    max_examples=int(os.environ.get("SPIKEPORT_EXAMPLES", "40")),
+    max_examples=int(os.environ.get("SPIKEPORT_EXAMPLES", "25")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("default")

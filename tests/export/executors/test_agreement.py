@@ -80,13 +80,13 @@ def test_lava_takes_delays_far_beyond_the_sample():
 
 
 @given(st.data(), integer_networks(floors=True))
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_onnx_equals_the_reference(data, network):
     assert_equal("onnx", network, stimulus(data.draw(inputs(network)), network))
 
 
 @given(st.data(), integer_networks(leaky=False, resets=("zero", "value")))
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_nir_equals_the_reference(data, network):
     assert_equal("nir", network, stimulus(data.draw(inputs(network)), network))
 
