@@ -137,7 +137,7 @@ def install(*, netx: bool = False, force: bool = False) -> Path:
         raise LavaError(f"{home} is not empty and no environment of ours; choose another folder in SPIKEPORT_LAVA_ENV")
     base = find_base_python()
     with _alone(home) as waited:
-        if not (waited and _complete(home, extra)):
+        if (force and not waited) or not _complete(home, extra):  # the first may have ended before the second waits
             _make(home, extra, base)
     return home
 

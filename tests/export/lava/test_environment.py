@@ -181,8 +181,9 @@ def test_users_settings_of_pip_reach_it(monkeypatch, tmp_path):
     assert "PYTHONHOME" not in variables
 
 
-def test_second_installation_waits_for_the_first_and_uses_what_it_made(monkeypatch, tmp_path, capsys):
-    home, made, complete = tmp_path / "env", [], []
+def test_second_installation_waits_for_the_first_and_uses_what_it_made(monkeypatch, tmp_path):
+    home, made, complete, said, waits = tmp_path / "env", [], [], [], threading.Event()
+    monkeypatch.setattr(environment, "announce", lambda text: (said.append(text), waits.set()))
     monkeypatch.setenv("SPIKEPORT_LAVA_ENV", str(home))
     monkeypatch.setattr(environment, "_complete", lambda *_: bool(complete))
     monkeypatch.setattr(environment, "_make", lambda *_: made.append("second"))
@@ -190,13 +191,23 @@ def test_second_installation_waits_for_the_first_and_uses_what_it_made(monkeypat
         assert not waited
         second = threading.Thread(target=environment.install)
         second.start()
-        second.join(timeout=0.5)
+        assert waits.wait(60)
         assert second.is_alive()
         complete.append(True)
-    second.join(timeout=10)
+    second.join(timeout=60)
     assert not second.is_alive()
     assert made == []
-    assert f"another installation into {home} is at work" in capsys.readouterr().err
+    assert f"another installation into {home} is at work" in said[0]
+
+
+def test_installation_that_another_has_just_made_is_not_made_again(monkeypatch, tmp_path):
+    """It is complete only once the lock is held: the first ended between the look and the lock."""
+    looks, made = iter([False, True]), []
+    monkeypatch.setenv("SPIKEPORT_LAVA_ENV", str(tmp_path / "env"))
+    monkeypatch.setattr(environment, "_complete", lambda *_: next(looks))
+    monkeypatch.setattr(environment, "_make", lambda *_: made.append("again"))
+    environment.install()
+    assert made == []
 
 
 def test_every_package_is_pinned_with_hashes():
