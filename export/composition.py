@@ -61,7 +61,7 @@ def composed(stages: Sequence[Convolution], shape: Shape, *, most: int) -> Convo
 
 
 def canonical(stage: Convolution, shape: Shape, outputs: Shape) -> Convolution:
-    """Return the same convolution from ``shape`` to ``outputs``, as all that are equal to it are written.
+    """Return the same convolution from ``shape`` to ``outputs``, as all of its stride that are equal to it are written.
 
     1. Taps that read nothing but padding are left out, and so are those without a weight at the kernel's borders.
     2. The dilation is the largest step that meets all other taps; the stride of a single output is the least.

@@ -8,11 +8,12 @@ from hypothesis import HealthCheck, settings
 
 from spikeport.export.errors import LavaError
 from spikeport.export.lava import environment
+from tests.strategies import EXAMPLES
 
 settings.register_profile(
     "default",
     deadline=None,
-    max_examples=int(os.environ.get("SPIKEPORT_EXAMPLES", "25")),
+    max_examples=EXAMPLES,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("default")

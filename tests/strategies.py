@@ -4,9 +4,11 @@ Weights and thresholds of random networks are small whole numbers, so potentials
 neuron states are drawn next to the ends of the registers.
 """
 
+import os
 from dataclasses import replace
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from spikeport.export import bounds
@@ -29,6 +31,15 @@ from spikeport.export.network import (
     Reshape,
     Source,
 )
+
+EXAMPLES = int(os.environ.get("SPIKEPORT_EXAMPLES", "25"))
+"""Random cases of a property; `make test-all` sets 100."""
+
+
+def cases(most):
+    """Return the settings of a property that `make test-all` tries on ``most`` cases, and `make test` on a fourth."""
+    return settings(max_examples=max(2, most * EXAMPLES // 100))
+
 
 seeds = st.integers(0, 2**32 - 1)
 near = st.integers(-2, 2)

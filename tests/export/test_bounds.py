@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeport.export import bounds, reach
@@ -22,11 +22,11 @@ from spikeport.export.network import (
     Source,
 )
 from spikeport.export.stimulus import stimulus
-from tests.strategies import inputs, integer_networks
+from tests.strategies import cases, inputs, integer_networks
 
 
 @given(data=st.data(), network=integer_networks(floors=True))
-@settings(max_examples=150)
+@cases(150)
 def test_no_register_leaves_its_bounds(data, network):
     """Before and after the reset, on inputs at both ends of the range among others."""
     driven, seen = stimulus(data.draw(inputs(network)), network), {}
@@ -160,7 +160,7 @@ def assert_every_step(network, found):
 
 
 @given(network=integer_networks(least=-3, floors=True), steps=st.integers(1, 400))
-@settings(max_examples=200)
+@cases(200)
 def test_bounds_of_steps_taken_at_once_are_those_of_every_step(network, steps):
     longer = replace(network, steps=steps, bounds={})
     assert_every_step(longer, bounds.prove(longer))
@@ -182,7 +182,7 @@ def test_bounds_of_steps_taken_at_once_are_those_of_every_step(network, steps):
     inclusive=st.booleans(),
     floor=st.one_of(st.none(), st.integers(-300, 50), st.integers(-131072, 131071)),
 )
-@settings(max_examples=400, deadline=None)
+@cases(400)
 def test_bounds_of_one_neuron_are_those_of_every_step(
     weights, exponent, levels, steps, decays, reset, threshold, bias, inclusive, floor
 ):

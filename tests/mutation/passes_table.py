@@ -3,7 +3,7 @@
 from tests.mutation.mutants import Mutant
 
 STRUCTURE, RESIDUAL = ("tests/export/passes/test_passes.py",), ("tests/export/passes/test_residual.py",)
-CHAINS = ("tests/export/passes/test_fold_synapses.py",)
+CHAINS = ("tests/export/passes/test_fold_synapses.py", "tests/export/test_composition.py")
 STAGES = ("tests/export/nir_import/test_stages.py",)
 NEURONS = ("tests/export/passes/test_normalize_neurons.py",)
 BALANCE = ("tests/export/passes/test_residual.py::test_relays_are_shared_and_as_many_as_steps_are_missing",)

@@ -19,7 +19,7 @@ from spikeport.export.lava.doctor import small_network
 from spikeport.export.network import FloatNetwork
 from spikeport.export.stimulus import random_stimulus, stimulus
 from spikeport.export.trace import Step, record
-from tests.strategies import inputs, integer_networks
+from tests.strategies import cases, inputs, integer_networks
 
 FILES = [path for path in sorted(Path(executors.__file__).parent.glob("*.py")) if path.stem != "__init__"]
 
@@ -60,7 +60,7 @@ def delayed(network, delays):
 
 
 @given(st.data(), integer_networks(floors=True))
-@settings(max_examples=40)
+@cases(40)
 def test_delays_beyond_the_sample_change_nothing_wherever_they_end(data, network):
     ends = st.sampled_from([0, 1, network.steps - 1, network.steps, network.steps + 1, 50_000])
     count = len(network.projections)
@@ -80,13 +80,13 @@ def test_lava_takes_delays_far_beyond_the_sample():
 
 
 @given(st.data(), integer_networks(floors=True))
-@settings(max_examples=60)
+@cases(100)
 def test_onnx_equals_the_reference(data, network):
     assert_equal("onnx", network, stimulus(data.draw(inputs(network)), network))
 
 
 @given(st.data(), integer_networks(leaky=False, resets=("zero", "value")))
-@settings(max_examples=60)
+@cases(100)
 def test_nir_equals_the_reference(data, network):
     assert_equal("nir", network, stimulus(data.draw(inputs(network)), network))
 
@@ -102,7 +102,7 @@ def test_lava_equals_the_reference(data):
 @pytest.mark.lava
 @pytest.mark.slow
 @given(st.data())
-@settings(max_examples=60)
+@cases(60)
 def test_lava_equals_the_reference_on_many_networks(data):
     network = data.draw(integer_networks(floors=True))
     assert_equal("lava", network, stimulus(data.draw(inputs(network)), network))

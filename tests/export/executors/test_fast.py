@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeport.export import bounds
@@ -27,7 +27,7 @@ from spikeport.export.network import (
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
 from spikeport.hardware_profiles.counting import count_batches, gather
-from tests.strategies import inputs, integer_networks, seeds
+from tests.strategies import cases, inputs, integer_networks, seeds
 
 WAYS = (None, *KERNELS)
 
@@ -43,14 +43,14 @@ def same(network, driven, **options):
 
 
 @given(st.data(), integer_networks(floors=True), st.sampled_from(WAYS), st.integers(1, 3))
-@settings(max_examples=150)
+@cases(150)
 def test_random_networks(data, network, force, threads):
     driven = stimulus(data.draw(inputs(network)), network)
     same(network, driven, force=force, threads=threads, batch=data.draw(st.integers(1, 5)))
 
 
 @given(st.data(), integer_networks(floors=True), st.sampled_from(WAYS))
-@settings(max_examples=60)
+@cases(60)
 def test_networks_without_a_proof_wrap_and_saturate_alike(data, network, force):
     """Exponents of up to 15 drive currents beyond 2**23 and potentials into saturation."""
     exponents = st.integers(8, 15)
@@ -134,7 +134,7 @@ BOUNDS = ((1, 5), (1, 4), (0, 3), (1, 3))
 
 
 @given(seeds, st.sampled_from(WAYS), st.integers(1, 3))
-@settings(max_examples=150)
+@cases(150)
 def test_every_shape_density_rate_and_batch(seed, force, threads):
     network, driven = wide(np.random.default_rng(seed))
     same(network, driven, force=force, threads=threads)
@@ -160,7 +160,7 @@ def test_a_thousand_million_neuron_steps(compared):
 
 
 @given(st.data(), integer_networks(floors=True), st.sampled_from(WAYS))
-@settings(max_examples=60)
+@cases(60)
 def test_counts_ride_along(data, network, force):
     """Spikes per neuron are those of the trace; operations those that counting event by event finds."""
     driven = stimulus(data.draw(inputs(network)), network)
@@ -178,7 +178,7 @@ def test_counts_ride_along(data, network, force):
 
 
 @given(seeds)
-@settings(max_examples=60)
+@cases(60)
 def test_degrees_are_the_fan_out(seed):
     """Counted over the taps that the kernels walk, and by the formula."""
     network, _ = wide(np.random.default_rng(seed))

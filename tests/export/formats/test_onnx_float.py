@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import onnxruntime
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeport.export.executors import floating, onnx
@@ -14,7 +14,7 @@ from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopu
 from spikeport.export.passes import folded
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
-from tests.strategies import float_networks, residual_networks
+from tests.strategies import cases, float_networks, residual_networks
 
 
 def rounded(value):
@@ -52,7 +52,7 @@ def assert_equal(network, values):
 
 
 @given(st.one_of(float_networks(), residual_networks()), st.booleans(), st.integers(0, 2**31))
-@settings(max_examples=100)
+@cases(100)
 def test_networks_as_trained_and_lowered(network, lower, seed):
     network = on_grid(network)
     if lower:
@@ -86,7 +86,7 @@ def rare_neurons(draw):
 
 
 @given(rare_neurons(), rare_neurons(), st.integers(0, 2), st.integers(0, 2**31))
-@settings(max_examples=200)
+@cases(200)
 def test_neurons_of_other_frameworks(first, second, delay, seed):
     rng = np.random.default_rng(seed)
     network = chain(first, second, rng, delay)

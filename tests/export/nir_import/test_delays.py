@@ -6,7 +6,7 @@ from dataclasses import replace
 import nir
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from nir import Delay
 
@@ -21,6 +21,7 @@ from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
 from tests.export.nir_import.test_graph import run, written
+from tests.strategies import cases
 
 STEPS = 8
 
@@ -110,7 +111,7 @@ def file_of(path, nodes, shape):
 
 
 @given(drawn=chains())
-@settings(max_examples=40)
+@cases(40)
 def test_every_executor_gives_the_delays_of_the_file(tmp_path_factory, drawn):
     """The weights are whole, so integers give the same spikes."""
     nodes, frames = drawn
@@ -134,7 +135,7 @@ def without_output(network):
 
 
 @given(drawn=chains())
-@settings(max_examples=10)
+@cases(20)
 def test_written_again_as_nir_it_gives_the_same(tmp_path_factory, drawn):
     nodes, frames = drawn
     path = file_of(tmp_path_factory.mktemp("delays") / "a.nir", nodes, frames.shape[2:])

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeport.export import fidelity
@@ -26,7 +26,7 @@ from spikeport.export.passes import PASSES, balance_delays, expand_max_pooling, 
 from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
-from tests.strategies import inputs, residual_networks
+from tests.strategies import cases, inputs, residual_networks
 
 
 def prefixes():
@@ -60,7 +60,7 @@ def test_folded_network_is_in_balance_with_one_stage_each(network):
 @pytest.mark.parametrize("name", ["onnx", "nir", pytest.param("lava", marks=pytest.mark.lava)])
 def test_executors_agree_on_quantized_residual_networks(name):
     @given(data=st.data(), network=residual_networks())
-    @settings(max_examples=4 if name == "lava" else 40)
+    @cases(8 if name == "lava" else 40)
     def agree(data, network):
         integer = quantize(folded(network))
         found, _ = fidelity.check(integer, stimulus(data.draw(inputs(integer)), integer), [name])

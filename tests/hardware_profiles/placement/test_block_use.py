@@ -13,13 +13,13 @@ from spikeport.hardware_profiles.placement.block_use import BlockUse
 from spikeport.hardware_profiles.profile import load_profile
 from tests.hardware_profiles.networks import convolutional, limited, needs, two_convolutions, with_encoding
 from tests.hardware_profiles.written_out import block_of, grid_shape, into_core, list_bits_of
-from tests.strategies import integer_networks
+from tests.strategies import cases, integer_networks
 
 NETWORK = small_network()
 
 
 @given(network=integer_networks())
-@settings(max_examples=40)
+@cases(40)
 def test_uses_are_those_of_the_synapses_written_out(network):
     """Words of 3 bits are no whole bytes; an input axon takes 5 bytes."""
     profile = limited(neurons=7, lists=("sparse",), input_axons=None, output_axons=None, synapse_registers=None)

@@ -23,7 +23,7 @@ from spikeport.hardware_profiles.placement import STRATEGIES, place, search
 from spikeport.hardware_profiles.profile import load_profile, profile_names
 from tests.hardware_profiles.networks import READOUT, arriving_axons, convolutional, limited, needs, two_convolutions
 from tests.hardware_profiles.written_out import block_of, grid_shape
-from tests.strategies import integer_networks
+from tests.strategies import cases, integer_networks
 
 CHIPS = [name for name in profile_names() if load_profile(name).limits is not None]
 
@@ -38,7 +38,7 @@ def tight_chips(draw, network, strategy):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @given(data=st.data(), network=integer_networks())
-@settings(max_examples=40)
+@cases(40)
 def test_all_rules_hold_and_every_neuron_is_placed_once(strategy, data, network):
     profile = data.draw(tight_chips(network, strategy))
     placement = place(network, profile, strategy)
@@ -69,7 +69,7 @@ def assert_every_neuron_has_one_core(network, placement):
 
 
 @given(network=integer_networks())
-@settings(max_examples=40)
+@cases(40)
 def test_one_axon_too_few_is_refused_with_the_neurons_axons(network):
     """The population nearest to the output whose neuron takes more than there is, and how many it takes."""
     need = {
