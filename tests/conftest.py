@@ -4,6 +4,9 @@ import os
 import signal
 
 import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before PyTorch is imported: test processes share the processor
+
 from hypothesis import HealthCheck, settings
 
 from spikeport.export.errors import LavaError

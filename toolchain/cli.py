@@ -1,5 +1,6 @@
 """The command ``spikeport``: each verb reads its options, calls one function of `spikeport.toolchain.verbs`, prints."""
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,12 @@ Input = Annotated[
 
 
 def main() -> None:
-    """Run the command; `spikeport.toolchain.exits` has the table of its exit codes."""
+    """Run the command; `spikeport.toolchain.exits` has the table of its exit codes.
+
+    Threads of PyTorch that wait for each other sleep, unless the environment says otherwise: on a busy machine active
+    waiting takes seven times the processor time of the work.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     exits.run(app)
 
 
