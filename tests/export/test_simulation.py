@@ -40,7 +40,7 @@ def test_parts_give_the_scores_of_one_run():
 def test_counted_operations_are_those_of_the_reference():
     found = simulate(NETWORK, DRIVEN, executor="fast", count=True)
     expected = [
-        layer.simulated for layer in count_batches(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN))).layers
+        layer.formula for layer in count_batches(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN))).layers
     ]
     assert found.operations.tolist() == expected
     with pytest.raises(ExecutorError, match="executor 'onnx' does not count; the fast one does"):
@@ -73,7 +73,7 @@ def test_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert seen == [4, 4, 4, 1]
     assert np.array_equal(found.scores, EXPECTED)
     expected = [
-        layer.simulated for layer in count_batches(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN))).layers
+        layer.formula for layer in count_batches(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN))).layers
     ]
     assert found.operations.tolist() == expected
     assert len(list(kept.iterdir())) == 7
@@ -128,7 +128,7 @@ def _slow(monkeypatch):
 def test_estimate_is_the_work_of_the_first_images_times_all():
     found = estimate(NETWORK, DRIVEN)
     first = count_batches(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN.first(5))))
-    assert found.operations == 5 * sum(layer.simulated for layer in first.layers)
+    assert found.operations == 5 * sum(layer.formula for layer in first.layers)
     assert found.seconds > 0
     assert found.measured
     assert "25 images on this machine: about" in found.sentence(25)

@@ -38,8 +38,8 @@ COUNTING = (
     mutant("counting/counter.py", "(neurons * images * self.network.steps)", "(neurons * images)", COUNTER),
     mutant(
         "counting/results.py",
-        "sum(layer.simulated for layer in self.layers if not layer.graded)",
-        "sum(layer.simulated for layer in self.layers)",
+        "sum(layer.formula for layer in self.layers if not layer.graded)",
+        "sum(layer.formula for layer in self.layers)",
         BUILD,
     ),
     Mutant(

@@ -25,8 +25,9 @@ from spikeport.export.network import (
     Source,
 )
 from spikeport.export.stimulus import Stimulus, random_stimulus, stimulus
+from spikeport.export.three_counts import by_events
 from spikeport.export.trace import record
-from spikeport.hardware_profiles.counting import MODES, Spread, batches, count, count_batches, count_events, gather
+from spikeport.hardware_profiles.counting import MODES, Spread, batches, count, count_batches, gather
 from spikeport.hardware_profiles.counting.run import batch_size
 from spikeport.hardware_profiles.energy import energy
 from spikeport.hardware_profiles.profile import load_profile
@@ -36,13 +37,16 @@ from tests.strategies import inputs, integer_networks
 
 
 @given(st.data(), integer_networks())
-def test_simulated_events_equal_the_formula_layer_by_layer(data, network):
+def test_three_counts_are_equal_layer_by_layer(data, network):
     driven = stimulus(data.draw(inputs(network)), network)
     counts = count_batches(network, gather(network, reference.steps(network, driven, batch=2)))
-    assert [layer.simulated for layer in counts.layers] == [layer.formula for layer in counts.layers]
     assert counts.images == len(driven)
-    fast = count_batches(network, batches(network, driven, 3))
-    assert fast == counts
+    verified = count_batches(network, batches(network, driven, 3, sampled=range(len(driven))))
+    assert replace(verified, verification=None) == counts
+    assert verified.verification.images == tuple(range(len(driven)))
+    assert verified.verification.reasons == ()
+    for layer, checked in zip(counts.layers, verified.verification.layers, strict=True):
+        assert layer.formula == checked.formula == checked.simulated + checked.on_the_way
     spikes = {found.population: found.spikes for found in counts.spikes}
     trace = record(reference.steps(network, driven))
     assert spikes == {p.name: int(trace[p.name].sum()) for p in network.spiking}
@@ -61,7 +65,7 @@ def brute_force(projection, shape):
     """Count the targets that a single spike at each source neuron reaches."""
     size = math.prod(shape)
     single = np.eye(size, dtype=np.int64).reshape(size, *shape)
-    return np.array([count_events(projection, spike[None]) for spike in single]).reshape(shape)
+    return np.array([by_events(projection, spike[None]).sum() for spike in single]).reshape(shape)
 
 
 def test_four_by_four_example_of_the_docs():
@@ -157,13 +161,13 @@ def test_three_modes_by_hand():
     network = pooled_example()
     counts = count(network, Stimulus(values=frame, steps=1, held=False))
     found = [counts.total(mode) for mode in MODES]
-    assert found == [counts.simulated, 7, pytest.approx(6)]
+    assert found == [counts.formula, 7, pytest.approx(6)]
     documented = (Path(__file__).parents[3] / "docs" / "counting.md").read_text(encoding="utf-8")
     assert "    4 4\n    4 3\n" in documented
     assert "4 + 4 + 3 = 11" in documented
     psi = fan_out(network.projections[0].synapses, (1, 4, 4), (1, 2, 2))[0]
     assert psi[::2, ::2].tolist() == [[4, 4], [4, 3]]
-    assert counts.simulated == 11
+    assert counts.formula == counts.verification.layers[0].simulated == 11
 
 
 def test_mean_maximum_and_deviation_are_over_images():
@@ -225,8 +229,8 @@ def test_results_are_plain_data_with_stable_names():
     counts = count(network, Stimulus(values=np.ones((2, 1, 1, 4, 4), np.uint8), steps=1, held=False))
     document = json.loads(json.dumps(counts.to_dict()))
     assert document["modes"] == {mode: counts.total(mode) / 2 for mode in MODES}
-    assert document["formula"] == document["simulated"] == 2 * 4 * (4 + 4 + 4 + 3)
-    assert [document[key] for key in ("mode", "images", "steps", "neurons", "difference")] == ["fused", 2, 1, 4, 0]
+    assert document["formula"] == document["verification"]["layers"][0]["simulated"] == 2 * 4 * (4 + 4 + 4 + 3)
+    assert [document[key] for key in ("mode", "images", "steps", "neurons")] == ["fused", 2, 1, 4]
     assert document["layers"][0]["kind"] == "AC"
     assert document["layers"][0]["per_image"] == {"mean": 60.0, "maximum": 60, "deviation": 0.0}
 
@@ -240,7 +244,7 @@ def test_images_add_up_and_the_graded_input_is_no_accumulate():
         mean=sum(each) / 4, maximum=max(each), deviation=pytest.approx(float(np.std(each)))
     )
     assert counts.layers[0].kind == "MAC"
-    assert counts.first_layer_macs == sum(found.layers[0].simulated for found in alone) > 0
+    assert counts.first_layer_macs == sum(found.layers[0].formula for found in alone) > 0
 
 
 def test_the_rate_is_per_neuron_image_and_step():
@@ -270,5 +274,6 @@ def test_batches_hold_fewer_images_of_long_runs():
 def test_text_has_every_projection_and_mode():
     network = pooled_example()
     shown = count(network, Stimulus(values=np.ones((2, 1, 1, 4, 4), np.uint8), steps=1, held=False)).text()
-    assert re.search(r"input -> readout +AC +120 +120 +0 +30 +64\n", shown)
-    assert shown.endswith("accumulates of a mean image: fused 60, relay 15, area_ratio 32")
+    assert re.search(r"input -> readout +AC +120 +30 +64\n", shown)
+    assert "\naccumulates of a mean image, Eq. 12: fused 60, relay 15, area_ratio 32\n" in shown
+    assert shown.endswith("0 neurons where another number arrives")
