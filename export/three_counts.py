@@ -24,7 +24,7 @@ from spikeport.export.trace import Sampled
 
 VERIFY = 4
 """Images on which the three counts are compared, if nothing else is asked for."""
-COLUMNS = 6
+COLUMNS = 7
 """Numbers of one projection on one image, in the order of the fields of `Agreement` from ``formula`` on."""
 STEPS = 16
 """Steps whose events are counted at a time."""
@@ -38,7 +38,8 @@ class Agreement:
     ``simulated`` what the kernels count: None where no kernels run, as in float networks. ``reference`` counts event by
     event on the first image, on all of a float network, where Eq. 12 gives ``reference_formula`` without what is on
     the way; ``neurons_different`` are the target's neurons at which another number of accumulates arrives in the
-    kernels.
+    kernels. ``neurons_miscounted`` are the source's neurons, in the blocks of samples that ran together, whose spikes
+    the kernels count otherwise than they lie there.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Agreement:
     reference_formula: int
     reference: int
     neurons_different: int | None
+    neurons_miscounted: int | None
     derived: ClassVar[tuple[str, ...]] = ("difference", "reference_difference")
 
     @property
@@ -65,7 +67,7 @@ class Agreement:
     @property
     def agrees(self) -> bool:
         """Whether all counts are equal."""
-        return not (self.difference or self.reference_difference or self.neurons_different)
+        return not any(self.sentences())
 
     def sentences(self) -> Iterator[str]:
         """Yield a sentence for each pair of counts that differ."""
@@ -85,20 +87,25 @@ class Agreement:
                 f"{name}: at {self.neurons_different:,} neurons another number of accumulates arrives in the kernels "
                 "of the simulation than in the reference; expected equal numbers at each."
             )
+        if self.neurons_miscounted:
+            yield (
+                f"{name}: of {self.neurons_miscounted:,} source neurons the kernels count other numbers of spikes than "
+                "the trace holds; expected equal numbers."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
     """The counts of all projections on the sampled ``images``, by their numbers.
 
-    ``simulated``: whether kernels counted, as they do of integer networks; the operations of a float network are
-    counted twice, by Eq. 12 and event by event.
+    ``kernels``: whether those of the fast executor counted, as they do of integer networks; the operations of a float
+    network are counted twice, by Eq. 12 and event by event.
     """
 
-    derived: ClassVar[tuple[str, ...]] = ("passed",)
+    derived: ClassVar[tuple[str, ...]] = ("passed", "formula", "simulated", "reference")
 
     images: tuple[int, ...]
-    simulated: bool
+    kernels: bool
     layers: tuple[Agreement, ...]
 
     @property
@@ -107,28 +114,40 @@ class Verification:
         return all(layer.agrees for layer in self.layers)
 
     @property
+    def formula(self) -> int:
+        """Accumulates by Eq. 12 in mode fused, without what is on the way when a sample ends."""
+        return sum(layer.formula - layer.on_the_way for layer in self.layers if not layer.graded)
+
+    @property
+    def simulated(self) -> int | None:
+        """Accumulates that the kernels counted."""
+        return sum(layer.simulated or 0 for layer in self.layers if not layer.graded) if self.kernels else None
+
+    @property
+    def reference(self) -> int:
+        """Accumulates that the reference counted event by event, on the first image (all of a float network)."""
+        return sum(layer.reference for layer in self.layers if not layer.graded)
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """A sentence for each pair of counts that differ, with projection and numbers."""
         return tuple(sentence for layer in self.layers for sentence in layer.sentences())
 
     def text(self) -> str:
         """Return in a few lines what was counted and whether it agrees."""
-        layers = [layer for layer in self.layers if not layer.graded]
-        formula = sum(layer.formula - layer.on_the_way for layer in layers)
-        reference, where = sum(layer.reference for layer in layers), _listed(self.images)
-        different = sum(abs(layer.reference_difference) for layer in self.layers)
-        if not self.simulated:
+        start = f"accumulates of {_listed(self.images)}: Eq. 12 fused {self.formula:,}"
+        events = sum(abs(layer.reference_difference) for layer in self.layers)
+        if not self.kernels:
             return (
-                f"accumulates of {where}: Eq. 12 (fused) {formula:,}, event by event {reference:,}, difference "
-                f"{different:,}; no third count: the kernels of the fast executor take integer networks"
+                f"{start}, event by event {self.reference:,}, difference {events:,}; no third count: the kernels of "
+                "the fast executor take integer networks"
             )
-        simulated = sum(layer.simulated or 0 for layer in layers)
         apart = sum(abs(layer.difference) for layer in self.layers)
         neurons = sum(layer.neurons_different or 0 for layer in self.layers)
         return (
-            f"accumulates of {where}: Eq. 12 (fused) {formula:,}, simulated {simulated:,}, difference {apart:,}; "
-            f"event by event on {_listed(self.images[:1])}: {reference:,}, difference {different:,}, "
-            f"{neurons:,} neurons where another number arrives"
+            f"{start}, simulated {self.simulated:,}, difference {apart:,}; event by event on "
+            f"{_listed(self.images[:1])}: {self.reference:,}, difference {events:,}, {neurons:,} neurons where another "
+            "number arrives"
         )
 
 
@@ -151,16 +170,17 @@ def compared(projections: Sequence[AnyProjection], fan_outs: Sequence[Ints], ima
     """Return the numbers of one image, (projections, `COLUMNS`); the reference counts where it is the ``first``."""
     arrived: Sequence[Array | None] = image.arrived or [None] * len(projections)
     rows = [
-        _row(projection, psi, image.spikes[projection.source], into, first=first)
+        _row(projection, psi, image, into, first=first)
         for projection, psi, into in zip(projections, fan_outs, arrived, strict=True)
     ]
     return np.array(rows, np.int64).reshape(len(projections), COLUMNS)
 
 
-def _row(projection: AnyProjection, psi: Ints, spikes: Array, arrived: Array | None, *, first: bool) -> list[int]:
+def _row(projection: AnyProjection, psi: Ints, image: Sampled, arrived: Array | None, *, first: bool) -> list[int]:
+    spikes, miscounted = image.spikes[projection.source], image.miscounted.get(projection.source, 0)
     steps = len(spikes) if arrived is None else max(0, len(spikes) - projection.delay)
     formula, late = (_formula(psi, part) for part in (spikes, spikes[steps:]))
-    row = [formula, late, 0 if arrived is None else int(arrived.sum()), 0, 0, 0]
+    row = [formula, late, 0 if arrived is None else int(arrived.sum()), 0, 0, 0, miscounted]
     if first:
         events = by_events(projection, spikes[:steps])
         row[3:5] = formula - late, int(events.sum())
@@ -187,7 +207,7 @@ def verification(network: Network, images: Sequence[int], numbers: Sequence[Arra
     """Return the agreement of every projection, given what `compared` found of each of ``images``; None without any."""
     if not images:
         return None
-    simulated, total = isinstance(network, IntegerNetwork), np.sum(numbers, axis=0).tolist()
+    kernels, total = isinstance(network, IntegerNetwork), np.sum(numbers, axis=0).tolist()
     projections: Sequence[AnyProjection] = network.projections
     layers = [
         Agreement(
@@ -196,14 +216,15 @@ def verification(network: Network, images: Sequence[int], numbers: Sequence[Arra
             graded=is_graded(network, projection),
             formula=row[0],
             on_the_way=row[1],
-            simulated=row[2] if simulated else None,
+            simulated=row[2] if kernels else None,
             reference_formula=row[3],
             reference=row[4],
-            neurons_different=row[5] if simulated else None,
+            neurons_different=row[5] if kernels else None,
+            neurons_miscounted=row[6] if kernels else None,
         )
         for projection, row in zip(projections, total, strict=True)
     ]
-    return Verification(images=tuple(images), layers=tuple(layers), simulated=simulated)
+    return Verification(images=tuple(images), layers=tuple(layers), kernels=kernels)
 
 
 def is_graded(network: Network, projection: AnyProjection) -> bool:

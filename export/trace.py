@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -18,12 +18,14 @@ class Sampled:
     """One sample whose accumulates the executor's own kernels have counted.
 
     ``spikes`` are what every source sent, bool (T, *shape), of the input what is not zero; ``arrived`` the accumulates
-    that reached every neuron in all T steps, (*target), per projection in the network's order.
+    that reached every neuron in all T steps, (*target), per projection in the network's order. ``miscounted``: of how
+    many neurons of a source the executor counted other numbers of spikes than there are, in the block of the sample.
     """
 
     image: int
     spikes: Mapping[str, Array]
     arrived: Sequence[Array]
+    miscounted: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from spikeport.export.engine.memory import Block
 from spikeport.export.engine.neurons import Group, fire
 from spikeport.export.engine.plan import Layer
 from spikeport.export.engine.tables import Planes, with_ones
@@ -23,17 +24,20 @@ DIGITS = 16
 """Bits of a sum that a register takes at a time where it cannot hold the whole."""
 
 
-def tally(work: Work, chosen: Sequence[int], first: int) -> list[Sampled]:
+def tally(work: Work, block: Block, chosen: Sequence[int], first: int, *, ended: bool) -> list[Sampled]:
     """Return what arrives at every neuron in the samples ``chosen`` of the block of ``work``, which has just run.
 
-    The block's first sample is number ``first`` of the stimulus. All steps count, also those after a sample's end.
+    The block's first sample is number ``first`` of the stimulus. All steps count, also those after a sample's end;
+    where samples have ``ended`` before the last step, the block's spikes are counted otherwise, not by the kernels.
     """
+    miscounted = {} if ended else _miscounted(work, block)
     source = work.source.name
     work.values[source] = (work.values[source] != 0).astype(work.values[source].dtype)
     counts = Tally(work)
     work.walk(counts.layers(), counts)
     return [
-        Sampled(image=first + number, spikes=_spikes(work, number), arrived=counts.arrived(number)) for number in chosen
+        Sampled(image=first + n, spikes=_spikes(work, n), arrived=counts.arrived(n), miscounted=miscounted)
+        for n in chosen
     ]
 
 
@@ -87,6 +91,16 @@ class Tally:
         else:
             lines = totals[sample].reshape(grid.height, grid.width, grid.channels).transpose(2, 0, 1)
         return np.asarray(lines).reshape(shape)
+
+
+def _miscounted(work: Work, block: Block) -> dict[str, int]:
+    """Return of how many neurons the spikes of a block are counted otherwise than they lie in it, by source."""
+    found = {}
+    for name, active in block.active.items():
+        values = work.values[name] if work.choice.in_planes[name] else work.values[name].transpose(TURNED)
+        times = work.length if values.shape[2] < work.length else 1
+        found[name] = int(np.count_nonzero(np.count_nonzero(values, axis=(2, 4)) * times != active))
+    return found
 
 
 def _spikes(work: Work, sample: int) -> dict[str, Array]:

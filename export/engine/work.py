@@ -67,7 +67,7 @@ class Runner:
         count: bool = False,
         pool: ThreadPoolExecutor | None = None,
         threads: int = 1,
-        then: "Callable[[Work], Any] | None" = None,
+        then: "Callable[[Work, Block], Any] | None" = None,
     ) -> Block:
         """Run the samples ``rows`` and return the spikes of the populations to ``keep``.
 
@@ -81,7 +81,7 @@ class Runner:
         lengths = None if stimulus.lengths is None else stimulus.lengths[rows]
         work: Work = self.scratch.works[key]
         block = work.run(stimulus.values[rows], pool, threads, lengths)
-        block.left = None if then is None else then(work)
+        block.left = None if then is None else then(work, block)
         return block
 
     def parameters_of(self, layer: Layer, samples: int) -> list[Array]:

@@ -66,7 +66,8 @@ def steps(
 def _block(runner: Runner, stimulus: Stimulus, rows: slice, *, sampled: Collection[int], **options: Any) -> Block:
     """Run a block, and count what its kernels do in the samples of it that are ``sampled``."""
     chosen = [number - rows.start for number in sampled if rows.start <= number < rows.stop]
-    then = partial(tally, chosen=chosen, first=rows.start) if chosen else None
+    ended = stimulus.lengths is not None
+    then = partial(tally, chosen=chosen, first=rows.start, ended=ended) if chosen else None
     return runner.run(stimulus, rows, then=then, **options)
 
 

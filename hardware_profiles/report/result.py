@@ -68,6 +68,11 @@ class Report(Result):
         return not self.reasons
 
     @property
+    def verified(self) -> bool:
+        """Whether operations were counted in other ways than by Eq. 12, on sampled images."""
+        return self.operations.verification is not None
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """One sentence for each check that failed."""
         return tuple(self._failures())
@@ -112,7 +117,11 @@ class Report(Result):
             "network": self.network.to_dict(),
             "images": self.images.to_dict(),
             "operations": {key: value for key, value in counts.items() if key not in ELSEWHERE},
-            "validation": {"counts": counts["verification"], "oracles": self.oracles},
+            "validation": {
+                "verified": self.verified,
+                "counts": counts["verification"],
+                "oracles": self.oracles,
+            },
             "spikes": counts["spikes"],
             "profiles": plain(self.profiles),
             "placement": {

@@ -65,7 +65,7 @@ def verified(verification: Verification | None) -> list[str]:
     """Return the three counts of every projection on the sampled images, and in a line whether they agree."""
     if verification is None:
         return [NOT_VERIFIED]
-    if not verification.simulated:
+    if not verification.kernels:
         return [verification.text()]
     images = len(verification.images)
     rows = [

@@ -175,7 +175,11 @@ def test_max_pooling_is_counted_as_the_population_that_hardware_needs():
     )
     network = FloatNetwork(populations=populations, projections=projections, steps=1)
     counts = count(network, stimulus(np.ones((1, 1, 4, 4), np.uint8), network))
-    assert {layer.source: layer.reference for layer in counts.verification.layers} == {"input": 16, "n": 16, "n_pool": 8}
+    assert {layer.source: layer.reference for layer in counts.verification.layers} == {
+        "input": 16,
+        "n": 16,
+        "n_pool": 8,
+    }
 
 
 def test_load_of_cores_adds_up_to_the_operations():

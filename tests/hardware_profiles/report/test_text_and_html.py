@@ -65,6 +65,8 @@ def test_page_shows_the_documents_numbers():
     assert "1,234,567" in words
     assert "Exact: every executor gives the same spikes" in words
     for layer in REPORT.operations.layers:
+        assert f"{layer.formula:,}" in words
+    for layer in REPORT.operations.verification.layers:
         assert f"{layer.simulated:,}" in words
     for placed in REPORT.placement.values():
         assert f"fullest core {placed.max_core_memory_bytes:,} bytes" in words
@@ -106,9 +108,10 @@ def test_reasons_stand_on_page_and_in_text():
 
 
 def test_a_difference_in_one_layer_is_marked_on_the_page():
-    layer = replace(REPORT.operations.layers[1], simulated=1)
-    operations = replace(REPORT.operations, layers=(REPORT.operations.layers[0], layer))
-    page = page_of(replace(REPORT, operations=operations))
+    first, second = REPORT.operations.verification.layers
+    layer = replace(second, simulated=1)
+    verification = replace(REPORT.operations.verification, layers=(first, layer))
+    page = page_of(replace(REPORT, operations=replace(REPORT.operations, verification=verification)))
     assert str(layer.difference) in page.words
     assert "Failed." in page.words
 
