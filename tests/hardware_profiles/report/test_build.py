@@ -17,6 +17,7 @@ from spikeport.hardware_profiles.profile import load_profile
 from spikeport.hardware_profiles.report import build, html
 from spikeport.hardware_profiles.report.build import report
 from spikeport.hardware_profiles.report.write import write
+from tests.export.engine.kernel_mutants import KERNELS, apply, force, network_of
 
 NETWORK = small_network()
 STIMULUS = random_stimulus(NETWORK, 7, 0)
@@ -209,6 +210,18 @@ def test_without_verification_nothing_is_called_simulated():
         assert "simulat" not in shown
     assert "\nnot verified: operations are Eq. 12, spike counts times fan-outs" in found.text()
     assert "Not verified: operations are Eq. 12" in html.render(found)
+
+
+@pytest.mark.parametrize("mutant", KERNELS[::7], ids=lambda mutant: mutant.label)
+def test_a_wrong_kernel_fails_the_report(mutant, monkeypatch):
+    """With projection and numbers; tests/export/engine/test_kernel_mutants.py has all mutants."""
+    network, driven, kernel = network_of(mutant.case)
+    force(kernel, monkeypatch.setattr)
+    apply(mutant, monkeypatch.setattr, compiled=False)
+    with np.errstate(all="ignore"):
+        found = report(network, driven, ["cmos45_fp32"])
+    assert not found.passed
+    assert any(reason in found.text().split("FAILED:")[1] for reason in found.operations.verification.reasons)
 
 
 def test_counts_of_the_other_network_are_verified_too(monkeypatch):
