@@ -24,8 +24,7 @@ from spikeport.export.geometry import geometry_of
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import tracked
 from spikeport.export.stimulus import Stimulus
-from spikeport.export.three_counts import COLUMNS, Verification, sampled_images, verification
-from spikeport.export.three_counts import compared as compared_counts
+from spikeport.export.three_counts import COLUMNS, Verification, compared, sampled_images, verification
 from spikeport.export.trace import Sampled, Scores, Step, score_rule
 
 PART = 100
@@ -164,40 +163,35 @@ def _part(network: Network, stimulus: Stimulus, way: _Way, *, threads: int | Non
     counted = _counted(network) if way.count else None
     synapses: Network = counted.synapses if counted else network
     operations = np.zeros(len(synapses.projections), np.int64)
-    compared = np.zeros((len(way.sampled), len(operations), COLUMNS), np.int64)
+    numbers = np.zeros((len(way.sampled), len(operations), COLUMNS), np.int64)
     for step in find_executor(way.executor, type(network))(network, stimulus, batch=PART, **options):
         scores.add(step)
         if counted is not None:
             operations += counted.crossed(step)
-            compared += _by_event(counted, step, way.sampled)
+            _add_events(numbers, counted, step, way.sampled)
         elif step.count is not None:
             operations += np.array(step.count.operations)
-            compared += _in_kernels(network, step.count.sampled, way)
-    return {"scores": scores.values, "operations": operations, "compared": compared}
+            _add_kernels(numbers, network, step.count.sampled, way)
+    return {"scores": scores.values, "operations": operations, "compared": numbers}
 
 
-def _by_event(counted: Costed, step: Step, sampled: Sequence[int]) -> Array:
-    """Return the two counts of a step of a float network in every sampled image."""
-    found, sent = [np.zeros((0, len(counted.fan_outs), COLUMNS), np.int64)], sent_by(counted.run, step)
-    for number in sampled:
+def _add_events(numbers: Array, counted: Costed, step: Step, sampled: Sequence[int]) -> None:
+    """Add to ``numbers`` the two counts of a step of a float network in every sampled image."""
+    sent = sent_by(counted.run, step)
+    for position, number in enumerate(sampled):
         if step.rows.start <= number < step.rows.stop:
             spikes = {name: values[number - step.rows.start][None] for name, values in sent.items()}
             image = Sampled(image=number, spikes=spikes, arrived=())
-            found.append(compared_counts(counted.synapses.projections, counted.fan_outs, image, first=True)[None])
-    return np.concatenate(found)
+            numbers[position] += compared(counted.synapses.projections, counted.fan_outs, image, first=True)
 
 
-def _in_kernels(network: Network, sampled: Sequence[Sampled], way: _Way) -> Array:
-    """Return the three counts of every sampled image."""
-    if not sampled:
-        return np.zeros((0, len(network.projections), COLUMNS), np.int64)
-    fan_outs = [geometry_of(network, projection).degrees for projection in network.projections]
-    return np.array(
-        [
-            compared_counts(network.projections, fan_outs, image, first=way.first and number == 0)
-            for number, image in enumerate(sampled)
-        ]
-    )
+def _add_kernels(numbers: Array, network: Network, images: Sequence[Sampled], way: _Way) -> None:
+    """Add to ``numbers`` the three counts of sampled images."""
+    if images:
+        fan_outs = [geometry_of(network, projection).degrees for projection in network.projections]
+        for image in images:
+            first = way.first and image.image == way.sampled[0]
+            numbers[way.sampled.index(image.image)] += compared(network.projections, fan_outs, image, first=first)
 
 
 def _counted(network: Network) -> Costed | None:

@@ -102,11 +102,16 @@ class Verification:
     network are counted twice, by Eq. 12 and event by event.
     """
 
-    derived: ClassVar[tuple[str, ...]] = ("passed", "formula", "simulated", "reference")
+    derived: ClassVar[tuple[str, ...]] = ("mode", "passed", "formula", "simulated", "reference")
 
     images: tuple[int, ...]
     kernels: bool
     layers: tuple[Agreement, ...]
+
+    @property
+    def mode(self) -> str:
+        """The mode of all counts."""
+        return "fused"
 
     @property
     def passed(self) -> bool:

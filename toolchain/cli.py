@@ -175,7 +175,9 @@ def simulate(
     out: Annotated[Path | None, typer.Option(help="Keep classes and scores (.npz).")] = None,
     score: Annotated[str | None, typer.Option(help=SCORE)] = None,
     count: Annotated[bool, typer.Option(help="Count synaptic operations.")] = False,
-    verify: Verify = 4,
+    verify: Annotated[
+        int | None, typer.Option(help="With --count: images counted in all three ways (4); 0: none.", min=0)
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the finished parts of an interrupted run.")] = False,
     workers: Annotated[int, typer.Option(help="Processes of a local Dask cluster.", min=1)] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,

@@ -58,7 +58,9 @@ def _operations(operations: dict[str, Any], spikes: list[dict[str, Any]]) -> str
         for layer in operations["layers"]
     ]
     header = ("synapses, all images", "spike rate", "kind", "Eq. 12 fused", "Eq. 12 area_ratio")
-    return table(header, rows)
+    means = ", ".join(f"{mode} {number:,.0f}" for mode, number in operations["modes"].items())
+    paper = "the paper takes fused for sparse networks and area_ratio, its Eq. 10 and 11, for dense ones"
+    return f"{table(header, rows)}\n\naccumulates of a mean image, Eq. 12: {means} ({paper})"
 
 
 def verified(verification: Verification | None) -> list[str]:

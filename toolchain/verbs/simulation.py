@@ -45,11 +45,11 @@ class SimulationSettings:
 
     ``executor``: one of `executor_names`; None is 'fast' for integer networks and 'floating' for float ones. ``score``:
     what decides the class, 'count' of spikes, 'last', 'mean' or 'max'; None is the network's own
-    (`spikeport.export.trace.score_rule`). ``count`` adds the synaptic operations of every projection (executor 'fast',
-    any one of float networks, whose projections are those of the folded form): spike counts times fan-outs, held
-    against the counts of the kernels and of the reference on ``verify`` images. ``cluster`` shares the images among the
-    workers of a Dask cluster. ``resume`` goes on from the finished parts of an interrupted run, which lie beside
-    ``out``.
+    (`spikeport.export.trace.score_rule`). ``count`` adds the synaptic operations of every projection (executor
+    'fast', any one of float networks, whose projections are those of the folded form): spike counts times fan-outs,
+    held against the counts of the kernels and of the reference on ``verify`` images (4, if None; 0: none).
+    ``cluster`` shares the images among the workers of a Dask cluster. ``resume`` goes on from the finished parts of
+    an interrupted run, which lie beside ``out``.
     """
 
     executor: str | None = None
@@ -57,7 +57,7 @@ class SimulationSettings:
     count: bool = False
     cluster: Cluster | None = None
     resume: bool = False
-    verify: int = VERIFY
+    verify: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,7 +98,7 @@ class Simulation:
         return "\n\n".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return classes, scores, accuracy, operations and their verification."""
+        """Return classes, scores, accuracy, operations with their mode, and their verification."""
         return {
             "executor": self.executor,
             "score": self.score,
@@ -106,6 +106,7 @@ class Simulation:
             "scores": self.scores.tolist(),
             "accuracy": self.accuracy,
             "operations": self.operations,
+            "mode": None if self.operations is None else "fused",
             "verification": plain(self.verification),
         }
 
@@ -127,10 +128,13 @@ def simulate(
     ``settings.score`` names another. ``labels`` (N,): those of a .npz file, if None. ``settings``: the executor, the
     score, counting, a cluster. ``out``: a .npz file for ``classes`` and ``scores``; finished parts of a long run lie
     beside it until the end. ``reading``: the unit of the images' numbers, and how events become steps. Raises
-    `StimulusError` for images that do not fit the network and `ExecutorError` for an executor that cannot run it.
+    `StimulusError` for images that do not fit the network and `ExecutorError` for an executor that cannot run it or
+    count.
     """
     check_not_input(out, network, images)
     chosen, loaded = settings or SimulationSettings(), any_network(network)
+    if chosen.verify is not None and not chosen.count:
+        raise ExecutorError("verify counts operations in other ways, and none are counted; count, too (--count)")
     real, counted = isinstance(loaded, FloatNetwork), loaded
     if chosen.count and isinstance(loaded, FloatNetwork):
         both = costed(loaded)
@@ -151,7 +155,7 @@ def simulate(
             cluster=chosen.cluster,
             kept=kept,
             resume=chosen.resume,
-            verify=chosen.verify,
+            verify=VERIFY if chosen.verify is None else chosen.verify,
         )
         classes = result.scores.argmax(1)
         if out is not None:

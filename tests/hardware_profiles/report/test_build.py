@@ -35,7 +35,7 @@ KEYS = {
     "operations.modes": "area_ratio fused relay",
     "operations.layers.0": "area_ratio formula graded kind per_image relay relay_synapses source synapses target",
     "validation": "counts oracles verified",
-    "validation.counts": "formula images kernels layers passed reference simulated",
+    "validation.counts": "formula images kernels layers mode passed reference simulated",
     "validation.counts.layers.0": "difference formula graded neurons_different neurons_miscounted on_the_way reference "
     "reference_difference reference_formula simulated source target",
     "spikes.0": "active neurons per_image population rate spikes",
