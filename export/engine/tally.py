@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from spikeport.export.engine.memory import Block
+from spikeport.export.engine.room import Block
 from spikeport.export.engine.neurons import Group, fire
 from spikeport.export.engine.plan import Layer
 from spikeport.export.engine.tables import Planes, with_ones

@@ -11,7 +11,7 @@ import numpy as np
 
 from spikeport.export.engine import kernels
 from spikeport.export.engine.costs import LIST_SOURCE
-from spikeport.export.engine.memory import Block, Scratch
+from spikeport.export.engine.room import Block, Scratch
 from spikeport.export.engine.neurons import Group, Hears, fire, parameters
 from spikeport.export.engine.plan import Choice, Layer, Plan
 from spikeport.export.engine.tables import Events, Frame, Planes

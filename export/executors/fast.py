@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spikeport.export.engine.memory import Block
+from spikeport.export.engine.room import Block
 from spikeport.export.engine.plan import Plan
 from spikeport.export.engine.tally import tally
 from spikeport.export.engine.work import Runner

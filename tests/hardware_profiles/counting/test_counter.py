@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeport.export.errors import StimulusError
-from spikeport.export.executors import reference
+from spikeport.export.executors import fast, reference
 from spikeport.export.geometry import fan_out, geometry_of, pooled
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.network import (
@@ -132,6 +132,41 @@ def test_worked_example_of_the_documentation():
         shown = "\n".join("    " + " ".join(map(str, row)) for row in table)
         assert shown in documented
         assert table[0, 0] + table[1, 1] == cost
+
+
+def test_three_counts_of_the_documentation():
+    """The example of docs/counting.md: what arrives, and what two wrong kernels would add."""
+    counts = count(example_of_three(), EXAMPLE)
+    (layer,) = counts.verification.layers
+    assert (layer.formula, layer.simulated, layer.reference, layer.neurons_different) == (13, 13, 13, 0)
+    (step,) = [step for step in fast.steps(example_of_three(), EXAMPLE, count=True, sampled=[0]) if step.count]
+    (arrived,) = step.count.sampled[0].arrived
+    documented = (Path(__file__).parents[3] / "docs" / "counting.md").read_text(encoding="utf-8")
+    shown = "\n".join("      " + " ".join(map(str, row)) for row in arrived[0])
+    assert shown in documented
+    weight = np.ones((1, 1, 3, 3), np.int8)
+    weight[..., 0, 0] = 0
+    dropped = Convolution(weight=weight, padding=(1, 1))
+    assert by_events(replace(example_of_three().projections[0], synapses=dropped), EXAMPLE.values[0]).sum() == 11
+    shifted = np.roll(arrived, 1, axis=2)
+    assert (shifted.sum(), np.count_nonzero(shifted != arrived)) == (13, 8)
+    assert "adds 11. One that shifts its results by a column still adds 13, at 8 wrong neurons" in documented
+
+
+def example_of_three():
+    """Return a 3x3 kernel without zeros over 4x4, padding 1."""
+    populations, (projection,) = pooled_example().populations, pooled_example().projections
+    full = Convolution(weight=np.ones((1, 1, 3, 3), np.int8), padding=(1, 1))
+    return IntegerNetwork(
+        populations=(populations[0], replace(populations[1], shape=(1, 4, 4))),
+        projections=(replace(projection, synapses=full),),
+        steps=1,
+    )
+
+
+SPIKES = np.zeros((1, 1, 1, 4, 4), np.uint8)
+SPIKES[..., 0, 0] = SPIKES[..., 1, 1] = 1
+EXAMPLE = Stimulus(values=SPIKES, steps=1, held=False)
 
 
 def pooled_example():
