@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from spikeport.export.engine.room import Block
 from spikeport.export.engine.neurons import Group, fire
 from spikeport.export.engine.plan import Layer
+from spikeport.export.engine.room import Block
 from spikeport.export.engine.tables import Planes, with_ones
 from spikeport.export.engine.work import TURNED, Work
 from spikeport.export.fixed_point import ACTIVATION_SHIFT, DECAY_SHIFT, POTENTIAL_LIMIT

@@ -11,9 +11,9 @@ import numpy as np
 
 from spikeport.export.engine import kernels
 from spikeport.export.engine.costs import LIST_SOURCE
-from spikeport.export.engine.room import Block, Scratch
 from spikeport.export.engine.neurons import Group, Hears, fire, parameters
 from spikeport.export.engine.plan import Choice, Layer, Plan
+from spikeport.export.engine.room import Block, Scratch
 from spikeport.export.engine.tables import Events, Frame, Planes
 from spikeport.export.geometry import Geometry, Grid
 from spikeport.export.network import Array
@@ -193,10 +193,8 @@ class Work:
 
     def _groups(self, layer: Layer) -> tuple[int, int]:
         """Return how a population's neurons lie: groups that start a line of the sums, and lanes along it."""
-        grid = layer.grid
-        if layer.planes:
-            return grid.channels * grid.height, grid.width * self.samples
-        return self.samples, grid.neurons
+        grid, each = layer.grid, self.samples
+        return (grid.channels * grid.height, grid.width * each) if layer.planes else (each, grid.neurons)
 
     def advance(self, layer: Layer, begin: int, end: int, hears: Hears) -> None:
         """Advance a population from step ``begin`` to ``end``."""

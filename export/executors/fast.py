@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spikeport.export.engine.room import Block
 from spikeport.export.engine.plan import Plan
+from spikeport.export.engine.room import Block
 from spikeport.export.engine.tally import tally
 from spikeport.export.engine.work import Runner
 from spikeport.export.errors import ExecutorError, StimulusError

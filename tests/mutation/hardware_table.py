@@ -33,7 +33,7 @@ COUNTING = (
     mutant("counting/fan_outs.py", "windows.any(axis=(3, 5)).sum", "windows.sum(axis=(3, 5)).sum", COUNTER),
     mutant("counting/fan_outs.py", "            self.relay = fan_out(", "            self.ignored = fan_out(", COUNTER),
     mutant("counting/fan_outs.py", "* outputs * kernel * density", "* outputs * kernel", COUNTER),
-    mutant("counting/fan_outs.py", "source.levels > 1", "source.levels > 255", COUNTER),
+    Mutant(file="export/three_counts.py", old="source.levels > 1", new="source.levels > 255", tests=COUNTER),
     mutant("counting/counter.py", "if not fan_outs.graded:", "if True:", COUNTER),
     mutant("counting/counter.py", "(neurons * images * self.network.steps)", "(neurons * images)", COUNTER),
     mutant(
@@ -153,11 +153,15 @@ COSTS = (
     ),
     mutant("what_if/variations.py", "replace(stimulus, steps=steps)", "stimulus", WHAT_IF),
     mutant("what_if/rows.py", "best = min(placed", "best = max(placed", WHAT_IF),
-    mutant("report/result.py", "if layer.difference:", "if layer.difference > 0:", VERDICT),
-    mutant("report/result.py", "if self.events.difference:", "if False:", VERDICT),
     mutant("report/result.py", "if self.network.proven is False:", "if False:", VERDICT),
     mutant("report/result.py", 'if compared["mismatches"]:', 'if compared["mismatches"] > 1:', VERDICT),
-    mutant("report/build.py", "difference += abs(expected - events)", "difference += expected - events", BUILD),
+    mutant("report/result.py", "yield from self.operations.verification.reasons", "yield from ()", VERDICT),
+    mutant(
+        "report/build.py",
+        '_ratio(other.total("area_ratio"), counts.total("fused"))',
+        '_ratio(other.total("area_ratio"), counts.total("area_ratio"))',
+        BUILD,
+    ),
     mutant(
         "report/build.py",
         "_ratio(other.total(mode), counts.total(mode))",
