@@ -18,7 +18,8 @@ class Sampled:
     """One sample whose accumulates the executor's own kernels have counted.
 
     ``spikes`` are what every source sent, bool (T, *shape), of the input what is not zero; ``arrived`` the accumulates
-    that reached every neuron in all T steps, (*target), per projection in the network's order. ``miscounted``: of how
+    that reached every neuron in all T steps, (*target), or their sum in one number, per projection in the network's
+    order. ``miscounted``: of how
     many neurons of a source the executor counted other numbers of spikes than there are, in the block of the sample.
     """
 

@@ -24,30 +24,35 @@ DIGITS = 16
 """Bits of a sum that a register takes at a time where it cannot hold the whole."""
 
 
-def tally(work: Work, block: Block, chosen: Sequence[int], first: int, *, ended: bool) -> list[Sampled]:
-    """Return what arrives at every neuron in the samples ``chosen`` of the block of ``work``, which has just run.
+def tally(work: Work, block: Block, chosen: Sequence[int], first: int, *, whole: int, ended: bool) -> list[Sampled]:
+    """Return what arrives in the samples ``chosen`` of the block of ``work``, which has just run.
 
-    The block's first sample is number ``first`` of the stimulus. All steps count, also those after a sample's end;
+    The block's first sample is number ``first`` of the stimulus; of number ``whole`` what arrives at every neuron is
+    kept, of others their sum. All steps count, also those after a sample's end;
     where samples have ``ended`` before the last step, the block's spikes are counted otherwise, not by the kernels.
     """
     miscounted = {} if ended else _miscounted(work, block)
     source = work.source.name
     work.values[source] = (work.values[source] != 0).astype(work.values[source].dtype)
-    counts = Tally(work)
+    counts = Tally(work, chosen)
     work.walk(counts.layers(), counts)
-    return [
-        Sampled(image=first + n, spikes=_spikes(work, n), arrived=counts.arrived(n), miscounted=miscounted)
-        for n in chosen
-    ]
+    found = []
+    for place, sample in enumerate(chosen):
+        arrived = counts.arrived(place)
+        if first + sample != whole:
+            arrived = [each.sum(keepdims=True) for each in arrived]
+        spikes = _spikes(work, sample)
+        found.append(Sampled(image=first + sample, spikes=spikes, arrived=arrived, miscounted=miscounted))
+    return found
 
 
 class Tally:
-    """Takes the sums of every population, projection after projection, and keeps what arrived."""
+    """Takes the sums of every population, projection after projection, and keeps what arrived in ``chosen`` samples."""
 
     each = True
 
-    def __init__(self, work: Work) -> None:
-        self.work = work
+    def __init__(self, work: Work, chosen: Sequence[int]) -> None:
+        self.work, self.chosen = work, list(chosen)
         self.totals: dict[tuple[str, int], Array] = {}
         self.unheard: dict[str, Array] = {}
 
@@ -55,8 +60,10 @@ class Tally:
         """Yield the run's layers with every weight that is not zero one."""
         for layer in self.work.choice.layers:
             name = layer.population.name
-            v, flat = self.work.states[name][0], self.work.flat[name]
-            self.totals |= {(name, number): np.zeros(v.shape, np.int64) for number in range(len(layer.incoming))}
+            flat, kept = self.work.flat[name], len(self.chosen)
+            shape: tuple[int, ...] = (layer.grid.channels * layer.grid.height, layer.grid.width, kept)
+            shape = shape if layer.planes else (kept, layer.grid.neurons)
+            self.totals |= {(name, number): np.zeros(shape, np.int64) for number in range(len(layer.incoming))}
             self.unheard[name] = self.work.scratch.array("unheard", flat.shape, flat.dtype)
             yield replace(layer, incoming=tuple(map(with_ones, layer.incoming)), sums=_wide_enough(layer))
 
@@ -70,27 +77,33 @@ class Tally:
             largest = min(most, 2**DIGITS) if most > limit else most
             for part, steps in _parts(digits, end - begin, max(1, limit // max(1, largest))):
                 fire(layer, part, group, steps)
-                self.totals[name, number][groups] += (real.v.astype(np.int64) >> ACTIVATION_SHIFT) * unit
+                into = self.totals[name, number]
+                into = into[groups] if layer.planes else into
+                into += (self._kept(layer, real.v).astype(np.int64) >> ACTIVATION_SHIFT) * unit
                 _rest(real)
 
-    def arrived(self, sample: int) -> list[Array]:
-        """Return the accumulates of one sample of the block per projection of the network, (*target)."""
+    def _kept(self, layer: Layer, v: Array) -> Array:
+        """Return the potentials of the chosen samples; neighbouring lanes of planes are samples."""
+        return v.reshape(len(v), layer.grid.width, -1)[..., self.chosen] if layer.planes else v[self.chosen]
+
+    def arrived(self, place: int) -> list[Array]:
+        """Return the accumulates of one of the chosen samples per projection of the network, (*target)."""
         found = {}
         for layer in self.work.choice.layers:
             before: Array = np.zeros((), np.int64)
             for number, item in enumerate(layer.incoming):
-                total = self._of(layer, self.totals[layer.population.name, number], sample)
+                total = _of(layer, self.totals[layer.population.name, number], place)
                 found[id(item.geometry.projection)] = total - before
                 before = total
         return [found[id(projection)] for projection in self.work.plan.network.projections]
 
-    def _of(self, layer: Layer, totals: Array, sample: int) -> Array:
-        grid, shape = layer.grid, layer.population.shape
-        if layer.planes:
-            lines = totals.reshape(grid.channels, grid.height, grid.width, self.work.samples)[..., sample]
-        else:
-            lines = totals[sample].reshape(grid.height, grid.width, grid.channels).transpose(2, 0, 1)
-        return np.asarray(lines).reshape(shape)
+
+def _of(layer: Layer, totals: Array, place: int) -> Array:
+    """Return a sample's totals in the shape of the population."""
+    grid, shape = layer.grid, layer.population.shape
+    if layer.planes:
+        return np.asarray(totals[..., place].reshape(shape))
+    return np.asarray(totals[place].reshape(grid.height, grid.width, grid.channels).transpose(2, 0, 1).reshape(shape))
 
 
 def _miscounted(work: Work, block: Block) -> dict[str, int]:

@@ -47,8 +47,8 @@ def steps(
 
     ``keep``: the populations whose spikes or potentials a step holds (all, if None). ``count``: the last step of a
     batch carries the batch's `Count`. ``threads``: one per core, if None. ``force``: one of `KERNELS`, where possible.
-    ``sampled``: numbers of samples whose accumulates the kernels count, in the batch's `Count`
-    (`spikeport.export.engine.tally`).
+    ``sampled``: numbers of samples whose accumulates the kernels count, in the batch's `Count`; the first of them
+    neuron by neuron (`spikeport.export.engine.tally`).
     """
     _check(network, stimulus, keep)
     threads = threads or len(os.sched_getaffinity(0))
@@ -67,7 +67,9 @@ def _block(runner: Runner, stimulus: Stimulus, rows: slice, *, sampled: Collecti
     """Run a block, and count what its kernels do in the samples of it that are ``sampled``."""
     chosen = [number - rows.start for number in sampled if rows.start <= number < rows.stop]
     ended = stimulus.lengths is not None
-    then = partial(tally, chosen=chosen, first=rows.start, ended=ended) if chosen else None
+    then = None
+    if chosen:
+        then = partial(tally, chosen=chosen, first=rows.start, whole=min(sampled), ended=ended)
     return runner.run(stimulus, rows, then=then, **options)
 
 
