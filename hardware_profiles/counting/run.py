@@ -86,9 +86,10 @@ def batches(
     both = network if isinstance(network, Counted) else counted(network, stimulus)
     size = batch_size(both.run) if size is None else size
     if isinstance(both.run, FloatNetwork):
-        yield from gather(both.synapses, floating.steps(both.run, stimulus, batch=size), sampled=sampled)
+        steps = floating.steps(both.run, stimulus, batch=size)
     else:
-        yield from gather(both.synapses, fast.steps(both.run, stimulus, batch=size, count=True, sampled=sampled))
+        steps = fast.steps(both.run, stimulus, batch=size, count=True, sampled=sampled)
+    yield from gather(both.synapses, steps, sampled=sampled)
 
 
 def batch_size(network: Network) -> int:
@@ -108,7 +109,7 @@ def _spike_type(population: FloatPopulation | IntegerPopulation) -> "np.dtype[np
 
 
 def gather(network: Network, steps: Iterable[Step], *, sampled: Collection[int] = ()) -> Iterator[Batch]:
-    """Yield the spikes of an executor's steps; of the images ``sampled`` apart, where it has not counted itself."""
+    """Yield the spikes of an executor's steps, and those of the images ``sampled`` with what its kernels counted."""
     for step in steps:
         active = sent_by(network, step)
         if step.step == 0:
@@ -120,14 +121,13 @@ def gather(network: Network, steps: Iterable[Step], *, sampled: Collection[int] 
         for name, values in active.items():
             spikes[name][:, step.step] = values
         if step.step == network.steps - 1:
-            found = [] if step.count is None else step.count.sampled
-            yield Batch(
-                images=len(step.source), spikes=spikes, sampled=found or list(_sampled(spikes, step.rows, sampled))
-            )
+            chosen = [number for number in sampled if step.rows.start <= number < step.rows.stop]
+            counted = {} if step.count is None else {each.image: each for each in step.count.sampled}
+            found = [_sampled(spikes, number, step.rows.start, counted.get(number)) for number in chosen]
+            yield Batch(images=len(step.source), spikes=spikes, sampled=found)
 
 
-def _sampled(spikes: Mapping[str, Array], rows: slice, sampled: Collection[int]) -> Iterator[Sampled]:
-    for number in sampled:
-        if rows.start <= number < rows.stop:
-            own = {name: values[number - rows.start] for name, values in spikes.items()}
-            yield Sampled(image=number, spikes=own, arrived=())
+def _sampled(spikes: Mapping[str, Array], number: int, first: int, counted: Sampled | None) -> Sampled:
+    """Return what the kernels counted, if they did, beside the spikes that the run's totals come from."""
+    own = {name: values[number - first] for name, values in spikes.items()}
+    return Sampled(image=number, spikes=own, arrived=()) if counted is None else replace(counted, spikes=own)

@@ -312,3 +312,12 @@ def test_text_has_every_projection_and_mode():
     assert re.search(r"input -> readout +AC +120 +30 +64\n", shown)
     assert "\naccumulates of a mean image, Eq. 12: fused 60, relay 15, area_ratio 32\n" in shown
     assert shown.endswith("0 neurons where another number arrives")
+
+
+def test_spikes_that_are_lost_on_their_way_out_of_the_simulation_are_seen(monkeypatch):
+    """The totals come from the spikes that the executor yields; the kernels counted those that it has inside."""
+    network = small_network()
+    part = fast._Values._part
+    monkeypatch.setattr(fast._Values, "_part", lambda *arguments: part(*arguments) * (arguments[0].step > 0))
+    found = count(network, random_stimulus(network, 3, 0)).verification
+    assert [reason.split(":")[0] for reason in found.reasons] == ["conv1 -> readout"] * 2
