@@ -38,7 +38,7 @@ class Estimate:
 
     def sentence(self, images: int) -> str:
         """Return the estimate for people."""
-        work = f"{self.operations:,} synaptic operations, {self.memory / 1e9:.1f} GB"
+        work = f"{self.operations:,} synaptic operations (fused), {self.memory / 1e9:.1f} GB"
         how = "about" if self.measured else "roughly"
         return f"{images:,} image{'s' * (images > 1)} on this machine: {how} {self.seconds:.0f} s, {work}"
 

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,18 @@ import numpy as np
 
 from spikeport.export import archive
 from spikeport.export.cluster import Cluster, connected
-from spikeport.export.crossings import Costed, costed
+from spikeport.export.crossings import Costed, costed, sent_by
 from spikeport.export.errors import ExecutorError, SpikeportError, one_line
 from spikeport.export.estimates import Estimate, resident, rough
 from spikeport.export.executors import executor as find_executor
 from spikeport.export.executors import fast
 from spikeport.export.files import locked, write_arrays
+from spikeport.export.geometry import geometry_of
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import tracked
 from spikeport.export.stimulus import Stimulus
-from spikeport.export.trace import Scores, score_rule
+from spikeport.export.three_counts import COLUMNS, Verification, compared, sampled_images, verification
+from spikeport.export.trace import Sampled, Scores, Step, score_rule
 
 PART = 100
 """Images of a part."""
@@ -37,23 +39,36 @@ RETRIES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class _Way:
-    """How every part is run."""
+    """How every part is run.
+
+    ``sampled``: images whose operations are counted in other ways, too; by event the first of all, where this part has
+    it (``first``).
+    """
 
     executor: str
     score: str | None = None
     count: bool = False
+    sampled: tuple[int, ...] = ()
+    first: bool = True
+
+    def of(self, part: slice) -> "_Way":
+        """Return the way of one part, whose images have numbers of their own."""
+        sampled = tuple(number - part.start for number in self.sampled if part.start <= number < part.stop)
+        return replace(self, sampled=sampled, first=part.start == 0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Result:
     """Scores (N, outputs); where they were counted, ``operations``: accumulates over every projection, all samples.
 
+    ``operations`` are spike counts times fan-outs; ``verification`` has other counts of sampled images beside.
     ``parts`` are the files of finished parts; `discard` removes them once the result is safe.
     """
 
     scores: Array
     operations: Array | None
     parts: tuple[Path, ...] = ()
+    verification: Verification | None = None
 
     def discard(self) -> None:
         """Remove the files of the parts, and their folder where nothing else lies in it."""
@@ -74,24 +89,27 @@ def simulate(
     cluster: Cluster | None = None,
     kept: Path | None = None,
     resume: bool = False,
+    verify: int = 0,
 ) -> Result:
     """Run ``network`` on ``stimulus`` in parts of `PART` images; ``score`` as `trace.score_rule` takes it.
 
     ``kept`` is a folder for finished parts, whose names begin with a digest of network, input and executor; with
     ``resume`` those of this run are not run again. A float network that is to ``count`` has the populations of its
-    folded form (`spikeport.export.crossings`), whose projections are counted. Raises `ExecutorError` where an executor
+    folded form (`spikeport.export.crossings`), whose projections are counted. Of ``verify`` images the counted
+    operations are held against others (`spikeport.export.three_counts`). Raises `ExecutorError` where an executor
     cannot ``count`` or where no cluster answers, `OutputError` where another run writes to ``kept``.
     """
     if count and executor != "fast" and isinstance(network, IntegerNetwork):
         raise ExecutorError(f"executor {executor!r} does not count; the fast one does, and 'spikeport report' too")
     counted = _counted(network) if count else None
     rows = list(stimulus.batches(PART))
-    way = _Way(executor=executor, score=score_rule(network, score), count=count)
+    sampled = sampled_images(len(stimulus), verify) if count else ()
+    way = _Way(executor=executor, score=score_rule(network, score), count=count, sampled=sampled)
     paths = {} if kept is None else _paths(kept, _key(network, stimulus, way), rows)
     with nullcontext() if kept is None else locked(kept):
         outputs = int(np.prod(network.readout.shape))
-        projections = len((counted.synapses if counted else network).projections)
-        done = _finished(paths, rows, (outputs, projections)) if resume else {}
+        synapses: Network = counted.synapses if counted else network
+        done = _finished(paths, rows, way, (outputs, len(synapses.projections))) if resume else {}
         tasks = [part for part in rows if part.start not in done]
         run = _local if cluster is None else _distributed
         parts = run(network, stimulus, tasks, way, cluster)
@@ -102,7 +120,12 @@ def simulate(
     ordered = [done[part.start] for part in rows]
     operations = np.sum([part["operations"] for part in ordered], axis=0) if count else None
     scores = np.concatenate([part["scores"] for part in ordered])
-    return Result(scores=scores, operations=operations, parts=tuple(paths.values()))
+    return Result(
+        scores=scores,
+        operations=operations,
+        parts=tuple(paths.values()),
+        verification=verification(synapses, sampled, [each for part in ordered for each in part["compared"]]),
+    )
 
 
 def estimate(network: IntegerNetwork, stimulus: Stimulus, *, count: bool = False) -> Estimate:
@@ -135,17 +158,40 @@ def _part(network: Network, stimulus: Stimulus, way: _Way, *, threads: int | Non
     """Run one part."""
     options: dict[str, Any] = {}
     if way.executor == "fast":
-        options = {"keep": (network.readout.name,), "count": way.count, "threads": threads}
+        options = {"keep": (network.readout.name,), "count": way.count, "threads": threads, "sampled": way.sampled}
     scores = Scores(network, len(stimulus), way.score)
     counted = _counted(network) if way.count else None
-    operations = np.zeros(len((counted.synapses if counted else network).projections), np.int64)
+    synapses: Network = counted.synapses if counted else network
+    operations = np.zeros(len(synapses.projections), np.int64)
+    numbers = np.zeros((len(way.sampled), len(operations), COLUMNS), np.int64)
     for step in find_executor(way.executor, type(network))(network, stimulus, batch=PART, **options):
         scores.add(step)
         if counted is not None:
             operations += counted.crossed(step)
+            _add_events(numbers, counted, step, way.sampled)
         elif step.count is not None:
             operations += np.array(step.count.operations)
-    return {"scores": scores.values, "operations": operations}
+            _add_kernels(numbers, network, step.count.sampled, way)
+    return {"scores": scores.values, "operations": operations, "compared": numbers}
+
+
+def _add_events(numbers: Array, counted: Costed, step: Step, sampled: Sequence[int]) -> None:
+    """Add to ``numbers`` the two counts of a step of a float network in every sampled image."""
+    sent = sent_by(counted.run, step)
+    for position, number in enumerate(sampled):
+        if step.rows.start <= number < step.rows.stop:
+            spikes = {name: values[number - step.rows.start][None] for name, values in sent.items()}
+            image = Sampled(image=number, spikes=spikes, arrived=())
+            numbers[position] += compared(counted.synapses.projections, counted.fan_outs, image, first=True)
+
+
+def _add_kernels(numbers: Array, network: Network, images: Sequence[Sampled], way: _Way) -> None:
+    """Add to ``numbers`` the three counts of sampled images."""
+    if images:
+        fan_outs = [geometry_of(network, projection).degrees for projection in network.projections]
+        for image in images:
+            first = way.first and image.image == way.sampled[0]
+            numbers[way.sampled.index(image.image)] += compared(network.projections, fan_outs, image, first=first)
 
 
 def _counted(network: Network) -> Costed | None:
@@ -165,7 +211,7 @@ Parts = Iterator[tuple[int, dict[str, Array]]]
 
 def _local(network: Network, stimulus: Stimulus, rows: Sequence[slice], way: _Way, _: Cluster | None) -> Parts:
     for part in rows:
-        yield part.start, _part(network, stimulus.part(part), way)
+        yield part.start, _part(network, stimulus.part(part), way.of(part))
 
 
 def _distributed(
@@ -178,7 +224,7 @@ def _distributed(
         safe = {"pure": False, "retries": RETRIES}
         shared = client.submit(_restored, archive.to_bytes(network), **safe)
         futures = {
-            client.submit(PART_OF_A_WORKER, shared, stimulus.part(part), way, threads=1, **safe): part.start
+            client.submit(PART_OF_A_WORKER, shared, stimulus.part(part), way.of(part), threads=1, **safe): part.start
             for part in rows
         }
         for future in as_completed(futures):  # type: ignore[no-untyped-call]
@@ -197,7 +243,7 @@ def _restored(data: bytes) -> Network:
 
 def _key(network: Network, stimulus: Stimulus, way: _Way) -> str:
     """Return a digest of all that a part's result depends on."""
-    told = [archive.digest(network), way.executor, way.score, way.count, PART]
+    told = [archive.digest(network), way.executor, way.score, way.count, way.sampled, PART]
     told += [stimulus.steps, stimulus.held, str(stimulus.values.dtype)]
     digest = hashlib.sha256(json.dumps([*told, stimulus.values.shape]).encode())
     digest.update(np.ascontiguousarray(stimulus.values).data)
@@ -209,15 +255,19 @@ def _paths(folder: Path, key: str, rows: Sequence[slice]) -> dict[int, Path]:
     return {part.start: folder / f"{key}-{part.start:09}.npz" for part in rows}
 
 
-def _finished(paths: dict[int, Path], rows: Sequence[slice], sizes: tuple[int, int]) -> dict[int, dict[str, Array]]:
+def _finished(
+    paths: dict[int, Path], rows: Sequence[slice], way: _Way, sizes: tuple[int, int]
+) -> dict[int, dict[str, Array]]:
     """Return the parts that are done; one that is damaged is not."""
     done = {}
     for part in rows:
         try:
             with paths[part.start].open("rb") as stored, np.load(stored, allow_pickle=False) as file:
-                found = {name: file[name] for name in ("scores", "operations")}
+                found = {name: file[name] for name in ("scores", "operations", "compared")}
         except Exception:  # noqa: BLE001, S112 - whatever is wrong with it, the part runs again
             continue
-        if found["scores"].shape == (part.stop - part.start, sizes[0]) and found["operations"].shape == sizes[1:]:
+        shapes = [found[name].shape for name in ("scores", "operations", "compared")]
+        sampled = len(way.of(part).sampled)
+        if shapes == [(part.stop - part.start, sizes[0]), sizes[1:], (sampled, sizes[1], COLUMNS)]:
             done[part.start] = found
     return done

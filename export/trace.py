@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -14,15 +14,33 @@ from spikeport.export.stimulus import Stimulus
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Sampled:
+    """One sample whose accumulates the executor's own kernels have counted.
+
+    ``spikes`` are what every source sent, bool (T, *shape), of the input what is not zero; ``arrived`` the accumulates
+    that reached every neuron in all T steps, (*target), or their sum in one number, per projection in the network's
+    order. ``miscounted``: of how
+    many neurons of a source the executor counted other numbers of spikes than there are, in the block of the sample.
+    """
+
+    image: int
+    spikes: Mapping[str, Array]
+    arrived: Sequence[Array]
+    miscounted: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Count:
     """What a batch did.
 
-    ``active`` are spikes (non-zero inputs) per neuron over samples and steps, by population; ``operations`` the
-    non-zero synapses that they crossed, per projection in the network's order.
+    ``active`` are spikes (non-zero inputs) per neuron over samples and steps, by population; ``operations`` these
+    spike counts times the fan-outs, per projection in the network's order; ``sampled`` the samples whose accumulates
+    were counted.
     """
 
     active: Mapping[str, Array]
     operations: Sequence[int]
+    sampled: Sequence[Sampled] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

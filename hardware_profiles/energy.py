@@ -41,7 +41,7 @@ class EnergyPerImage(Result):
     def text(self) -> str:
         """Return a table of the parts, and why parts are unknown."""
         parts = {
-            "synaptic operations, Eq. 12": self.synaptic_operations,
+            "synaptic operations, Eq. 12 fused": self.synaptic_operations,
             "neuron updates": self.neuron_updates,
             "spike traffic": self.spike_traffic,
             "first layer on the host": self.first_layer_host,

@@ -59,6 +59,7 @@ def _say(text: str, *, passed: bool = True) -> None:
 Out = Annotated[Path, typer.Option(help="Folder for the artefacts.")]
 Profiles = Annotated[list[str] | None, typer.Option(help="Name or .toml file; may be repeated.")]
 CHIPS = ("loihi1", "loihi2")
+Verify = Annotated[int, typer.Option(help="Images whose operations are counted in all three ways; 0: none.", min=0)]
 SCORE = "What decides the class: count, last, mean, max; by itself spikes if the readout fires, else its potential."
 
 
@@ -80,11 +81,14 @@ def run(
     out: Out = Path("run"),
     from_: Annotated[str | None, typer.Option("--from", help="First stage; the ones before it have run.")] = None,
     to: Annotated[str | None, typer.Option(help="Last stage.")] = None,
+    verify: Annotated[
+        int | None, typer.Option(help="Images whose operations are counted in all three ways; 0: none.", min=0)
+    ] = None,
 ) -> None:
     """Run a recipe: pretrain, prune, convert, finetune, lower, quantize, export, check, report."""
     from spikeport.toolchain.verbs import recipes
 
-    done = recipes.run(recipe, out, from_=from_, to=to)
+    done = recipes.run(recipe, out, from_=from_, to=to, verify=verify)
     _say(done.text(), passed=done.passed)
 
 
@@ -171,6 +175,9 @@ def simulate(
     out: Annotated[Path | None, typer.Option(help="Keep classes and scores (.npz).")] = None,
     score: Annotated[str | None, typer.Option(help=SCORE)] = None,
     count: Annotated[bool, typer.Option(help="Count synaptic operations.")] = False,
+    verify: Annotated[
+        int | None, typer.Option(help="With --count: images counted in all three ways (4); 0: none.", min=0)
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the finished parts of an interrupted run.")] = False,
     workers: Annotated[int, typer.Option(help="Processes of a local Dask cluster.", min=1)] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
@@ -191,11 +198,11 @@ def simulate(
     tls = Tls(ca=given[0], cert=given[1], key=given[2]) if given else None
     cluster = Cluster(address=scheduler, workers=workers, tls=tls) if scheduler or workers > 1 or tls else None
     settings = simulation.SimulationSettings(
-        executor=executor, score=score, count=count, cluster=cluster, resume=resume
+        executor=executor, score=score, count=count, cluster=cluster, resume=resume, verify=verify
     )
     opened, assumptions = networks.opened(network, _source(network, source, reading), out=out)
     done = simulation.simulate(opened, input, settings=settings, out=out, reading=reading)
-    _say("\n".join([*assumptions, done.text()]))
+    _say("\n".join([*assumptions, done.text()]), passed=done.passed)
 
 
 @app.command()
@@ -244,6 +251,7 @@ def report(
     relative_to: Annotated[Path | None, typer.Option(help="Archive of the dense network, to compare with.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")] = Path("report"),
     weight_bits: WeightBits = None,
+    verify: Verify = 4,
     source: Any = None,
     reading: Any = None,
 ) -> None:
@@ -259,6 +267,7 @@ def report(
         weight_bits=weight_bits,
         out=out,
         reading=reading,
+        verify=verify,
     )
     text = "\n\n".join(["\n".join(assumptions)] * bool(assumptions) + [done.text()])
     _say(f"{text}\n\nwrote {out}/report.html and {out}/report.json", passed=done.passed)

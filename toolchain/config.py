@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from spikeport.export.errors import RecipeError
+from spikeport.export.three_counts import VERIFY
 from spikeport.hardware_profiles.tables import read_table
 from spikeport.toolchain.nn.architectures import Architecture, Count
 
@@ -94,9 +95,10 @@ class Quantize(_Table, frozen=True, kw_only=True):
 
 
 class Hardware(_Table, frozen=True, kw_only=True):
-    """Profiles to report on."""
+    """Profiles to report on, and on how many images operations are counted in all three ways."""
 
     profiles: tuple[str, ...] = ("loihi1", "loihi2")
+    verify: Annotated[int, Meta(ge=0, le=10_000_000)] = VERIFY
 
 
 class Recipe(_Table, frozen=True, kw_only=True):
@@ -126,6 +128,13 @@ def read_recipe(path: Path) -> Recipe:
     if recipe.prune.use not in recipe.prune.methods:
         raise RecipeError(f"{path}: prune.use is {recipe.prune.use!r}; expected one of prune.methods")
     return recipe
+
+
+def verifying(recipe: Recipe, images: int) -> Recipe:
+    """Return a recipe whose report counts operations in all ways on so many ``images``."""
+    if images < 0:
+        raise RecipeError(f"{images} images to verify; expected 0 (none) or more")
+    return msgspec.structs.replace(recipe, hardware=msgspec.structs.replace(recipe.hardware, verify=images))
 
 
 def embedded(name: str) -> Recipe:

@@ -1,7 +1,7 @@
 """Synapses as the compiled kernels take them: entries of planes, whole rows of weights, lists of weights."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -120,11 +120,8 @@ class Events:
     rows: Ints
     index: Ints
     weights: Array
-
-    @property
-    def factor(self) -> int:
-        """What the weights of the lists are multiplied with; whole rows are already."""
-        return 1 << self.geometry.exponent
+    factor: int
+    """What the weights of the lists are multiplied with; whole rows are already."""
 
 
 def to_events(geometry: Geometry, frame: Frame, dtype: npt.DTypeLike, way: str) -> Events:
@@ -136,6 +133,7 @@ def to_events(geometry: Geometry, frame: Frame, dtype: npt.DTypeLike, way: str) 
     empty = np.zeros(0, np.int64)
     common = {
         "geometry": geometry,
+        "factor": 1 << geometry.exponent,
         "pairs": np.cumsum([0, *(len(sources) for sources, _ in joined)]),
         "positions": np.concatenate([sources for sources, _ in joined]),
         "targets": across_positions[np.concatenate([results for _, results in joined])],
@@ -224,7 +222,17 @@ def _merged(geometry: Geometry, frame: Frame) -> Events:
         rows=np.cumsum([0, *counts.ravel()]),
         index=lists.index,
         weights=lists.weights,
+        factor=1 << geometry.exponent,
     )
+
+
+def with_ones(item: Planes | Events) -> Planes | Events:
+    """Return the same table with every weight that is not zero one, so that sums are numbers of accumulates."""
+    ones = (item.weights != 0).astype(item.weights.dtype)
+    if isinstance(item, Planes):
+        return replace(item, weights=ones)
+    whole = None if item.whole is None else (item.whole != 0).astype(item.whole.dtype)
+    return replace(item, weights=ones, whole=whole, factor=1)
 
 
 def _places(geometry: Geometry, frame: Frame) -> tuple[Ints, Ints]:

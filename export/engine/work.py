@@ -2,22 +2,21 @@
 
 import math
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from spikeport.export.engine import kernels
 from spikeport.export.engine.costs import LIST_SOURCE
+from spikeport.export.engine.neurons import Group, Hears, fire, parameters
 from spikeport.export.engine.plan import Choice, Layer, Plan
+from spikeport.export.engine.room import Block, Scratch
 from spikeport.export.engine.tables import Events, Frame, Planes
-from spikeport.export.fixed_point import ACTIVATION_SHIFT
 from spikeport.export.geometry import Geometry, Grid
-from spikeport.export.network import REGISTERS, Array
+from spikeport.export.network import Array
 from spikeport.export.stimulus import Stimulus
 
 SUMS = 2**18
@@ -28,39 +27,6 @@ _Key = tuple[Choice, int, bool, bool, frozenset[str]]
 """A choice, samples of a block, whether the stimulus is held, whether spikes are counted, what is kept."""
 TURNED = (4, 2, 1, 3, 0)
 """From planes order (C, H, T, W, N) to events order (N, T, H, W, C), and back."""
-
-
-@dataclass
-class Scratch:
-    """Memory of one thread, used again by the next block."""
-
-    kept: dict[str, Array] = field(default_factory=dict)
-    framed: dict[tuple[str, Frame], Array] = field(default_factory=dict)
-    works: "dict[_Key, _Work]" = field(default_factory=dict)
-
-    def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-        """Return an array with anything in it."""
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        if name not in self.kept or self.kept[name].nbytes < size:
-            self.kept[name] = np.empty(size, np.uint8)
-        return self.kept[name][:size].view(dtype).reshape(shape)
-
-    def bordered(self, name: str, frame: Frame, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-        """Return an array that is zero where nobody writes but inside of this name's ``frame``."""
-        key = (name, frame)
-        if key not in self.framed or self.framed[key].shape != shape:
-            self.framed[key] = np.zeros(shape, dtype)
-        return self.framed[key]
-
-
-@dataclass(eq=False)
-class Block:
-    """What a block of samples leaves: spikes in planes or events order, potentials alike, spike counts (C, H, W)."""
-
-    samples: int
-    values: dict[str, Array]
-    active: dict[str, Array]
-    in_planes: Mapping[str, bool]
 
 
 class Runner:
@@ -101,32 +67,28 @@ class Runner:
         count: bool = False,
         pool: ThreadPoolExecutor | None = None,
         threads: int = 1,
+        then: "Callable[[Work, Block], Any] | None" = None,
     ) -> Block:
         """Run the samples ``rows`` and return the spikes of the populations to ``keep``.
 
-        ``count`` adds spikes per neuron; a ``pool`` lends its ``threads`` to single populations.
+        ``count`` adds spikes per neuron; a ``pool`` lends its ``threads`` to single populations. ``then`` may look at
+        the block's spikes, and change them, once it is done.
         """
         choice = choice or self.choice
         key = (choice, rows.stop - rows.start, stimulus.held, count, frozenset(keep))
         if key not in self.scratch.works:
-            self.scratch.works = {key: _Work(self, key)}
+            self.scratch.works = {key: Work(self, key)}
         lengths = None if stimulus.lengths is None else stimulus.lengths[rows]
-        return self.scratch.works[key].run(stimulus.values[rows], pool, threads, lengths)
+        work: Work = self.scratch.works[key]
+        block = work.run(stimulus.values[rows], pool, threads, lengths)
+        block.left = None if then is None else then(work, block)
+        return block
 
     def parameters_of(self, layer: Layer, samples: int) -> list[Array]:
-        """Return threshold, bias, reset (and decays, floor) as (groups or 1, lanes or 1), in units of the potential."""
+        """Return a population's parameters for so many samples; made once."""
         key = (layer.population.name, layer.planes, samples)
         if key not in self.parameters:
-            neuron = layer.neuron
-            after = neuron.reset_to if neuron.reset_by is None else neuron.reset_by
-            level = np.zeros((), np.int64) if neuron.level is None else neuron.level
-            bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
-            numbers = [level, bias, after.astype(np.int64) << ACTIVATION_SHIFT]
-            if not layer.plain:
-                floor = np.array(REGISTERS["floor"][0]) if neuron.floor is None else neuron.floor
-                numbers += [neuron.decay_u, neuron.decay_v, floor.astype(np.int64) << ACTIVATION_SHIFT]
-            kind = np.int32 if layer.plain else np.int64
-            self.parameters[key] = [_spread(value, layer, samples).astype(kind) for value in numbers]
+            self.parameters[key] = parameters(layer, samples)
         return self.parameters[key]
 
 
@@ -149,21 +111,10 @@ def _flat(planes: Array) -> Array:
     return planes.reshape(*planes.shape[:3], -1)
 
 
-def _spread(value: Array, layer: Layer, samples: int) -> Array:
-    """Return a neuron parameter as (groups or 1, lanes or 1) in the order of its population."""
-    if value.size == 1:
-        return value.reshape(1, 1)
-    grid = layer.grid
-    full = np.broadcast_to(value, layer.population.shape).reshape(grid.channels, grid.height, grid.width)
-    if not layer.planes:
-        return np.ascontiguousarray(full.transpose(1, 2, 0)).reshape(1, -1)
-    if value.ndim == 3 and value.shape[1:] == (1, 1):
-        return np.repeat(value.reshape(-1, 1), grid.height, axis=0)
-    return np.repeat(full.reshape(grid.channels * grid.height, grid.width), samples, axis=1)
-
-
-class _Work:
+class Work:
     """A block on its way through the network; the next one of the same size takes its place."""
+
+    each = False
 
     def __init__(self, runner: Runner, key: _Key) -> None:
         self.runner, self.plan, self.scratch = runner, runner.plan, runner.scratch
@@ -177,7 +128,7 @@ class _Work:
         self.turned: dict[str, Array] = {}
         self.listed: dict[str, tuple[Array, Array, Array]] = {}
         self.states: dict[str, tuple[Array, Array | None, Array | None]] = {}
-        self.groups: dict[tuple[str, int, int, int], tuple[Any, ...]] = {}
+        self.groups: dict[tuple[str, int, int, int], Group] = {}
         self.once = {layer.population.name for layer in self.choice.layers if self._once(layer)}
         for layer in self.choice.layers:
             self._prepare(layer)
@@ -185,15 +136,24 @@ class _Work:
     def run(self, frames: Array, pool: ThreadPoolExecutor | None, threads: int, lengths: Array | None = None) -> Block:
         """Run the source's values (N, ...) and return what is kept; ``lengths`` (N,): the steps that count."""
         self.pool, self.threads = pool, threads
-        self.turned.clear()
-        self.listed.clear()
         grid = Grid.of(self.source.shape)
         frames = frames.reshape(self.samples, -1, grid.channels, grid.height, grid.width)
         self.values[self.source.name] = np.ascontiguousarray(frames.transpose(2, 3, 1, 4, 0))
-        for begin in range(self.length) if self.plan.looped else [0]:
-            for layer in self.choice.layers:
-                self.advance(layer, begin, begin + 1 if self.plan.looped else self.length)
+        self.walk(self.choice.layers, self)
         return self.block(lengths)
+
+    def walk(self, layers: Iterable[Layer], hears: Hears) -> None:
+        """Take the spikes through ``layers``, all steps of one after the other, or in loops step by step."""
+        self.turned.clear()
+        self.listed.clear()
+        if not self.plan.looped:
+            for layer in layers:
+                self.advance(layer, 0, self.length, hears)
+            return
+        together = list(layers)
+        for begin in range(self.length):
+            for layer in together:
+                self.advance(layer, begin, begin + 1, hears)
 
     def _prepare(self, layer: Layer) -> None:
         """Make room for a population's spikes (or potentials), its state and its count of spikes."""
@@ -233,12 +193,10 @@ class _Work:
 
     def _groups(self, layer: Layer) -> tuple[int, int]:
         """Return how a population's neurons lie: groups that start a line of the sums, and lanes along it."""
-        grid = layer.grid
-        if layer.planes:
-            return grid.channels * grid.height, grid.width * self.samples
-        return self.samples, grid.neurons
+        grid, each = layer.grid, self.samples
+        return (grid.channels * grid.height, grid.width * each) if layer.planes else (each, grid.neurons)
 
-    def advance(self, layer: Layer, begin: int, end: int) -> None:
+    def advance(self, layer: Layer, begin: int, end: int, hears: Hears) -> None:
         """Advance a population from step ``begin`` to ``end``."""
         if begin == 0:
             for state in self.states[layer.population.name]:
@@ -246,9 +204,9 @@ class _Work:
                     state[:] = 0
         steps = 1 if layer.population.name in self.once else end - begin
         if layer.planes:
-            self._advance_planes(layer, begin, end, steps)
+            self._advance_planes(layer, begin, end, steps, hears)
         else:
-            self._advance_events(layer, begin, end, steps)
+            self._advance_events(layer, begin, end, steps, hears)
 
     def _once(self, layer: Layer) -> bool:
         """Return whether what arrives is the same at every step."""
@@ -256,7 +214,7 @@ class _Work:
         from_input = all(projection.source == self.source.name and projection.delay == 0 for projection in projections)
         return self.held and from_input and not self.plan.looped
 
-    def _advance_planes(self, layer: Layer, begin: int, end: int, steps: int) -> None:
+    def _advance_planes(self, layer: Layer, begin: int, end: int, steps: int, hears: Hears) -> None:
         grid, items = layer.grid, [item for item in layer.incoming if isinstance(item, Planes)]
         arriving = [
             (item, self._padded(item, f"buffer {n}", begin, steps), item.starts(steps * self.samples, self.samples))
@@ -269,11 +227,13 @@ class _Work:
             room = self.runner.scratch.array("sums", (min(each, len(targets)), lanes), layer.sums)
             for first in targets[::each]:
                 sums = room[: targets.stop - first]
-                for item, buffer, starts in arriving:
-                    table = (item.rows, item.index, starts, item.weights)
-                    kernels.add_planes(sums, buffer, *table, first, item is items[0])
                 groups = slice(first * grid.height, (first + len(sums)) * grid.height)
-                self._fire(layer, sums.reshape(-1, steps, lanes // (grid.height * steps)), groups, begin, end)
+                for number, (item, buffer, starts) in enumerate(arriving):
+                    table = (item.rows, item.index, starts, item.weights)
+                    kernels.add_planes(sums, buffer, *table, first, number == 0)
+                    if hears.each or number + 1 == len(arriving):
+                        lines = sums.reshape(-1, steps, lanes // (grid.height * steps))
+                        hears.hear(layer, number, lines, groups, begin, end)
 
         self._share(work, grid.channels, layer.cost)
 
@@ -328,21 +288,29 @@ class _Work:
             self.turned[name] = np.ascontiguousarray(self.values[name].transpose(TURNED))
         return self.turned[name]
 
-    def _advance_events(self, layer: Layer, begin: int, end: int, steps: int) -> None:
+    def _advance_events(self, layer: Layer, begin: int, end: int, steps: int, hears: Hears) -> None:
         grid, frame = layer.grid, layer.frame
         sums = self.scratch.array("sums", (self.samples * steps, frame.height, frame.width, grid.channels), layer.sums)
         sums[:] = 0
         flat = sums.reshape(len(sums), -1)
-        for item in layer.incoming:
+        for number, item in enumerate(layer.incoming):
             assert isinstance(item, Events)
             spikes, channels, starts = self._events(item.geometry)
             lanes = self._lanes(item.geometry, begin, steps, len(spikes) // self.samples)
             self._share(partial(_add_events, flat, lanes, item, spikes, channels, starts), len(lanes), layer.cost)
-        if flat.shape[1] > grid.neurons:
-            inside = sums[:, frame.top : frame.top + grid.height, frame.left : frame.left + grid.width]
-            sums = self.scratch.array("inside", inside.shape, layer.sums)
-            sums[:] = inside
-        self._fire(layer, sums.reshape(self.samples, steps, -1), slice(0, self.samples), begin, end)
+            if hears.each or number + 1 == len(layer.incoming):
+                lines = self._inside(layer, sums).reshape(self.samples, steps, -1)
+                hears.hear(layer, number, lines, slice(0, self.samples), begin, end)
+
+    def _inside(self, layer: Layer, sums: Array) -> Array:
+        """Return sums (lanes, height, width, channels) without the border of merged lists."""
+        grid, frame = layer.grid, layer.frame
+        if sums[0].size == grid.neurons:
+            return sums
+        inside = sums[:, frame.top : frame.top + grid.height, frame.left : frame.left + grid.width]
+        cut = self.scratch.array("inside", inside.shape, layer.sums)
+        cut[:] = inside
+        return cut
 
     def _lanes(self, geometry: Geometry, begin: int, steps: int, length: int) -> Array:
         """Return the pairs (lane of sums, lane of events) that meet."""
@@ -369,36 +337,30 @@ class _Work:
             self.listed[name] = (spikes, channels, starts)
         return self.listed[name]
 
-    def _fire(self, layer: Layer, sums: Array, groups: slice, begin: int, end: int) -> None:
-        """Advance the neurons of ``groups`` by ``sums`` (groups, steps or 1, lanes and more)."""
+    def hear(self, layer: Layer, number: int, sums: Array, groups: slice, begin: int, end: int) -> None:  # noqa: ARG002
+        """Advance the neurons of ``groups`` by ``sums``."""
+        fire(layer, sums, self.group(layer, groups, begin), end - begin)
+
+    def group(self, layer: Layer, groups: slice, begin: int) -> Group:
+        """Return the states, places and parameters of ``groups`` as the kernels take them; made once."""
         key = (layer.population.name, groups.start, groups.stop, begin)
         if key not in self.groups:
             self.groups[key] = self._group(layer, groups, begin)
-        v, u, flat, place, chosen, active = self.groups[key]
-        (level, bias, after, *others), steps = chosen, end - begin
-        subtracts, silent = layer.neuron.reset_by is not None, layer.neuron.threshold is None
-        if layer.plain:
-            kernels.integrate_and_fire(sums, v, flat, place, steps, level, bias, after, subtracts, active)
-        else:
-            decay_u, decay_v, floor = others
-            kernels.leak_and_fire(
-                sums, u, v, flat, place, steps, level, bias, after, decay_u, decay_v, floor, subtracts, silent, active
-            )
+        return self.groups[key]
 
-    def _group(self, layer: Layer, groups: slice, begin: int) -> tuple[Any, ...]:
-        """Return the states, places and parameters of ``groups`` as the kernels take them."""
+    def _group(self, layer: Layer, groups: slice, begin: int) -> Group:
         name = layer.population.name
         v, u, active = self.states[name]
         numbers = self.runner.parameters_of(layer, self.samples)
         start, rows, along_channel, along_row, along_step = self.places[name]
         start += groups.start // rows * along_channel + begin * along_step
-        return (
-            v[groups],
-            None if u is None else u[groups],
-            self.flat[name],
-            (start, rows, along_channel, along_row, along_step),
-            [value[groups] if len(value) > 1 else value for value in numbers],
-            active[groups] if active is not None and layer.planes else active,
+        return Group(
+            v=v[groups],
+            u=None if u is None else u[groups],
+            flat=self.flat[name],
+            place=(start, rows, along_channel, along_row, along_step),
+            numbers=[value[groups] if len(value) > 1 else value for value in numbers],
+            active=active[groups] if active is not None and layer.planes else active,
         )
 
     def block(self, lengths: Array | None) -> Block:

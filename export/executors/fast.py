@@ -11,12 +11,15 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spikeport.export.engine.plan import Plan
-from spikeport.export.engine.work import Block, Runner
+from spikeport.export.engine.room import Block
+from spikeport.export.engine.tally import tally
+from spikeport.export.engine.work import Runner
 from spikeport.export.errors import ExecutorError, StimulusError
 from spikeport.export.network import Array, IntegerNetwork
 from spikeport.export.stimulus import Stimulus
@@ -38,11 +41,14 @@ def steps(
     count: bool = False,
     threads: int | None = None,
     force: str | None = None,
+    sampled: Collection[int] = (),
 ) -> Iterator[Step]:
     """Run ``network`` and yield every step of every batch of at most ``batch`` samples.
 
     ``keep``: the populations whose spikes or potentials a step holds (all, if None). ``count``: the last step of a
     batch carries the batch's `Count`. ``threads``: one per core, if None. ``force``: one of `KERNELS`, where possible.
+    ``sampled``: numbers of samples whose accumulates the kernels count, in the batch's `Count`; the first of them
+    neuron by neuron (`spikeport.export.engine.tally`).
     """
     _check(network, stimulus, keep)
     threads = threads or len(os.sched_getaffinity(0))
@@ -52,9 +58,19 @@ def steps(
     choice = runner.choose(stimulus)
     for rows in stimulus.batches(batch):
         parts = [slice(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size)]
-        run = partial(runner.run, stimulus, keep=kept, choice=choice, count=count)
+        run = partial(_block, runner, stimulus, sampled=sampled, keep=kept, choice=choice, count=count)
         blocks = list(pool.map(run, parts)) if len(parts) > 1 else [run(rows, pool=pool, threads=threads)]
         yield from _steps(runner.plan, stimulus, rows, blocks)
+
+
+def _block(runner: Runner, stimulus: Stimulus, rows: slice, *, sampled: Collection[int], **options: Any) -> Block:
+    """Run a block, and count what its kernels do in the samples of it that are ``sampled``."""
+    chosen = [number - rows.start for number in sampled if rows.start <= number < rows.stop]
+    ended = stimulus.lengths is not None
+    then = None
+    if chosen:
+        then = partial(tally, chosen=chosen, first=rows.start, whole=min(sampled), ended=ended)
+    return runner.run(stimulus, rows, then=then, **options)
 
 
 def _size(samples: int, batch: int, threads: int) -> int:
@@ -130,9 +146,13 @@ def _steps(plan: Plan, stimulus: Stimulus, rows: slice, blocks: list[Block]) -> 
 
 
 def _count(plan: Plan, blocks: list[Block]) -> Count:
-    """Return spikes per neuron, and per projection the synapses that they crossed."""
+    """Return spikes per neuron, per projection these times the fan-outs, and what the kernels counted."""
     names = blocks[0].active
     active = {name: np.sum([block.active[name] for block in blocks], axis=0) for name in names}
     crossed = [int((plan.geometries[id(p)].degrees * active[p.source]).sum()) for p in plan.network.projections]
     shapes = {p.name: p.shape for p in plan.network.populations}
-    return Count(active={name: value.reshape(shapes[name]) for name, value in active.items()}, operations=crossed)
+    return Count(
+        active={name: value.reshape(shapes[name]) for name, value in active.items()},
+        operations=crossed,
+        sampled=[each for block in blocks for each in block.left or ()],
+    )

@@ -1,4 +1,4 @@
-"""Synaptic operations: event by event in the simulation, and by the paper's Eq. 12, in three modes.
+"""Synaptic operations by the paper's Eq. 12, in three modes; on sampled images by the kernels and event by event, too.
 
 An accumulate operation is one spike over one non-zero synapse, with true borders. By Eq. 12 of Schmolli et al., CPAL
 2025, over the steps t and source neurons i::
@@ -17,10 +17,11 @@ Potentials of a float network that others hear are counted alike. A neuron that 
 
 from spikeport.export.network import Network
 from spikeport.export.stimulus import Stimulus
+from spikeport.export.three_counts import VERIFY, is_graded, sampled_images
 from spikeport.hardware_profiles.counting.counter import Counter, count_batches
-from spikeport.hardware_profiles.counting.fan_outs import FanOuts, is_graded, zero_share
+from spikeport.hardware_profiles.counting.fan_outs import FanOuts, zero_share
 from spikeport.hardware_profiles.counting.results import MODES, LayerCount, Mode, OperationCounts, SpikeCount, Spread
-from spikeport.hardware_profiles.counting.run import Batch, Counted, batches, count_events, counted, gather
+from spikeport.hardware_profiles.counting.run import Batch, Counted, batches, counted, gather
 
 __all__ = [
     "MODES",
@@ -36,7 +37,6 @@ __all__ = [
     "batches",
     "count",
     "count_batches",
-    "count_events",
     "counted",
     "gather",
     "is_graded",
@@ -44,13 +44,14 @@ __all__ = [
 ]
 
 
-def count(network: Network, stimulus: Stimulus) -> OperationCounts:
+def count(network: Network, stimulus: Stimulus, *, verify: int = VERIFY) -> OperationCounts:
     """Run ``network`` on ``stimulus`` and count the synaptic operations of every projection, in three modes.
 
-    The fast executor counts while it runs; spikes of a float network are counted event by event over the synapses of
-    its folded form (`spikeport.export.crossings`). Eq. 12 of Schmolli et al., CPAL 2025, is computed from the spikes
-    and the fan-outs. Totals are over all N samples of the stimulus, whose values are (N, *shape) or (N, T, *shape).
-    Raises `StimulusError` where the stimulus does not fit the network, or one sample's spikes do not fit in memory.
+    Eq. 12 of Schmolli et al., CPAL 2025, is computed from the spikes and the fan-outs; of a float network over the
+    synapses of its folded form (`spikeport.export.crossings`). On ``verify`` images, evenly from the first to the last,
+    operations are counted twice more (`spikeport.export.three_counts`). Totals are over all N samples of the stimulus,
+    whose values are (N, *shape) or (N, T, *shape). Raises `StimulusError` where the stimulus does not fit the network,
+    or one sample's spikes do not fit in memory.
     """
     both = counted(network, stimulus)
-    return count_batches(both.synapses, batches(both, stimulus))
+    return count_batches(both.synapses, batches(both, stimulus, sampled=sampled_images(len(stimulus), verify)))

@@ -1,29 +1,32 @@
-"""Counts a run, batch by batch: in the simulation and by Eq. 12 in every mode."""
+"""Counts a run, batch by batch: by Eq. 12 in every mode, and on sampled images in two other ways."""
 
 import math
 from collections.abc import Iterable
 
 import numpy as np
 
-from spikeport.export.network import Network
+from spikeport.export.network import FloatNetwork, Network
+from spikeport.export.three_counts import compared, verification
+from spikeport.export.trace import Sampled
 from spikeport.hardware_profiles.counting.fan_outs import Counts, FanOuts
 from spikeport.hardware_profiles.counting.results import LayerCount, OperationCounts, SpikeCount, Spread
 from spikeport.hardware_profiles.counting.run import Batch
 
 
 class Counter:
-    """Adds up operations per projection and spikes per population."""
+    """Adds up operations per projection and spikes per population; sampled images are counted in all three ways."""
 
     def __init__(self, network: Network) -> None:
         heard = {projection.source for projection in network.projections}
         sources = {network.source.name, *(population.name for population in network.spiking), *heard}
         self.network = network
         self.fan_outs = [FanOuts(network, projection) for projection in network.projections]
-        self.simulated = [0] * len(self.fan_outs)
         self.relay = [0] * len(self.fan_outs)
         self.per_image: list[list[Counts]] = [[] for _ in self.fan_outs]
         self.spikes: dict[str, list[Counts]] = {p.name: [] for p in network.populations if p.name in sources}
         self.active = dict.fromkeys(self.spikes, 0)
+        self.sampled: list[int] = []
+        self.compared: list[Counts] = []
 
     def add(self, batch: Batch) -> None:
         """Count a batch."""
@@ -33,10 +36,19 @@ class Counter:
             self.active[name] += int(np.count_nonzero(batch.spikes[name]))
         for number, fan_outs in enumerate(self.fan_outs):
             source = fan_outs.projection.source
-            self.simulated[number] += int(batch.operations[number])
             formula = np.tensordot(active[source], fan_outs.fused, axes=fan_outs.fused.ndim)
             self.per_image[number].append(formula)
             self.relay[number] += fan_outs.relay_operations(batch.spikes[source], int(formula.sum()))
+
+        for image in batch.sampled:
+            self._compare(image)
+
+    def _compare(self, image: Sampled) -> None:
+        """Count a sampled image in every way; the reference counts the first, and all of a float network."""
+        first = not self.sampled or isinstance(self.network, FloatNetwork)
+        psi = [fan_outs.fused for fan_outs in self.fan_outs]
+        self.compared.append(compared(self.network.projections, psi, image, first=first))
+        self.sampled.append(image.image)
 
     def counts(self) -> OperationCounts:
         """Return the totals of all batches."""
@@ -54,6 +66,7 @@ class Counter:
             layers=layers,
             spikes=tuple(self._spikes(population.name, images) for population in network.spiking),
             per_image=_spread(accumulates),
+            verification=verification(network, self.sampled, self.compared),
         )
 
     def _layer(self, number: int) -> LayerCount:
@@ -63,7 +76,6 @@ class Counter:
             source=fan_outs.projection.source,
             target=fan_outs.projection.target,
             graded=fan_outs.graded,
-            simulated=self.simulated[number],
             formula=int(per_image.sum()),
             relay=self.relay[number],
             area_ratio=fan_outs.area_ratio * spikes,
@@ -87,7 +99,7 @@ class Counter:
 
 
 def count_batches(network: Network, run: Iterable[Batch]) -> OperationCounts:
-    """Count every projection of a run, in the simulation and by Eq. 12."""
+    """Count every projection of a run by Eq. 12, and sampled images in every way."""
     counter = Counter(network)
     for batch in run:
         counter.add(batch)

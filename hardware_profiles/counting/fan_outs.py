@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spikeport.export.geometry import AnyProjection, fan_out, geometry_of, pooled
-from spikeport.export.network import Array, Convolution, Network, Shape, Source, Synapses
+from spikeport.export.network import Array, Convolution, Network, Shape, Synapses
+from spikeport.export.three_counts import is_graded
 
 Counts = npt.NDArray[np.int64]
 
@@ -51,12 +52,6 @@ def _area_ratio(synapses: Synapses, weight: Array, source: Shape) -> float:
     outputs = len(weight) / synapses.groups
     kernel = weight.shape[2] * weight.shape[3]
     return float(height * width / (source[1] * source[2]) * outputs * kernel * density)
-
-
-def is_graded(network: Network, projection: AnyProjection) -> bool:
-    """Return whether a projection carries grey levels, or potentials, so that it multiplies."""
-    source = network.population(projection.source).neuron
-    return source.levels > 1 if isinstance(source, Source) else source.threshold is None
 
 
 def zero_share(network: Network) -> float:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from spikeport.export.three_counts import NOT_VERIFIED, Verification
 from spikeport.hardware_profiles.columns import table
 from spikeport.hardware_profiles.result import Result
 
@@ -23,16 +24,15 @@ class Spread(Result):
 class LayerCount(Result):
     """One projection, totals over all counted images: accumulates, or MACs from a graded input.
 
-    ``simulated`` is counted in the run, ``formula`` is Eq. 12 with psi of mode fused; ``relay`` and ``area_ratio`` are
+    All three come from spike counts: ``formula`` is Eq. 12 with psi of mode fused; ``relay`` and ``area_ratio`` are
     Eq. 12 in the other modes. ``synapses`` and ``relay_synapses`` are non-zero, written out.
     """
 
-    derived: ClassVar[tuple[str, ...]] = ("kind", "difference")
+    derived: ClassVar[tuple[str, ...]] = ("kind",)
 
     source: str
     target: str
     graded: bool
-    simulated: int
     formula: int
     relay: int
     area_ratio: float
@@ -44,11 +44,6 @@ class LayerCount(Result):
     def kind(self) -> str:
         """'MAC' where the source is graded, else 'AC'."""
         return "MAC" if self.graded else "AC"
-
-    @property
-    def difference(self) -> int:
-        """Eq. 12 minus the simulation; anything but zero is an error of the simulator or of the formula."""
-        return self.formula - self.simulated
 
     def operations(self, mode: Mode) -> float:
         """Return Eq. 12's total in one of `MODES`."""
@@ -74,10 +69,11 @@ class SpikeCount(Result):
 class OperationCounts(Result):
     """The operations of a run of ``images`` images over ``steps`` steps, by a network of ``neurons`` neurons.
 
-    ``per_image`` are accumulates; all totals leave out the graded input, whose MACs are ``first_layer_macs``.
+    ``per_image`` are accumulates; all totals leave out the graded input, whose MACs are ``first_layer_macs``. They come
+    from spike counts; ``verification`` has the same by other ways on sampled images, None where none were asked for.
     """
 
-    derived: ClassVar[tuple[str, ...]] = ("mode", "formula", "simulated", "difference", "modes", "first_layer_macs")
+    derived: ClassVar[tuple[str, ...]] = ("mode", "formula", "modes", "first_layer_macs")
 
     images: int
     steps: int
@@ -85,6 +81,7 @@ class OperationCounts(Result):
     layers: tuple[LayerCount, ...]
     spikes: tuple[SpikeCount, ...]
     per_image: Spread
+    verification: Verification | None = None
 
     @property
     def mode(self) -> Mode:
@@ -92,19 +89,9 @@ class OperationCounts(Result):
         return "fused"
 
     @property
-    def simulated(self) -> int:
-        """Accumulates counted in the run."""
-        return sum(layer.simulated for layer in self.layers if not layer.graded)
-
-    @property
     def formula(self) -> int:
         """Accumulates by Eq. 12 in mode fused."""
         return sum(layer.formula for layer in self.layers if not layer.graded)
-
-    @property
-    def difference(self) -> int:
-        """Eq. 12 minus the simulation, all projections."""
-        return self.formula - self.simulated
 
     @property
     def modes(self) -> dict[Mode, float]:
@@ -114,7 +101,7 @@ class OperationCounts(Result):
     @property
     def first_layer_macs(self) -> int:
         """Multiply-accumulates of the graded input, non-zero pixels only."""
-        return sum(layer.simulated for layer in self.layers if layer.graded)
+        return sum(layer.formula for layer in self.layers if layer.graded)
 
     @property
     def total_spikes(self) -> int:
@@ -128,18 +115,14 @@ class OperationCounts(Result):
 
     def text(self) -> str:
         """Return a table of the projections, totals over all images, and the accumulates of a mean image by mode."""
-        header = ("synapses, all images", "kind", "simulated", "Eq. 12", "difference", "relay", "area ratio")
+        header = ("synapses, all images", "kind", *(f"Eq. 12 {mode}" for mode in MODES))
         rows = [
-            (
-                f"{layer.source} -> {layer.target}",
-                layer.kind,
-                *(f"{number:,}" for number in (layer.simulated, layer.formula, layer.difference, layer.relay)),
-                f"{layer.area_ratio:,.0f}",
-            )
+            (f"{layer.source} -> {layer.target}", layer.kind, *(f"{layer.operations(mode):,.0f}" for mode in MODES))
             for layer in self.layers
         ]
         means = ", ".join(f"{mode} {number:,.0f}" for mode, number in self.modes.items())
-        return f"{table(header, rows)}\n\naccumulates of a mean image: {means}"
+        verified = NOT_VERIFIED if self.verification is None else self.verification.text()
+        return f"{table(header, rows)}\n\naccumulates of a mean image, Eq. 12: {means}\n{verified}"
 
     def total(self, mode: Mode) -> float:
         """Return the accumulates by Eq. 12 in one of `MODES`."""

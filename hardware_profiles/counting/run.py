@@ -1,7 +1,7 @@
-"""A run's spikes, a batch of images at a time, with the synapses that they crossed."""
+"""A run's spikes, a batch of images at a time."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,8 +9,6 @@ import numpy as np
 from spikeport.export.crossings import costed, sent_by
 from spikeport.export.errors import StimulusError
 from spikeport.export.executors import fast, floating
-from spikeport.export.geometry import AnyProjection
-from spikeport.export.linear import synaptic_sum
 from spikeport.export.network import (
     Array,
     FloatNetwork,
@@ -21,7 +19,7 @@ from spikeport.export.network import (
     Source,
 )
 from spikeport.export.stimulus import Stimulus
-from spikeport.export.trace import Step
+from spikeport.export.trace import Sampled, Step
 
 BATCH = 20
 """Images whose spikes are held at a time, at most."""
@@ -37,12 +35,13 @@ class Batch:
 
     They are bits in uint8, and numbers in int64 where a neuron can fire several times a step.
 
-    ``operations`` are the non-zero synapses that they crossed, per projection in the network's order.
+    ``sampled``: what the kernels of the fast executor counted in those of the images that were asked for; of a float
+    network the spikes alone.
     """
 
     images: int
     spikes: Mapping[str, Array]
-    operations: Sequence[int]
+    sampled: Sequence[Sampled] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,10 +70,12 @@ def _are_bits(values: Array) -> bool:
     return all(np.all((part == 0) | (part == 1)) for part in values)
 
 
-def batches(network: Network | Counted, stimulus: Stimulus, size: int | None = None) -> Iterator[Batch]:
-    """Run ``network`` and yield all spikes, ``size`` images at a time, with the synapses that they crossed.
+def batches(
+    network: Network | Counted, stimulus: Stimulus, size: int | None = None, *, sampled: Collection[int] = ()
+) -> Iterator[Batch]:
+    """Run ``network`` and yield all spikes, ``size`` images at a time.
 
-    The fast executor counts integers itself; the spikes of the floating one are counted event by event. Rates, updates
+    ``sampled``: numbers of the images whose operations are counted anew, by the kernels where these run. Rates, updates
     and times of a mean image are those of all steps; `StimulusError` for samples that end earlier.
     """
     if stimulus.lengths is not None and stimulus.lengths.min() < stimulus.steps:
@@ -85,9 +86,10 @@ def batches(network: Network | Counted, stimulus: Stimulus, size: int | None = N
     both = network if isinstance(network, Counted) else counted(network, stimulus)
     size = batch_size(both.run) if size is None else size
     if isinstance(both.run, FloatNetwork):
-        yield from gather(both.synapses, floating.steps(both.run, stimulus, batch=size))
+        steps = floating.steps(both.run, stimulus, batch=size)
     else:
-        yield from gather(both.synapses, fast.steps(both.run, stimulus, batch=size, count=True), counted=True)
+        steps = fast.steps(both.run, stimulus, batch=size, count=True, sampled=sampled)
+    yield from gather(both.synapses, steps, sampled=sampled)
 
 
 def batch_size(network: Network) -> int:
@@ -106,8 +108,8 @@ def _spike_type(population: FloatPopulation | IntegerPopulation) -> "np.dtype[np
     return np.dtype(np.int64 if several else np.uint8)
 
 
-def gather(network: Network, steps: Iterable[Step], *, counted: bool = False) -> Iterator[Batch]:
-    """Yield the spikes of an executor's steps; what it has not ``counted`` itself is counted event by event."""
+def gather(network: Network, steps: Iterable[Step], *, sampled: Collection[int] = ()) -> Iterator[Batch]:
+    """Yield the spikes of an executor's steps, and those of the images ``sampled`` with what its kernels counted."""
     for step in steps:
         active = sent_by(network, step)
         if step.step == 0:
@@ -116,18 +118,16 @@ def gather(network: Network, steps: Iterable[Step], *, counted: bool = False) ->
                 name: np.zeros((*shape, *values.shape[1:]), _spike_type(network.population(name)))
                 for name, values in active.items()
             }
-            operations = [0] * len(network.projections)
         for name, values in active.items():
             spikes[name][:, step.step] = values
-        if not counted:
-            events = [count_events(projection, active[projection.source]) for projection in network.projections]
-            operations = [a + b for a, b in zip(operations, events, strict=True)]
         if step.step == network.steps - 1:
-            total = step.count.operations if step.count is not None else operations
-            yield Batch(images=len(step.source), spikes=spikes, operations=total)
+            chosen = [number for number in sampled if step.rows.start <= number < step.rows.stop]
+            counted = {} if step.count is None else {each.image: each for each in step.count.sampled}
+            found = [_sampled(spikes, number, step.rows.start, counted.get(number)) for number in chosen]
+            yield Batch(images=len(step.source), spikes=spikes, sampled=found)
 
 
-def count_events(projection: AnyProjection, spikes: Array) -> int:
-    """Return the operations that ``spikes`` (N, *source) cause: the synaptic sum with every non-zero weight one."""
-    ones = replace(projection.synapses, weight=(projection.synapses.weight != 0).astype(np.int8))
-    return int(synaptic_sum(ones, spikes).sum())
+def _sampled(spikes: Mapping[str, Array], number: int, first: int, counted: Sampled | None) -> Sampled:
+    """Return what the kernels counted, if they did, beside the spikes that the run's totals come from."""
+    own = {name: values[number - first] for name, values in spikes.items()}
+    return Sampled(image=number, spikes=own, arrived=()) if counted is None else replace(counted, spikes=own)

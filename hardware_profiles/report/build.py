@@ -16,15 +16,14 @@ from spikeport.export.bounds import is_safe, prove
 from spikeport.export.errors import NetworkError, PlacementError
 from spikeport.export.network import IntegerNetwork, IntegerNeuron, Network
 from spikeport.export.stimulus import Stimulus
+from spikeport.export.three_counts import VERIFY, sampled_images
 from spikeport.hardware_profiles.counting import (
     MODES,
-    Batch,
     Counted,
     Counter,
     OperationCounts,
     batches,
     count,
-    count_events,
     counted,
     zero_share,
 )
@@ -42,7 +41,6 @@ from spikeport.hardware_profiles.profile import (
 )
 from spikeport.hardware_profiles.report.result import Report
 from spikeport.hardware_profiles.report.sections import (
-    EventCheck,
     Images,
     NetworkSummary,
     PlacementSummary,
@@ -65,11 +63,10 @@ ORACLES = (
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """One run of the network: its counts, the load of every placement's cores, and the event check."""
+    """One run of the network: its counts, and the load of every placement's cores."""
 
     counts: OperationCounts
     loads: dict[str, CoreLoad]
-    events: EventCheck
 
 
 def report(
@@ -79,13 +76,15 @@ def report(
     *,
     relative_to: Network | None = None,
     weight_bits: int | None = None,
+    verify: int = VERIFY,
 ) -> Report:
     """Run ``network`` on ``stimulus`` and return operations, placement, energy and latency for every profile.
 
     ``profiles`` are names, paths of .toml files, or loaded profiles, each of another name. ``relative_to`` is a network
     of the same shape, the dense one for instance, that runs on the same input. A float network runs as it is, and its
-    weights are placed with ``weight_bits`` each (8, if None). A network that does not fit a chip is no
-    error: the report says why. Raises `ProfileError`, `StimulusError`, and `NetworkError` for another shape.
+    weights are placed with ``weight_bits`` each (8, if None). On ``verify`` images the operations are counted in all
+    three ways (`spikeport.export.three_counts`). A network that does not fit a chip is no error: the report says why.
+    Raises `ProfileError`, `StimulusError`, and `NetworkError` for another shape.
     """
     loaded = load_profiles(profiles)
     if relative_to is not None:
@@ -93,7 +92,7 @@ def report(
     bits = stated_bits(network, weight_bits)
     both = counted(network, stimulus)
     placed, refused = _places(both.synapses, loaded, bits)
-    run = _run(both, stimulus, placed)
+    run = _run(both, stimulus, placed, verify)
     counts, loads = run.counts, run.loads
     return Report(
         spikeport=metadata.version("spikeport"),
@@ -102,7 +101,6 @@ def report(
         network=_network(network, both.synapses, counts.neurons, bits),
         images=Images(count=len(stimulus), digest=hashlib.sha256(stimulus.values.tobytes()).hexdigest()),
         operations=counts,
-        events=run.events,
         oracles=ORACLES,
         profiles={profile.name: _profile(profile) for profile in loaded},
         placement={name: _placement(placement, loads[name]) for name, placement in placed.items()},
@@ -114,7 +112,7 @@ def report(
         },
         latency={name: latency(placement, loads[name]) for name, placement in placed.items()},
         not_modelled=NOT_MODELLED,
-        relative=None if relative_to is None else _relative(network, counts, relative_to, stimulus),
+        relative=None if relative_to is None else _relative(network, counts, relative_to, stimulus, verify),
     )
 
 
@@ -131,30 +129,14 @@ def _places(
     return placed, refused
 
 
-def _run(network: Counted, stimulus: Stimulus, placed: dict[str, Placement]) -> _Run:
+def _run(network: Counted, stimulus: Stimulus, placed: dict[str, Placement], verify: int) -> _Run:
     counter = Counter(network.synapses)
     loads = {name: LoadCounter(network.synapses, placement) for name, placement in placed.items()}
-    events: EventCheck | None = None
-    for batch in batches(network, stimulus):
+    for batch in batches(network, stimulus, sampled=sampled_images(len(stimulus), verify)):
         counter.add(batch)
         for each in loads.values():
             each.add(batch)
-        events = events or check_events(counter, batch)
-    assert events is not None
-    return _Run(counts=counter.counts(), loads={name: each.load() for name, each in loads.items()}, events=events)
-
-
-def check_events(counter: Counter, batch: Batch) -> EventCheck:
-    """Count the first image of a batch over synapses one by one, every non-zero weight replaced by one."""
-    counted = formula = difference = 0
-    for fan_outs in counter.fan_outs:
-        spikes = batch.spikes[fan_outs.projection.source][0]
-        events = count_events(fan_outs.projection, spikes)
-        expected = int((spikes.sum(axis=0, dtype=np.int64) * fan_outs.fused).sum())
-        difference += abs(expected - events)
-        if not fan_outs.graded:
-            counted, formula = counted + events, formula + expected
-    return EventCheck(images=1, counted=counted, formula=formula, difference=difference)
+    return _Run(counts=counter.counts(), loads={name: each.load() for name, each in loads.items()})
 
 
 def _check_alike(network: Network, other: Network) -> None:
@@ -166,16 +148,23 @@ def _check_alike(network: Network, other: Network) -> None:
         )
 
 
-def _relative(network: Network, counts: OperationCounts, other_network: Network, stimulus: Stimulus) -> Relative:
-    """Return spikes and Eq. 12 against a network of the same shape, as Table 3 of Schmolli et al. does."""
-    other = count(other_network, stimulus)
+def _relative(
+    network: Network, counts: OperationCounts, other_network: Network, stimulus: Stimulus, verify: int
+) -> Relative:
+    """Return spikes and Eq. 12 against a network of the same shape, as Table 3 of Schmolli et al. does.
+
+    Their section 4.3 takes Eq. 10 and 11 for a dense network, and the exact connectivity for a sparse one.
+    """
+    other = count(other_network, stimulus, verify=verify)
     return Relative(
         digest=archive.digest(other_network),
         sparsity=(_zeros(network, stimulus), _zeros(other_network, stimulus)),
         spikes=(counts.total_spikes / counts.images, other.total_spikes / other.images),
         spikes_ratio=_ratio(other.total_spikes, counts.total_spikes),
-        accumulates=(counts.formula / counts.images, other.formula / other.images),
+        accumulates={mode: (counts.modes[mode], other.modes[mode]) for mode in MODES},
         energy_ratio={mode: _ratio(other.total(mode), counts.total(mode)) for mode in MODES},
+        energy_ratio_paper=_ratio(other.total("area_ratio"), counts.total("fused")),
+        reasons=() if other.verification is None else other.verification.reasons,
     )
 
 

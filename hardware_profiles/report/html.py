@@ -4,11 +4,12 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from spikeport.export.three_counts import NOT_VERIFIED
 from spikeport.hardware_profiles.columns import seconds, times
 from spikeport.hardware_profiles.report.result import Report
 
 PARTS = {
-    "synaptic_operations": "synapses, Eq. 12",
+    "synaptic_operations": "synapses, Eq. 12 fused",
     "neuron_updates": "neuron updates",
     "spike_traffic": "spike traffic",
     "first_layer_host": "first layer on the host",
@@ -28,6 +29,7 @@ def render(report: Report) -> str:
     environment.filters["microjoule"] = lambda joule: "unknown" if joule is None else f"{1e6 * joule:.3g} µJ"
     environment.filters["seconds"] = seconds
     environment.filters["times"] = times
+    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.filters["span"] = lambda part: f"{part[0]}" if part[1] - part[0] == 1 else f"{part[0]} to {part[1] - 1}"
     busiest = {
         name: sorted(enumerate(placed["per_core"]), key=lambda core: -core[1]["operations"])[:TABLE_ROWS]
@@ -35,5 +37,10 @@ def render(report: Report) -> str:
         if "cores" in placed
     }
     return environment.get_template("report.html.j2").render(
-        document, parts=PARTS, busiest=busiest, reasons=report.reasons
+        document,
+        parts=PARTS,
+        busiest=busiest,
+        reasons=report.reasons,
+        counts=report.operations.verification,
+        not_verified=NOT_VERIFIED,
     )

@@ -11,7 +11,6 @@ from spikeport.hardware_profiles.counting.results import OperationCounts
 from spikeport.hardware_profiles.energy import EnergyPerImage
 from spikeport.hardware_profiles.latency import LatencyBound
 from spikeport.hardware_profiles.report.sections import (
-    EventCheck,
     Images,
     NetworkSummary,
     PlacementSummary,
@@ -21,10 +20,10 @@ from spikeport.hardware_profiles.report.sections import (
 from spikeport.hardware_profiles.report.text import render
 from spikeport.hardware_profiles.result import Result, plain
 
-SCHEMA = 2
+SCHEMA = 3
 RUN = ("accuracy", "attack", "fidelity", "sparsity")
 """The sections that only the stages of a recipe can fill."""
-ELSEWHERE = ("spikes", "steps", "neurons")
+ELSEWHERE = ("spikes", "steps", "neurons", "verification")
 """What stands outside the section ``operations`` in report.json."""
 
 
@@ -44,7 +43,6 @@ class Report(Result):
     network: NetworkSummary
     images: Images
     operations: OperationCounts
-    events: EventCheck
     oracles: str
     profiles: Mapping[str, ProfileSummary]
     placement: Mapping[str, PlacementSummary]
@@ -70,22 +68,20 @@ class Report(Result):
         return not self.reasons
 
     @property
+    def verified(self) -> bool:
+        """Whether operations were counted in other ways than by Eq. 12, on sampled images."""
+        return self.operations.verification is not None
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """One sentence for each check that failed."""
         return tuple(self._failures())
 
     def _failures(self) -> Iterator[str]:
-        for layer in self.operations.layers:
-            if layer.difference:
-                yield (
-                    f"{layer.source} -> {layer.target}: Eq. 12 counts {layer.formula:,} operations and the simulation "
-                    f"{layer.simulated:,}; expected equal numbers."
-                )
-        if self.events.difference:
-            yield (
-                f"Event by event on the first image, {self.events.counted:,} accumulates are counted and Eq. 12 gives "
-                f"{self.events.formula:,}; the projections differ by {self.events.difference:,} in all."
-            )
+        if self.operations.verification is not None:
+            yield from self.operations.verification.reasons
+        for reason in () if self.relative is None else self.relative.reasons:
+            yield f"The other network, {reason}"
         if self.network.proven is False:
             yield "The registers are not proven: for some input one wraps or saturates."
         for name, compared in (self.fidelity or {}).items():
@@ -110,7 +106,7 @@ class Report(Result):
         return replace(self, accuracy=accuracy, attack=attack, fidelity=fidelity, sparsity=sparsity)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report under the keys of report.json, schema 2."""
+        """Return the report under the keys of report.json, schema 3."""
         counts = self.operations.to_dict()
         run = {name: plain(getattr(self, name)) for name in ("relative", *RUN) if getattr(self, name) is not None}
         return {
@@ -122,9 +118,8 @@ class Report(Result):
             "images": self.images.to_dict(),
             "operations": {key: value for key, value in counts.items() if key not in ELSEWHERE},
             "validation": {
-                "formula": self.operations.formula,
-                "simulated": self.operations.simulated,
-                "events": self.events.to_dict(),
+                "verified": self.verified,
+                "counts": counts["verification"],
                 "oracles": self.oracles,
             },
             "spikes": counts["spikes"],
@@ -142,7 +137,7 @@ class Report(Result):
 
     def text(self) -> str:
         """Return the main figures as text tables, and every reason of a failure."""
-        return render(self.to_dict(), self.reasons)
+        return render(self.to_dict(), self.reasons, self.operations.verification)
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Report":
@@ -156,9 +151,9 @@ class Report(Result):
                 "operations": {
                     **document["operations"],
                     "spikes": document["spikes"],
+                    "verification": document["validation"]["counts"],
                     **{key: network[key] for key in ("steps", "neurons")},
                 },
-                "events": document["validation"]["events"],
                 "oracles": document["validation"]["oracles"],
                 "placement": {name: placed for name, placed in placement.items() if "refused" not in placed},
                 "refused": {name: placed["refused"] for name, placed in placement.items() if "refused" in placed},

@@ -46,19 +46,6 @@ class Images(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EventCheck(Result):
-    """The accumulates of the first ``images`` images: ``counted`` event by event, and by Eq. 12 (``formula``).
-
-    ``difference`` adds up the absolute differences of all projections, those of a graded input included.
-    """
-
-    images: int
-    counted: int
-    formula: int
-    difference: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class ProfileSummary(Result):
     """A profile: SHA-256 of its content, and every constant as 'table.key' with unit, evidence class and source."""
 
@@ -86,11 +73,19 @@ class PlacementSummary(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class Relative(Result):
-    """This network and another of the same shape, in this order; ratios are the other's figure over this one's."""
+    """This network and another of the same shape, in this order; ratios are the other's figure over this one's.
+
+    ``accumulates`` (of a mean image) and ``energy_ratio`` are per mode of Eq. 12, both networks in the same mode.
+    ``energy_ratio_paper`` is the reading of Schmolli et al., CPAL 2025, section 4.3 and Table 3: the other network, the
+    dense one, by Eq. 10 and 11 (mode area_ratio), this one, the sparse one, by its exact connectivity (mode fused).
+    ``reasons`` say where counts of the other network differ.
+    """
 
     digest: str
     sparsity: tuple[float, float]
     spikes: tuple[float, float]
     spikes_ratio: float | None
-    accumulates: tuple[float, float]
+    accumulates: Mapping[str, tuple[float, float]]
     energy_ratio: Mapping[str, float | None]
+    energy_ratio_paper: float | None
+    reasons: tuple[str, ...] = ()

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+from spikeport.export.three_counts import NOT_VERIFIED, Verification
 from spikeport.hardware_profiles.columns import joule, percent, seconds, table, times
 
-__all__ = ["fidelity", "joule", "percent", "relative", "render", "seconds", "table", "times", "validation"]
+__all__ = ["fidelity", "joule", "percent", "relative", "render", "seconds", "table", "times", "verified"]
 
 
-def render(document: dict[str, Any], reasons: Sequence[str]) -> str:
-    """Return the main figures of a report's document as text, and the ``reasons`` why it failed."""
+def render(document: dict[str, Any], reasons: Sequence[str], verification: Verification | None) -> str:
+    """Return the main figures of a report's document as text, what was verified, and the ``reasons`` why it failed."""
     parts = []
     if "accuracy" in document:
         parts.append(_accuracy(document["accuracy"], document["attack"]))
@@ -17,7 +18,7 @@ def render(document: dict[str, Any], reasons: Sequence[str]) -> str:
         parts.append(fidelity(document["fidelity"]))
     if "relative" in document:
         parts.append(relative(document["relative"]))
-    parts += [_operations(document["operations"], document["spikes"]), validation(document)]
+    parts += [_operations(document["operations"], document["spikes"]), *verified(verification)]
     parts += [_cores(document), _energy(document), *_stated(document["network"]), *_refusals(document)]
     return "\n\n".join([*parts, *_lacking(document["lacks"]), *_reasons(reasons)])
 
@@ -51,45 +52,58 @@ def _operations(operations: dict[str, Any], spikes: list[dict[str, Any]]) -> str
             f"{layer['source']} -> {layer['target']}",
             rates.get(layer["source"], "graded" if layer["kind"] == "MAC" else "input"),
             layer["kind"],
-            f"{layer['simulated']:,}",
             f"{layer['formula']:,}",
-            layer["difference"],
+            f"{layer['area_ratio']:,.0f}",
         )
         for layer in operations["layers"]
     ]
-    header = ("synapses, all images", "spike rate", "kind", "simulated", "Eq. 12", "difference")
-    return table(header, rows)
+    header = ("synapses, all images", "spike rate", "kind", "Eq. 12 fused", "Eq. 12 area_ratio")
+    means = ", ".join(f"{mode} {number:,.0f}" for mode, number in operations["modes"].items())
+    paper = "the paper takes fused for sparse networks and area_ratio, its Eq. 10 and 11, for dense ones"
+    return f"{table(header, rows)}\n\naccumulates of a mean image, Eq. 12: {means} ({paper})"
 
 
-def validation(document: dict[str, Any]) -> str:
-    """Return in one line whether the ways of counting agree."""
-    counts, events = document["validation"], document["validation"]["events"]
-    return (
-        f"accumulates of all images: Eq. 12 {counts['formula']:,}, simulation {counts['simulated']:,}, "
-        f"difference {counts['formula'] - counts['simulated']}; event by event on the first image: "
-        f"difference {events['difference']} of {events['counted']:,}"
-    )
+def verified(verification: Verification | None) -> list[str]:
+    """Return the three counts of every projection on the sampled images, and in a line whether they agree."""
+    if verification is None:
+        return [NOT_VERIFIED]
+    if not verification.kernels:
+        return [verification.text()]
+    images = len(verification.images)
+    rows = [
+        (
+            f"{layer.source} -> {layer.target}",
+            f"{layer.formula - layer.on_the_way:,}",
+            f"{layer.simulated:,}",
+            layer.difference,
+            f"{layer.reference:,}",
+            layer.reference_difference,
+        )
+        for layer in verification.layers
+    ]
+    header = (f"synapses, {images} images" if images > 1 else "synapses, 1 image", "Eq. 12 fused", "simulated")
+    return [table((*header, "difference", "event by event, 1 image", "difference"), rows), verification.text()]
 
 
 def relative(section: dict[str, Any]) -> str:
-    """Return the comparison with another network as Table 3 of Schmolli et al. prints it."""
+    """Return the comparison with another network as in Table 3 of Schmolli et al., every figure with its mode."""
     rows = [
         (
             name,
             percent(section["sparsity"][i]),
             f"{section['spikes'][i]:,.0f}",
-            f"{section['accumulates'][i]:,.0f}",
-            *ratios,
+            *(f"{section['accumulates'][mode][i]:,.0f}" for mode in ("fused", "area_ratio")),
         )
-        for i, (name, ratios) in enumerate(
-            (
-                ("this network", (times(section["spikes_ratio"]), times(section["energy_ratio"]["fused"]))),
-                ("the other", (times(1.0), times(1.0))),
-            )
-        )
+        for i, name in enumerate(("this network", "the other"))
     ]
-    header = ("per image", "zeros", "spikes", "accumulates", "spikes, other / this", "Eq. 12, other / this")
-    return table(header, rows)
+    ratio = section["energy_ratio"]
+    ratios = [
+        ("spikes", times(section["spikes_ratio"])),
+        *((f"Eq. 12, both {mode}", times(ratio[mode])) for mode in ("fused", "relay", "area_ratio")),
+        ("Eq. 12, the paper's reading: the other area_ratio, this fused", times(section["energy_ratio_paper"])),
+    ]
+    header = ("per image", "zeros", "spikes", "Eq. 12 fused", "Eq. 12 area_ratio")
+    return f"{table(header, rows)}\n\n{table(('the other / this network', 'ratio'), ratios)}"
 
 
 def _cores(document: dict[str, Any]) -> str:
@@ -134,7 +148,7 @@ def _energy(document: dict[str, Any]) -> str:
         rows.append((name, *(joule(energy[part]) for part in parts)))
     header = (
         "uJ per image",
-        "synapses, Eq. 12",
+        "synapses, Eq. 12 fused",
         "neuron updates",
         "spike traffic",
         "first layer: host",

@@ -41,7 +41,7 @@ def what_if(network: Network, stimulus: Stimulus, variations: Variations) -> tup
     return tuple(
         row
         for name, changed, held in variations.networks(network, stimulus)
-        for row in _rows(name, changed, count(changed, held), profiles, variations.weight_bits)
+        for row in _rows(name, changed, count(changed, held, verify=0), profiles, variations.weight_bits)
     )
 
 

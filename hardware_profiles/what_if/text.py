@@ -21,6 +21,6 @@ def render(rows: Sequence[WhatIfRow]) -> str:
         )
         for row in rows
     ]
-    modes = [f"AC {mode}" for mode in MODES]
+    modes = [f"Eq. 12 {mode}" for mode in MODES]
     cores_of = [f"cores {strategy}" for strategy in strategies]
-    return table(("per image", "spikes", *modes, *cores_of, "Eq. 12, uJ", "neuron updates, uJ"), cells)
+    return table(("per image", "spikes", *modes, *cores_of, "Eq. 12 fused, uJ", "neuron updates, uJ"), cells)

@@ -19,7 +19,7 @@ from spikeport.export.lava.doctor import small_network
 from spikeport.export.simulation import Cluster, estimate, simulate
 from spikeport.export.stimulus import random_stimulus
 from spikeport.export.trace import scores
-from spikeport.hardware_profiles.counting import count_batches, gather
+from spikeport.hardware_profiles.counting import count, count_batches, gather
 
 NETWORK = small_network()
 DRIVEN = random_stimulus(NETWORK, 25, 0)
@@ -40,7 +40,7 @@ def test_parts_give_the_scores_of_one_run():
 def test_counted_operations_are_those_of_the_reference():
     found = simulate(NETWORK, DRIVEN, executor="fast", count=True)
     expected = [
-        layer.simulated for layer in count_batches(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN))).layers
+        layer.formula for layer in count_batches(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN))).layers
     ]
     assert found.operations.tolist() == expected
     with pytest.raises(ExecutorError, match="executor 'onnx' does not count; the fast one does"):
@@ -73,12 +73,30 @@ def test_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert seen == [4, 4, 4, 1]
     assert np.array_equal(found.scores, EXPECTED)
     expected = [
-        layer.simulated for layer in count_batches(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN))).layers
+        layer.formula for layer in count_batches(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN))).layers
     ]
     assert found.operations.tolist() == expected
     assert len(list(kept.iterdir())) == 7
     found.discard()
     assert not kept.exists()
+
+
+def test_sampled_images_are_verified_in_parts_and_kept(tmp_path, monkeypatch):
+    """Images 0, 8, 16 and 24 of 25 in parts of 4; an interrupted run goes on with the counts of its finished parts."""
+    whole = count(NETWORK, DRIVEN, verify=4).verification
+    found = simulate(NETWORK, DRIVEN, executor="fast", count=True, verify=4)
+    assert found.verification == whole
+    assert found.verification.images == (0, 8, 16, 24)
+    assert found.verification.passed
+    with monkeypatch.context() as patch:
+        interrupted_after(3, patch)
+        with pytest.raises(KeyboardInterrupt):
+            simulate(NETWORK, DRIVEN, executor="fast", count=True, verify=4, kept=tmp_path)
+    again = partial(simulate, NETWORK, DRIVEN, executor="fast", count=True, kept=tmp_path, resume=True)
+    assert again(verify=4).verification == whole
+    assert again(verify=5).verification == count(NETWORK, DRIVEN, verify=5).verification  # 18 in the part of 16
+    assert again(verify=0).verification is None
+    assert simulate(NETWORK, DRIVEN, executor="fast", verify=4).verification is None
 
 
 def test_parts_of_another_run_and_other_files_are_left_alone(tmp_path, monkeypatch):
@@ -128,7 +146,7 @@ def _slow(monkeypatch):
 def test_estimate_is_the_work_of_the_first_images_times_all():
     found = estimate(NETWORK, DRIVEN)
     first = count_batches(NETWORK, gather(NETWORK, reference.steps(NETWORK, DRIVEN.first(5))))
-    assert found.operations == 5 * sum(layer.simulated for layer in first.layers)
+    assert found.operations == 5 * sum(layer.formula for layer in first.layers)
     assert found.seconds > 0
     assert found.measured
     assert "25 images on this machine: about" in found.sentence(25)
@@ -170,9 +188,10 @@ def test_local_cluster_gives_the_same_and_survives_the_death_of_a_worker(tmp_pat
 
 @pytest.mark.filterwarnings("ignore::Warning")
 def test_own_local_cluster():
-    found = simulate(NETWORK, DRIVEN, executor="fast", count=True, cluster=Cluster(workers=2))
+    found = simulate(NETWORK, DRIVEN, executor="fast", count=True, verify=4, cluster=Cluster(workers=2))
     assert np.array_equal(found.scores, EXPECTED)
     assert found.operations.sum() > 0
+    assert found.verification == count(NETWORK, DRIVEN, verify=4).verification
 
 
 def test_scheduler_that_does_not_answer_is_an_error(monkeypatch):

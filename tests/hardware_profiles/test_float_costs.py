@@ -67,7 +67,7 @@ SEVERAL = FloatNeuron(threshold=np.array(1.0), reset_by=np.array(1.0), most=None
 def counted(counts):
     """Return the layers that have synapses; the folded form of a kernel may have another area (mode area_ratio)."""
     layers = [replace(layer, per_image=None, area_ratio=0.0) for layer in counts.layers]
-    return [layer for layer in layers if layer.simulated or layer.synapses]
+    return [layer for layer in layers if layer.formula or layer.synapses]
 
 
 @SLOW
@@ -110,8 +110,10 @@ def test_cores_are_those_of_integers_of_the_stated_width(network):
 @SLOW
 @given(data=st.data(), network=float_networks())
 def test_both_ways_of_counting_agree_on_trained_networks(data, network):
-    counts = count(network, stimulus(data.draw(inputs(network)), network))
-    assert [layer.difference for layer in counts.layers] == [0] * len(counts.layers)
+    driven = stimulus(data.draw(inputs(network)), network)
+    counts = count(network, driven, verify=len(driven))
+    assert counts.verification.passed
+    assert [layer.reference for layer in counts.verification.layers] == [layer.formula for layer in counts.layers]
 
 
 def test_spikes_are_those_of_the_network_as_it_is():
@@ -128,7 +130,8 @@ def test_several_spikes_in_a_step_are_as_many_operations():
     assert counts.spikes[0].spikes == 20
     assert counts.spikes[0].active == 6
     assert counts.spikes[0].rate == 20 / 6
-    assert [(layer.kind, layer.simulated, layer.formula) for layer in counts.layers] == [("AC", 8, 8), ("AC", 40, 40)]
+    assert [(layer.kind, layer.formula) for layer in counts.layers] == [("AC", 8), ("AC", 40)]
+    assert [layer.reference for layer in counts.verification.layers] == [8, 40]
 
 
 def test_more_spikes_than_a_byte_holds_are_counted():
@@ -154,8 +157,9 @@ def test_spikes_that_cannot_be_added_up_are_refused():
 )
 def test_real_frames_and_levels_are_graded_and_ones_are_spikes(frame, levels, kind, operations):
     network = layered(PLAIN, steps=1, levels=levels)
-    first = count(network, held(network, frame)).layers[0]
-    assert (first.kind, first.simulated, first.formula) == (kind, operations, operations)
+    counts = count(network, held(network, frame))
+    first, event = counts.layers[0], counts.verification.layers[0]
+    assert (first.kind, first.formula, event.reference) == (kind, operations, operations)
 
 
 def test_max_pooling_is_counted_as_the_population_that_hardware_needs():
@@ -171,7 +175,11 @@ def test_max_pooling_is_counted_as_the_population_that_hardware_needs():
     )
     network = FloatNetwork(populations=populations, projections=projections, steps=1)
     counts = count(network, stimulus(np.ones((1, 1, 4, 4), np.uint8), network))
-    assert {layer.source: layer.simulated for layer in counts.layers} == {"input": 16, "n": 16, "n_pool": 8}
+    assert {layer.source: layer.reference for layer in counts.verification.layers} == {
+        "input": 16,
+        "n": 16,
+        "n_pool": 8,
+    }
 
 
 def test_load_of_cores_adds_up_to_the_operations():
@@ -179,7 +187,7 @@ def test_load_of_cores_adds_up_to_the_operations():
     driven = held(network, (1, 1), (0, 1))
     load = core_load(network, driven, place(network, load_profile("loihi1")))
     counts = count(network, driven)
-    assert load.operations.sum() * 2 == counts.simulated
+    assert load.operations.sum() * 2 == counts.formula
     assert load.messages == counts.spikes[0].spikes / 2
 
 

@@ -24,12 +24,12 @@ FOLDER = Path(__file__).parent / "hardware"
 @pytest.mark.parametrize("case", list(cases()), ids=lambda case: case.name)
 def test_neurobench_and_sana_fe_count_the_same(case):
     network = as_float(network_of(case), pools=True)
-    found = count(network, Stimulus(values=case.frames, steps=network.steps, held=False))
+    found = count(network, Stimulus(values=case.frames, steps=network.steps, held=False), verify=len(case.frames))
     neurobench, sana_fe = (recorded(tool)["cases"][case.name] for tool in ("neurobench", "sanafe"))
     operations = [each["effective_acs"] + each["effective_macs"] for each in neurobench["layers"]]
     assert [layer.relay for layer in found.layers] == operations
     assert [layer.formula for layer in found.layers] == sana_fe["layers"]
-    assert [layer.simulated for layer in found.layers] == sana_fe["layers"]
+    assert [layer.reference for layer in found.verification.layers] == sana_fe["layers"]
     assert {each.population: each.spikes for each in found.spikes}.items() <= neurobench["spikes"].items()
 
 
@@ -42,6 +42,7 @@ def test_sinabs_counts_the_same_of_neurons_that_fire_several_times_a_step():
         layers = {layer.target: layer for layer in found.layers}
         spikes = {each.population: each for each in found.spikes}
         assert [spikes[name].spikes for name in ("1", "4", "7", "9")] == file["spikes"][number].tolist()
-        for way in ("formula", "simulated"):
-            assert [getattr(layers[name], way) for name in ("1", "4", "7", "9")] == file["operations"][number].tolist()
+        events = {layer.target: layer for layer in found.verification.layers}
+        for name, expected in zip(("1", "4", "7", "9"), file["operations"][number].tolist(), strict=True):
+            assert layers[name].formula == events[name].reference == expected
         assert max(each.rate for each in found.spikes) > 1

@@ -3,6 +3,8 @@
 import dataclasses
 import inspect
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ from spikeport.export.cluster import Cluster, Tls
 from spikeport.export.stimulus import InputSettings
 from spikeport.toolchain import cli
 from spikeport.toolchain.verbs import checking, costs, identify, lava, networks, profiles, recipes, simulation
+from tests.export.engine.kernel_mutants import KERNELS, apply, force
 
 
 def call(*arguments, **variables):
@@ -165,6 +168,7 @@ FAULTS = {
         "no Dask scheduler answers",
     ),
     "counting elsewhere": ("simulate {network} --input {images} --count --executor nir", "'nir' does not count"),
+    "verifying nothing": ("simulate {network} --input {images} --verify 3", "none are counted; count, too (--count)"),
     "no samples": ("check {network} --random -3", "number of random samples is -3; expected one whole number from 1"),
     "negative seed": ("check {network} --seed -1", "seed is -1; expected one whole number from 0"),
     "nothing to compare": ("check {network} --executors fast,fast", "nothing to compare"),
@@ -244,6 +248,32 @@ def test_files_of_others_are_run_and_priced_as_they_are(monkeypatch, capsys, tmp
     assert "does not run on loihi1:\npopulations 1, 4, 7, 9 (several spikes): A neuron fires at most once" in out
     code, _, err = invoke(monkeypatch, capsys, "report", network, *images, *told, "--weight-bits", 1)
     assert (code, "weight bits is 1; expected one whole number from 2 to 32" in err) == (2, True)
+
+
+def test_wrong_counts_exit_with_1(monkeypatch, capsys, tiny_run, tmp_path):
+    """A kernel that doubles a weight: report and simulate --count say so, and do not when nothing is verified."""
+    mutant = next(mutant for mutant in KERNELS if (mutant.name, mutant.kind) == ("add_planes", "doubles"))
+    force("planes", monkeypatch.setattr)
+    apply(mutant, monkeypatch.setattr, compiled=True)
+    network, images = tiny_run / "network.safetensors", ("--input", tiny_run / "held_out.npz")
+    report = ("report", network, *images, "--profile", "loihi1", "--out", tmp_path / "r")
+    for arguments in (("simulate", network, *images, "--count"), report):
+        code, out, _ = invoke(monkeypatch, capsys, *arguments, "--verify", 1)
+        assert code == 1
+        assert re.search(r"\nFAILED:\n\S+ -> \S+: Eq\. 12 counts [\d,]+ operations on the sampled images", out)
+        code, out, _ = invoke(monkeypatch, capsys, *arguments, "--verify", 0)
+        assert code == 0
+        assert "\nnot verified: " in out
+        assert "simulat" not in out.replace("simulating in parts", "")
+
+
+def test_a_run_verifies_as_many_images_as_asked_for(monkeypatch, capsys, recipe, tiny_run, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    for verify, shown in ((2, "accumulates of images 0 and 19: "), (0, "not verified: ")):
+        arguments = ("run", recipe, "--out", tmp_path / "run", "--from", "report", "--verify", verify)
+        code, out, _ = invoke(monkeypatch, capsys, *arguments)
+        assert code == 0
+        assert f"\n{shown}" in out
 
 
 def test_settings_of_files_of_others_are_refused_beside_an_archive(monkeypatch, capsys, tiny_run):

@@ -84,6 +84,7 @@ def report(run: Run) -> Metrics:
     """Count, place and price the network; write report.json and report.html."""
     network = archive.read_integer(run.path("network.safetensors"))
     images, _ = run.held_out()
-    result = build.report(network, stimulus(images, network), run.recipe.hardware.profiles)
+    hardware = run.recipe.hardware
+    result = build.report(network, stimulus(images, network), hardware.profiles, verify=hardware.verify)
     write(result.with_run(**results(run, network)), run.folder)
     return {}

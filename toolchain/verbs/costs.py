@@ -5,6 +5,7 @@ from pathlib import Path
 
 from spikeport.export.network import Network
 from spikeport.export.stimulus import InputSettings
+from spikeport.export.three_counts import VERIFY
 from spikeport.hardware_profiles import counting, load, placement
 from spikeport.hardware_profiles import energy as energies
 from spikeport.hardware_profiles import what_if as what_ifs
@@ -24,16 +25,19 @@ __all__ = ["Variations", "count", "energy", "place", "render", "report", "what_i
 
 
 @names_file
-def count(network: Network | AnyPath, images: AnyInput, *, reading: InputSettings | None = None) -> OperationCounts:
+def count(
+    network: Network | AnyPath, images: AnyInput, *, reading: InputSettings | None = None, verify: int = VERIFY
+) -> OperationCounts:
     """Run ``network`` on ``images`` and count its synaptic operations, per projection and image.
 
-    Counted in the run, and by Eq. 12 of Schmolli et al., CPAL 2025, in the modes fused, relay and area_ratio
-    (`spikeport.hardware_profiles.counting`). A float network is counted as it is, over the synapses of its folded form;
-    a neuron that fires k times in a step counts k times. Accumulates from spikes; multiply-accumulates from a graded
-    input apart. ``reading``: the unit of the images' numbers, and how events become steps.
+    Counted by Eq. 12 of Schmolli et al., CPAL 2025, in the modes fused, relay and area_ratio
+    (`spikeport.hardware_profiles.counting`); on ``verify`` images also in the kernels and event by event. A float
+    network is counted as it is, over the synapses of its folded form; a neuron that fires k times in a step counts k
+    times. Accumulates from spikes; multiply-accumulates from a graded input apart. ``reading``: the unit of the
+    images' numbers, and how events become steps.
     """
     loaded = any_network(network)
-    return counting.count(loaded, images_and_labels(images, loaded, reading)[0])
+    return counting.count(loaded, images_and_labels(images, loaded, reading)[0], verify=verify)
 
 
 @names_file
@@ -61,7 +65,7 @@ def energy(
     """
     loaded, chip = any_network(network), _profile(profile)
     stimulus = images_and_labels(images, loaded, reading)[0]
-    counts = counting.count(loaded, stimulus)
+    counts = counting.count(loaded, stimulus, verify=0)
     if chip.limits is None and chip.layer_cores is None:
         return energies.energy(counts, chip)
     placed = placement.place(loaded, chip)
@@ -78,6 +82,7 @@ def report(
     weight_bits: int | None = None,
     out: AnyPath | None = None,
     reading: InputSettings | None = None,
+    verify: int = VERIFY,
 ) -> Report:
     """Count the operations of ``network`` on ``images``, place it on each of ``profiles``, and price it.
 
@@ -86,11 +91,17 @@ def report(
     how events become steps. A float network is counted as it is and placed with
     ``weight_bits`` a weight (8, if None); ``Report.lacks`` names neurons that a chip does not have, with the rule. The
     report passes where all ways of counting agree as integers and the registers of an integer network are proven.
+    ``verify``: images, evenly from the first to the last, on which operations are counted in all ways; none for 0.
     """
     loaded = any_network(network)
     base = None if relative_to is None else any_network(relative_to)
     result = build.report(
-        loaded, images_and_labels(images, loaded, reading)[0], profiles, relative_to=base, weight_bits=weight_bits
+        loaded,
+        images_and_labels(images, loaded, reading)[0],
+        profiles,
+        relative_to=base,
+        weight_bits=weight_bits,
+        verify=verify,
     )
     if out is not None:
         write(result, Path(out))

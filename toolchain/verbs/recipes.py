@@ -41,16 +41,25 @@ class Run:
 
 
 @names_file
-def run(recipe: AnyPath, out: AnyPath = Path("run"), *, from_: str | None = None, to: str | None = None) -> Run:
+def run(
+    recipe: AnyPath,
+    out: AnyPath = Path("run"),
+    *,
+    from_: str | None = None,
+    to: str | None = None,
+    verify: int | None = None,
+) -> Run:
     """Run the stages of ``recipe`` (a TOML file), all or those ``from_`` one ``to`` another, in the folder ``out``.
 
-    Needs the extra [train]. Raises `RecipeError` with the file, the table and the key; `TrainingError` where a loss is
-    not finite.
+    ``verify``: images on which the report counts operations in all ways, instead of the recipe's hardware.verify.
+    Needs the extra [train]. Raises `RecipeError` with the file, the table and the key; `TrainingError` where a loss
+    is not finite.
     """
     _need_training()
-    from spikeport.toolchain.config import read_recipe
+    from spikeport.toolchain.config import read_recipe, verifying
 
-    return _run(read_recipe(Path(recipe)), Path(out), from_, to)
+    chosen = read_recipe(Path(recipe))
+    return _run(chosen if verify is None else verifying(chosen, verify), Path(out), from_, to)
 
 
 def demo(out: AnyPath = Path("demo"), *, fast: bool = False) -> Run:

@@ -16,8 +16,10 @@ from spikeport.export.files import check_place, locked, write_arrays
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import QUIET_SECONDS, announce
 from spikeport.export.stimulus import InputSettings, Stimulus
+from spikeport.export.three_counts import NOT_VERIFIED, VERIFY, Verification
 from spikeport.export.trace import score_rule
 from spikeport.hardware_profiles.report.text import table
+from spikeport.hardware_profiles.result import plain
 from spikeport.toolchain.verbs.sources import (
     AnyInput,
     AnyPath,
@@ -43,10 +45,11 @@ class SimulationSettings:
 
     ``executor``: one of `executor_names`; None is 'fast' for integer networks and 'floating' for float ones. ``score``:
     what decides the class, 'count' of spikes, 'last', 'mean' or 'max'; None is the network's own
-    (`spikeport.export.trace.score_rule`). ``count`` adds the synaptic operations of every projection (executor 'fast',
-    any one of float networks, whose projections are those of the folded form). ``cluster`` shares the images among the
-    workers of a Dask cluster. ``resume`` goes on from the finished parts of an interrupted run, which lie beside
-    ``out``.
+    (`spikeport.export.trace.score_rule`). ``count`` adds the synaptic operations of every projection (executor
+    'fast', any one of float networks, whose projections are those of the folded form): spike counts times fan-outs,
+    held against the counts of the kernels and of the reference on ``verify`` images (4, if None; 0: none).
+    ``cluster`` shares the images among the workers of a Dask cluster. ``resume`` goes on from the finished parts of
+    an interrupted run, which lie beside ``out``.
     """
 
     executor: str | None = None
@@ -54,6 +57,7 @@ class SimulationSettings:
     count: bool = False
     cluster: Cluster | None = None
     resume: bool = False
+    verify: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,6 +75,12 @@ class Simulation:
     scores: Array
     accuracy: float | None = None
     operations: dict[str, int] | None = None
+    verification: Verification | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the counts may be believed; False is exit code 1."""
+        return self.verification is None or self.verification.passed
 
     def text(self) -> str:
         """Return the first classes, the accuracy and the operations."""
@@ -81,11 +91,14 @@ class Simulation:
             parts[0] += f"\naccuracy {100 * self.accuracy:.1f} %"
         if self.operations is not None:
             rows = [(name, f"{n:,}", f"{n / images:,.0f}") for name, n in self.operations.items()]
-            parts.append(table(("synaptic operations", "all images", "per image"), rows))
+            parts.append(table(("synaptic operations, Eq. 12 fused", "all images", "per image"), rows))
+            parts.append(NOT_VERIFIED if self.verification is None else self.verification.text())
+        if not self.passed and self.verification is not None:
+            parts.append("\n".join(("FAILED:", *self.verification.reasons)))
         return "\n\n".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return classes, scores, accuracy and operations."""
+        """Return classes, scores, accuracy, operations with their mode, and their verification."""
         return {
             "executor": self.executor,
             "score": self.score,
@@ -93,6 +106,8 @@ class Simulation:
             "scores": self.scores.tolist(),
             "accuracy": self.accuracy,
             "operations": self.operations,
+            "mode": None if self.operations is None else "fused",
+            "verification": plain(self.verification),
         }
 
 
@@ -113,10 +128,13 @@ def simulate(
     ``settings.score`` names another. ``labels`` (N,): those of a .npz file, if None. ``settings``: the executor, the
     score, counting, a cluster. ``out``: a .npz file for ``classes`` and ``scores``; finished parts of a long run lie
     beside it until the end. ``reading``: the unit of the images' numbers, and how events become steps. Raises
-    `StimulusError` for images that do not fit the network and `ExecutorError` for an executor that cannot run it.
+    `StimulusError` for images that do not fit the network and `ExecutorError` for an executor that cannot run it or
+    count.
     """
     check_not_input(out, network, images)
     chosen, loaded = settings or SimulationSettings(), any_network(network)
+    if chosen.verify is not None and not chosen.count:
+        raise ExecutorError("verify counts operations in other ways, and none are counted; count, too (--count)")
     real, counted = isinstance(loaded, FloatNetwork), loaded
     if chosen.count and isinstance(loaded, FloatNetwork):
         both = costed(loaded)
@@ -137,6 +155,7 @@ def simulate(
             cluster=chosen.cluster,
             kept=kept,
             resume=chosen.resume,
+            verify=VERIFY if chosen.verify is None else chosen.verify,
         )
         classes = result.scores.argmax(1)
         if out is not None:
@@ -149,6 +168,7 @@ def simulate(
         scores=result.scores,
         accuracy=None if truth is None else float((classes == truth).mean()),
         operations=None if result.operations is None else _named(counted, result.operations),
+        verification=result.verification,
     )
 
 

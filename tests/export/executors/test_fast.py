@@ -162,14 +162,14 @@ def test_a_thousand_million_neuron_steps(compared):
 @given(st.data(), integer_networks(floors=True), st.sampled_from(WAYS))
 @cases(60)
 def test_counts_ride_along(data, network, force):
-    """Spikes per neuron are those of the trace; operations those that counting event by event finds."""
+    """Spikes per neuron are those of the trace; operations these times the fan-outs."""
     driven = stimulus(data.draw(inputs(network)), network)
     steps = list(fast.steps(network, driven, force=force, count=True, batch=3))
     counts = [step.count for step in steps if step.count is not None]
     assert [step.step for step in steps if step.count] == [network.steps - 1] * len(counts)
     slow = count_batches(network, gather(network, reference.steps(network, driven, batch=3)))
     assert [sum(c.operations[index] for c in counts) for index in range(len(slow.layers))] == [
-        layer.simulated for layer in slow.layers
+        layer.formula for layer in slow.layers
     ]
     trace = record(reference.steps(network, driven))
     for population in network.spiking:

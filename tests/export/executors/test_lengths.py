@@ -89,7 +89,9 @@ def test_operations_after_the_end_are_not_counted(case, force):
         (single,) = [step.count for step in fast.steps(cut, own, count=True) if step.count]
         expected += np.array(single.operations)
     assert operations.tolist() == expected.tolist()
-    assert simulate(network, driven, executor="fast", count=True).operations.tolist() == expected.tolist()
+    found = simulate(network, driven, executor="fast", count=True, verify=len(values))
+    assert found.operations.tolist() == expected.tolist()
+    assert found.verification.passed
 
 
 @given(cases(strategies.integer_networks(delays=False)))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeport.export.errors import StimulusError
-from spikeport.export.executors import reference
+from spikeport.export.executors import fast, reference
 from spikeport.export.geometry import fan_out, geometry_of, pooled
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.network import (
@@ -25,8 +25,9 @@ from spikeport.export.network import (
     Source,
 )
 from spikeport.export.stimulus import Stimulus, random_stimulus, stimulus
+from spikeport.export.three_counts import by_events
 from spikeport.export.trace import record
-from spikeport.hardware_profiles.counting import MODES, Spread, batches, count, count_batches, count_events, gather
+from spikeport.hardware_profiles.counting import MODES, Spread, batches, count, count_batches, gather
 from spikeport.hardware_profiles.counting.run import batch_size
 from spikeport.hardware_profiles.energy import energy
 from spikeport.hardware_profiles.profile import load_profile
@@ -36,13 +37,16 @@ from tests.strategies import inputs, integer_networks
 
 
 @given(st.data(), integer_networks())
-def test_simulated_events_equal_the_formula_layer_by_layer(data, network):
+def test_three_counts_are_equal_layer_by_layer(data, network):
     driven = stimulus(data.draw(inputs(network)), network)
     counts = count_batches(network, gather(network, reference.steps(network, driven, batch=2)))
-    assert [layer.simulated for layer in counts.layers] == [layer.formula for layer in counts.layers]
     assert counts.images == len(driven)
-    fast = count_batches(network, batches(network, driven, 3))
-    assert fast == counts
+    verified = count_batches(network, batches(network, driven, 3, sampled=range(len(driven))))
+    assert replace(verified, verification=None) == counts
+    assert verified.verification.images == tuple(range(len(driven)))
+    assert verified.verification.reasons == ()
+    for layer, checked in zip(counts.layers, verified.verification.layers, strict=True):
+        assert layer.formula == checked.formula == checked.simulated + checked.on_the_way
     spikes = {found.population: found.spikes for found in counts.spikes}
     trace = record(reference.steps(network, driven))
     assert spikes == {p.name: int(trace[p.name].sum()) for p in network.spiking}
@@ -61,7 +65,7 @@ def brute_force(projection, shape):
     """Count the targets that a single spike at each source neuron reaches."""
     size = math.prod(shape)
     single = np.eye(size, dtype=np.int64).reshape(size, *shape)
-    return np.array([count_events(projection, spike[None]) for spike in single]).reshape(shape)
+    return np.array([by_events(projection, spike[None]).sum() for spike in single]).reshape(shape)
 
 
 def test_four_by_four_example_of_the_docs():
@@ -130,6 +134,41 @@ def test_worked_example_of_the_documentation():
         assert table[0, 0] + table[1, 1] == cost
 
 
+def test_three_counts_of_the_documentation():
+    """The example of docs/counting.md: what arrives, and what two wrong kernels would add."""
+    counts = count(example_of_three(), EXAMPLE)
+    (layer,) = counts.verification.layers
+    assert (layer.formula, layer.simulated, layer.reference, layer.neurons_different) == (13, 13, 13, 0)
+    (step,) = [step for step in fast.steps(example_of_three(), EXAMPLE, count=True, sampled=[0]) if step.count]
+    (arrived,) = step.count.sampled[0].arrived
+    documented = (Path(__file__).parents[3] / "docs" / "counting.md").read_text(encoding="utf-8")
+    shown = "\n".join("      " + " ".join(map(str, row)) for row in arrived[0])
+    assert shown in documented
+    weight = np.ones((1, 1, 3, 3), np.int8)
+    weight[..., 0, 0] = 0
+    dropped = Convolution(weight=weight, padding=(1, 1))
+    assert by_events(replace(example_of_three().projections[0], synapses=dropped), EXAMPLE.values[0]).sum() == 11
+    shifted = np.roll(arrived, 1, axis=2)
+    assert (shifted.sum(), np.count_nonzero(shifted != arrived)) == (13, 8)
+    assert "adds 11. One that shifts its results by a column still adds 13, at 8 wrong neurons" in documented
+
+
+def example_of_three():
+    """Return a 3x3 kernel without zeros over 4x4, padding 1."""
+    populations, (projection,) = pooled_example().populations, pooled_example().projections
+    full = Convolution(weight=np.ones((1, 1, 3, 3), np.int8), padding=(1, 1))
+    return IntegerNetwork(
+        populations=(populations[0], replace(populations[1], shape=(1, 4, 4))),
+        projections=(replace(projection, synapses=full),),
+        steps=1,
+    )
+
+
+SPIKES = np.zeros((1, 1, 1, 4, 4), np.uint8)
+SPIKES[..., 0, 0] = SPIKES[..., 1, 1] = 1
+EXAMPLE = Stimulus(values=SPIKES, steps=1, held=False)
+
+
 def pooled_example():
     """Return a 4x4 source, a 2x2 average pool folded into a 3x3 kernel over the 2x2 pooled pixels, and a readout."""
     small = np.ones((1, 1, 3, 3), np.int8)
@@ -157,13 +196,13 @@ def test_three_modes_by_hand():
     network = pooled_example()
     counts = count(network, Stimulus(values=frame, steps=1, held=False))
     found = [counts.total(mode) for mode in MODES]
-    assert found == [counts.simulated, 7, pytest.approx(6)]
+    assert found == [counts.formula, 7, pytest.approx(6)]
     documented = (Path(__file__).parents[3] / "docs" / "counting.md").read_text(encoding="utf-8")
     assert "    4 4\n    4 3\n" in documented
     assert "4 + 4 + 3 = 11" in documented
     psi = fan_out(network.projections[0].synapses, (1, 4, 4), (1, 2, 2))[0]
     assert psi[::2, ::2].tolist() == [[4, 4], [4, 3]]
-    assert counts.simulated == 11
+    assert counts.formula == counts.verification.layers[0].simulated == 11
 
 
 def test_mean_maximum_and_deviation_are_over_images():
@@ -225,8 +264,8 @@ def test_results_are_plain_data_with_stable_names():
     counts = count(network, Stimulus(values=np.ones((2, 1, 1, 4, 4), np.uint8), steps=1, held=False))
     document = json.loads(json.dumps(counts.to_dict()))
     assert document["modes"] == {mode: counts.total(mode) / 2 for mode in MODES}
-    assert document["formula"] == document["simulated"] == 2 * 4 * (4 + 4 + 4 + 3)
-    assert [document[key] for key in ("mode", "images", "steps", "neurons", "difference")] == ["fused", 2, 1, 4, 0]
+    assert document["formula"] == document["verification"]["layers"][0]["simulated"] == 2 * 4 * (4 + 4 + 4 + 3)
+    assert [document[key] for key in ("mode", "images", "steps", "neurons")] == ["fused", 2, 1, 4]
     assert document["layers"][0]["kind"] == "AC"
     assert document["layers"][0]["per_image"] == {"mean": 60.0, "maximum": 60, "deviation": 0.0}
 
@@ -240,7 +279,7 @@ def test_images_add_up_and_the_graded_input_is_no_accumulate():
         mean=sum(each) / 4, maximum=max(each), deviation=pytest.approx(float(np.std(each)))
     )
     assert counts.layers[0].kind == "MAC"
-    assert counts.first_layer_macs == sum(found.layers[0].simulated for found in alone) > 0
+    assert counts.first_layer_macs == sum(found.layers[0].formula for found in alone) > 0
 
 
 def test_the_rate_is_per_neuron_image_and_step():
@@ -270,5 +309,15 @@ def test_batches_hold_fewer_images_of_long_runs():
 def test_text_has_every_projection_and_mode():
     network = pooled_example()
     shown = count(network, Stimulus(values=np.ones((2, 1, 1, 4, 4), np.uint8), steps=1, held=False)).text()
-    assert re.search(r"input -> readout +AC +120 +120 +0 +30 +64\n", shown)
-    assert shown.endswith("accumulates of a mean image: fused 60, relay 15, area_ratio 32")
+    assert re.search(r"input -> readout +AC +120 +30 +64\n", shown)
+    assert "\naccumulates of a mean image, Eq. 12: fused 60, relay 15, area_ratio 32\n" in shown
+    assert shown.endswith("0 neurons where another number arrives")
+
+
+def test_spikes_that_are_lost_on_their_way_out_of_the_simulation_are_seen(monkeypatch):
+    """The totals come from the spikes that the executor yields; the kernels counted those that it has inside."""
+    network = small_network()
+    part = fast._Values._part
+    monkeypatch.setattr(fast._Values, "_part", lambda *arguments: part(*arguments) * (arguments[0].step > 0))
+    found = count(network, random_stimulus(network, 3, 0)).verification
+    assert [reason.split(":")[0] for reason in found.reasons] == ["conv1 -> readout"] * 2

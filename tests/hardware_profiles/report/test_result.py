@@ -21,10 +21,17 @@ RUN = {
 }
 
 
-def with_layer(number, **changes):
-    layers = list(REPORT.operations.layers)
+COUNTS = REPORT.operations.verification.layers
+
+
+def with_counts(number, **changes):
+    """Return the report with other counts of a projection on the sampled images."""
+    verification = REPORT.operations.verification
+    layers = list(verification.layers)
     layers[number] = replace(layers[number], **changes)
-    return replace(REPORT, operations=replace(REPORT.operations, layers=tuple(layers)))
+    return replace(
+        REPORT, operations=replace(REPORT.operations, verification=replace(verification, layers=tuple(layers)))
+    )
 
 
 def with_fidelity(**mismatches):
@@ -34,13 +41,26 @@ def with_fidelity(**mismatches):
 
 FAILED = {
     "simulation": (
-        with_layer(1, simulated=REPORT.operations.layers[1].formula + 1),
-        ["conv1 -> readout: Eq. 12 counts"],
+        with_counts(1, simulated=COUNTS[1].simulated + 1),
+        [f"kernels of the simulation {COUNTS[1].simulated + 1:,}; expected equal numbers."],
     ),
-    "graded input": (with_layer(0, simulated=0), ["input -> conv1: Eq. 12 counts"]),
+    "graded input": (with_counts(0, simulated=0), ["input -> conv1: Eq. 12 counts"]),
     "event by event": (
-        replace(REPORT, events=replace(REPORT.events, difference=3)),
-        ["the projections differ by 3 in all"],
+        with_counts(1, reference=7),
+        [f"conv1 -> readout: Eq. 12 counts {COUNTS[1].reference:,} operations and the reference, event by event, 7;"],
+    ),
+    "neurons": (
+        with_counts(1, neurons_different=3),
+        ["conv1 -> readout: at 3 neurons another number of accumulates arrives"],
+    ),
+    "spikes": (
+        with_counts(1, neurons_miscounted=2),
+        ["conv1 -> readout: of 2 source neurons the kernels count other numbers of spikes than the trace holds;"],
+    ),
+    "all three": (with_counts(0, simulated=1, reference=2, neurons_different=3), ["simulation 1", "event, 2", "at 3"]),
+    "the other network": (
+        replace(REPORT, relative=replace(REPORT.relative, reasons=("a -> b: Eq. 12 counts 1 and 2.",))),
+        ["The other network, a -> b: Eq. 12 counts 1 and 2."],
     ),
     "proof": (replace(REPORT, network=replace(REPORT.network, proven=False)), ["The registers are not proven"]),
     "fidelity": (with_fidelity(lava=0, onnx=1), ["onnx: 1 of 1,000 compared neuron steps differ."]),
@@ -52,7 +72,7 @@ FAILED = {
 
 
 def test_what_agrees_passes():
-    assert [REPORT.network.proven, REPORT.events.difference, REPORT.operations.difference] == [True, 0, 0]
+    assert [REPORT.network.proven, REPORT.operations.verification.passed] == [True, True]
     for each in (REPORT, REPORT.with_run(**RUN)):
         assert each.passed
         assert each.reasons == ()
@@ -69,13 +89,14 @@ def test_what_differs_fails_with_a_sentence_each(name):
 
 
 def test_differences_that_cancel_in_the_total_fail():
-    first, second = REPORT.operations.layers
+    first, second = COUNTS
     layers = (
         replace(first, graded=False, simulated=first.simulated + 5),
         replace(second, simulated=second.simulated - 5),
     )
-    found = replace(REPORT, operations=replace(REPORT.operations, layers=layers))
-    assert found.operations.difference == 0
+    verification = replace(REPORT.operations.verification, layers=layers)
+    found = replace(REPORT, operations=replace(REPORT.operations, verification=verification))
+    assert sum(layer.difference for layer in verification.layers) == 0
     assert len(found.reasons) == 2
 
 
@@ -96,13 +117,13 @@ def test_sections_of_a_run_are_absent_without_one():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 1}, "a report of schema 1; expected 2: write it again"),
-        ({"schema": None}, "a report of schema None; expected 2"),
-        ({"network": 3}, "not a report of schema 2"),
-        ({"operations": {}}, "not a report of schema 2"),
-        ({"energy": {"loihi1": {}}}, "not a report of schema 2"),
-        ({"placement": []}, "not a report of schema 2"),
-        ({"placement": {"loihi1": None}}, "not a report of schema 2"),
+        ({"schema": 1}, "a report of schema 1; expected 3: write it again"),
+        ({"schema": None}, "a report of schema None; expected 3"),
+        ({"network": 3}, "not a report of schema 3"),
+        ({"operations": {}}, "not a report of schema 3"),
+        ({"energy": {"loihi1": {}}}, "not a report of schema 3"),
+        ({"placement": []}, "not a report of schema 3"),
+        ({"placement": {"loihi1": None}}, "not a report of schema 3"),
     ],
 )
 def test_another_document_is_refused(change, message):
@@ -120,7 +141,7 @@ def test_fidelity_without_its_numbers_is_refused(compared):
 
 
 def test_a_document_without_a_schema_is_refused():
-    with pytest.raises(ArchiveError, match="not a report of schema 2"):
+    with pytest.raises(ArchiveError, match="not a report of schema 3"):
         Report.from_dict({})
 
 

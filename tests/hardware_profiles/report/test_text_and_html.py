@@ -1,5 +1,6 @@
 """The report's page and text: the same numbers in both, and every reason of a failure."""
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -9,6 +10,7 @@ from spikeport.export.lava.doctor import small_network
 from spikeport.export.stimulus import random_stimulus
 from spikeport.hardware_profiles.report import html
 from spikeport.hardware_profiles.report.build import report
+from spikeport.hardware_profiles.what_if import pruned
 
 NETWORK = small_network()
 REPORT = report(NETWORK, random_stimulus(NETWORK, 7, 0), ["loihi1", "loihi2"])
@@ -65,6 +67,8 @@ def test_page_shows_the_documents_numbers():
     assert "1,234,567" in words
     assert "Exact: every executor gives the same spikes" in words
     for layer in REPORT.operations.layers:
+        assert f"{layer.formula:,}" in words
+    for layer in REPORT.operations.verification.layers:
         assert f"{layer.simulated:,}" in words
     for placed in REPORT.placement.values():
         assert f"fullest core {placed.max_core_memory_bytes:,} bytes" in words
@@ -106,9 +110,10 @@ def test_reasons_stand_on_page_and_in_text():
 
 
 def test_a_difference_in_one_layer_is_marked_on_the_page():
-    layer = replace(REPORT.operations.layers[1], simulated=1)
-    operations = replace(REPORT.operations, layers=(REPORT.operations.layers[0], layer))
-    page = page_of(replace(REPORT, operations=operations))
+    first, second = REPORT.operations.verification.layers
+    layer = replace(second, simulated=1)
+    verification = replace(REPORT.operations.verification, layers=(first, layer))
+    page = page_of(replace(REPORT, operations=replace(REPORT.operations, verification=verification)))
     assert str(layer.difference) in page.words
     assert "Failed." in page.words
 
@@ -117,3 +122,29 @@ def test_what_does_not_fit_is_shown():
     found = report(NETWORK, random_stimulus(NETWORK, 2, 0), ["speck", "cmos45_fp32", "loihi1"])
     assert "cmos45_fp32 has no cores" in found.text()
     assert "speck: not placed." in " ".join(page_of(found).words)
+
+
+def test_operations_stand_beside_their_mode():
+    """Eq. 12 fused and in the paper's Eq. 11, in text and on the page."""
+    shown, words = REPORT.text(), " ".join(page_of(REPORT).words)
+    assert "kind  Eq. 12 fused  Eq. 12 area_ratio\n" in shown
+    for layer in REPORT.operations.layers:
+        pattern = rf"{layer.source} -> {layer.target} .* {layer.formula:,} +{layer.area_ratio:,.0f}\n"
+        assert re.search(pattern, shown)
+        assert f"{layer.formula:,.0f} {layer.relay:,.0f} {layer.area_ratio:,.0f}" in words
+    modes = ", ".join(f"{mode} {number:,.0f}" for mode, number in REPORT.operations.modes.items())
+    assert f"accumulates of a mean image, Eq. 12: {modes}" in shown
+    assert modes in words
+    assert "Eq. 12 Eq. 12" not in words
+
+
+def test_ratios_say_which_network_is_in_which_mode():
+    """Each mode for both networks, and the paper's reading: the dense one by Eq. 11, the sparse one exactly."""
+    found = report(pruned(NETWORK, 0.5), random_stimulus(NETWORK, 7, 0), ["loihi1"], relative_to=NETWORK)
+    shown, words, ratios = found.text(), " ".join(page_of(found).words), found.relative.energy_ratio
+    rows = [(f"both {mode}", ratio) for mode, ratio in ratios.items()]
+    rows.append(("the paper's reading: the other area_ratio, this fused", found.relative.energy_ratio_paper))
+    assert len({round(ratio, 2) for _, ratio in rows}) > 1
+    for name, ratio in rows:
+        assert re.search(rf"Eq\. 12, {name} +{ratio:.2f}\n", shown)
+        assert f"energy by Eq. 12, {name} {ratio:.2f}" in words

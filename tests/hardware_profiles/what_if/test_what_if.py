@@ -38,7 +38,7 @@ def test_rows_are_runs_on_every_profile():
     assert rows[-1].accumulates["fused"] == 0
     shown = what_if.render(rows)
     assert "50.0 % zeros, loihi1" in shown
-    assert "AC area_ratio" in shown
+    assert "Eq. 12 area_ratio" in shown
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.3, 0.9, 1.0])

@@ -27,7 +27,8 @@ def recorded(tool: str) -> dict[str, Any]:
 def counted(case: Case, images: slice = slice(None)) -> OperationCounts:
     """Return our counts of some images of a case."""
     network = network_of(case)
-    return count(network, Stimulus(values=case.frames[images], steps=network.steps, held=False))
+    driven = Stimulus(values=case.frames[images], steps=network.steps, held=False)
+    return count(network, driven, verify=len(driven))
 
 
 def sana_fe() -> Pairs:
@@ -35,8 +36,10 @@ def sana_fe() -> Pairs:
     for case in cases():
         found, expected = counted(case), recorded("sanafe")["cases"][case.name]
         yield from _spikes(case, found, expected)
+        assert found.verification is not None
+        for layer, each in zip(found.verification.layers, expected["layers"], strict=True):
+            yield f"{case.name} {layer.target} simulated", int(layer.simulated or 0), each
         for layer, each in zip(found.layers, expected["layers"], strict=True):
-            yield f"{case.name} {layer.target} simulated", layer.simulated, each
             yield f"{case.name} {layer.target} formula", layer.formula, each
         for number, each in enumerate(expected["images"]):
             yield f"{case.name} image {number}", counted(case, slice(number, number + 1)).formula, each

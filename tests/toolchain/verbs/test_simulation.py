@@ -30,7 +30,10 @@ def test_simulate_counts_and_resumes(network, held_out, tmp_path):
     out = tmp_path / "classes.npz"
     counted = spikeport.simulate(network, held_out, settings=SimulationSettings(count=True), out=out)
     assert counted.operations["input_to_conv1"] > 0
-    assert "synaptic operations" in counted.text()
+    assert "synaptic operations, Eq. 12 fused" in counted.text()
+    assert counted.passed
+    assert counted.verification == spikeport.count(network, held_out).verification
+    assert counted.to_dict()["verification"]["simulated"] == counted.verification.simulated > 0
     again = spikeport.simulate(network, held_out, settings=SimulationSettings(resume=True), out=out)
     assert np.array_equal(again.classes, counted.classes)
     assert list(tmp_path.iterdir()) == [out]
@@ -120,6 +123,9 @@ def test_operations_of_a_float_network_are_those_that_are_counted_on_hardware(ti
     assert found.operations == {f"{layer.source}_to_{layer.target}": layer.formula for layer in layers}
     assert all(found.operations.values())
     assert np.array_equal(found.scores, spikeport.simulate(network, held_out).scores)
+    assert found.verification == spikeport.count(network, held_out).verification
+    assert found.verification.simulated is None
+    assert "no third count" in found.text()
     in_onnx = spikeport.simulate(network, held_out, settings=SimulationSettings(count=True, executor="onnx"))
     assert in_onnx.operations["input_to_conv1"] == found.operations["input_to_conv1"]
 
