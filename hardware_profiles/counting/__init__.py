@@ -15,6 +15,8 @@ The graded input does not spike: its operations are multiply-accumulates, counte
 Potentials of a float network that others hear are counted alike. A neuron that fires k times in a step counts k times.
 """
 
+from dataclasses import replace
+
 from spikeport.export.network import Network
 from spikeport.export.stimulus import Stimulus
 from spikeport.hardware_profiles.counting.counter import Counter, count_batches
@@ -53,4 +55,4 @@ def count(network: Network, stimulus: Stimulus) -> OperationCounts:
     Raises `StimulusError` where the stimulus does not fit the network, or one sample's spikes do not fit in memory.
     """
     both = counted(network, stimulus)
-    return count_batches(both.synapses, batches(both, stimulus))
+    return replace(count_batches(both.synapses, batches(both, stimulus)), held=stimulus.held)

@@ -35,6 +35,7 @@ from spikeport.hardware_profiles.neuron_rules import broken_rules
 from spikeport.hardware_profiles.placement import Placement, place, stated_bits
 from spikeport.hardware_profiles.profile import (
     HardwareProfile,
+    by_tiles,
     constants,
     load_profiles,
     options,
@@ -52,7 +53,7 @@ from spikeport.hardware_profiles.report.sections import (
 )
 
 NOT_MODELLED = (
-    "messages between chips, the host's input and output, congestion of the mesh",
+    "messages between chips, the host's input, output and time, congestion of the mesh, ways of messages in the time",
     "loading weights, reading out results, and power management",
     "several populations on one core, neurons ordered to share axons, and cores numbered to shorten ways",
     "voltage, temperature and process variation",
@@ -141,7 +142,8 @@ def _run(network: Counted, stimulus: Stimulus, placed: dict[str, Placement]) -> 
             each.add(batch)
         events = events or check_events(counter, batch)
     assert events is not None
-    return _Run(counts=counter.counts(), loads={name: each.load() for name, each in loads.items()}, events=events)
+    counts = replace(counter.counts(), held=stimulus.held)
+    return _Run(counts=counts, loads={name: each.load() for name, each in loads.items()}, events=events)
 
 
 def check_events(counter: Counter, batch: Batch) -> EventCheck:
@@ -211,7 +213,7 @@ def _network(network: Network, synapses: Network, neurons: int, weight_bits: int
 
 
 def _profile(profile: HardwareProfile) -> ProfileSummary:
-    entries = {**constants(profile), **sizes(profile), **options(profile)}
+    entries = {**constants(profile), **sizes(profile), **by_tiles(profile), **options(profile)}
     return ProfileSummary(
         description=profile.description,
         hash=hashlib.sha256(msgspec.json.encode(profile)).hexdigest(),

@@ -9,7 +9,7 @@ import msgspec
 from spikeport.export.errors import ArchiveError
 from spikeport.hardware_profiles.counting.results import OperationCounts
 from spikeport.hardware_profiles.energy import EnergyPerImage
-from spikeport.hardware_profiles.latency import LatencyBound
+from spikeport.hardware_profiles.latency import ImageTime
 from spikeport.hardware_profiles.report.sections import (
     EventCheck,
     Images,
@@ -21,7 +21,7 @@ from spikeport.hardware_profiles.report.sections import (
 from spikeport.hardware_profiles.report.text import render
 from spikeport.hardware_profiles.result import Result, plain
 
-SCHEMA = 2
+SCHEMA = 3
 RUN = ("accuracy", "attack", "fidelity", "sparsity")
 """The sections that only the stages of a recipe can fill."""
 ELSEWHERE = ("spikes", "steps", "neurons")
@@ -50,7 +50,7 @@ class Report(Result):
     placement: Mapping[str, PlacementSummary]
     refused: Mapping[str, str]
     energy: Mapping[str, EnergyPerImage]
-    latency: Mapping[str, LatencyBound]
+    latency: Mapping[str, ImageTime]
     not_modelled: tuple[str, ...]
     lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     relative: Relative | None = None
@@ -110,7 +110,7 @@ class Report(Result):
         return replace(self, accuracy=accuracy, attack=attack, fidelity=fidelity, sparsity=sparsity)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report under the keys of report.json, schema 2."""
+        """Return the report under the keys of report.json, schema 3."""
         counts = self.operations.to_dict()
         run = {name: plain(getattr(self, name)) for name in ("relative", *RUN) if getattr(self, name) is not None}
         return {
