@@ -96,13 +96,13 @@ def test_sections_of_a_run_are_absent_without_one():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 1}, "a report of schema 1; expected 2: write it again"),
-        ({"schema": None}, "a report of schema None; expected 2"),
-        ({"network": 3}, "not a report of schema 2"),
-        ({"operations": {}}, "not a report of schema 2"),
-        ({"energy": {"loihi1": {}}}, "not a report of schema 2"),
-        ({"placement": []}, "not a report of schema 2"),
-        ({"placement": {"loihi1": None}}, "not a report of schema 2"),
+        ({"schema": 1}, "a report of schema 1; expected 3: write it again"),
+        ({"schema": None}, "a report of schema None; expected 3"),
+        ({"network": 3}, "not a report of schema 3"),
+        ({"operations": {}}, "not a report of schema 3"),
+        ({"energy": {"loihi1": {}}}, "not a report of schema 3"),
+        ({"placement": []}, "not a report of schema 3"),
+        ({"placement": {"loihi1": None}}, "not a report of schema 3"),
     ],
 )
 def test_another_document_is_refused(change, message):
@@ -120,7 +120,7 @@ def test_fidelity_without_its_numbers_is_refused(compared):
 
 
 def test_a_document_without_a_schema_is_refused():
-    with pytest.raises(ArchiveError, match="not a report of schema 2"):
+    with pytest.raises(ArchiveError, match="not a report of schema 3"):
         Report.from_dict({})
 
 
