@@ -304,7 +304,10 @@ def _check(profile: HardwareProfile, path: Path) -> None:
         _check_number(f"{path}: [{key}]", key, each.unit, each.value)
     for key, steps in by_tiles(profile).items():
         _check_number(f"{path}: [{key}]", key, steps.unit, steps.value)
-        if len(steps.tiles) != len(steps.value) or steps.tiles != tuple(sorted({1, *steps.tiles})):
+        if len(steps.tiles) != len(steps.value) or steps.tiles != (
+            1,
+            *sorted({each for each in steps.tiles if each > 1}),
+        ):
             raise ProfileError(
                 f"{path}: [{key}] has tiles {list(steps.tiles)}; expected 1 first, then more and more, "
                 "each with its value"

@@ -13,6 +13,7 @@ messages through queues.
 import json
 import sys
 from collections.abc import Iterator
+from importlib import resources
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import sanafe
+import yaml
 from cases import Case, Layer, cases
 
 CAPACITY = 1024  # of a core of SANA-FE's Loihi: as many neurons, and as many units for inputs
@@ -32,7 +34,25 @@ PARTS = ("synapse", "soma", "network")
 def main(outfile: Path) -> None:
     """Record every case."""
     recorded = {case.name: record(case) for case in cases()}
-    outfile.write_text(json.dumps({"tool": f"sanafe {version('sanafe')}", "cases": recorded}, indent=1) + "\n")
+    found = {"tool": f"sanafe {version('sanafe')}", "constants": constants(), "cases": recorded}
+    outfile.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def constants() -> dict[str, dict[str, float]]:
+    """Return the numbers of SANA-FE's Loihi: of its units by name, of a tile, and of the synchronisation by tiles."""
+    text = resources.files("sanafe.examples").joinpath("loihi.yaml").read_text(encoding="utf-8")
+    architecture = yaml.safe_load(text)["architecture"]
+    (tile,) = architecture["tile"]
+    (core,) = tile["core"]
+    units = [unit for kind in ("axon_in", "soma", "synapse", "axon_out") for unit in core[kind]]
+    found = {unit["name"]: numbers(unit["attributes"]) for unit in units}
+    table = {str(tiles): float(value) for tiles, value in architecture["attributes"]["latency_sync"].items()}
+    return {**found, "tile": numbers(tile["attributes"]), "synchronisation": table}
+
+
+def numbers(attributes: dict[str, Any]) -> dict[str, float]:
+    """Return the energies and latencies among attributes."""
+    return {key: float(value) for key, value in attributes.items() if key.startswith(("energy_", "latency_"))}
 
 
 def record(case: Case) -> dict[str, object]:
