@@ -7,7 +7,7 @@ A host computes the first layer of a held image once; a chip that has no such ho
 power flows while the chip runs: images back to back take ``interval`` seconds each, one alone takes its ``latency``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,7 @@ class EnergyPerImage(Result):
 
 def shown(energy: Mapping[str, Any], part: str, unit: str = "") -> str:
     """Return one part of `EnergyPerImage.to_dict` in microjoule, with its marks."""
-    if part.removesuffix("_alone").removesuffix("_all_active") in energy["included"]:
+    if _is_in(energy["included"], part):
         return "in Eq. 12"
     if energy[part] is None:
         return joule(None)
@@ -107,9 +107,7 @@ def energy(
     time = latency(placement, load) if placement and load else None
     unknown = _unknown(counts, profile)
     parts = _parts(counts, profile, load if placement else None, unknown) | _static(profile, placement, time, unknown)
-    parts |= dict.fromkeys(
-        part for part in parts if part.removesuffix("_alone").removesuffix("_all_active") in included
-    )
+    parts |= dict.fromkeys(part for part in parts if _is_in(included, part))
     eq12 = {mode: synaptic_energy(counts, profile, placement, mode) for mode in MODES}
     used = _used(counts, profile, placement)
     used = {part: keys for part, keys in used.items() if parts.get(part, eq12["fused"]) is not None}
@@ -129,6 +127,11 @@ def energy(
         sum_of_known=eq12["fused"] + sum(parts[part] or 0.0 for part in SUMMED[1:]),
         eq12=eq12,
     )
+
+
+def _is_in(included: Collection[str], part: str) -> bool:
+    """Return whether the energy per accumulate holds a part, in either of its readings."""
+    return part.removesuffix("_alone").removesuffix("_all_active") in included
 
 
 def synaptic_energy(

@@ -75,7 +75,7 @@ def test_both_ways_over_a_link_are_one_share():
 def test_synchronisation_follows_the_tiles_in_use():
     """Four cores are a tile; of a placement on several chips, those of a full one count."""
     network, images = convolutional(side=4), random_stimulus(convolutional(side=4), 1, 0)
-    for neurons, most, seconds in ((64, 128, 0.6e-6), (4, 128, 1.4e-6), (8, 5, 1.0e-6)):
+    for neurons, most, seconds in ((64, 128, 0.6e-6), (4, 128, 1.4e-6), (4, 5, 1.0e-6)):
         profile = limited("loihi1_silicon_fit", neurons=neurons, cores_per_chip=most)
         placement = place(network, profile, "unrolled")
         tiles = -(-min(len(placement.cores), most) // 4)

@@ -112,7 +112,6 @@ COSTS = (
         "exact = np.float32",
         LOAD,
     ),
-    mutant("load.py", "(synapses > 0).T", "synapses.T", LOAD),
     mutant("load.py", "(parts * rows + row) * columns + column", "(parts * columns + column) * rows + row", LOAD),
     mutant("load.py", "core // CORES_PER_TILE, TILES_PER_ROW", "core // CORES_PER_TILE, CORES_PER_TILE", LOAD),
     mutant("load.py", "on_chip = sent * (start[0] == end[0])", "on_chip = sent", LOAD),
@@ -157,6 +156,7 @@ COSTS = (
         '("accumulate_shared",) if False',
         STEPS,
     ),
+    mutant("chip_steps.py", "(synapses > 0).T", "synapses.T", STEPS),
     mutant("chip_steps.py", "(self.firing - self.update) * firing", "self.firing * firing", STEPS),
     mutant("chip_steps.py", "constant_values=idle).ravel(), depth)", "constant_values=idle).ravel(), -depth)", STEPS),
     mutant(
@@ -179,9 +179,7 @@ COSTS = (
     mutant("energy.py", "power.value * placement.chips", "power.value", ENERGY),
     mutant("energy.py", '"static": watt * time.interval', '"static": watt * time.latency', ENERGY),
     mutant("energy.py", "counts.first_layer_macs_host / images", "counts.first_layer_macs / images", ENERGY),
-    mutant(
-        "energy.py", 'part.removesuffix("_alone").removesuffix("_all_active") in included)', "part in included)", ENERGY
-    ),
+    mutant("energy.py", 'part.removesuffix("_alone").removesuffix("_all_active")', "part", ENERGY),
     mutant("energy.py", 'of_time if part.startswith("static") else ()', "()", ENERGY),
     mutant(
         "energy.py",
