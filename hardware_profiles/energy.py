@@ -203,7 +203,8 @@ def _static(
     """Return static energy for the time between images back to back, and for that of an image alone."""
     power = profile.energy.static_power
     if power is None or placement is None or time is None or time.interval is None or time.latency is None:
-        unknown["static"] = f"{profile.name} gives no static power" if power is None else "no latency"
+        why = f"no latency ({time.refused})" if time and time.refused else "no latency"
+        unknown["static"] = f"{profile.name} gives no static power" if power is None else why
         return {"static": None, "static_alone": None}
     watt = power.value * placement.chips
     return {"static": watt * time.interval, "static_alone": watt * time.latency}

@@ -49,12 +49,13 @@ CONSTANTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTime(Result):
-    """Seconds of a mean image of a run; None where the profile gives no time, or ``unknown`` says why there is none.
+    """Seconds of a mean image of a run; None where the profile gives no time, or ``refused`` says why there is none.
 
     ``latency`` is that of an image alone, in ``latency_steps`` steps of the chip; ``interval`` the time from image to
     image where they run back to back, in ``interval_steps``. ``kind`` is 'lower bound' or 'estimate'; ``not_minimum``
     says for each constant that is no published minimum what it is. ``shares`` says in which share of the steps back to
-    back a kind of work took longest. ``assumed`` and ``scaled`` are constants in both times.
+    back a kind of work took longest. ``unknown`` takes no time here for want of a constant. ``assumed`` and ``scaled``
+    are constants in both times.
     """
 
     derived: ClassVar[tuple[str, ...]] = ("kind",)
@@ -68,6 +69,7 @@ class ImageTime(Result):
     not_minimum: Mapping[str, str]
     assumed: tuple[str, ...]
     scaled: tuple[str, ...]
+    refused: str = ""
 
     @property
     def kind(self) -> Literal["lower bound", "estimate"] | None:
@@ -93,17 +95,17 @@ def latency(placement: Placement, load: CoreLoad) -> ImageTime:
     if given.synchronisation is not None:
         missing = tuple(name for name in missing if name != "barrier")
     if times.refused or not (times.alone or barrier or synchronisation):
-        reasons = (times.refused,) if times.refused else ()
         return ImageTime(
             latency=None,
             interval=None,
             latency_steps=0,
             interval_steps=0,
             shares={},
-            unknown=(*reasons, *missing),
+            unknown=missing,
             not_minimum={},
             assumed=(),
             scaled=(),
+            refused=times.refused,
         )
     alone, _ = slowest(times.alone, (times.images, times.latency_steps), barrier, synchronisation)
     ring, shares = slowest(times.back_to_back, (times.images * times.interval_steps,), barrier, synchronisation)

@@ -128,22 +128,22 @@ def _cores(document: dict[str, Any]) -> str:
 
 
 def _times(document: dict[str, Any]) -> list[str]:
-    """Return the times of an image; profiles that give none are left out."""
+    """Return the times of an image, and why a network has none."""
     rows = [
         (
             name,
-            time["kind"],
+            time["kind"] or "unknown",
             latency.shown(time, "latency"),
-            time["latency_steps"],
+            time["latency_steps"] or "-",
             latency.shown(time, "interval"),
-            time["interval_steps"],
-            ", ".join(f"{kind} {percent(share)}" for kind, share in time["shares"].items()),
+            time["interval_steps"] or "-",
+            ", ".join(f"{kind} {percent(share)}" for kind, share in time["shares"].items()) or "-",
         )
         for name, time in document.items()
-        if time["latency"] is not None
     ]
+    refused = [f"{name}, time: {time['refused']}" for name, time in document.items() if time["refused"]]
     header = ("time of an image", "is", "alone", "steps", "back to back", "steps", "takes longest, back to back")
-    return [table(header, rows, left=(0, 1, 6))] if rows else []
+    return ["\n".join((table(header, rows, left=(0, 1, 6)), *refused))] if rows else []
 
 
 def _energy(document: dict[str, Any]) -> str:

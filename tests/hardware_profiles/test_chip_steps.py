@@ -25,10 +25,13 @@ from spikeport.hardware_profiles.latency import latency
 from spikeport.hardware_profiles.load import core_load
 from spikeport.hardware_profiles.placement import STRATEGIES, place
 from spikeport.hardware_profiles.profile import ByTiles, Latency
+from spikeport.hardware_profiles.report.build import report
+from spikeport.hardware_profiles.report.html import render
+from spikeport.hardware_profiles.report.result import Report
 from tests.hardware_profiles.networks import READOUT, limited
 from tests.hardware_profiles.test_load import core_of
 from tests.hardware_profiles.written_out import into_core
-from tests.strategies import inputs, integer_networks
+from tests.strategies import cases, inputs, integer_networks
 
 AT_ONCE = IntegerNeuron(threshold=np.array(0), bias_mantissa=np.array(0))
 """Fires where its sum is above zero, and starts again from zero."""
@@ -153,7 +156,12 @@ def test_a_loop_shorter_than_its_projections_has_no_time():
     network = connected(2, ("a", np.eye(2)), ("b", np.eye(2)), ("readout", [[1, 1]]), ends=ends)
     times, time = found(network, [[[1, 1], [1, 0]]], own_cores(accumulate=1.0))
     assert (times.alone, time.latency, time.interval, time.kind) == ({}, None, None, None)
-    assert "populations a, b form a loop with a shorter delay" in time.unknown[0]
+    assert "populations a, b form a loop with a shorter delay" in time.refused
+    found_ = report(network, stimulus(np.array([[[1, 1], [1, 0]]]), network), ["loihi1"])
+    assert f"\nloihi1, time: {time.refused}" in found_.text()
+    assert time.refused in render(found_)
+    assert found_.energy["loihi1"].unknown["static"] == f"no latency ({time.refused})"
+    assert Report.from_dict(found_.to_dict()) == found_
 
 
 def test_a_delay_beyond_the_sample_leaves_no_longer_gap_than_the_sample_needs():
@@ -187,6 +195,7 @@ SECONDS = {
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@cases(60)
 @given(data=st.data(), network=integer_networks())
 def test_cores_take_what_their_synapses_written_out_say(data, network, strategy):
     """Every kind of work of every core in every chip step, neuron by neuron; cores hold at most six neurons."""

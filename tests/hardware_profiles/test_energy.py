@@ -191,6 +191,7 @@ def test_potentials_that_others_hear_are_no_input_of_the_host():
             },
         ),
         ("truenorth", set(), set()),
+        ("speck", {"synaptic_operations", "sum_of_known"}, set()),
         ("cmos45_int8", set(), set()),
     ],
 )

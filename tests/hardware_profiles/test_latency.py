@@ -197,7 +197,7 @@ def test_marks_say_what_is_assumed_read_or_of_another_chip():
 
 def test_times_are_plain_data():
     found = latency(place(NETWORK, load_profile("loihi1")), LOAD).to_dict()
-    expected = {"latency", "interval", "latency_steps", "interval_steps", "shares", "unknown", "kind"}
+    expected = {"latency", "interval", "latency_steps", "interval_steps", "shares", "unknown", "kind", "refused"}
     assert set(found) == expected | {"not_minimum", "assumed", "scaled"}
     assert found["assumed"] == ["latency.neuron_update", "latency.neuron_update_active"]
 

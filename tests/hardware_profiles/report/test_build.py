@@ -45,7 +45,8 @@ KEYS = {
     "population rows synapses used utilisation",
     "energy.loihi1": "assumed eq12 first_layer_chip first_layer_host included neuron_updates neuron_updates_all_active "
     "scaled spike_traffic static static_alone sum_of_known synaptic_operations unknown",
-    "latency.loihi1": "assumed interval interval_steps kind latency latency_steps not_minimum scaled shares unknown",
+    "latency.loihi1": "assumed interval interval_steps kind latency latency_steps not_minimum refused scaled shares "
+    "unknown",
 }
 """Schema 3: a change of these is a change of the schema."""
 
