@@ -27,7 +27,6 @@ def render(report: Report) -> str:
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["whole"] = lambda number: f"{number:,.0f}"
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
-    environment.filters["microjoule"] = lambda joule: "unknown" if joule is None else f"{1e6 * joule:.3g} µJ"
     environment.filters["part"] = lambda found, part: energy.shown(found, part, " µJ")
     environment.filters["time"] = latency.shown
     environment.filters["marks"] = energy.marks_of

@@ -152,6 +152,7 @@ def test_figures_with_assumed_or_scaled_constants_are_marked():
     updates = f"{found.energy['loihi2'].neuron_updates * 1e6:.3g}"
     assert f" {updates}*~ " in shown
     assert f"{updates} µJ*~" in words
+    assert f"{found.energy['loihi2'].sum_of_known * 1e6:.3g} µJ*~" in words
     assert shown.count("in Eq. 12") == 3
     assert LEGEND in shown
     assert LEGEND in words
