@@ -53,7 +53,7 @@ from spikeport.hardware_profiles.report.sections import (
 )
 
 NOT_MODELLED = (
-    "messages between chips, the host's input, output and time, congestion of the mesh, ways of messages in the time",
+    "messages between chips and their synchronisation, the host's input, output and time, congestion of the mesh",
     "loading weights, reading out results, and power management",
     "several populations on one core, neurons ordered to share axons, and cores numbered to shorten ways",
     "voltage, temperature and process variation",
