@@ -6,7 +6,7 @@ The functions that other packages use, each with a frozen result that has ``to_d
 - ``counting``: ``count(network, stimulus) -> OperationCounts``
 - ``placement``: ``place(network, profile, strategy=None, *, weight_bits=None) -> Placement``
 - ``load``: ``core_load(network, stimulus, placement) -> CoreLoad``
-- ``latency``: ``latency(placement, load) -> LatencyBound``
+- ``latency``: ``latency(placement, load) -> ImageTime``
 - ``energy``: ``energy(counts, profile, *, placement=None, load=None) -> EnergyPerImage``
 - ``what_if``: ``what_if(network, stimulus, variations: Variations) -> tuple[WhatIfRow, ...]``, ``render(rows) -> str``;
   ``Variations(profiles=("loihi1", "loihi2"), steps=(), sparsities=(), encodings=())``

@@ -10,9 +10,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from spikeport.export.geometry import Grid
+from spikeport.export.geometry import AnyProjection, Grid
 from spikeport.export.network import Array, Network, Source
 from spikeport.export.stimulus import Stimulus
+from spikeport.hardware_profiles.chip_steps import ChipSteps, StepTimes, Work
 from spikeport.hardware_profiles.counting import Batch, batches, counted, is_graded
 from spikeport.hardware_profiles.encoding import Counts
 from spikeport.hardware_profiles.placement import Placement
@@ -30,8 +31,7 @@ class CoreLoad(Result):
 
     ``operations`` are accumulates, mean and largest over images; the MACs of a graded input are not among them, they
     may be the host's. ``messages``, ``hops`` (vertical, horizontal) and ``off_chip`` (messages to another chip, whose
-    way is not known) are those of a mean image. ``busiest_operations`` and ``busiest_messages`` are the most of any
-    core, (images, steps).
+    way is not known) are those of a mean image. ``times`` are the seconds of the slowest core in the steps of the chip.
     """
 
     derived: ClassVar[tuple[str, ...]] = ("bottleneck",)
@@ -41,8 +41,7 @@ class CoreLoad(Result):
     messages: float
     hops: tuple[float, float]
     off_chip: float
-    busiest_operations: Counts
-    busiest_messages: Counts
+    times: StepTimes
 
     @property
     def bottleneck(self) -> int:
@@ -68,25 +67,29 @@ class LoadCounter:
         for number, core in enumerate(placement.cores):
             self.first_core.setdefault(core.population, number)
         self.grids = {p.name: Grid.of(p.shape) for p in network.populations}
-        spiking = [projection for projection in network.projections if not is_graded(network, projection)]
-        self.fan_outs = [BlockFanOut(network, projection) for projection in spiking]
+        projections: tuple[AnyProjection, ...] = network.projections
+        spiking = {number: each for number, each in enumerate(projections) if not is_graded(network, each)}
+        self.fan_outs = {number: BlockFanOut(network, projection) for number, projection in spiking.items()}
         self.core_of = {name: self._cores_of_neurons(name, cut) for name, cut in placement.cuts.items()}
+        self.chip_steps = ChipSteps(network, placement, self.fan_outs, self.core_of)
         self.operations: list[Counts] = []
-        self.busiest: list[tuple[Counts, Counts]] = []
         self.spikes = {p.name: np.zeros(p.shape, np.int64) for p in network.populations}
 
     def add(self, batch: Batch) -> None:
         """Add the work of a batch."""
-        operations = np.zeros((batch.images, self.network.steps, len(self.placement.cores)))
-        messages = np.zeros_like(operations)
+        operations = np.zeros((batch.images, len(self.placement.cores)), np.int64)
         for name, values in batch.spikes.items():
             self.spikes[name] += values.sum(axis=(0, 1), dtype=np.int64)
-        for fan_out in self.fan_outs:
-            self._add(fan_out, batch, operations, messages)
-        self.operations.append(operations.sum(axis=1).astype(np.int64))
-        self.busiest.append((operations.max(axis=2).astype(np.int64), messages.max(axis=2).astype(np.int64)))
+        for depth, numbers in self.chip_steps.by_depth.items():
+            work = Work(batch.images, self.network.steps, len(self.placement.cores))
+            for number in numbers:
+                self._add(number, batch, operations, work)
+            self.chip_steps.add_arriving(depth, work)
+        self.chip_steps.add_spikes(batch)
+        self.operations.append(operations)
 
-    def _add(self, fan_out: BlockFanOut, batch: Batch, operations: Array, messages: Array) -> None:
+    def _add(self, number: int, batch: Batch, operations: Counts, work: Work) -> None:
+        fan_out = self.fan_outs[number]
         projection, cut = fan_out.projection, self.placement.cuts[fan_out.projection.target]
         grid = self.grids[projection.source]
         spikes = batch.spikes[projection.source]
@@ -98,8 +101,9 @@ class LoadCounter:
             exact = np.float32 if synapses.sum(axis=1).max() < 2**24 else np.float64
             arriving = spikes[:, :, rows, columns].reshape(len(spikes), -1).astype(exact)
             cores = self._cores(projection.target, cut, patch.row, patch.column)
-            operations[:, :, cores] += (arriving @ synapses.T.astype(exact)).reshape(shape)
-            messages[:, :, cores] += (arriving @ (synapses > 0).T.astype(exact)).reshape(shape)
+            done = (arriving @ synapses.T.astype(exact)).reshape(shape).astype(np.int64)
+            operations[:, cores] += done.sum(axis=1)
+            self.chip_steps.arrive(number, work, cores, arriving, synapses, done)
 
     def _cores(self, name: str, cut: Cut, row: int, column: int) -> Counts:
         """Return the cores of a patch's channel parts; cores are numbered channels first, then rows, columns."""
@@ -120,7 +124,7 @@ class LoadCounter:
     def load(self) -> CoreLoad:
         """Return the load of a mean image, and the most of any."""
         operations = np.concatenate(self.operations)
-        messages, off_chip, *hops = np.sum([np.zeros(4), *map(self._traffic, self.fan_outs)], axis=0)
+        messages, off_chip, *hops = np.sum([np.zeros(4), *map(self._traffic, self.fan_outs.values())], axis=0)
         images = len(operations)
         return CoreLoad(
             operations=operations.mean(axis=0),
@@ -128,8 +132,7 @@ class LoadCounter:
             messages=float(messages / images),
             hops=(float(hops[0] / images), float(hops[1] / images)),
             off_chip=float(off_chip / images),
-            busiest_operations=np.concatenate([each for each, _ in self.busiest]),
-            busiest_messages=np.concatenate([each for _, each in self.busiest]),
+            times=self.chip_steps.times(),
         )
 
     def _traffic(self, fan_out: BlockFanOut) -> Counts:

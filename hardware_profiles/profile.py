@@ -15,15 +15,24 @@ from spikeport.hardware_profiles.tables import read_table
 
 PROFILE_DIR = Path(__file__).parent / "profiles"
 Evidence = Literal["published", "fitted", "scaled", "assumed"]
+StatedAs = Literal["minimum", "maximum", "typical"]
+Part = Literal["neuron_updates", "spike_traffic", "static"]
+"""Parts of the energy that a chip's constant per accumulate may already hold."""
 
 
-class Constant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One number with its unit and where it comes from."""
+class Constant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One number with its unit and where it comes from.
+
+    ``stated_as``: what the source calls the number, if it says. ``reading``: what we take the number for where the
+    source does not say it; a figure with such a constant is marked like one with an assumed constant.
+    """
 
     value: float
     unit: str
     evidence: Evidence
     source: str
+    stated_as: StatedAs | None = None
+    reading: str | None = None
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,6 +56,30 @@ class Sharing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How a core shares a convolution's kernel."""
 
     value: Literal["border_class", "one_copy"]
+    evidence: Evidence
+    source: str
+
+
+class ByTiles(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A number that grows with the tiles in use: ``value`` holds from ``tiles`` on, to before the next of these."""
+
+    tiles: Annotated[tuple[int, ...], msgspec.Meta(min_length=1, max_length=64)]
+    value: Annotated[tuple[float, ...], msgspec.Meta(min_length=1, max_length=64)]
+    unit: str
+    evidence: Evidence
+    source: str
+    stated_as: StatedAs | None = None
+    reading: str | None = None
+
+    def at(self, tiles: int) -> float:
+        """Return the number for so many tiles, at least one."""
+        return max(pair for pair in zip(self.tiles, self.value, strict=True) if pair[0] <= tiles)[1]
+
+
+class Included(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parts of the energy that the constant per accumulate already holds, so that they are not added again."""
+
+    value: Annotated[tuple[Part, ...], msgspec.Meta(min_length=1)]
     evidence: Evidence
     source: str
 
@@ -121,6 +154,7 @@ class Energy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Energy of one operation, and the power that flows without any; what is not known is absent."""
 
     accumulate: Constant
+    included: Included | None = None
     accumulate_shared: Constant | None = None
     multiply_accumulate: Constant | None = None
     multiply_accumulate_host: Constant | None = None
@@ -133,14 +167,23 @@ class Energy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Time of one operation; see `spikeport.hardware_profiles.latency`."""
+    """Time of one operation; see `spikeport.hardware_profiles.latency`.
+
+    ``neuron_update`` is that of every neuron, or, with a ``neuron_update_active``, of those that do not fire. Messages
+    are ``message_sent`` by the core of the neuron and ``message_received`` by that of the synapses. A step takes the
+    ``barrier`` at least; ``synchronisation`` comes after the slowest core of every step.
+    """
 
     neuron_update: Constant | None = None
+    neuron_update_active: Constant | None = None
+    message_sent: Constant | None = None
+    message_received: Constant | None = None
     accumulate: Constant | None = None
     accumulate_shared: Constant | None = None
     memory_read: Constant | None = None
     link_message: Constant | None = None
     barrier: Constant | None = None
+    synchronisation: ByTiles | None = None
 
 
 class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -227,9 +270,14 @@ def sizes(profile: HardwareProfile) -> dict[str, Sizes]:
     return {key: value for key, value in _entries(profile).items() if isinstance(value, Sizes)}
 
 
-def options(profile: HardwareProfile) -> dict[str, Lists | Sharing]:
+def by_tiles(profile: HardwareProfile) -> dict[str, ByTiles]:
+    """Return the numbers that grow with the tiles in use, as 'table.key'."""
+    return {key: value for key, value in _entries(profile).items() if isinstance(value, ByTiles)}
+
+
+def options(profile: HardwareProfile) -> dict[str, Lists | Sharing | Included]:
     """Return what a profile says by name, as 'table.key'."""
-    return {key: value for key, value in _entries(profile).items() if isinstance(value, Lists | Sharing)}
+    return {key: value for key, value in _entries(profile).items() if isinstance(value, Lists | Sharing | Included)}
 
 
 def _entries(profile: HardwareProfile) -> dict[str, Any]:
@@ -254,6 +302,16 @@ def _check(profile: HardwareProfile, path: Path) -> None:
         _check_number(f"{path}: [{key}]", key, constant.unit, (constant.value,))
     for key, each in sizes(profile).items():
         _check_number(f"{path}: [{key}]", key, each.unit, each.value)
+    for key, steps in by_tiles(profile).items():
+        _check_number(f"{path}: [{key}]", key, steps.unit, steps.value)
+        if len(steps.tiles) != len(steps.value) or steps.tiles != (
+            1,
+            *sorted({each for each in steps.tiles if each > 1}),
+        ):
+            raise ProfileError(
+                f"{path}: [{key}] has tiles {list(steps.tiles)}; expected 1 first, then more and more, "
+                "each with its value"
+            )
 
 
 def _check_number(where: str, key: str, unit: str, values: tuple[float, ...]) -> None:

@@ -15,6 +15,8 @@ The graded input does not spike: its operations are multiply-accumulates, counte
 Potentials of a float network that others hear are counted alike. A neuron that fires k times in a step counts k times.
 """
 
+from dataclasses import replace
+
 from spikeport.export.network import Network
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.three_counts import VERIFY, is_graded, sampled_images
@@ -54,4 +56,5 @@ def count(network: Network, stimulus: Stimulus, *, verify: int = VERIFY) -> Oper
     or one sample's spikes do not fit in memory.
     """
     both = counted(network, stimulus)
-    return count_batches(both.synapses, batches(both, stimulus, sampled=sampled_images(len(stimulus), verify)))
+    run = batches(both, stimulus, sampled=sampled_images(len(stimulus), verify))
+    return replace(count_batches(both.synapses, run), held=stimulus.held)

@@ -71,9 +71,10 @@ class OperationCounts(Result):
 
     ``per_image`` are accumulates; all totals leave out the graded input, whose MACs are ``first_layer_macs``. They come
     from spike counts; ``verification`` has the same by other ways on sampled images, None where none were asked for.
+    ``held``: the input is the same in every step, so that a host computes its layer once an image.
     """
 
-    derived: ClassVar[tuple[str, ...]] = ("mode", "formula", "modes", "first_layer_macs")
+    derived: ClassVar[tuple[str, ...]] = ("mode", "formula", "modes", "first_layer_macs", "first_layer_macs_host")
 
     images: int
     steps: int
@@ -82,6 +83,7 @@ class OperationCounts(Result):
     spikes: tuple[SpikeCount, ...]
     per_image: Spread
     verification: Verification | None = None
+    held: bool = False
 
     @property
     def mode(self) -> Mode:
@@ -102,6 +104,15 @@ class OperationCounts(Result):
     def first_layer_macs(self) -> int:
         """Multiply-accumulates of the graded input, non-zero pixels only."""
         return sum(layer.formula for layer in self.layers if layer.graded)
+
+    @property
+    def first_layer_macs_host(self) -> int:
+        """Multiply-accumulates where a host does the layer of a held input once an image; else those of every step."""
+        if not self.held:
+            return self.first_layer_macs
+        targets = {layer.target for layer in self.layers}
+        of_input = sum(layer.formula for layer in self.layers if layer.graded and layer.source not in targets)
+        return self.first_layer_macs - of_input + of_input // self.steps
 
     @property
     def total_spikes(self) -> int:

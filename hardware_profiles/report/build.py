@@ -34,6 +34,7 @@ from spikeport.hardware_profiles.neuron_rules import broken_rules
 from spikeport.hardware_profiles.placement import Placement, place, stated_bits
 from spikeport.hardware_profiles.profile import (
     HardwareProfile,
+    by_tiles,
     constants,
     load_profiles,
     options,
@@ -50,7 +51,7 @@ from spikeport.hardware_profiles.report.sections import (
 )
 
 NOT_MODELLED = (
-    "messages between chips, the host's input and output, congestion of the mesh",
+    "messages between chips and their synchronisation, the host's input, output and time, congestion of the mesh",
     "loading weights, reading out results, and power management",
     "several populations on one core, neurons ordered to share axons, and cores numbered to shorten ways",
     "voltage, temperature and process variation",
@@ -136,7 +137,8 @@ def _run(network: Counted, stimulus: Stimulus, placed: dict[str, Placement], ver
         counter.add(batch)
         for each in loads.values():
             each.add(batch)
-    return _Run(counts=counter.counts(), loads={name: each.load() for name, each in loads.items()})
+    counts = replace(counter.counts(), held=stimulus.held)
+    return _Run(counts=counts, loads={name: each.load() for name, each in loads.items()})
 
 
 def _check_alike(network: Network, other: Network) -> None:
@@ -200,7 +202,7 @@ def _network(network: Network, synapses: Network, neurons: int, weight_bits: int
 
 
 def _profile(profile: HardwareProfile) -> ProfileSummary:
-    entries = {**constants(profile), **sizes(profile), **options(profile)}
+    entries = {**constants(profile), **sizes(profile), **by_tiles(profile), **options(profile)}
     return ProfileSummary(
         description=profile.description,
         hash=hashlib.sha256(msgspec.json.encode(profile)).hexdigest(),

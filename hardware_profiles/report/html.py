@@ -5,7 +5,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from spikeport.export.three_counts import NOT_VERIFIED
-from spikeport.hardware_profiles.columns import seconds, times
+from spikeport.hardware_profiles import energy, latency
+from spikeport.hardware_profiles.columns import times
+from spikeport.hardware_profiles.evidence import LEGEND
 from spikeport.hardware_profiles.report.result import Report
 
 PARTS = {
@@ -13,7 +15,7 @@ PARTS = {
     "neuron_updates": "neuron updates",
     "spike_traffic": "spike traffic",
     "first_layer_host": "first layer on the host",
-    "static": "static power",
+    "static": "static power, images back to back",
 }
 TABLE_ROWS = 64
 """Cores that the page lists one by one, the busiest; report.json has them all."""
@@ -26,8 +28,9 @@ def render(report: Report) -> str:
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["whole"] = lambda number: f"{number:,.0f}"
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
-    environment.filters["microjoule"] = lambda joule: "unknown" if joule is None else f"{1e6 * joule:.3g} µJ"
-    environment.filters["seconds"] = seconds
+    environment.filters["part"] = lambda found, part: energy.shown(found, part, " µJ")
+    environment.filters["time"] = latency.shown
+    environment.filters["marks"] = energy.marks_of
     environment.filters["times"] = times
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.filters["span"] = lambda part: f"{part[0]}" if part[1] - part[0] == 1 else f"{part[0]} to {part[1] - 1}"
@@ -39,6 +42,7 @@ def render(report: Report) -> str:
     return environment.get_template("report.html.j2").render(
         document,
         parts=PARTS,
+        legend=LEGEND,
         busiest=busiest,
         reasons=report.reasons,
         counts=report.operations.verification,

@@ -9,7 +9,7 @@ import msgspec
 from spikeport.export.errors import ArchiveError
 from spikeport.hardware_profiles.counting.results import OperationCounts
 from spikeport.hardware_profiles.energy import EnergyPerImage
-from spikeport.hardware_profiles.latency import LatencyBound
+from spikeport.hardware_profiles.latency import ImageTime
 from spikeport.hardware_profiles.report.sections import (
     Images,
     NetworkSummary,
@@ -48,7 +48,7 @@ class Report(Result):
     placement: Mapping[str, PlacementSummary]
     refused: Mapping[str, str]
     energy: Mapping[str, EnergyPerImage]
-    latency: Mapping[str, LatencyBound]
+    latency: Mapping[str, ImageTime]
     not_modelled: tuple[str, ...]
     lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     relative: Relative | None = None

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from spikeport.export.three_counts import NOT_VERIFIED, Verification
+from spikeport.hardware_profiles import energy, latency
 from spikeport.hardware_profiles.columns import joule, percent, seconds, table, times
+from spikeport.hardware_profiles.evidence import LEGEND, marked
 
 __all__ = ["fidelity", "joule", "percent", "relative", "render", "seconds", "table", "times", "verified"]
 
@@ -19,7 +21,14 @@ def render(document: dict[str, Any], reasons: Sequence[str], verification: Verif
     if "relative" in document:
         parts.append(relative(document["relative"]))
     parts += [_operations(document["operations"], document["spikes"]), *verified(verification)]
-    parts += [_cores(document), _energy(document), *_stated(document["network"]), *_refusals(document)]
+    parts += [
+        _cores(document),
+        *_times(document["latency"]),
+        _energy(document),
+        *_marks(document),
+        *_stated(document["network"]),
+        *_refusals(document),
+    ]
     return "\n\n".join([*parts, *_lacking(document["lacks"]), *_reasons(reasons)])
 
 
@@ -116,7 +125,6 @@ def _cores(document: dict[str, Any]) -> str:
             placed["chips"],
             f"{placed['max_core_memory_bytes']:,}",
             f"{placed['bottleneck']} ({placed['per_core'][placed['bottleneck']]['population']})",
-            seconds(document["latency"][name]["seconds"]),
         )
         for name, placed in document["placement"].items()
         if "cores" in placed
@@ -129,33 +137,52 @@ def _cores(document: dict[str, Any]) -> str:
         "chips",
         "bytes on fullest core",
         "busiest core",
-        "latency >=",
     )
     return table(header, rows)
+
+
+def _times(document: dict[str, Any]) -> list[str]:
+    """Return the times of an image, and why a network has none."""
+    rows = [
+        (
+            name,
+            time["kind"] or "unknown",
+            latency.shown(time, "latency"),
+            time["latency_steps"] or "-",
+            latency.shown(time, "interval"),
+            time["interval_steps"] or "-",
+            ", ".join(f"{kind} {percent(share)}" for kind, share in time["shares"].items()) or "-",
+        )
+        for name, time in document.items()
+    ]
+    refused = [f"{name}, time: {time['refused']}" for name, time in document.items() if time["refused"]]
+    header = ("time of an image", "is", "alone", "steps", "back to back", "steps", "takes longest, back to back")
+    return ["\n".join((table(header, rows, left=(0, 1, 6)), *refused))] if rows else []
 
 
 def _energy(document: dict[str, Any]) -> str:
-    rows = []
-    for name, energy in document["energy"].items():
-        parts = (
-            "synaptic_operations",
-            "neuron_updates",
-            "spike_traffic",
-            "first_layer_host",
-            "first_layer_chip",
-            "static",
-        )
-        rows.append((name, *(joule(energy[part]) for part in parts)))
-    header = (
-        "uJ per image",
-        "synapses, Eq. 12 fused",
-        "neuron updates",
-        "spike traffic",
-        "first layer: host",
-        "chip",
-        "static",
-    )
-    return table(header, rows)
+    parts = {
+        "synaptic_operations": "synapses, Eq. 12 fused",
+        "neuron_updates": "neuron updates",
+        "spike_traffic": "spike traffic",
+        "first_layer_host": f"first layer: host, {'once' if document['operations']['held'] else 'every step'}",
+        "first_layer_chip": "chip, every step",
+        "static": "static",
+    }
+    rows = [(name, *(energy.shown(each, part) for part in parts)) for name, each in document["energy"].items()]
+    return table(("uJ per image, back to back", *parts.values()), rows)
+
+
+def _marks(document: dict[str, Any]) -> list[str]:
+    """Return what the marks mean, and for each profile the constants behind them."""
+    lines = []
+    for name, each in document["energy"].items():
+        time = document["latency"].get(name, {"assumed": (), "scaled": ()})
+        kinds = [
+            [key for keys in each[kind].values() for key in keys] + list(time[kind]) for kind in ("assumed", "scaled")
+        ]
+        lines += [f"{name}: {keys}"] if (keys := marked(*kinds)) else []
+    return ["\n".join((LEGEND, *lines))] if lines else []
 
 
 def _refusals(document: dict[str, Any]) -> list[str]:

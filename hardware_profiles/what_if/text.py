@@ -2,13 +2,19 @@
 
 from collections.abc import Sequence
 
-from spikeport.hardware_profiles.columns import joule, table
+from spikeport.hardware_profiles.columns import table
 from spikeport.hardware_profiles.counting import MODES
+from spikeport.hardware_profiles.energy import shown
+from spikeport.hardware_profiles.evidence import LEGEND, marked
 from spikeport.hardware_profiles.what_if.rows import WhatIfRow
 
 
 def render(rows: Sequence[WhatIfRow]) -> str:
-    """Return the rows as a text table; '-' where the network does not fit, or the chip has no such strategy."""
+    """Return the rows as a text table; '-' where the network does not fit, or the chip has no such strategy.
+
+    Below it stand the constants behind the marks of the energies, profile by profile.
+    """
+    energies = [row.energy.to_dict() for row in rows]
     strategies = list(dict.fromkeys(strategy for row in rows for strategy in row.cores))
     cells = [
         (
@@ -16,11 +22,21 @@ def render(rows: Sequence[WhatIfRow]) -> str:
             f"{row.spikes:,.0f}",
             *(f"{row.accumulates[mode]:,.0f}" for mode in MODES),
             *(f"{cores:,}" if (cores := row.cores.get(strategy)) else "-" for strategy in strategies),
-            joule(row.energy.synaptic_operations),
-            joule(row.energy.neuron_updates),
+            shown(energy, "synaptic_operations"),
+            shown(energy, "neuron_updates"),
         )
-        for row in rows
+        for row, energy in zip(rows, energies, strict=True)
     ]
     modes = [f"Eq. 12 {mode}" for mode in MODES]
     cores_of = [f"cores {strategy}" for strategy in strategies]
-    return table(("per image", "spikes", *modes, *cores_of, "Eq. 12 fused, uJ", "neuron updates, uJ"), cells)
+    header = ("per image", "spikes", *modes, *cores_of, "Eq. 12 fused, uJ", "neuron updates, uJ")
+    names = dict.fromkeys(row.profile for row in rows)
+    lines = [f"{name}: {keys}" for name in names if (keys := _behind([row for row in rows if row.profile == name]))]
+    return "\n".join((table(header, cells), *(["", LEGEND, *lines] if lines else [])))
+
+
+def _behind(rows: Sequence[WhatIfRow]) -> str:
+    """Return the constants behind the marks of the energies that the table shows."""
+    pairs = [(row.energy, part) for row in rows for part in ("synaptic_operations", "neuron_updates")]
+    assumed = [key for energy, part in pairs for key in energy.assumed.get(part, ())]
+    return marked(assumed, [key for energy, part in pairs for key in energy.scaled.get(part, ())])

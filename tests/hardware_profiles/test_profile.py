@@ -159,3 +159,37 @@ def test_kinds_of_cores_exclude_each_other(tmp_path):
     path.write_text(TEXT[: TEXT.index("[encoding]")] + TEXT[TEXT.index("[energy]") :])
     with pytest.raises(ProfileError, match=r"has one of the tables \[limits\] and \[encoding\]; expected both"):
         load_profile(str(path))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("tiles = [1, 2, 4, 29]", "tiles = [2, 3, 4, 29]", r"has tiles \[2, 3, 4, 29\]; expected 1 first, then more"),
+        ("tiles = [1, 2, 4, 29]", "tiles = [1, 4, 2, 29]", r"has tiles \[1, 4, 2, 29\]; expected 1 first, then more"),
+        ("tiles = [1, 2, 4, 29]", "tiles = [1, 2, 2, 29]", r"has tiles \[1, 2, 2, 29\]; expected 1 first, then more"),
+        ("tiles = [1, 2, 4, 29]", "tiles = [0, 1, 2, 29]", r"has tiles \[0, 1, 2, 29\]; expected 1 first, then more"),
+        ("tiles = [1, 2, 4, 29]", "tiles = [1, 2]", "expected 1 first, then more and more, each with its value"),
+        ("value = [0.6e-6", "value = [-1", r"synchronisation\] is -1; expected a number from 0 to 3,600"),
+        ('1.8e-6], unit = "s"', '1.8e-6], unit = "J"', "synchronisation.* has unit 'J'; expected 's'"),
+    ],
+)
+def test_a_table_by_tiles_begins_with_one_and_grows(tmp_path, old, new, message):
+    text, path = (PROFILE_DIR / "loihi1_silicon_fit.toml").read_text(), tmp_path / "mine.toml"
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ProfileError, match=message):
+        load_profile(path)
+
+
+def test_what_a_source_calls_a_number_is_one_of_three(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(TEXT.replace('stated_as = "maximum"', 'stated_as = "most"'))
+    with pytest.raises(ProfileError, match=r"latency.accumulate.stated_as.*; expected 'minimum', 'maximum', 'typical'"):
+        load_profile(path)
+
+
+def test_parts_that_an_accumulate_holds_are_parts_of_the_energy(tmp_path):
+    path, speck = tmp_path / "mine.toml", (PROFILE_DIR / "speck.toml").read_text()
+    path.write_text(speck.replace('"spike_traffic", "static"', '"spike_traffic", "light"'))
+    with pytest.raises(ProfileError, match=r"energy.included.value.*'light'"):
+        load_profile(path)

@@ -15,6 +15,7 @@ LAYERS = (TESTS + "test_layer_placement.py",)
 LOAD = (TESTS + "test_load.py",)
 ENERGY = (TESTS + "test_energy.py",)
 LATENCY = (TESTS + "test_latency.py",)
+STEPS = (TESTS + "test_chip_steps.py",)
 ENCODING = (TESTS + "test_encoding.py",)
 PROFILE = (TESTS + "test_profile.py",)
 WHAT_IF = (TESTS + "what_if/test_what_if.py",)
@@ -111,7 +112,6 @@ COSTS = (
         "exact = np.float32",
         LOAD,
     ),
-    mutant("load.py", "(synapses > 0).T", "synapses.T", LOAD),
     mutant("load.py", "(parts * rows + row) * columns + column", "(parts * columns + column) * rows + row", LOAD),
     mutant("load.py", "core // CORES_PER_TILE, TILES_PER_ROW", "core // CORES_PER_TILE, CORES_PER_TILE", LOAD),
     mutant("load.py", "on_chip = sent * (start[0] == end[0])", "on_chip = sent", LOAD),
@@ -122,12 +122,65 @@ COSTS = (
         LOAD,
     ),
     mutant("load.py", "operations_max=operations.max(axis=0)", "operations_max=operations.min(axis=0)", LOAD),
-    mutant("latency.py", "terms.max(axis=0).sum(axis=1).mean()", "terms.sum(axis=0).sum(axis=1).mean()", LATENCY),
-    mutant("latency.py", "least = min(times", "least = max(times", LATENCY),
-    mutant("latency.py", '"memory_read": load.busiest_messages', '"memory_read": load.busiest_operations', LATENCY),
+    mutant("latency.py", "stacked.max(axis=0) + synchronisation", "stacked.sum(axis=0) + synchronisation", LATENCY),
+    mutant("latency.py", "min(len(placement.cores), placement.cores_per_chip)", "len(placement.cores)", LATENCY),
+    mutant("latency.py", 'return "estimate" if self.not_minimum', 'return "estimate" if self.scaled', LATENCY),
+    mutant("evidence.py", ' and constant.stated_as == "minimum"', "", LATENCY),
+    mutant(
+        "evidence.py",
+        ' and constant.stated_as == "minimum" and constant.reading is None',
+        ' and constant.stated_as == "minimum"',
+        LATENCY,
+    ),
+    mutant(
+        "evidence.py",
+        'each.evidence == "assumed" or each.reading',
+        'each.evidence == "assumed" and each.reading',
+        LATENCY,
+    ),
+    mutant(
+        "chip_steps.py",
+        "self.depths[fan_out.projection.source], []",
+        "self.depths[fan_out.projection.target], []",
+        STEPS,
+    ),
+    mutant(
+        "chip_steps.py", "self.steps + max(self.depths.values())", "self.steps + 1 + max(self.depths.values())", STEPS
+    ),
+    mutant(
+        "chip_steps.py", "network.steps + max((projection.delay", "network.steps + 0 * max((projection.delay", STEPS
+    ),
+    mutant(
+        "chip_steps.py",
+        '("accumulate_shared",) if number in self.placement.shared',
+        '("accumulate_shared",) if False',
+        STEPS,
+    ),
+    mutant("chip_steps.py", "(synapses > 0).T", "synapses.T", STEPS),
+    mutant("chip_steps.py", "(self.firing - self.update) * firing", "self.firing * firing", STEPS),
+    mutant("chip_steps.py", "constant_values=idle).ravel(), depth)", "constant_values=idle).ravel(), -depth)", STEPS),
+    mutant(
+        "chip_steps.py",
+        "sent[:, rows, columns] += (counts > 0).sum(axis=0)",
+        "sent[:, rows, columns] += (counts > 0).any(axis=0)",
+        STEPS,
+    ),
+    mutant(
+        "core_stages.py",
+        "total = sum(shifted(trace, depth, 0.0) for depth, trace in parts)",
+        "total = max((shifted(trace, depth, 0.0) for depth, trace in parts), key=np.sum)",
+        STEPS,
+    ),
+    mutant("core_stages.py", "total + self.idle[core]", "total", STEPS),
+    mutant("counting/results.py", "of_input + of_input // self.steps", "of_input + of_input", ENERGY),
+    mutant("counting/results.py", "layer.graded and layer.source not in targets", "layer.graded", ENERGY),
     mutant("energy.py", "(own or constants.accumulate)", "constants.accumulate", ENERGY),
     mutant("energy.py", "- firing) * inactive.value", ") * inactive.value", ENERGY),
-    mutant("energy.py", "power.value * placement.chips * seconds", "power.value * seconds", ENERGY),
+    mutant("energy.py", "power.value * placement.chips", "power.value", ENERGY),
+    mutant("energy.py", '"static": watt * time.interval', '"static": watt * time.latency', ENERGY),
+    mutant("energy.py", "counts.first_layer_macs_host / images", "counts.first_layer_macs / images", ENERGY),
+    mutant("energy.py", 'part.removesuffix("_alone").removesuffix("_all_active")', "part", ENERGY),
+    mutant("energy.py", 'of_time if part.startswith("static") else ()', "()", ENERGY),
     mutant(
         "energy.py",
         "(profile.energy.hop_vertical, profile.energy.hop_horizontal)",
@@ -135,7 +188,7 @@ COSTS = (
         ENERGY,
     ),
     mutant("energy.py", "layer.operations(mode)", 'layer.operations("fused")', ENERGY),
-    mutant("energy.py", "(updates, traffic, host, static)", "(updates, traffic, static)", ENERGY),
+    mutant("energy.py", '"spike_traffic", "first_layer_host", "static")', '"spike_traffic", "static")', ENERGY),
     mutant("profile.py", "not least <= value <= most", "value < least or value > most", PROFILE),
     mutant("profile.py", "max(names, key=names.count)", "names[0]", PROFILE),
     mutant("what_if/variations.py", "[..., ::rows, ::columns].copy()", ".copy()", WHAT_IF),

@@ -1,6 +1,7 @@
 """Counts and memory against what other tools say of the same networks; recorded in their own environments.
 
-`tests/oracles/hardware/record_*.py` wrote the recordings. Named differences: NeuroBench calls a pooled input
+`tests/oracles/hardware/record_*.py` wrote the recordings. Times are floating-point sums, so they are compared to 12
+digits; counts are compared as integers. Named differences: NeuroBench calls a pooled input
 multiply-accumulate where it is not binary, so both kinds are added; it pools apart, so it is mode relay. nengo-loihi
 joins the lists of all channels of a position into one, and never compares weights.
 """
@@ -19,10 +20,12 @@ from spikeport.export.network import (
     Source,
 )
 from spikeport.hardware_profiles.encoding import list_bits
+from spikeport.hardware_profiles.energy import synaptic_energy
 from spikeport.hardware_profiles.placement import place
 from spikeport.hardware_profiles.profile import load_profile
 from tests.oracles.hardware.cases import cases
 from tests.oracles.hardware.compare import TOOLS, counted, recorded
+from tests.oracles.hardware.times import PROFILE, costs, times, with_neurons_at_rest
 
 pytestmark = pytest.mark.oracle
 ENCODING = load_profile("loihi1").encoding
@@ -116,3 +119,61 @@ def test_shared_kernels_are_nengo_loihis_lists(block, padding, stride, index):
     assert target.input_axons == expected["n_axons"] - expected["unused_axons"]
     assert source.output_axons == (expected["n_axons"] - expected["unused_axons"]) * expected["slots_per_axon"]
     assert target.neurons == expected["target"]["compartments"][0]
+
+
+RATIOS = {
+    "dense": (1.001, 1.001),
+    "sparse": (1.073, 1.041),
+    "pooled": (1.072, 1.040),
+    "pooled_sparser": (1.225, 1.225),
+    "strided": (1.014, 1.008),
+    "unpadded": (1.011, 1.001),
+    "flat": (1.003, 0.995),
+}
+"""Our seconds of one image alone over those of SANA-FE's models 'simple' and 'detailed', as in docs/hardware.md."""
+
+
+@pytest.mark.parametrize("case", list(cases()), ids=lambda case: case.name)
+def test_the_time_is_sana_fes_but_for_neurons_at_rest(case):
+    """SANA-FE only accesses a neuron without potential, input and bias: with that rule, its simple model's time."""
+    expected = recorded("sanafe")["cases"][case.name]["seconds"]["simple"]
+    assert with_neurons_at_rest(case) == pytest.approx(expected, rel=1e-12)
+    assert np.mean(expected) < costs(case).time.latency
+
+
+def test_times_over_sana_fes():
+    found = {name: tuple(round(ratio, 3) for ratio in each.ratios.values()) for name, each in times().items()}
+    assert found == RATIOS
+    assert costs(next(cases())).time.unknown == ("memory reads", "messages over a link")
+
+
+@pytest.mark.parametrize("case", list(cases()), ids=lambda case: case.name)
+def test_energy_of_synapses_is_sana_fes(case):
+    found, parts = costs(case), recorded("sanafe")["cases"][case.name]["joules"]
+    ours = synaptic_energy(found.counts, load_profile(PROFILE), found.placement)
+    assert ours == pytest.approx(np.mean([each["synapse"] for each in parts]), rel=1e-11)
+
+
+def test_constants_are_those_of_sana_fes_loihi():
+    """Read out of the file that comes with SANA-FE when the recording was made."""
+    theirs, profile = recorded("sanafe")["constants"], load_profile(PROFILE)
+    soma, latency, energy = theirs["loihi_lif"], profile.latency, profile.energy
+    access, update, spike = (soma[f"latency_{name}"] for name in ("access_neuron", "update_neuron", "spike_out"))
+    assert latency.neuron_update.value == pytest.approx(access + update)
+    assert latency.neuron_update_active.value == pytest.approx(access + update + spike)
+    access, update, spike = (soma[f"energy_{name}"] for name in ("access_neuron", "update_neuron", "spike_out"))
+    assert energy.neuron_update_inactive.value == pytest.approx(access + update)
+    assert energy.neuron_update_active.value == pytest.approx(access + update + spike)
+    assert latency.message_received.value == theirs["loihi_in"]["latency_message_in"]
+    assert latency.message_sent.value == theirs["loihi_out"]["latency_message_out"]
+    assert energy.message.value == theirs["loihi_out"]["energy_message_out"]
+    for own, name in (("accumulate", "loihi_sparse_synapse"), ("accumulate_shared", "loihi_conv_synapse")):
+        assert getattr(latency, own).value == theirs[name]["latency_process_spike"]
+        assert getattr(energy, own).value == theirs[name]["energy_process_spike"]
+    assert energy.hop_vertical.value == theirs["tile"]["energy_north_hop"]
+    assert energy.hop_horizontal.value == theirs["tile"]["energy_east_hop"]
+    table = {
+        str(tiles): value
+        for tiles, value in zip(latency.synchronisation.tiles, latency.synchronisation.value, strict=True)
+    }
+    assert table == theirs["synchronisation"]

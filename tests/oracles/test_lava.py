@@ -88,6 +88,6 @@ def test_a_worker_that_fails_in_lava_gives_its_own_error(tmp_path, monkeypatch):
         np.save(folder / "stimulus.npy", np.zeros((1, 7), np.uint8))
 
     monkeypatch.setattr(job, "write", broken)
-    with pytest.raises(WorkerError, match="failed with exit code 1( while building)?: ValueError: cannot reshape"):
+    with pytest.raises(WorkerError, match=r"failed with exit code 1( while building)?: ValueError: cannot reshape"):
         list(lava.steps(network, given))
     assert list(tmp_path.iterdir()) == []

@@ -3,9 +3,11 @@
 import numpy as np
 
 from spikeport.hardware_profiles import layer_placement, neuron_rules
+from spikeport.hardware_profiles.evidence import AnyConstant, said
 from spikeport.hardware_profiles.limits import RULES, sentence
 from spikeport.hardware_profiles.profile import (
     HardwareProfile,
+    by_tiles,
     constants,
     load_profile,
     options,
@@ -40,8 +42,15 @@ def _rules(profile: HardwareProfile) -> str:
 
 
 def _constants(profile: HardwareProfile) -> str:
-    rows = [(key, f"{c.value:g}", c.unit, c.evidence, c.source) for key, c in constants(profile).items()]
+    rows = [(key, f"{c.value:g}", c.unit, said(c), _source(c)) for key, c in constants(profile).items()]
     rows += [(k, " ".join(f"{v:g}" for v in s.value), s.unit, s.evidence, s.source) for k, s in sizes(profile).items()]
+    for key, each in by_tiles(profile).items():
+        value = ", ".join(f"{value:g} from {tiles}" for tiles, value in zip(each.tiles, each.value, strict=True))
+        rows.append((key, f"{value} tiles", each.unit, said(each), _source(each)))
     named = {key: o.value if isinstance(o.value, str) else ", ".join(o.value) for key, o in options(profile).items()}
     rows += [(key, named[key], "", o.evidence, o.source) for key, o in options(profile).items()]
     return table(("constant", "value", "unit", "class", "source"), rows, left=(0, 2, 3, 4))
+
+
+def _source(constant: AnyConstant) -> str:
+    return constant.source + ("" if constant.reading is None else f"; we read it as: {constant.reading}")

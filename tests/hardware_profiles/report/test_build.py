@@ -30,7 +30,7 @@ KEYS = {
     "network.populations.0": "bounds name scale shape",
     "network.populations.0.bounds": "u_max u_min v_max v_min",
     "images": "count digest",
-    "operations": "first_layer_macs formula images layers mode modes per_image",
+    "operations": "first_layer_macs first_layer_macs_host formula held images layers mode modes per_image",
     "operations.per_image": "deviation maximum mean",
     "operations.modes": "area_ratio fused relay",
     "operations.layers.0": "area_ratio formula graded kind per_image relay relay_synapses source synapses target",
@@ -45,9 +45,10 @@ KEYS = {
     "placement.loihi1.lower_bounds": "memory neurons",
     "placement.loihi1.per_core.0": "available channels columns fullest memory_share operations operations_max "
     "population rows synapses used utilisation",
-    "energy.loihi1": "eq12 first_layer_chip first_layer_host neuron_updates neuron_updates_all_active spike_traffic "
-    "static sum_of_known synaptic_operations unknown",
-    "latency.loihi1": "seconds shares unknown",
+    "energy.loihi1": "assumed eq12 first_layer_chip first_layer_host included neuron_updates neuron_updates_all_active "
+    "scaled spike_traffic static static_alone sum_of_known synaptic_operations unknown",
+    "latency.loihi1": "assumed interval interval_steps kind latency latency_steps not_minimum refused scaled shares "
+    "unknown",
 }
 """Schema 3: a change of these is a change of the schema."""
 

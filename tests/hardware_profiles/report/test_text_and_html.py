@@ -4,10 +4,13 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.stimulus import random_stimulus
+from spikeport.hardware_profiles.evidence import LEGEND
+from spikeport.hardware_profiles.profile import Constant, Latency, load_profile
 from spikeport.hardware_profiles.report import html
 from spikeport.hardware_profiles.report.build import report
 from spikeport.hardware_profiles.what_if import pruned
@@ -148,3 +151,53 @@ def test_ratios_say_which_network_is_in_which_mode():
     for name, ratio in rows:
         assert re.search(rf"Eq\. 12, {name} +{ratio:.2f}\n", shown)
         assert f"energy by Eq. 12, {name} {ratio:.2f}" in words
+
+
+def least(value):
+    """Return a constant that its source calls a minimum."""
+    return Constant(value=value, unit="s", evidence="published", source="a test", stated_as="minimum")
+
+
+def test_times_are_called_what_they_are():
+    """loihi1 rests on a maximum and on our reading; a chip of published minima alone gives a bound."""
+    minima = msgspec.structs.replace(
+        load_profile("loihi1"), name="minima", latency=Latency(accumulate=least(1e-6), barrier=least(1e-3))
+    )
+    found = report(NETWORK, random_stimulus(NETWORK, 2, 0), ["loihi1", minima, "spinnaker2"])
+    steps = NETWORK.steps
+    shown = found.text()
+    assert re.search(rf"\nloihi1 +estimate +[\d.]+ us\* +{steps + 2} +[\d.]+ us\* +{steps}  ", shown)
+    assert re.search(rf"\nminima +lower bound +>= {steps + 2} ms +{steps + 2} +>= {steps} ms +{steps}  ", shown)
+    assert re.search(r"\nspinnaker2 +unknown +unknown +- +unknown +- +-\n", shown)
+    words = " ".join(page_of(found).words)
+    assert f"minima lower bound >= {steps + 2} ms" in words
+    assert re.search(r"loihi1 estimate [\d.]+ us\*", words)
+    assert "latency.accumulate (published, maximum)" in words
+    assert "spinnaker2, time: no constant for neuron updates" in words
+
+
+def test_figures_with_assumed_or_scaled_constants_are_marked():
+    found = report(NETWORK, random_stimulus(NETWORK, 2, 0), ["loihi2", "truenorth", "cmos45_fp32"])
+    shown, words = found.text(), " ".join(page_of(found).words)
+    updates = f"{found.energy['loihi2'].neuron_updates * 1e6:.3g}"
+    assert f" {updates}*~ " in shown
+    assert f"{updates} µJ*~" in words
+    assert f"{found.energy['loihi2'].sum_of_known * 1e6:.3g} µJ*~" in words
+    assert shown.count("in Eq. 12") == 3
+    assert LEGEND in shown
+    assert LEGEND in words
+    assert "\nloihi2: energy.neuron_update_inactive*~" in shown
+    assert "energy.multiply_accumulate*" in words
+    assert "\ncmos45_fp32: energy" not in shown
+    assert "we read it as: a neuron that fires in the step" in words
+    assert found.to_dict()["energy"]["loihi2"]["assumed"]["first_layer_chip"] == ["energy.multiply_accumulate"]
+
+
+def test_the_first_layer_says_how_often_the_host_computes_it():
+    held = random_stimulus(NETWORK, 2, 0)
+    given = replace(held, values=held.values[:, None].repeat(NETWORK.steps, axis=1), held=False)
+    for each, often, page in ((held, "once", "once an image"), (given, "every step", "every step")):
+        found = report(NETWORK, each, ["loihi1"])
+        assert f"first layer: host, {often}  chip, every step" in found.text()
+        assert f"first layer: host, {page}" in page_of(found).words
+        assert found.to_dict()["operations"]["held"] is each.held

@@ -1,6 +1,7 @@
 """Rows of the what-if table are runs of their own."""
 
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -39,6 +40,8 @@ def test_rows_are_runs_on_every_profile():
     shown = what_if.render(rows)
     assert "50.0 % zeros, loihi1" in shown
     assert "Eq. 12 area_ratio" in shown
+    assert re.search(r"as it is, loihi1 .* [\d.e-]+  +[\d.e-]+\*\n", shown)
+    assert shown.endswith("loihi1: energy.neuron_update_inactive*, energy.neuron_update_active*")
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.3, 0.9, 1.0])

@@ -1,5 +1,7 @@
 """Profiles as text: every constant with its source, every rule of a core."""
 
+import re
+
 import spikeport
 from spikeport.toolchain.verbs.profiles import profile_list, show_profile
 
@@ -25,3 +27,8 @@ def test_every_constant_is_shown_with_its_source():
     shown = show_profile("loihi1")
     assert "published" in shown
     assert "Davies" in shown
+    assert re.search(r"latency.accumulate +3.5e-09 +s +published, maximum +Davies", shown)
+    assert "published, our reading" in shown
+    assert "we read it as: a neuron that fires in the step" in shown
+    assert "6e-07 from 1, 1e-06 from 2, 1.4e-06 from 4, 1.8e-06 from 29 tiles" in show_profile("loihi1_silicon_fit")
+    assert "neuron_updates, spike_traffic, static" in show_profile("speck")
