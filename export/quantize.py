@@ -1,4 +1,4 @@
-"""Float network to Loihi integers, with a proof that no register overflows.
+"""Float network to integers, with a proof that no register overflows.
 
 A population has one ``scale`` k, the activation units per float unit. With graded input of unit ``g`` (1 for spikes)
 and exponent ``e`` of a projection::
@@ -12,6 +12,8 @@ The first form is exact: ``v >= V`` equals ``64 k v > 64 (ceil(k V) - 1)`` on mu
 uses all weight bits of the projection with the smallest weights, and is made smaller until the bounds hold. Weights
 that are whole multiples of a common grid (already integers, ternary, ...) stay so: k is a whole number of grid steps,
 and no spike changes. With a bias or a leak, potentials meet thresholds between the multiples, and a tie may be lost.
+
+Weights, biases, decays, thresholds, delays and every register keep to the formats of a `Target`.
 """
 
 import math
@@ -21,9 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spikeport.export.bounds import population_bounds, violation
+from spikeport.export.bounds import Register, population_reach, registers, use
 from spikeport.export.errors import QuantizationError
-from spikeport.export.fixed_point import ACTIVATION_SHIFT, THRESHOLD_MAX, bias_registers
+from spikeport.export.fixed_point import ACTIVATION_SHIFT, bias_registers
 from spikeport.export.network import (
     REGISTERS,
     Array,
@@ -41,15 +43,15 @@ from spikeport.export.network import (
     Source,
     Synapses,
 )
-from spikeport.export.stimulus.encoding import MOST_LEVELS, bits_sentence
+from spikeport.export.quantize_checks import check_decays, check_kept, check_neurons, check_threshold
+from spikeport.export.target_rules import misfits, sentence
+from spikeport.export.targets import LAVA, WEIGHT_BITS, WEIGHT_EXPONENT_MAX, Target
 
-WEIGHT_BITS = 8
 ACTIVATION_UNIT = 1 << ACTIVATION_SHIFT
 DECAY_UNITY = 4096
 ATTEMPTS = 200
 MOST_EXCESS = 2.0
 """By so much at most a trial makes the scale smaller; a proof ends where a register is left by more."""
-WEIGHT_EXPONENT_MAX = 15
 THRESHOLD_UNITS, MOST_DOUBLINGS = 64, 8
 """A threshold of fewer units is rounded too coarsely; weights of few bits get an exponent instead."""
 SAMPLE = 1000
@@ -68,22 +70,47 @@ class Quantized(NamedTuple):
     bounds: Bounds
 
 
+class _Trial(NamedTuple):
+    """A population at one scale: ``excess`` is the largest use of a register, ``worst`` that register.
+
+    ``done`` is None where weights or biases have no exponent, as ``why`` says.
+    """
+
+    done: Quantized | None
+    excess: float
+    worst: Register | None = None
+    why: str = ""
+
+    def reason(self, target: Target) -> str:
+        """Return the rule that no scale satisfies, and by how much."""
+        if self.worst is None:
+            return f"{self.why} in {target.name}"
+        return f"in {target.name}, {self.worst.sentence()}"
+
+
 def quantize(
-    network: FloatNetwork, *, weight_bits: int = WEIGHT_BITS, clips: Mapping[str, float] | None = None
+    network: FloatNetwork,
+    *,
+    weight_bits: int = WEIGHT_BITS,
+    clips: Mapping[str, float] | None = None,
+    target: Target = LAVA,
 ) -> IntegerNetwork:
     """Return ``network`` in integers; it must have one stage of synapses per projection (`passes.folded`).
 
     ``weight_bits`` (2..8) includes the sign; two are ternary weights. ``clips`` holds, for populations that have one,
-    the share of the largest weight at which weights are cut (`spikeport.export.scale_search` finds them). Raises
-    `QuantizationError` where no scale keeps the registers in range.
+    the share of the largest weight at which weights are cut (`spikeport.export.scale_search` finds them). ``target``:
+    the formats that the integers keep to, those of Lava without. Raises `QuantizationError` with the population, the
+    rule, by how much it is broken, and the way out, where no scale satisfies the target.
     """
-    if not 2 <= weight_bits <= WEIGHT_BITS:
-        raise QuantizationError(f"weight_bits is {weight_bits}; Loihi stores 2 to {WEIGHT_BITS} bits")
+    most = min(WEIGHT_BITS, target.weight_bits)
+    if not 2 <= weight_bits <= most:
+        name = "Loihi" if target is LAVA else target.name
+        raise QuantizationError(f"weight_bits is {weight_bits}; {name} stores 2 to {most} bits")
     source = network.source
     assert isinstance(source.neuron, Source)
-    _check(network)
-    done = [fitted(network, p, weight_bits, (clips or {}).get(p.name, 1.0)) for p in network.neurons]
-    return IntegerNetwork(
+    check_neurons(network)
+    done = [fitted(network, p, weight_bits, (clips or {}).get(p.name, 1.0), target) for p in network.neurons]
+    integer = IntegerNetwork(
         populations=(
             IntegerPopulation(name=source.name, shape=source.shape, neuron=source.neuron),
             *(item.population for item in done),
@@ -92,80 +119,63 @@ def quantize(
         steps=network.steps,
         bounds={item.population.name: item.bounds for item in done},
     )
+    if target is not LAVA:
+        _check_target(integer, target)
+    return integer
 
 
-def _check(network: FloatNetwork) -> None:
-    """Refuse inputs and neurons that Loihi does not have, with the nearest alternative."""
-    source = network.source.neuron
-    if isinstance(source, Source) and source.levels > MOST_LEVELS:
-        raise QuantizationError(f"{bits_sentence(source.levels)}: give at most {MOST_LEVELS} levels")
-    for population in network.neurons:
-        neuron = population.neuron
-        assert isinstance(neuron, FloatNeuron)
-        if neuron.most != 1:
-            raise QuantizationError(
-                f"population {population.name} fires several spikes a step; Loihi's neurons fire one: "
-                "train or import it with one spike a step (most=1), or stay with the float executor"
-            )
-        if neuron.refractory:
-            raise QuantizationError(
-                f"population {population.name} rests for {neuron.refractory} steps after a spike; our Loihi neurons do "
-                "not: train or import it without (reset='hard'), or stay with the float executor"
-            )
-        if neuron.overhang:
-            raise QuantizationError(
-                f"population {population.name} compares what its reset left above the threshold by a rule of its own "
-                "(snnTorch's reset_delay=False); Loihi's neurons do not: train or import it with reset='subtract', "
-                "or stay with the float executor"
-            )
-        if neuron.threshold is None and np.any(neuron.start != 0):
-            raise QuantizationError(
-                f"population {population.name} never fires and starts at {neuron.start.max():g}; Loihi's potentials "
-                "start at zero: set start to zero and add it to the scores, or stay with the float executor"
-            )
-        if np.any(neuron.gain != 1) or np.any(neuron.start != 0):
-            raise QuantizationError(
-                f"population {population.name} has a gain or a start of its own: run spikeport.export.passes first"
-            )
-        if neuron.threshold is None and network.outgoing(population.name):
-            raise QuantizationError(
-                f"population {population.name} never fires but is the source of others; Loihi sends spikes only: "
-                "put spiking neurons there, or stay with the float executor"
-            )
+def _check_target(network: IntegerNetwork, target: Target) -> None:
+    """Refuse what no scale can change: signs and delays; all other rules are looked at once more."""
+    for misfit in misfits(network, target):
+        raise QuantizationError(sentence(misfit, target))
 
 
-def fitted(network: FloatNetwork, population: FloatPopulation, weight_bits: int, clip: float = 1.0) -> Quantized:
-    """Return a population in integers, its weights cut at ``clip`` times the largest."""
+def fitted(
+    network: FloatNetwork, population: FloatPopulation, weight_bits: int, clip: float = 1.0, target: Target = LAVA
+) -> Quantized:
+    """Return a population in integers that keep to ``target``, its weights cut at ``clip`` times the largest."""
     if not 0 < clip <= 1:
         raise QuantizationError(f"population {population.name}: clip is {clip}; expected above 0, up to 1")
+    check_decays(population, target)
     scale = _largest_scale(network, population, weight_bits) / clip
     grid = _grid(network, population, weight_bits) if clip == 1 else None
     if grid is None:
         scale *= _finer(population, scale)
+    scale *= _above_least(population, scale, target)
+    last = _Trial(None, math.inf)
     for _ in range(ATTEMPTS):
-        tidy = _tidy(population, scale, grid)
-        candidate, excess = _at_scale(network, population, tidy, weight_bits, clip)
-        if candidate is not None and excess <= 1:
-            _check_kept(network, population, candidate)
-            return candidate
-        scale /= max(1.01, min(excess, MOST_EXCESS))
+        tidy = _tidy(population, scale, grid, target)
+        trial = _at_scale(network, population, tidy, weight_bits, clip, target)
+        if trial.done is not None and trial.excess <= 1:
+            too_large = "" if last.worst is None else f" (at a larger scale, {last.reason(target)})"
+            assert isinstance(trial.done.population.neuron, IntegerNeuron)
+            lost = _lost(network, trial.done.projections, population)
+            check_kept(population, trial.done.population.neuron, lost, too_large)
+            return trial.done
+        last = trial if math.isfinite(trial.excess) or last.worst is None else last
+        scale /= max(1.01, min(trial.excess, MOST_EXCESS))
     raise QuantizationError(
-        f"population {population.name}: no scale keeps its registers in range over {network.steps} steps; "
-        "use fewer steps, sparser weights or smaller biases"
+        f"population {population.name}: no scale keeps its registers in range over {network.steps} steps: even at the "
+        f"smallest, {last.reason(target)}; use fewer steps, sparser weights, smaller biases or a higher threshold"
     )
 
 
-def _check_threshold(population: FloatPopulation, scale: float) -> None:
-    """Refuse a threshold beyond the register at a scale that the weights need."""
+def _lost(
+    network: FloatNetwork, done: tuple[IntegerProjection, ...], population: FloatPopulation
+) -> list[IntegerProjection]:
+    """Return the projections whose weights were something and are nothing."""
+    pairs = zip(network.incoming(population.name), done, strict=True)
+    return [after for before, after in pairs if _peak(network, before) > 0 and not after.synapses.weight.any()]
+
+
+def _above_least(population: FloatPopulation, scale: float, target: Target) -> float:
+    """Return a power of two, carried by the weights' exponent, that lifts thresholds to the least of the target."""
     assert isinstance(population.neuron, FloatNeuron)
-    if population.neuron.threshold is None:
-        return
-    scaled = np.asarray(population.neuron.threshold) * scale
-    if np.abs(scaled).max() > THRESHOLD_MAX + 1:
-        raise QuantizationError(
-            f"population {population.name}: at the scale of its weights the threshold is {scaled.min():,.0f} to "
-            f"{scaled.max():,.0f}; Loihi holds up to {THRESHOLD_MAX:,}: scale the weights up or lower the threshold"
-        )
+    least = target.threshold[0]
+    if population.neuron.threshold is None or least == 0:
+        return 1.0
+    missing = (least + 1) / (scale * float(population.neuron.threshold.min()))
+    return float(2.0 ** max(math.ceil(math.log2(missing)), 0))
 
 
 def _finer(population: FloatPopulation, scale: float) -> float:
@@ -183,15 +193,15 @@ def _largest_scale(network: FloatNetwork, population: FloatPopulation, weight_bi
     return float((2 ** (weight_bits - 1) - 1) / smallest)
 
 
-def _tidy(population: FloatPopulation, scale: float, grid: float | None) -> float:
+def _tidy(population: FloatPopulation, scale: float, grid: float | None, target: Target) -> float:
     """Return the scale at or below ``scale`` at which the weights, or else the largest threshold, are whole."""
     assert isinstance(population.neuron, FloatNeuron)
     if grid is not None and scale * grid * ROUNDING >= 1:
         return math.floor(scale * grid * ROUNDING) / grid
     if population.neuron.threshold is None:
         return scale
-    threshold = float(population.neuron.threshold.max())
-    return max(1, math.floor(min(scale * threshold * ROUNDING, THRESHOLD_MAX))) / threshold
+    threshold, (least, most) = float(population.neuron.threshold.max()), target.threshold
+    return max(least + 1, math.floor(min(scale * threshold * ROUNDING, most))) / threshold
 
 
 def _grid(network: FloatNetwork, population: FloatPopulation, weight_bits: int) -> float | None:
@@ -214,72 +224,28 @@ def _are_whole(multiples: Array) -> bool:
     return bool(np.all(np.abs(multiples - np.rint(multiples)) <= (ROUNDING - 1) * np.abs(multiples)))
 
 
-def _check_kept(network: FloatNetwork, population: FloatPopulation, quantized: Quantized) -> None:
-    """Refuse to round to nothing what was something."""
-    neuron, integer = population.neuron, quantized.population.neuron
-    assert isinstance(neuron, FloatNeuron)
-    assert isinstance(integer, IntegerNeuron)
-    for projection, done in zip(network.incoming(population.name), quantized.projections, strict=True):
-        if _peak(network, projection) > 0 and not done.synapses.weight.any():
-            raise QuantizationError(
-                f"projection {projection.source} -> {projection.target}: all weights round to zero beside the "
-                f"biases and the other projections of {population.name}; scale them up or leave it out"
-            )
-    _check_floor(population, integer)
-    pairs = (
-        ("reset_by", neuron.reset_by, integer.reset_by),
-        ("decay_potential", neuron.decay_potential, integer.decay_v),
-        ("decay_current", 1 - neuron.decay_current, DECAY_UNITY - integer.decay_u),
-    )
-    for name, before, after in pairs:
-        if before is not None and after is not None and np.any((before != 0) & (np.asarray(after) == 0)):
-            raise QuantizationError(
-                f"population {population.name}: {name} is too small for Loihi's integers "
-                f"(1/{DECAY_UNITY} for decays, 1/{integer.scale:.4g} for resets) but not zero; "
-                "set it to zero or make it larger"
-            )
-
-
-def _check_floor(population: FloatPopulation, integer: IntegerNeuron) -> None:
-    """Refuse a floor that rounding moves to zero, or to where the neuron fires."""
-    neuron = population.neuron
-    assert isinstance(neuron, FloatNeuron)
-    if neuron.floor is None or integer.floor is None:
-        return
-    if np.any((neuron.floor != 0) & (integer.floor == 0)):
-        raise QuantizationError(
-            f"population {population.name}: floor is too small for Loihi's integers (1/{integer.scale:.4g}) but not "
-            "zero; set it to zero or make it larger"
-        )
-    if integer.threshold is not None and np.any(
-        (integer.floor > integer.threshold) & (neuron.floor < neuron.threshold)
-    ):
-        raise QuantizationError(
-            f"population {population.name}: floor and threshold are less than a unit apart in Loihi's integers "
-            f"(1/{integer.scale:.4g}), and a neuron on its floor would fire; lower the floor"
-        )
-
-
 def _at_scale(
-    network: FloatNetwork, population: FloatPopulation, scale: float, weight_bits: int, clip: float
-) -> tuple[Quantized | None, float]:
-    """Return the population at ``scale`` and its largest register use (infinite where a bias does not fit)."""
+    network: FloatNetwork, population: FloatPopulation, scale: float, weight_bits: int, clip: float, target: Target
+) -> _Trial:
+    """Return the population at ``scale``; its excess is infinite where a bias or weight does not fit."""
     neuron = population.neuron
     assert isinstance(neuron, FloatNeuron)
     try:
-        mantissa, exponent = bias_registers(np.asarray(neuron.bias) * (ACTIVATION_UNIT * scale))
+        bias = np.asarray(neuron.bias) * (ACTIVATION_UNIT * scale)
+        mantissa, exponent = bias_registers(bias, target.bias_mantissa, target.bias_exponent)
         incoming = network.incoming(population.name)
-        projections = tuple(_projection(network, p, scale, weight_bits, clip) for p in incoming)
-    except OverflowError:
-        return None, math.inf
-    _check_threshold(population, scale)
+        projections = tuple(_projection(network, p, scale, weight_bits, clip, target) for p in incoming)
+    except OverflowError as error:
+        return _Trial(None, math.inf, why=str(error))
+    check_threshold(population, scale, target)
     integer = IntegerPopulation(
         name=population.name, shape=population.shape, neuron=_neuron(neuron, scale, mantissa, exponent)
     )
     sources = [(projection, network.population(projection.source)) for projection in projections]
-    bounds = population_bounds(integer, sources, network.steps, until_far_out=True)
+    found = population_reach(integer, sources, network.steps, until_far_out=True)
     assert isinstance(integer.neuron, IntegerNeuron)
-    return Quantized(integer, projections, bounds), violation(integer.neuron, bounds)
+    worst = max(registers(population.name, integer.neuron, found, target), key=use)
+    return _Trial(Quantized(integer, projections, found.bounds), use(worst), worst)
 
 
 def _neuron(neuron: FloatNeuron, scale: float, mantissa: Array, exponent: int) -> IntegerNeuron:
@@ -313,12 +279,15 @@ def _threshold(scaled: Array, inclusive: bool, on_grid: bool) -> Array:  # noqa:
 
 
 def _projection(
-    network: FloatNetwork, projection: FloatProjection, scale: float, weight_bits: int, clip: float
+    network: FloatNetwork, projection: FloatProjection, scale: float, weight_bits: int, clip: float, target: Target
 ) -> IntegerProjection:
     peak, most = _peak(network, projection) * scale * clip, 2 ** (weight_bits - 1) - 1
-    exponent = max(0, math.ceil(math.log2(peak / most) - 1e-9)) if peak > 0 else 0
-    if exponent > WEIGHT_EXPONENT_MAX:
-        raise OverflowError(exponent)
+    exponent = max(target.exponent[0], 0, math.ceil(math.log2(peak / most) - 1e-9)) if peak > 0 else 0
+    if exponent > WEIGHT_EXPONENT_MAX or most << exponent > target.largest_weight:
+        raise OverflowError(
+            f"weights {projection.source} -> {projection.target} reach {peak:,.0f}, up to {target.largest_weight:,} "
+            "are held"
+        )
     rounded = np.empty(_synapses(projection).weight.shape, np.int8)
     done = 0
     for part in _graded(network, projection):

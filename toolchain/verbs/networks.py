@@ -1,6 +1,6 @@
 """Networks from file to file: read, write, import from other frameworks, quantize, export."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -13,6 +13,12 @@ from spikeport.export.network import FloatNetwork, IntegerNetwork, Network, Sour
 from spikeport.export.numbers import LEVELS, whole
 from spikeport.export.passes import folded
 from spikeport.export.stimulus import InputSettings, Intake
+from spikeport.export.target_rules import Examined
+from spikeport.export.targets import Target, common
+from spikeport.hardware_profiles.chip_formats import AnyProfile, profiles_of, target_of
+from spikeport.hardware_profiles.chips import chip_verdict
+from spikeport.hardware_profiles.profile import HardwareProfile
+from spikeport.toolchain.verbs.quantized import Quantized
 from spikeport.toolchain.verbs.sources import (
     AnyInput,
     AnyPath,
@@ -22,6 +28,8 @@ from spikeport.toolchain.verbs.sources import (
     images_and_labels,
     integer_network,
     names_file,
+    size_of,
+    wrote,
 )
 
 Kind = TypeVar("Kind", FloatNetwork, IntegerNetwork)
@@ -86,7 +94,7 @@ class Imported(Generic[Kind]):
         network = self.network
         sizes = f"{len(network.populations)} populations, {len(network.projections)} projections"
         return "\n".join(
-            [*self.assumptions, f"{network.kind} network, {network.steps} steps a sample, {sizes}", *_wrote(self.out)]
+            [*self.assumptions, f"{network.kind} network, {network.steps} steps a sample, {sizes}", *wrote(self.out)]
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,41 +115,6 @@ class QuantizeSettings:
 
     weight_bits: int = 8
     source: ImportSettings = field(default_factory=ImportSettings)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Quantized:
-    """An integer network and its proof.
-
-    ``proof``: no register can wrap or saturate, for any input, or which ones can leave their range. ``clips``: per
-    population the share of the largest weight at which weights were cut, where calibration images chose it.
-    """
-
-    network: IntegerNetwork
-    proven: bool
-    proof: str
-    clips: dict[str, float] = field(default_factory=dict)
-    assumptions: tuple[str, ...] = ()
-    out: Path | None = None
-
-    def text(self) -> str:
-        """Return the bounds of all registers, and what was assumed."""
-        clips = [f"weights cut at {', '.join(f'{n} {c:g}' for n, c in self.clips.items())} of the largest"]
-        lines = [*self.assumptions, *(clips if self.clips else ()), *_wrote(self.out), f"{self.proof}:"]
-        for name, bound in self.network.bounds.items():
-            lines.append(f"  {name}: u in {bound.u_min:,}..{bound.u_max:,}, v in {bound.v_min:,}..{bound.v_max:,}")
-        return "\n".join(lines)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return digest, proof and bounds."""
-        return {
-            "digest": archive.digest(self.network),
-            "proven": self.proven,
-            "proof": self.proof,
-            "clips": dict(self.clips),
-            "bounds": {name: asdict(bound) for name, bound in self.network.bounds.items()},
-            "assumptions": list(self.assumptions),
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,18 +232,22 @@ def quantize(
     *,
     calibration: AnyInput | None = None,
     settings: QuantizeSettings | None = None,
+    target: AnyProfile | Sequence[AnyProfile] = (),
     out: AnyPath | None = None,
     reading: InputSettings | None = None,
 ) -> Quantized:
-    """Turn a float network into Loihi integers, with bounds of every register (`spikeport.export.quantize`).
+    """Turn a float network into integers, with bounds of every register (`spikeport.export.quantize`).
 
     ``network``: an object, an archive, a NIR file, or a .net file, which holds integers already. ``calibration``
     images choose the scales (`spikeport.export.scale_search`); without them the largest weight does. ``settings``:
     weight bits, and what a file of another framework does not say; levels and unit of the input for archives, too.
-    ``out``: an archive to write. ``reading``: the unit of the images' numbers, and how events become steps. Raises
-    `QuantizationError` with the population and the way out where no integers fit the registers.
+    ``target``: a chip, or several, whose formats the integers keep to: profiles, names or .toml files; without, Lava's
+    arithmetic, the widest that either Loihi is known to hold. ``out``: an archive to write. ``reading``: the unit of
+    the images' numbers, and how events become steps. Raises `QuantizationError` with the population, the rule, by how
+    much it is broken, and the way out, where no integers fit the formats.
     """
-    chosen = settings or QuantizeSettings()
+    chosen, chips = settings or QuantizeSettings(), profiles_of(target)
+    formats = common([target_of(chip) for chip in chips])
     check_not_input(out, network, calibration)
     if isinstance(network, Path | str) and Path(network).suffix == ".net" and chosen.weight_bits != 8:
         raise FormatError(
@@ -287,7 +264,7 @@ def quantize(
         source = _told(float_network(network), chosen.source)
     try:
         source = folded(source) if isinstance(source, FloatNetwork) else source
-        result = _quantized(source, calibration, chosen, reading)
+        result = _in_formats(_quantized(source, calibration, chosen, formats, reading), chips, formats)
     except (NetworkError, QuantizationError) as error:
         raise type(error)(f"{network}: {error}" if isinstance(network, Path | str) else str(error)) from None
     if out is not None:
@@ -317,25 +294,33 @@ def _told(network: FloatNetwork, settings: ImportSettings) -> FloatNetwork:
 
 
 def _quantized(
-    network: Network, calibration: AnyInput | None, settings: QuantizeSettings, reading: InputSettings | None
-) -> Quantized:
+    network: Network,
+    calibration: AnyInput | None,
+    settings: QuantizeSettings,
+    formats: Target,
+    reading: InputSettings | None,
+) -> tuple[IntegerNetwork, dict[str, float]]:
+    """Return the integers, and the clips that calibration images chose."""
     from spikeport.export.quantize import quantize as quantized
     from spikeport.export.scale_search import search
 
     if isinstance(network, IntegerNetwork):
-        return _proven(network, {})
+        return network, {}
     if calibration is None:
-        integer = quantized(network, weight_bits=settings.weight_bits)
-        return _proven(integer, {})
+        return quantized(network, weight_bits=settings.weight_bits, target=formats), {}
     images = images_and_labels(calibration, replace(Intake.of(network), real=False), reading)[0]
-    integer, clips = search(network, images, weight_bits=settings.weight_bits)
-    return _proven(integer, clips)
+    return search(network, images, weight_bits=settings.weight_bits, target=formats)
 
 
-def _proven(network: IntegerNetwork, clips: dict[str, float]) -> Quantized:
-    """Return the network with the proof computed anew."""
-    left = unproven(network)
-    return Quantized(network=network, proven=not left, proof=proof_sentence(network, left), clips=clips)
+def _in_formats(
+    made: tuple[IntegerNetwork, dict[str, float]], chips: Sequence[HardwareProfile], formats: Target
+) -> Quantized:
+    """Return a network with the proof computed anew, in the formats of the chips."""
+    network, clips = made
+    left, examined = unproven(network, formats), Examined(network)
+    proof = proof_sentence(network, left, target=formats)
+    verdicts = tuple(chip_verdict(examined, chip, asked=True) for chip in chips)
+    return Quantized(network=network, proven=not left, proof=proof, clips=clips, chips=verdicts)
 
 
 @names_file
@@ -352,7 +337,7 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Expo
         writer(to, FloatNetwork)(float_network(network), Path(out))
     else:
         writer(to, IntegerNetwork)(integer_network(network), Path(out))
-    return Exported(out=Path(out), format=to, bytes=_size(Path(out)), note=note(to))
+    return Exported(out=Path(out), format=to, bytes=size_of(Path(out)), note=note(to))
 
 
 def source_of(network: Network) -> Source:
@@ -370,11 +355,3 @@ def _imported(network: Kind, assumptions: tuple[str, ...], out: AnyPath | None) 
     if out is not None:
         archive.write(network, Path(out))
     return Imported(network=network, assumptions=assumptions, out=None if out is None else Path(out))
-
-
-def _wrote(out: Path | None) -> list[str]:
-    return [] if out is None else [f"wrote {out} ({_size(out):,} bytes)"]
-
-
-def _size(out: Path) -> int:
-    return sum(path.stat().st_size for path in (out.rglob("*") if out.is_dir() else [out]) if path.is_file())
