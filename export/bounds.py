@@ -8,19 +8,20 @@ Per neuron, with ``W+`` and ``W-`` the positive and negative weights and ``m`` t
 taken over the steps of one sample; a neuron that may fire ends the step at or below its threshold, or at what its
 reset leaves, and no neuron below its floor. Every operation is monotone, so the ends of the intervals are reached or
 over-estimated, never missed.
+
+A `Target` may have a synaptic accumulator, which takes 64 a: excitation ``64 W+ m`` and inhibition ``64 W- m`` fit it
+each alone, so no order of additions leaves it. Where current and bias share a register, so do the ends of their sum.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from spikeport.export.fixed_point import (
     ACTIVATION_SHIFT,
     NO_THRESHOLD,
-    POTENTIAL_LIMIT,
-    STATE_LIMIT,
-    THRESHOLD_MAX,
     Integers,
 )
 from spikeport.export.linear import synaptic_sum
@@ -35,15 +36,31 @@ from spikeport.export.network import (
     Source,
 )
 from spikeport.export.reach import FAR, reach
+from spikeport.export.targets import LAVA, Range, Target
 
 Incoming = tuple[IntegerProjection, FloatPopulation | IntegerPopulation]
 """A projection and the population that it comes from."""
 
 
+class Reached(NamedTuple):
+    """What registers of a population can hold: ``bounds``, and the ``sums`` of a step's inhibition and excitation.
+
+    ``sums`` are times 64, as the accumulator takes them; None where they were not computed.
+    """
+
+    bounds: Bounds
+    sums: Range | None = None
+
+
 def prove(network: IntegerNetwork) -> dict[str, Bounds]:
     """Return the bounds of every population with neurons."""
+    return {name: each.bounds for name, each in reached(network).items()}
+
+
+def reached(network: IntegerNetwork) -> dict[str, Reached]:
+    """Return what the registers of every population with neurons can hold."""
     incoming = {p.name: [(q, network.population(q.source)) for q in network.incoming(p.name)] for p in network.neurons}
-    return {p.name: population_bounds(p, incoming[p.name], network.steps) for p in network.neurons}
+    return {p.name: population_reach(p, incoming[p.name], network.steps) for p in network.neurons}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,75 +84,89 @@ class Register:
         return f"{self.name} of {self.population} can reach {self.least:,}..{self.most:,}; it holds {low:,}..{high:,}"
 
 
-def registers(name: str, neuron: IntegerNeuron, bounds: Bounds) -> list[Register]:
+def registers(name: str, neuron: IntegerNeuron, found: Reached, target: Target = LAVA) -> list[Register]:
     """Return the registers of a population with their reach; one that never fires stays below the largest threshold."""
-    top = POTENTIAL_LIMIT if neuron.threshold is not None else NO_THRESHOLD << ACTIVATION_SHIFT
+    bounds, (low, high) = found.bounds, target.potential
+    top = high if neuron.threshold is not None else min(high, NO_THRESHOLD << ACTIVATION_SHIFT)
     spans = {
-        "the synaptic current": (bounds.u_min, bounds.u_max, (1 - STATE_LIMIT, STATE_LIMIT)),
-        "the potential": (bounds.v_min, bounds.v_max, (-POTENTIAL_LIMIT, top)),
+        "the synaptic current": (bounds.u_min, bounds.u_max, target.current),
+        "the potential": (bounds.v_min, bounds.v_max, (low, top)),
     }
     if neuron.threshold is not None:
-        spans["the threshold"] = (int(neuron.threshold.min()), int(neuron.threshold.max()), (0, THRESHOLD_MAX))
+        spans["the threshold"] = (int(neuron.threshold.min()), int(neuron.threshold.max()), target.threshold)
+    if target.accumulator is not None and found.sums is not None:
+        spans["the synaptic accumulator"] = (*found.sums, target.accumulator)
+    if target.current_with_bias is not None:
+        bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
+        least, most = bounds.u_min + int(bias.min()), bounds.u_max + int(bias.max())
+        spans["the current with the bias"] = (least, most, target.current_with_bias)
     return [
         Register(population=name, name=what, least=least, most=most, range=held)
         for what, (least, most, held) in spans.items()
     ]
 
 
-def unproven(network: IntegerNetwork) -> list[Register]:
-    """Return the registers that can leave their range for some input; the bounds are computed anew."""
-    return _leaving(network, prove(network))
+def unproven(network: IntegerNetwork, target: Target = LAVA) -> list[Register]:
+    """Return the registers that can leave the range of ``target`` for some input; the bounds are computed anew."""
+    return _leaving(network, reached(network), target)
 
 
-def proof_sentence(network: IntegerNetwork, left: Sequence[Register] | None = None, most: int = 3) -> str:
+def proof_sentence(
+    network: IntegerNetwork, left: Sequence[Register] | None = None, most: int = 3, target: Target = LAVA
+) -> str:
     """Return whether the registers are proven to stay in range, and else the first ``most`` that can leave it.
 
-    ``left``: what `unproven` returned, where it has run already.
+    ``left``: what `unproven` returned for ``target``, where it has run already.
     """
-    left = unproven(network) if left is None else left
+    left = unproven(network, target) if left is None else left
     if not left:
-        return f"no register can wrap or saturate within {network.steps} steps, whatever the input"
+        return (
+            f"no register can wrap or saturate within {network.steps} steps, whatever the input, in {target.sentence}"
+        )
     more = f"; and {len(left) - most} more registers" if len(left) > most else ""
-    return f"not proven: {'; '.join(register.sentence() for register in left[:most])}{more}"
+    return f"not proven in {target.sentence}: {'; '.join(register.sentence() for register in left[:most])}{more}"
 
 
-def violation(neuron: IntegerNeuron, bounds: Bounds) -> float:
-    """Return the largest register use relative to its end; above 1 a register could wrap or saturate."""
-    uses = [0.0]
-    for register in registers("", neuron, bounds):
-        low, high = register.range
-        below = register.least / low if low else np.inf if register.least < 0 else 0.0
-        uses += [register.most / high, below]
-    return max(uses)
+def violation(registers_: Sequence[Register]) -> float:
+    """Return the largest use of a register relative to its end; above 1 one could wrap or saturate."""
+    return max((use(register) for register in registers_), default=0.0)
 
 
-def is_safe(network: IntegerNetwork) -> bool:
-    """Return whether the bounds, computed anew, keep every register of ``network`` in range."""
-    return not unproven(network)
+def use(register: Register) -> float:
+    """Return what a register can reach relative to its ends, infinite where no smaller numbers would help."""
+    low, high = register.range
+    below = register.least / low if low < 0 else np.inf if register.least < low else 0.0
+    return float(max(register.most / high, below))
+
+
+def is_safe(network: IntegerNetwork, target: Target = LAVA) -> bool:
+    """Return whether the bounds, computed anew, keep every register of ``network`` in the range of ``target``."""
+    return not unproven(network, target)
 
 
 def are_kept(network: IntegerNetwork, bounds: Mapping[str, Bounds]) -> bool:
-    """Return whether ``bounds`` keep every register of ``network`` in range."""
-    return not _leaving(network, bounds)
+    """Return whether ``bounds`` keep every register of ``network`` in range, in Lava's arithmetic."""
+    return not _leaving(network, {name: Reached(each) for name, each in bounds.items()}, LAVA)
 
 
-def _leaving(network: IntegerNetwork, bounds: Mapping[str, Bounds]) -> list[Register]:
+def _leaving(network: IntegerNetwork, found: Mapping[str, Reached], target: Target) -> list[Register]:
     neurons = {p.name: p.neuron for p in network.neurons}
-    found = [registers(name, n, bounds[name]) for name, n in neurons.items() if isinstance(n, IntegerNeuron)]
-    return [register for group in found for register in group if not register.kept]
+    groups = [registers(name, n, found[name], target) for name, n in neurons.items() if isinstance(n, IntegerNeuron)]
+    return [register for group in groups for register in group if not register.kept]
 
 
-def population_bounds(
+def population_reach(
     population: IntegerPopulation, incoming: Sequence[Incoming], steps: int, *, until_far_out: bool = False
-) -> Bounds:
-    """Return the bounds of one population over ``steps`` steps, given its projections with their sources.
+) -> Reached:
+    """Return what one population reaches over ``steps`` steps, given its projections with their sources.
 
     ``until_far_out`` ends the proof once a register is left by a factor of two (`reach`).
     """
     neuron = population.neuron
     assert isinstance(neuron, IntegerNeuron)
     low, high = _activation_range(population, incoming)
-    return reach(population.shape, low, high, neuron, steps, until_far_out=until_far_out)
+    bounds = reach(population.shape, low, high, neuron, steps, until_far_out=until_far_out)
+    return Reached(bounds, (int(low.min()) << ACTIVATION_SHIFT, int(high.max()) << ACTIVATION_SHIFT))
 
 
 def _activation_range(population: IntegerPopulation, incoming: Sequence[Incoming]) -> tuple[Integers, Integers]:

@@ -51,13 +51,18 @@ def wrapped_synaptic_sum(value: Integers) -> Integers:
     return result
 
 
-def bias_registers(bias: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int32], int]:
+def bias_registers(
+    bias: npt.NDArray[Any],
+    mantissas: tuple[int, int] = (BIAS_MANTISSA_MIN, BIAS_MANTISSA_MAX),
+    exponents: tuple[int, int] = (0, BIAS_EXPONENT_MAX),
+) -> tuple[npt.NDArray[np.int32], int]:
     """Return mantissas (13 bit) and the smallest common exponent (0..7) nearest to ``bias`` in potential units.
 
-    ``OverflowError`` where the largest exponent does not reach.
+    ``mantissas`` and ``exponents`` are the least and the most of a target. ``OverflowError`` where the largest exponent
+    does not reach.
     """
-    for exponent in range(BIAS_EXPONENT_MAX + 1):
+    for exponent in range(exponents[0], exponents[1] + 1):
         mantissa = np.rint(np.asarray(bias, np.float64) / 2**exponent)
-        if mantissa.min() >= BIAS_MANTISSA_MIN and mantissa.max() <= BIAS_MANTISSA_MAX:
+        if mantissa.min() >= mantissas[0] and mantissa.max() <= mantissas[1]:
             return mantissa.astype(np.int32), exponent
-    raise OverflowError(f"bias {np.abs(bias).max():.0f} exceeds {BIAS_MANTISSA_MAX << BIAS_EXPONENT_MAX}")
+    raise OverflowError(f"bias {np.abs(bias).max():.0f} exceeds {mantissas[1] << exponents[1]}")

@@ -12,6 +12,8 @@ The first form is exact: ``v >= V`` equals ``64 k v > 64 (ceil(k V) - 1)`` on mu
 uses all weight bits of the projection with the smallest weights, and is made smaller until the bounds hold. Weights
 that are whole multiples of a common grid (already integers, ternary, ...) stay so: k is a whole number of grid steps,
 and no spike changes. With a bias or a leak, potentials meet thresholds between the multiples, and a tie may be lost.
+
+Weights, biases, decays, thresholds, delays and every register keep to the formats of a `Target`.
 """
 
 import math
@@ -21,9 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spikeport.export.bounds import population_bounds, violation
+from spikeport.export.bounds import Register, population_reach, registers, use
 from spikeport.export.errors import QuantizationError
-from spikeport.export.fixed_point import ACTIVATION_SHIFT, THRESHOLD_MAX, bias_registers
+from spikeport.export.fixed_point import ACTIVATION_SHIFT, bias_registers
 from spikeport.export.network import (
     REGISTERS,
     Array,
@@ -42,14 +44,14 @@ from spikeport.export.network import (
     Synapses,
 )
 from spikeport.export.stimulus.encoding import MOST_LEVELS, bits_sentence
+from spikeport.export.target_rules import misfits, sentence
+from spikeport.export.targets import LAVA, WEIGHT_BITS, WEIGHT_EXPONENT_MAX, Target
 
-WEIGHT_BITS = 8
 ACTIVATION_UNIT = 1 << ACTIVATION_SHIFT
 DECAY_UNITY = 4096
 ATTEMPTS = 200
 MOST_EXCESS = 2.0
 """By so much at most a trial makes the scale smaller; a proof ends where a register is left by more."""
-WEIGHT_EXPONENT_MAX = 15
 THRESHOLD_UNITS, MOST_DOUBLINGS = 64, 8
 """A threshold of fewer units is rounded too coarsely; weights of few bits get an exponent instead."""
 SAMPLE = 1000
@@ -68,22 +70,47 @@ class Quantized(NamedTuple):
     bounds: Bounds
 
 
+class _Trial(NamedTuple):
+    """A population at one scale: ``excess`` is the largest use of a register, ``worst`` that register.
+
+    ``done`` is None where weights or biases have no exponent, as ``why`` says.
+    """
+
+    done: Quantized | None
+    excess: float
+    worst: Register | None = None
+    why: str = ""
+
+    def reason(self, target: Target) -> str:
+        """Return the rule that no scale satisfies, and by how much."""
+        if self.worst is None:
+            return f"{self.why} in {target.name}"
+        return f"in {target.name}, {self.worst.sentence()}"
+
+
 def quantize(
-    network: FloatNetwork, *, weight_bits: int = WEIGHT_BITS, clips: Mapping[str, float] | None = None
+    network: FloatNetwork,
+    *,
+    weight_bits: int = WEIGHT_BITS,
+    clips: Mapping[str, float] | None = None,
+    target: Target = LAVA,
 ) -> IntegerNetwork:
     """Return ``network`` in integers; it must have one stage of synapses per projection (`passes.folded`).
 
     ``weight_bits`` (2..8) includes the sign; two are ternary weights. ``clips`` holds, for populations that have one,
-    the share of the largest weight at which weights are cut (`spikeport.export.scale_search` finds them). Raises
-    `QuantizationError` where no scale keeps the registers in range.
+    the share of the largest weight at which weights are cut (`spikeport.export.scale_search` finds them). ``target``:
+    the formats that the integers keep to, those of Lava without. Raises `QuantizationError` with the population, the
+    rule, by how much it is broken, and the way out, where no scale satisfies the target.
     """
-    if not 2 <= weight_bits <= WEIGHT_BITS:
-        raise QuantizationError(f"weight_bits is {weight_bits}; Loihi stores 2 to {WEIGHT_BITS} bits")
+    most = min(WEIGHT_BITS, target.weight_bits)
+    if not 2 <= weight_bits <= most:
+        name = "Loihi" if target is LAVA else target.name
+        raise QuantizationError(f"weight_bits is {weight_bits}; {name} stores 2 to {most} bits")
     source = network.source
     assert isinstance(source.neuron, Source)
     _check(network)
-    done = [fitted(network, p, weight_bits, (clips or {}).get(p.name, 1.0)) for p in network.neurons]
-    return IntegerNetwork(
+    done = [fitted(network, p, weight_bits, (clips or {}).get(p.name, 1.0), target) for p in network.neurons]
+    integer = IntegerNetwork(
         populations=(
             IntegerPopulation(name=source.name, shape=source.shape, neuron=source.neuron),
             *(item.population for item in done),
@@ -92,6 +119,15 @@ def quantize(
         steps=network.steps,
         bounds={item.population.name: item.bounds for item in done},
     )
+    if target is not LAVA:
+        _check_target(integer, target)
+    return integer
+
+
+def _check_target(network: IntegerNetwork, target: Target) -> None:
+    """Refuse what no scale can change: signs and delays; all other rules are looked at once more."""
+    for misfit in misfits(network, target):
+        raise QuantizationError(sentence(misfit, target))
 
 
 def _check(network: FloatNetwork) -> None:
@@ -134,37 +170,69 @@ def _check(network: FloatNetwork) -> None:
             )
 
 
-def fitted(network: FloatNetwork, population: FloatPopulation, weight_bits: int, clip: float = 1.0) -> Quantized:
-    """Return a population in integers, its weights cut at ``clip`` times the largest."""
+def fitted(
+    network: FloatNetwork, population: FloatPopulation, weight_bits: int, clip: float = 1.0, target: Target = LAVA
+) -> Quantized:
+    """Return a population in integers that keep to ``target``, its weights cut at ``clip`` times the largest."""
     if not 0 < clip <= 1:
         raise QuantizationError(f"population {population.name}: clip is {clip}; expected above 0, up to 1")
+    _check_decays(population, target)
     scale = _largest_scale(network, population, weight_bits) / clip
     grid = _grid(network, population, weight_bits) if clip == 1 else None
     if grid is None:
         scale *= _finer(population, scale)
+    scale *= _above_least(population, scale, target)
+    last = _Trial(None, math.inf)
     for _ in range(ATTEMPTS):
-        tidy = _tidy(population, scale, grid)
-        candidate, excess = _at_scale(network, population, tidy, weight_bits, clip)
-        if candidate is not None and excess <= 1:
-            _check_kept(network, population, candidate)
-            return candidate
-        scale /= max(1.01, min(excess, MOST_EXCESS))
+        tidy = _tidy(population, scale, grid, target)
+        trial = _at_scale(network, population, tidy, weight_bits, clip, target)
+        if trial.done is not None and trial.excess <= 1:
+            too_large = "" if last.worst is None else f" (at a larger scale, {last.reason(target)})"
+            _check_kept(network, population, trial.done, too_large)
+            return trial.done
+        last = trial if math.isfinite(trial.excess) or last.worst is None else last
+        scale /= max(1.01, min(trial.excess, MOST_EXCESS))
     raise QuantizationError(
-        f"population {population.name}: no scale keeps its registers in range over {network.steps} steps; "
-        "use fewer steps, sparser weights or smaller biases"
+        f"population {population.name}: no scale keeps its registers in range over {network.steps} steps: even at the "
+        f"smallest, {last.reason(target)}; use fewer steps, sparser weights, smaller biases or a higher threshold"
     )
 
 
-def _check_threshold(population: FloatPopulation, scale: float) -> None:
+def _check_decays(population: FloatPopulation, target: Target) -> None:
+    """Refuse decays that the target does not have; no scale changes them."""
+    neuron = population.neuron
+    assert isinstance(neuron, FloatNeuron)
+    for name, held in (("decay_current", target.decay_current), ("decay_potential", target.decay_potential)):
+        decay = np.rint(getattr(neuron, name) * DECAY_UNITY)
+        if decay.min() < held[0] or decay.max() > held[1]:
+            raise QuantizationError(
+                f"population {population.name}: {name} is {decay.min():.0f} to {decay.max():.0f} in 1/{DECAY_UNITY}; "
+                f"{target.name} holds {held[0]} to {held[1]}: train or import it with such a time constant"
+            )
+
+
+def _above_least(population: FloatPopulation, scale: float, target: Target) -> float:
+    """Return a power of two, carried by the weights' exponent, that lifts thresholds to the least of the target."""
+    assert isinstance(population.neuron, FloatNeuron)
+    least = target.threshold[0]
+    if population.neuron.threshold is None or least == 0:
+        return 1.0
+    missing = (least + 1) / (scale * float(population.neuron.threshold.min()))
+    return float(2.0 ** max(math.ceil(math.log2(missing)), 0))
+
+
+def _check_threshold(population: FloatPopulation, scale: float, target: Target) -> None:
     """Refuse a threshold beyond the register at a scale that the weights need."""
     assert isinstance(population.neuron, FloatNeuron)
     if population.neuron.threshold is None:
         return
     scaled = np.asarray(population.neuron.threshold) * scale
-    if np.abs(scaled).max() > THRESHOLD_MAX + 1:
+    if np.abs(scaled).max() > target.threshold[1] + 1:
+        name = "Loihi" if target is LAVA else target.name
         raise QuantizationError(
             f"population {population.name}: at the scale of its weights the threshold is {scaled.min():,.0f} to "
-            f"{scaled.max():,.0f}; Loihi holds up to {THRESHOLD_MAX:,}: scale the weights up or lower the threshold"
+            f"{scaled.max():,.0f}; {name} holds up to {target.threshold[1]:,}: scale the weights up or lower the "
+            "threshold"
         )
 
 
@@ -183,15 +251,15 @@ def _largest_scale(network: FloatNetwork, population: FloatPopulation, weight_bi
     return float((2 ** (weight_bits - 1) - 1) / smallest)
 
 
-def _tidy(population: FloatPopulation, scale: float, grid: float | None) -> float:
+def _tidy(population: FloatPopulation, scale: float, grid: float | None, target: Target) -> float:
     """Return the scale at or below ``scale`` at which the weights, or else the largest threshold, are whole."""
     assert isinstance(population.neuron, FloatNeuron)
     if grid is not None and scale * grid * ROUNDING >= 1:
         return math.floor(scale * grid * ROUNDING) / grid
     if population.neuron.threshold is None:
         return scale
-    threshold = float(population.neuron.threshold.max())
-    return max(1, math.floor(min(scale * threshold * ROUNDING, THRESHOLD_MAX))) / threshold
+    threshold, (least, most) = float(population.neuron.threshold.max()), target.threshold
+    return max(least + 1, math.floor(min(scale * threshold * ROUNDING, most))) / threshold
 
 
 def _grid(network: FloatNetwork, population: FloatPopulation, weight_bits: int) -> float | None:
@@ -214,8 +282,8 @@ def _are_whole(multiples: Array) -> bool:
     return bool(np.all(np.abs(multiples - np.rint(multiples)) <= (ROUNDING - 1) * np.abs(multiples)))
 
 
-def _check_kept(network: FloatNetwork, population: FloatPopulation, quantized: Quantized) -> None:
-    """Refuse to round to nothing what was something."""
+def _check_kept(network: FloatNetwork, population: FloatPopulation, quantized: Quantized, too_large: str = "") -> None:
+    """Refuse to round to nothing what was something; ``too_large`` says why the scale is no larger."""
     neuron, integer = population.neuron, quantized.population.neuron
     assert isinstance(neuron, FloatNeuron)
     assert isinstance(integer, IntegerNeuron)
@@ -223,7 +291,7 @@ def _check_kept(network: FloatNetwork, population: FloatPopulation, quantized: Q
         if _peak(network, projection) > 0 and not done.synapses.weight.any():
             raise QuantizationError(
                 f"projection {projection.source} -> {projection.target}: all weights round to zero beside the "
-                f"biases and the other projections of {population.name}; scale them up or leave it out"
+                f"biases and the other projections of {population.name}{too_large}; scale them up or leave it out"
             )
     _check_floor(population, integer)
     pairs = (
@@ -261,25 +329,27 @@ def _check_floor(population: FloatPopulation, integer: IntegerNeuron) -> None:
 
 
 def _at_scale(
-    network: FloatNetwork, population: FloatPopulation, scale: float, weight_bits: int, clip: float
-) -> tuple[Quantized | None, float]:
-    """Return the population at ``scale`` and its largest register use (infinite where a bias does not fit)."""
+    network: FloatNetwork, population: FloatPopulation, scale: float, weight_bits: int, clip: float, target: Target
+) -> _Trial:
+    """Return the population at ``scale``; its excess is infinite where a bias or weight does not fit."""
     neuron = population.neuron
     assert isinstance(neuron, FloatNeuron)
     try:
-        mantissa, exponent = bias_registers(np.asarray(neuron.bias) * (ACTIVATION_UNIT * scale))
+        bias = np.asarray(neuron.bias) * (ACTIVATION_UNIT * scale)
+        mantissa, exponent = bias_registers(bias, target.bias_mantissa, target.bias_exponent)
         incoming = network.incoming(population.name)
-        projections = tuple(_projection(network, p, scale, weight_bits, clip) for p in incoming)
-    except OverflowError:
-        return None, math.inf
-    _check_threshold(population, scale)
+        projections = tuple(_projection(network, p, scale, weight_bits, clip, target) for p in incoming)
+    except OverflowError as error:
+        return _Trial(None, math.inf, why=str(error))
+    _check_threshold(population, scale, target)
     integer = IntegerPopulation(
         name=population.name, shape=population.shape, neuron=_neuron(neuron, scale, mantissa, exponent)
     )
     sources = [(projection, network.population(projection.source)) for projection in projections]
-    bounds = population_bounds(integer, sources, network.steps, until_far_out=True)
+    found = population_reach(integer, sources, network.steps, until_far_out=True)
     assert isinstance(integer.neuron, IntegerNeuron)
-    return Quantized(integer, projections, bounds), violation(integer.neuron, bounds)
+    worst = max(registers(population.name, integer.neuron, found, target), key=use)
+    return _Trial(Quantized(integer, projections, found.bounds), use(worst), worst)
 
 
 def _neuron(neuron: FloatNeuron, scale: float, mantissa: Array, exponent: int) -> IntegerNeuron:
@@ -313,12 +383,15 @@ def _threshold(scaled: Array, inclusive: bool, on_grid: bool) -> Array:  # noqa:
 
 
 def _projection(
-    network: FloatNetwork, projection: FloatProjection, scale: float, weight_bits: int, clip: float
+    network: FloatNetwork, projection: FloatProjection, scale: float, weight_bits: int, clip: float, target: Target
 ) -> IntegerProjection:
     peak, most = _peak(network, projection) * scale * clip, 2 ** (weight_bits - 1) - 1
-    exponent = max(0, math.ceil(math.log2(peak / most) - 1e-9)) if peak > 0 else 0
-    if exponent > WEIGHT_EXPONENT_MAX:
-        raise OverflowError(exponent)
+    exponent = max(target.exponent[0], 0, math.ceil(math.log2(peak / most) - 1e-9)) if peak > 0 else 0
+    if exponent > WEIGHT_EXPONENT_MAX or most << exponent > target.largest_weight:
+        raise OverflowError(
+            f"weights {projection.source} -> {projection.target} reach {peak:,.0f}, up to {target.largest_weight:,} "
+            "are held"
+        )
     rounded = np.empty(_synapses(projection).weight.shape, np.int8)
     done = 0
     for part in _graded(network, projection):

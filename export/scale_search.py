@@ -26,8 +26,9 @@ from spikeport.export.network import (
     IntegerPopulation,
 )
 from spikeport.export.progress import Progress
-from spikeport.export.quantize import WEIGHT_BITS, Quantized, fitted, quantize
+from spikeport.export.quantize import Quantized, fitted, quantize
 from spikeport.export.stimulus import Stimulus
+from spikeport.export.targets import LAVA, WEIGHT_BITS, Target
 
 CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 BATCH = 100
@@ -35,18 +36,23 @@ BATCH = 100
 
 
 def search(
-    network: FloatNetwork, calibration: Stimulus, *, weight_bits: int = WEIGHT_BITS, clips: Sequence[float] = CLIPS
+    network: FloatNetwork,
+    calibration: Stimulus,
+    *,
+    weight_bits: int = WEIGHT_BITS,
+    clips: Sequence[float] = CLIPS,
+    target: Target = LAVA,
 ) -> tuple[IntegerNetwork, dict[str, float]]:
     """Return ``network`` in integers, and the clip of every population; 1.0 is max-abs, which is always tried first.
 
-    ``calibration`` are images for both networks. Raises as `quantize`.
+    ``calibration`` are images for both networks, ``target`` the formats to keep to. Raises as `quantize`.
     """
     expected = _recorded(network, calibration)
     known = _Record(calibration)
     done: list[Quantized] = []
     chosen: dict[str, float] = {}
     for population in Progress("scale search").track(_ordered(network)):
-        tried = {clip: fitted(network, population, weight_bits, clip) for clip in clips}
+        tried = {clip: fitted(network, population, weight_bits, clip, target) for clip in clips}
         best: _Trial | None = None
         for clip, each in tried.items():
             trial = _tried(_part(network, [*done, each]), population.name, known, expected)
@@ -55,7 +61,7 @@ def search(
         assert best is not None
         known.update(best.record)
         done.append(tried[chosen[population.name]])
-    return quantize(network, weight_bits=weight_bits, clips=chosen), chosen
+    return quantize(network, weight_bits=weight_bits, clips=chosen, target=target), chosen
 
 
 @dataclass(kw_only=True)

@@ -1,18 +1,29 @@
-"""What a chip's neurons do not do: one function per rule, whose docstring is the rule that the user reads.
+"""What a chip's neurons and spikes do not do: one function per rule, whose docstring is the rule and the way out.
 
 A profile names under ``[neurons]`` the rules that its chip has, each with its source; a chip whose neurons are programs
-has none. A function returns whether a neuron needs what the rule excludes.
+has none. A function returns whether a neuron, or the input, needs what the rule excludes.
 """
 
 from collections.abc import Callable, Iterator
+from math import prod
 
 import numpy as np
 
-from spikeport.export.network import FloatNeuron, IntegerNeuron, Network, Source
-from spikeport.hardware_profiles.profile import HardwareProfile
+from spikeport.export.network import (
+    REGISTERS,
+    FloatNeuron,
+    FloatPopulation,
+    IntegerNeuron,
+    IntegerPopulation,
+    Network,
+    Source,
+)
+from spikeport.hardware_profiles.profile import HardwareProfile, Lack
+from spikeport.hardware_profiles.verdicts import Failure
 
 Neuron = FloatNeuron | IntegerNeuron
 Rule = Callable[[Neuron], bool]
+InputRule = Callable[[Source], bool]
 
 
 def several_spikes(neuron: Neuron) -> bool:
@@ -36,8 +47,10 @@ def overhang(neuron: Neuron) -> bool:
 
 
 def floor(neuron: Neuron) -> bool:
-    """A neuron's potential has no lower end of the network's choice; train or import the network without a floor."""
-    return getattr(neuron, "floor", None) is not None
+    """A potential's lower end is zero or the register's; train or import the network without a floor, or with zero."""
+    if neuron.floor is None or np.all(neuron.floor == 0):
+        return False
+    return isinstance(neuron, FloatNeuron) or bool(np.any(neuron.floor > REGISTERS["floor"][0]))
 
 
 def refractory(neuron: Neuron) -> bool:
@@ -58,31 +71,93 @@ def leak(neuron: Neuron) -> bool:
     return bool(np.any(decay != 0))
 
 
+def inclusive(neuron: Neuron) -> bool:
+    """A neuron fires above its threshold, not at it; quantize from real numbers, which moves the threshold instead."""
+    return isinstance(neuron, IntegerNeuron) and neuron.threshold is not None and neuron.inclusive
+
+
+def graded_input(source: Source) -> bool:
+    """A spike carries no number; write each image as biases (--input-as bias), or code it in spikes (--levels 1)."""
+    return source.levels > 1
+
+
+def multiply_accumulate(source: Source) -> bool:
+    """Synapses add and do not multiply, the host does the first layer; write its sums as biases (--input-as bias)."""
+    return source.levels > 1
+
+
 RULES: tuple[Rule, ...] = (
     *(several_spikes, subtractive_reset, reset_value, overhang),
-    *(floor, refractory, synaptic_current, leak),
+    *(floor, refractory, synaptic_current, leak, inclusive),
 )
+INPUT_RULES: tuple[InputRule, ...] = (graded_input, multiply_accumulate)
 
 
-def broken_rules(network: Network, profile: HardwareProfile, weight_bits: int | None = None) -> tuple[str, ...]:
-    """Return a sentence per rule of the chip that neurons of ``network`` break, and one for weights that are too wide.
+def neuron_failures(network: Network, profile: HardwareProfile) -> Iterator[Failure]:
+    """Yield a failure per rule of the chip that neurons or the input of ``network`` break, by name.
 
-    Populations are named as they stand in ``network``. Empty where the chip runs them all.
+    Populations and projections are named as they stand in ``network``.
     """
-    return (*_of_neurons(network, profile), *_of_weights(profile, weight_bits))
-
-
-def _of_neurons(network: Network, profile: HardwareProfile) -> Iterator[str]:
     for rule in RULES:
-        if getattr(profile.neurons, rule.__name__, None) is None:
-            continue
-        found = [p.name for p in network.neurons if not isinstance(p.neuron, Source) and rule(p.neuron)]
-        if found:
-            named = f"population{'s' if len(found) > 1 else ''} {', '.join(found)}"
-            yield f"{named} ({rule.__name__.replace('_', ' ')}): {rule.__doc__}"
+        lack = _lack(profile, rule)
+        found = [p for p in network.neurons if not isinstance(p.neuron, Source) and rule(p.neuron)]
+        if lack is not None and found:
+            yield failed(rule, [f"population {p.name}" for p in found], _amount(rule, found), lack)
+    yield from _rests(network, profile)
+    yield from _of_input(network, profile)
 
 
-def _of_weights(profile: HardwareProfile, weight_bits: int | None) -> Iterator[str]:
-    stored = None if profile.encoding is None else int(profile.encoding.weight.value)
-    if weight_bits is not None and stored is not None and weight_bits > stored:
-        yield f"weights of {weight_bits} bit: the chip stores up to {stored}; state fewer bits (--weight-bits)"
+def failed(rule: Callable[..., object], where: list[str], amount: str, lack: Lack | None) -> Failure:
+    """Return the failure of a rule whose docstring holds requirement and way out."""
+    requirement, _, way_out = (rule.__doc__ or "").partition("; ")
+    return Failure(
+        rule=rule.__name__,
+        where=tuple(where),
+        amount=amount,
+        requirement=requirement,
+        way_out=way_out,
+        evidence="" if lack is None else lack.evidence,
+        source="" if lack is None else lack.source,
+    )
+
+
+def _lack(profile: HardwareProfile, rule: Callable[..., object]) -> Lack | None:
+    lack: Lack | None = getattr(profile.neurons, rule.__name__, None)
+    return lack
+
+
+def _amount(rule: Rule, populations: list[FloatPopulation | IntegerPopulation]) -> str:
+    neurons = sum(prod(each.shape) for each in populations)
+    more = f", so {neurons:,} compartments more" if rule is subtractive_reset else ""
+    return f"{neurons:,} neuron{'s' if neurons > 1 else ''}{more}"
+
+
+def rest(neuron: Neuron, most: int) -> bool:
+    """A neuron rests for at most so many steps after a spike; import the network with a shorter rest."""
+    return isinstance(neuron, FloatNeuron) and neuron.refractory > most
+
+
+def _rests(network: Network, profile: HardwareProfile) -> Iterator[Failure]:
+    longest = profile.formats.refractory
+    if longest is None:
+        return
+    most = int(longest.value)
+    for population in network.neurons:
+        neuron = population.neuron
+        if isinstance(neuron, FloatNeuron) and rest(neuron, most):
+            lack = Lack(evidence=longest.evidence, source=longest.source)
+            amount = f"it rests {neuron.refractory:,} steps, held are {most}: {neuron.refractory - most:,} too many"
+            yield failed(rest, [f"population {population.name}"], amount, lack)
+
+
+def _of_input(network: Network, profile: HardwareProfile) -> Iterator[Failure]:
+    source = network.source
+    assert isinstance(source.neuron, Source)
+    named: dict[InputRule, list[str]] = {
+        graded_input: [f"population {source.name}"],
+        multiply_accumulate: [f"projection {network.label(p)}" for p in network.outgoing(source.name)],  # type: ignore[arg-type]
+    }
+    for rule in INPUT_RULES:
+        lack = _lack(profile, rule)
+        if lack is not None and rule(source.neuron):
+            yield failed(rule, named[rule], f"its input has {source.neuron.levels:,} levels, held is 1", lack)

@@ -1,7 +1,8 @@
 """A chip as typed data: every constant with value, unit, evidence class and source.
 
-Classes: ``published`` (by the maker or in a paper), ``fitted`` (to silicon), ``scaled`` (from another chip),
-``assumed`` (by us, for want of anything better).
+Classes: ``published`` (by the maker or in a paper), ``fitted`` (to silicon: constants of a model, or the arithmetic of
+an emulator that its makers compared with the chip), ``scaled`` (from another chip), ``assumed`` (by us, for want of
+anything better).
 """
 
 from collections.abc import Sequence
@@ -40,6 +41,23 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     value: Annotated[tuple[float, ...], msgspec.Meta(min_length=1, max_length=4096)]
     unit: str
+    evidence: Evidence
+    source: str
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The smallest and the largest value of a register."""
+
+    value: tuple[int, int]
+    unit: str
+    evidence: Evidence
+    source: str
+
+
+class SignModes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The signs that the weights of a list may have."""
+
+    value: Annotated[tuple[Literal["mixed", "excitatory", "inhibitory"], ...], msgspec.Meta(min_length=1)]
     evidence: Evidence
     source: str
 
@@ -127,6 +145,34 @@ class Neurons(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     refractory: Lack | None = None
     synaptic_current: Lack | None = None
     leak: Lack | None = None
+    inclusive: Lack | None = None
+    graded_input: Lack | None = None
+    multiply_accumulate: Lack | None = None
+
+
+class Formats(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What registers and synapses hold; the rules of `spikeport.export.target_rules`, by name.
+
+    What is not published is absent, and whether the chip holds it is not known. Widths in bits without the sign, of
+    numbers in units of potential: 64 to a unit of activation. ``weight_exponent`` is of a mantissa of 8 bits and a
+    sign, whose lowest bit is zero where signs are mixed: one less than the exponent of an archive's 8-bit weights.
+    ``decay_current`` and ``decay_potential`` in 1/4096, ``delay`` in steps beyond the first, ``refractory`` in steps of
+    rest.
+    """
+
+    accumulator: Constant | None = None
+    current: Constant | None = None
+    current_with_bias: Constant | None = None
+    potential: Constant | None = None
+    threshold: Span | None = None
+    bias_mantissa: Span | None = None
+    bias_exponent: Span | None = None
+    decay_current: Span | None = None
+    decay_potential: Span | None = None
+    weight_exponent: Span | None = None
+    sign_modes: SignModes | None = None
+    delay: Constant | None = None
+    refractory: Constant | None = None
 
 
 class Encoding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -195,6 +241,7 @@ class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     encoding: Encoding | None = None
     layer_cores: LayerCores | None = None
     neurons: Neurons = Neurons()
+    formats: Formats = Formats()
     energy: Energy
     latency: Latency = Latency()
 
@@ -205,10 +252,13 @@ UNITS = {
     **dict.fromkeys(("cores_per_chip", "neurons", "input_axons", "output_axons", "list_block"), "1"),
     **dict.fromkeys(("threshold_registers", "decay_registers", "synapse_registers", "population_axon_slots"), "1"),
     **dict.fromkeys(("channels", "side", "kernel_side", "destinations", "kernel_words", "neuron_words"), "1"),
+    **dict.fromkeys(("accumulator", "current", "current_with_bias", "potential"), "bit"),
+    **dict.fromkeys(("threshold", "bias_mantissa", "bias_exponent", "decay_current", "decay_potential"), "1"),
+    **dict.fromkeys(("weight_exponent", "refractory", "delay"), "1"),
     "static_power": "W",
 }
 """The unit of a constant; energies are in J and times in s."""
-TABLES = {"limits": None, "encoding": None, "layer_cores": None, "energy": "J", "latency": "s"}
+TABLES = {"limits": None, "encoding": None, "layer_cores": None, "formats": None, "energy": "J", "latency": "s"}
 LARGEST = {"J": 1.0, "s": 3600.0, "W": 1e6, "1": 2**31 - 1, "B": 2**31 - 1, "bit": 2**16}
 """The largest value of each unit: of one operation, or of one core."""
 WHOLE = ("1", "B", "bit")
@@ -275,9 +325,15 @@ def by_tiles(profile: HardwareProfile) -> dict[str, ByTiles]:
     return {key: value for key, value in _entries(profile).items() if isinstance(value, ByTiles)}
 
 
-def options(profile: HardwareProfile) -> dict[str, Lists | Sharing | Included]:
+def spans(profile: HardwareProfile) -> dict[str, Span]:
+    """Return the ranges of registers, as 'table.key'."""
+    return {key: value for key, value in _entries(profile).items() if isinstance(value, Span)}
+
+
+def options(profile: HardwareProfile) -> dict[str, Lists | Sharing | SignModes | Included]:
     """Return what a profile says by name, as 'table.key'."""
-    return {key: value for key, value in _entries(profile).items() if isinstance(value, Lists | Sharing | Included)}
+    kinds = Lists | Sharing | SignModes | Included
+    return {key: value for key, value in _entries(profile).items() if isinstance(value, kinds)}
 
 
 def _entries(profile: HardwareProfile) -> dict[str, Any]:
@@ -312,6 +368,18 @@ def _check(profile: HardwareProfile, path: Path) -> None:
                 f"{path}: [{key}] has tiles {list(steps.tiles)}; expected 1 first, then more and more, "
                 "each with its value"
             )
+    for key, span in spans(profile).items():
+        _check_span(f"{path}: [{key}]", span)
+
+
+def _check_span(where: str, span: Span) -> None:
+    if span.unit != "1":
+        raise ProfileError(f"{where} has unit {span.unit!r}; expected '1'")
+    least, most = span.value
+    if not -LARGEST["1"] <= least <= most <= LARGEST["1"]:
+        raise ProfileError(
+            f"{where} is {least:,} to {most:,}; expected the smallest and the largest value, up to {LARGEST['1']:,.0f}"
+        )
 
 
 def _check_number(where: str, key: str, unit: str, values: tuple[float, ...]) -> None:

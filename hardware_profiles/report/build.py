@@ -16,7 +16,9 @@ from spikeport.export.bounds import is_safe, prove
 from spikeport.export.errors import NetworkError, PlacementError
 from spikeport.export.network import IntegerNetwork, IntegerNeuron, Network
 from spikeport.export.stimulus import Stimulus
+from spikeport.export.target_rules import Examined
 from spikeport.export.three_counts import VERIFY, sampled_images
+from spikeport.hardware_profiles.chips import check_runs, chip_verdict, runs_networks
 from spikeport.hardware_profiles.counting import (
     MODES,
     Counted,
@@ -30,7 +32,6 @@ from spikeport.hardware_profiles.counting import (
 from spikeport.hardware_profiles.energy import energy
 from spikeport.hardware_profiles.latency import latency
 from spikeport.hardware_profiles.load import CoreLoad, LoadCounter
-from spikeport.hardware_profiles.neuron_rules import broken_rules
 from spikeport.hardware_profiles.placement import Placement, place, stated_bits
 from spikeport.hardware_profiles.profile import (
     HardwareProfile,
@@ -39,6 +40,7 @@ from spikeport.hardware_profiles.profile import (
     load_profiles,
     options,
     sizes,
+    spans,
 )
 from spikeport.hardware_profiles.report.result import Report
 from spikeport.hardware_profiles.report.sections import (
@@ -49,6 +51,7 @@ from spikeport.hardware_profiles.report.sections import (
     ProfileSummary,
     Relative,
 )
+from spikeport.hardware_profiles.verdicts import ChipVerdict
 
 NOT_MODELLED = (
     "messages between chips and their synchronisation, the host's input, output and time, congestion of the mesh",
@@ -78,16 +81,18 @@ def report(
     relative_to: Network | None = None,
     weight_bits: int | None = None,
     verify: int = VERIFY,
+    require: Sequence[str | Path | HardwareProfile] = (),
 ) -> Report:
     """Run ``network`` on ``stimulus`` and return operations, placement, energy and latency for every profile.
 
     ``profiles`` are names, paths of .toml files, or loaded profiles, each of another name. ``relative_to`` is a network
     of the same shape, the dense one for instance, that runs on the same input. A float network runs as it is, and its
     weights are placed with ``weight_bits`` each (8, if None). On ``verify`` images the operations are counted in all
-    three ways (`spikeport.export.three_counts`). A network that does not fit a chip is no error: the report says why.
-    Raises `ProfileError`, `StimulusError`, and `NetworkError` for another shape.
+    three ways (`spikeport.export.three_counts`). A network that does not run on a chip is no error: the report says
+    why, and fails where ``require``, profiles as well, names the chip. Raises `ProfileError`, `StimulusError`, and
+    `NetworkError` for another shape.
     """
-    loaded = load_profiles(profiles)
+    loaded, asked = _with_required(profiles, require)
     if relative_to is not None:
         _check_alike(network, relative_to)
     bits = stated_bits(network, weight_bits)
@@ -106,7 +111,9 @@ def report(
         profiles={profile.name: _profile(profile) for profile in loaded},
         placement={name: _placement(placement, loads[name]) for name, placement in placed.items()},
         refused=refused,
-        lacks={profile.name: broken_rules(both.synapses, profile, bits) for profile in loaded},
+        chips=_verdicts(
+            network if isinstance(network, IntegerNetwork) else both.synapses, loaded, bits, refused, asked
+        ),
         energy={
             profile.name: energy(counts, profile, placement=placed.get(profile.name), load=loads.get(profile.name))
             for profile in loaded
@@ -115,6 +122,30 @@ def report(
         not_modelled=NOT_MODELLED,
         relative=None if relative_to is None else _relative(network, counts, relative_to, stimulus, verify),
     )
+
+
+def _with_required(
+    profiles: Sequence[str | Path | HardwareProfile], require: Sequence[str | Path | HardwareProfile]
+) -> tuple[list[HardwareProfile], set[str]]:
+    """Return all profiles, each once, and the names of those that the network has to run on."""
+    loaded = load_profiles(profiles)
+    needed = load_profiles(require) if require else []
+    check_runs(needed)
+    names = {profile.name for profile in loaded}
+    return [*loaded, *(each for each in needed if each.name not in names)], {each.name for each in needed}
+
+
+def _verdicts(
+    network: Network, profiles: list[HardwareProfile], bits: int | None, refused: dict[str, str], asked: set[str]
+) -> dict[str, ChipVerdict]:
+    examined = Examined(network) if isinstance(network, IntegerNetwork) else network
+    return {
+        each.name: chip_verdict(
+            examined, each, weight_bits=bits, refused=refused.get(each.name), asked=each.name in asked
+        )
+        for each in profiles
+        if runs_networks(each)
+    }
 
 
 def _places(
@@ -202,7 +233,7 @@ def _network(network: Network, synapses: Network, neurons: int, weight_bits: int
 
 
 def _profile(profile: HardwareProfile) -> ProfileSummary:
-    entries = {**constants(profile), **sizes(profile), **by_tiles(profile), **options(profile)}
+    entries = {**constants(profile), **sizes(profile), **by_tiles(profile), **spans(profile), **options(profile)}
     return ProfileSummary(
         description=profile.description,
         hash=hashlib.sha256(msgspec.json.encode(profile)).hexdigest(),

@@ -19,6 +19,7 @@ from spikeport.hardware_profiles.report.sections import (
 )
 from spikeport.hardware_profiles.report.text import render
 from spikeport.hardware_profiles.result import Result, plain
+from spikeport.hardware_profiles.verdicts import ChipVerdict
 
 SCHEMA = 3
 RUN = ("accuracy", "attack", "fidelity", "sparsity")
@@ -32,7 +33,8 @@ class Report(Result):
     """What a network costs on every profile, and whether it may be believed: `passed` and `reasons`.
 
     ``placement`` and ``latency`` hold the profiles that the network fits, ``refused`` the reason for every other;
-    ``lacks`` holds the rules of a chip's neurons that the network breaks: it is placed and priced, but does not run.
+    ``chips`` says of every profile with cores whether the network runs on it, and else which rules fail; it is placed and
+    priced all the same.
     ``energy`` and ``profiles`` hold all. ``accuracy``, ``attack``, ``fidelity`` and ``sparsity`` are of a run of a
     recipe (`with_run`), ``relative`` of another network on the same images. `to_dict` gives the keys of report.json.
     """
@@ -50,7 +52,7 @@ class Report(Result):
     energy: Mapping[str, EnergyPerImage]
     latency: Mapping[str, ImageTime]
     not_modelled: tuple[str, ...]
-    lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    chips: Mapping[str, ChipVerdict] = field(default_factory=dict)
     relative: Relative | None = None
     accuracy: Mapping[str, float] | None = None
     attack: Mapping[str, Any] | None = None
@@ -84,6 +86,8 @@ class Report(Result):
             yield f"The other network, {reason}"
         if self.network.proven is False:
             yield "The registers are not proven: for some input one wraps or saturates."
+        for verdict in self.chips.values():
+            yield from verdict.reasons
         for name, compared in (self.fidelity or {}).items():
             if compared["mismatches"]:
                 yield f"{name}: {compared['mismatches']:,} of {compared['compared']:,} compared neuron steps differ."
@@ -128,7 +132,7 @@ class Report(Result):
                 name: self.placement[name].to_dict() if name in self.placement else {"refused": self.refused[name]}
                 for name in self.profiles
             },
-            "lacks": plain(self.lacks),
+            "chips": plain(self.chips),
             "energy": plain(self.energy),
             "latency": plain(self.latency),
             "not_modelled": list(self.not_modelled),

@@ -29,7 +29,7 @@ def render(document: dict[str, Any], reasons: Sequence[str], verification: Verif
         *_stated(document["network"]),
         *_refusals(document),
     ]
-    return "\n\n".join([*parts, *_lacking(document["lacks"]), *_reasons(reasons)])
+    return "\n\n".join([*parts, *_chips(document["chips"]), *_reasons(reasons)])
 
 
 def fidelity(executors: dict[str, Any]) -> str:
@@ -201,8 +201,8 @@ def _stated(network: dict[str, Any]) -> list[str]:
     ]
 
 
-def _lacking(lacks: dict[str, list[str]]) -> list[str]:
-    return ["\n".join([f"does not run on {name}:", *sentences]) for name, sentences in lacks.items() if sentences]
+def _chips(chips: dict[str, dict[str, Any]]) -> list[str]:
+    return ["\n".join(chip["lines"]) for chip in chips.values()]
 
 
 def _reasons(reasons: Sequence[str]) -> list[str]:

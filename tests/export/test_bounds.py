@@ -223,9 +223,9 @@ def test_proof_that_ends_early_is_outside_by_a_factor_of_two():
     network = one_neuron(100, -100, levels=1, steps=100_000, threshold=5, reset_by=0)
     incoming = [(network.projections[0], network.source)]
     found, whole = (
-        bounds.population_bounds(network.neurons[0], incoming, 100_000, until_far_out=each) for each in (True, False)
+        bounds.population_reach(network.neurons[0], incoming, 100_000, until_far_out=each) for each in (True, False)
     )
-    assert min(bounds.violation(network.neurons[0].neuron, each) for each in (found, whole)) >= 2
+    assert min(bounds.violation(bounds.registers("a", network.neurons[0].neuron, each)) for each in (found, whole)) >= 2
 
 
 def test_registers_without_proof_are_named_with_their_reach():
@@ -236,10 +236,10 @@ def test_registers_without_proof_are_named_with_their_reach():
     assert (found.population, found.name, found.range) == ("a", "the potential", (-POTENTIAL_LIMIT, POTENTIAL_LIMIT))
     assert (found.least, found.most) == (-2 * 64 * limit, 2 * 64 * limit)
     assert bounds.proof_sentence(network) == (
-        "not proven: the potential of a can reach -16,777,088..16,777,088; it holds -8,388,607..8,388,607"
+        "not proven in Lava's arithmetic: the potential of a can reach -16,777,088..16,777,088; it holds -8,388,607..8,388,607"
     )
     assert bounds.proof_sentence(one_neuron(1, threshold=5)) == (
-        "no register can wrap or saturate within 4 steps, whatever the input"
+        "no register can wrap or saturate within 4 steps, whatever the input, in Lava's arithmetic"
     )
 
 
@@ -257,6 +257,7 @@ def test_every_register_is_looked_at():
 @given(network=integer_networks(least=-3))
 def test_largest_use_is_above_one_where_a_register_is_named(network):
     named = {register.population for register in bounds.unproven(network)}
-    found = bounds.prove(network)
+    found = bounds.reached(network)
     for population in network.neurons:
-        assert (bounds.violation(population.neuron, found[population.name]) > 1) == (population.name in named)
+        registers = bounds.registers(population.name, population.neuron, found[population.name])
+        assert (bounds.violation(registers) > 1) == (population.name in named)

@@ -2,17 +2,23 @@
 
 import numpy as np
 
+from spikeport.export import target_rules
 from spikeport.hardware_profiles import layer_placement, neuron_rules
+from spikeport.hardware_profiles.chip_formats import held
 from spikeport.hardware_profiles.evidence import AnyConstant, said
 from spikeport.hardware_profiles.limits import RULES, sentence
 from spikeport.hardware_profiles.profile import (
+    Constant,
     HardwareProfile,
+    SignModes,
+    Span,
     by_tiles,
     constants,
     load_profile,
     options,
     profile_names,
     sizes,
+    spans,
 )
 from spikeport.hardware_profiles.report.text import table
 
@@ -36,13 +42,23 @@ def _rules(profile: HardwareProfile) -> str:
     else:
         limits = [(rule, getattr(profile.limits, rule.__name__)) for rule in RULES] if profile.limits else []
         lines = [f"{limit.value:,.0f} {rule.__name__}: {sentence(rule)}" for rule, limit in limits if limit]
-    lacks = [(rule, getattr(profile.neurons, rule.__name__)) for rule in neuron_rules.RULES]
+    named = (*neuron_rules.RULES, *neuron_rules.INPUT_RULES)
+    lacks = [(rule, getattr(profile.neurons, rule.__name__)) for rule in named]
     lines += [f"{rule.__name__}: {rule.__doc__} [{lack.evidence}: {lack.source}]" for rule, lack in lacks if lack]
+    formats = [(rule, held(profile.formats, rule.__name__)) for rule in target_rules.RULES]
+    lines += [f"{_value(each)} {rule.__name__}: {rule.__doc__} [{each.evidence}]" for rule, each in formats if each]
     return "\n".join(lines) or f"{profile.name} has no cores and no rules: it prices operations only"
+
+
+def _value(entry: Constant | Span | SignModes) -> str:
+    if isinstance(entry, Constant):
+        return f"{entry.value:,.0f}{' bit' if entry.unit == 'bit' else ''}"
+    return " to ".join(f"{end:,}" for end in entry.value) if isinstance(entry, Span) else ", ".join(entry.value)
 
 
 def _constants(profile: HardwareProfile) -> str:
     rows = [(key, f"{c.value:g}", c.unit, said(c), _source(c)) for key, c in constants(profile).items()]
+    rows += [(key, _value(s), s.unit, s.evidence, s.source) for key, s in spans(profile).items()]
     rows += [(k, " ".join(f"{v:g}" for v in s.value), s.unit, s.evidence, s.source) for k, s in sizes(profile).items()]
     for key, each in by_tiles(profile).items():
         value = ", ".join(f"{value:g} from {tiles}" for tiles, value in zip(each.tiles, each.value, strict=True))
