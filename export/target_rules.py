@@ -12,7 +12,7 @@ import numpy as np
 
 from spikeport.export.bounds import Reached, Register, reached, registers
 from spikeport.export.errors import NetworkError
-from spikeport.export.network import Array, IntegerNetwork, IntegerNeuron, IntegerProjection
+from spikeport.export.network import Array, Bounds, IntegerNetwork, IntegerNeuron, IntegerProjection
 from spikeport.export.targets import Range, Target
 
 
@@ -53,6 +53,17 @@ class Examined:
     def reached(self) -> Mapping[str, Reached]:
         """What the registers of every population can hold."""
         return reached(self.network)
+
+    @cached_property
+    def weights(self) -> list[tuple[str, Range, int]]:
+        """Every projection with its `weight_span`."""
+        network = self.network
+        return [(f"projection {network.label(p)}", *weight_span(p)) for p in network.projections]
+
+    @property
+    def bounds(self) -> dict[str, Bounds]:
+        """The bounds of every population, which prove the registers in Lava's arithmetic."""
+        return {name: each.bounds for name, each in self.reached.items()}
 
     @property
     def neurons(self) -> Iterator[tuple[str, IntegerNeuron]]:
@@ -119,9 +130,7 @@ def decay_potential(network: Examined, target: Target) -> Iterator[Misfit]:
 def weight_exponent(network: Examined, target: Target) -> Iterator[Misfit]:
     """Weights with their exponent are ones that a synapse can hold; quantize for the chip, or scale weights down."""
     least, most = target.exponent
-    for projection in network.network.projections:
-        where = f"projection {network.network.label(projection)}"
-        (low, high), shift = weight_span(projection)
+    for where, (low, high), shift in network.weights:
         if shift < least and (low or high):
             span, why = (
                 (shift, shift),
@@ -138,15 +147,14 @@ def weight_exponent(network: Examined, target: Target) -> Iterator[Misfit]:
 
 def sign_modes(network: Examined, target: Target) -> Iterator[Misfit]:
     """A projection's signs are ones that its lists can hold; part it into an excitatory and an inhibitory one."""
-    for projection in network.network.projections:
-        (least, most), _ = weight_span(projection)
+    for where, (least, most), _ in network.weights:
         fitting = {"mixed"} | ({"excitatory"} if least >= 0 else set()) | ({"inhibitory"} if most <= 0 else set())
         if not fitting & set(target.sign_modes):
             held = ", ".join(target.sign_modes) or "none"
             mode = min(fitting)
             yield Misfit(
                 rule="sign_modes",
-                where=f"projection {network.network.label(projection)}",
+                where=where,
                 what="weights",
                 found=(least, most),
                 holds=(0, 0),
@@ -196,7 +204,7 @@ def weight_span(projection: IntegerProjection) -> tuple[Range, int]:
     """Return the smallest and largest weight in activation units, and the power of two that divides all weights."""
     weight = projection.synapses.weight
     least, most = int(weight.min(initial=0)), int(weight.max(initial=0))
-    bits = int(np.bitwise_or.reduce(weight.astype(np.int64), axis=None)) if weight.size else 0
+    bits = int(np.bitwise_or.reduce(weight, axis=None)) & 0xFF if weight.size else 0
     trailing = (bits & -bits).bit_length() - 1 if bits else 0
     return (least << projection.exponent, most << projection.exponent), trailing + projection.exponent
 

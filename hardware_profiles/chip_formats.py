@@ -11,13 +11,18 @@ AnyProfile = str | Path | HardwareProfile
 """A profile, its name, or the path of a .toml file."""
 
 
-def target(profiles: AnyProfile | Sequence[AnyProfile]) -> Target:
-    """Return the formats that all ``profiles`` hold; what a chip does not publish is Lava's, and named as unknown.
+def profiles_of(chips: AnyProfile | Sequence[AnyProfile]) -> list[HardwareProfile]:
+    """Return one profile or several, read where they are names or paths; none where there are none."""
+    several = [chips] if isinstance(chips, str | Path | HardwareProfile) else list(chips)
+    return load_profiles(several) if several else []
 
-    Raises `ProfileError` for a chip that publishes none.
+
+def target(chips: AnyProfile | Sequence[AnyProfile]) -> Target:
+    """Return the formats that all ``chips`` hold, Lava's arithmetic where there is none.
+
+    What a chip does not publish is Lava's, and named as unknown. Raises `ProfileError` for one that publishes nothing.
     """
-    several = [profiles] if isinstance(profiles, str | Path | HardwareProfile) else list(profiles)
-    return common([target_of(profile) for profile in load_profiles(several)])
+    return common([target_of(profile) for profile in profiles_of(chips)])
 
 
 def target_of(profile: HardwareProfile) -> Target:
@@ -48,7 +53,7 @@ def known(profile: HardwareProfile) -> Target:
         exponent=_both(profile, "weight_exponent", lava.exponent, _span(f.weight_exponent, above=1)),
         sign_modes=lava.sign_modes if f.sign_modes is None else f.sign_modes.value,
         delay=None if f.delay is None else int(f.delay.value),
-        unknown=tuple(name for name in FORMATS if held(f, name) is None),
+        unknown=tuple(name for name in FORMATS if name not in OPTIONAL and held(f, name) is None),
     )
 
 
@@ -57,6 +62,8 @@ FORMATS = (
     *("decay_current", "decay_potential", "weight_exponent", "sign_modes", "delay"),
 )
 """The formats of integers, which are the rules of `spikeport.export.target_rules`."""
+OPTIONAL = ("current_with_bias",)
+"""Registers that not every chip has."""
 
 
 def held(formats: Formats, name: str) -> Constant | Span | SignModes | None:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from spikeport.export.errors import ProfileError
 from spikeport.export.network import IntegerNetwork, IntegerProjection, Network
-from spikeport.export.target_rules import RULES, Examined, Misfit, current_with_bias
+from spikeport.export.target_rules import RULES, Examined, Misfit
 from spikeport.export.targets import Target
-from spikeport.hardware_profiles.chip_formats import held, known
+from spikeport.hardware_profiles.chip_formats import OPTIONAL, held, known
 from spikeport.hardware_profiles.encoding import weight_bits as bits_of
 from spikeport.hardware_profiles.neuron_rules import failed, neuron_failures
 from spikeport.hardware_profiles.profile import HardwareProfile
@@ -92,9 +92,9 @@ def _failure(doc: str, misfit: Misfit, evidence: str, source: str) -> Failure:
 
 
 def _unknown(examined: Examined, profile: HardwareProfile) -> Iterator[str]:
-    """Yield the formats that matter here and that the chip does not publish; not every chip adds the bias apart."""
+    """Yield the formats that matter here and that the chip does not publish."""
     for rule in RULES:
-        missing = held(profile.formats, rule.__name__) is None and rule is not current_with_bias
+        missing = held(profile.formats, rule.__name__) is None and rule.__name__ not in OPTIONAL
         if missing and any(True for _ in rule(examined, TRIVIAL)):
             yield rule.__name__.replace("_", " ")
 

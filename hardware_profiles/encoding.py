@@ -47,6 +47,12 @@ def stored_bits(bits: int) -> int:
     return 8 if bits == 7 else bits
 
 
+def delay_bits(encoding: Encoding, waits: int) -> int:
+    """Return the bits beside every weight of a projection whose spikes wait; none where the chip says nothing of it."""
+    most = encoding.delay_bits
+    return 0 if most is None else min(waits.bit_length(), int(most.value))
+
+
 class Runs:
     """Entries that run-length lists of a weight (out, ...) take, for any parts of the output channels."""
 

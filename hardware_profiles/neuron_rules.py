@@ -160,4 +160,7 @@ def _of_input(network: Network, profile: HardwareProfile) -> Iterator[Failure]:
     for rule in INPUT_RULES:
         lack = _lack(profile, rule)
         if lack is not None and rule(source.neuron):
-            yield failed(rule, named[rule], f"its input has {source.neuron.levels:,} levels, held is 1", lack)
+            levels = source.neuron.levels
+            yield failed(
+                rule, named[rule], f"its input has {levels:,} levels, held is 1: {levels - 1:,} too many", lack
+            )

@@ -56,10 +56,16 @@ def _say(text: str, *, passed: bool = True) -> None:
         raise typer.Exit(1)
 
 
+def _names(text: str | None) -> tuple[str, ...]:
+    """Return the parts of a comma-separated option."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
 Out = Annotated[Path, typer.Option(help="Folder for the artefacts.")]
 Profiles = Annotated[list[str] | None, typer.Option(help="Name or .toml file; may be repeated.")]
 CHIPS = ("loihi1", "loihi2")
 Verify = Annotated[int, typer.Option(help="Images whose operations are counted in all three ways; 0: none.", min=0)]
+FOR = "Chips, comma-separated, that have to run the network: names or .toml files."
 SCORE = "What decides the class: count, last, mean, max; by itself spikes if the readout fires, else its potential."
 
 
@@ -118,15 +124,19 @@ def quantize(
     out: Annotated[Path, typer.Option(help="Archive to write.")],
     weight_bits: Annotated[int, typer.Option(help="2 to 8, with the sign.")] = 8,
     calibration: Annotated[Path | None, typer.Option(help="Samples that choose the scales, as --input.")] = None,
+    for_: Annotated[str | None, typer.Option("--for", help=f"{FOR} Lava's arithmetic without.")] = None,
     unit: Unit = None,
     source: Any = None,
     reading: Any = None,
 ) -> None:
-    """Turn a float network into Loihi integers with a proof that no register overflows."""
+    """Turn a float network into integers with a proof that no register overflows; exit code 1 where --for fails."""
     from spikeport.toolchain.verbs import networks
 
     settings = networks.QuantizeSettings(weight_bits=weight_bits, source=replace(source, unit=number(unit)))
-    _say(networks.quantize(network, calibration=calibration, settings=settings, out=out, reading=reading).text())
+    done = networks.quantize(
+        network, calibration=calibration, settings=settings, target=_names(for_), out=out, reading=reading
+    )
+    _say(done.text(), passed=done.passed)
 
 
 def _source(network: Path, source: "ImportSettings", reading: "InputSettings") -> "ImportSettings":
@@ -218,21 +228,20 @@ def check(
     json: Annotated[Path | None, typer.Option(help="Write the verdict as JSON.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random samples.")] = 0,
     require: Annotated[str | None, typer.Option(help="Executors without which there is no verdict.")] = None,
+    for_: Annotated[str | None, typer.Option("--for", help=FOR)] = None,
     reading: Any = None,
 ) -> None:
     """Compare executors with the fast (or floating) one, every neuron and every step; exit code 0 or 1."""
     from spikeport.toolchain.verbs import checking
 
-    names, required = (
-        tuple(name.strip() for name in each.split(",") if name.strip()) for each in (executors, require or "")
-    )
     settings = checking.CheckSettings(
-        executors=names,
+        executors=_names(executors),
         samples=random,
         seed=seed,
         max_mismatches=max_mismatches,
         unproven=unproven,
-        require=required,
+        require=_names(require),
+        chips=_names(for_),
     )
     verdict = checking.check(network, input, settings=settings, reading=reading)
     if junit is not None:
@@ -252,6 +261,7 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")] = Path("report"),
     weight_bits: WeightBits = None,
     verify: Verify = 4,
+    for_: Annotated[str | None, typer.Option("--for", help=FOR)] = None,
     source: Any = None,
     reading: Any = None,
 ) -> None:
@@ -265,6 +275,7 @@ def report(
         profiles=profile or CHIPS,
         relative_to=relative_to,
         weight_bits=weight_bits,
+        require=_names(for_),
         out=out,
         reading=reading,
         verify=verify,

@@ -88,10 +88,14 @@ class Evaluate(_Table, frozen=True, kw_only=True):
 
 
 class Quantize(_Table, frozen=True, kw_only=True):
-    """Integer weights; scales from training images (`spikeport.export.scale_search`) or the largest weight."""
+    """Integer weights; scales from training images (`spikeport.export.scale_search`) or the largest weight.
+
+    ``target``: chips whose formats the integers keep to; Lava's arithmetic without.
+    """
 
     weight_bits: Annotated[int, Meta(ge=2, le=8)] = 8
     calibration_images: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
+    target: tuple[str, ...] = ()
 
 
 class Hardware(_Table, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from spikeport.export.errors import NetworkError, PlacementError
 from spikeport.export.geometry import Grid
 from spikeport.export.network import FloatNetwork, Network
 from spikeport.export.numbers import Range, whole
-from spikeport.hardware_profiles.encoding import WEIGHT_BITS
+from spikeport.hardware_profiles.encoding import WEIGHT_BITS, delay_bits
 from spikeport.hardware_profiles.layer_placement import match
 from spikeport.hardware_profiles.placement.block_fan_out import BlockFanOut
 from spikeport.hardware_profiles.placement.cuts import Cut
@@ -60,7 +60,11 @@ def place(
     network = costed(network).synapses if isinstance(network, FloatNetwork) else network
     if profile.layer_cores is not None:
         return replace(_layers(network, profile), weight_bits=bits)
-    fan_outs = tuple(BlockFanOut(network, each, bits or WEIGHT_BITS) for each in network.projections)
+    waits = _waits(network, profile)
+    fan_outs = tuple(
+        BlockFanOut(network, each, bits or WEIGHT_BITS, wait)
+        for each, wait in zip(network.projections, waits, strict=True)
+    )
     placed: dict[str, Placement] = {}
     refused: dict[str, str] = {}
     for name in offered if strategy is None else (strategy,):
@@ -73,6 +77,17 @@ def place(
     best = min(placed, key=lambda name: len(placed[name].cores))
     others = {name: f"{len(other.cores):,} cores" for name, other in placed.items() if name != best}
     return replace(placed[best], refused=refused | others, weight_bits=bits)
+
+
+def _waits(network: Network, profile: HardwareProfile) -> list[int]:
+    """Return the bits that the delay of each projection takes in a list."""
+    assert profile.encoding is not None
+    short = network.with_short_delays()
+    try:
+        depths = short.depths()
+    except NetworkError:  # a loop shorter than the chip's steps, which `chips` names
+        return [delay_bits(profile.encoding, p.delay) for p in short.projections]
+    return [delay_bits(profile.encoding, short.slack(p, depths)) for p in short.projections]  # type: ignore[arg-type]
 
 
 def stated_bits(network: Network, weight_bits: int | None) -> int | None:

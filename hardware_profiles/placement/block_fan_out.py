@@ -53,16 +53,18 @@ class BlockFanOut:
     """One projection's synapses, counted into blocks of its target.
 
     ``pool`` are the sizes of windows over which the kernel repeats its weights; ``bits`` the bits of a weight: as many
-    as the largest integer needs, and ``weight_bits`` where weights are real numbers.
+    as the largest integer needs, and ``weight_bits`` where weights are real numbers, with ``delay_bits`` beside them.
     """
 
-    def __init__(self, network: Network, projection: AnyProjection, weight_bits: int = WEIGHT_BITS) -> None:
+    def __init__(
+        self, network: Network, projection: AnyProjection, weight_bits: int = WEIGHT_BITS, delay_bits: int = 0
+    ) -> None:
         source, target = (network.population(name) for name in (projection.source, projection.target))
         self.projection, self.source, self.target = projection, Grid.of(source.shape), Grid.of(target.shape)
         self.geometry = geometry_of(network, projection)
         self.kernel = self._kernel(source.shape, target.shape)
         exact = isinstance(projection, IntegerProjection)
-        self.bits = bits_of(projection.synapses.weight) if exact else stored_bits(weight_bits)
+        self.bits = delay_bits + (bits_of(projection.synapses.weight) if exact else stored_bits(weight_bits))
         self.pool = pooled(self.geometry)[1]
 
     def _kernel(self, source: tuple[int, ...], target: tuple[int, ...]) -> Convolution | None:

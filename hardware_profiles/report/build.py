@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from spikeport.export import archive
-from spikeport.export.bounds import is_safe, prove
+from spikeport.export.bounds import are_kept
 from spikeport.export.errors import NetworkError, PlacementError
 from spikeport.export.network import IntegerNetwork, IntegerNeuron, Network
 from spikeport.export.stimulus import Stimulus
@@ -100,20 +100,19 @@ def report(
     placed, refused = _places(both.synapses, loaded, bits)
     run = _run(both, stimulus, placed, verify)
     counts, loads = run.counts, run.loads
+    examined = Examined(network) if isinstance(network, IntegerNetwork) else None
     return Report(
         spikeport=metadata.version("spikeport"),
         versions={"python": platform.python_version(), "numpy": np.__version__},
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        network=_network(network, both.synapses, counts.neurons, bits),
+        network=_network(network, examined, both.synapses, counts.neurons, bits),
         images=Images(count=len(stimulus), digest=hashlib.sha256(stimulus.values.tobytes()).hexdigest()),
         operations=counts,
         oracles=ORACLES,
         profiles={profile.name: _profile(profile) for profile in loaded},
         placement={name: _placement(placement, loads[name]) for name, placement in placed.items()},
         refused=refused,
-        chips=_verdicts(
-            network if isinstance(network, IntegerNetwork) else both.synapses, loaded, bits, refused, asked
-        ),
+        chips=_verdicts(examined or both.synapses, loaded, bits, refused, asked),
         energy={
             profile.name: energy(counts, profile, placement=placed.get(profile.name), load=loads.get(profile.name))
             for profile in loaded
@@ -136,12 +135,15 @@ def _with_required(
 
 
 def _verdicts(
-    network: Network, profiles: list[HardwareProfile], bits: int | None, refused: dict[str, str], asked: set[str]
+    network: Network | Examined,
+    profiles: list[HardwareProfile],
+    bits: int | None,
+    refused: dict[str, str],
+    asked: set[str],
 ) -> dict[str, ChipVerdict]:
-    examined = Examined(network) if isinstance(network, IntegerNetwork) else network
     return {
         each.name: chip_verdict(
-            examined, each, weight_bits=bits, refused=refused.get(each.name), asked=each.name in asked
+            network, each, weight_bits=bits, refused=refused.get(each.name), asked=each.name in asked
         )
         for each in profiles
         if runs_networks(each)
@@ -209,14 +211,16 @@ def _ratio(above: float, below: float) -> float | None:
     return above / below if below else None
 
 
-def _network(network: Network, synapses: Network, neurons: int, weight_bits: int | None) -> NetworkSummary:
+def _network(
+    network: Network, examined: Examined | None, synapses: Network, neurons: int, weight_bits: int | None
+) -> NetworkSummary:
     """Return a network with its proof; of a float one the populations and zeros of its folded ``synapses``."""
-    proof = prove(network) if isinstance(network, IntegerNetwork) else {}
+    proof = {} if examined is None else examined.bounds
     return NetworkSummary(
         digest=archive.digest(network),
         kind=network.kind,
         weight_bits=weight_bits,
-        proven=is_safe(network) if isinstance(network, IntegerNetwork) else None,
+        proven=None if examined is None else are_kept(examined.network, proof),
         steps=network.steps,
         neurons=neurons,
         sparsity=zero_share(synapses),

@@ -33,10 +33,10 @@ class Report(Result):
     """What a network costs on every profile, and whether it may be believed: `passed` and `reasons`.
 
     ``placement`` and ``latency`` hold the profiles that the network fits, ``refused`` the reason for every other;
-    ``chips`` says of every profile with cores whether the network runs on it, and else which rules fail; it is placed and
-    priced all the same.
-    ``energy`` and ``profiles`` hold all. ``accuracy``, ``attack``, ``fidelity`` and ``sparsity`` are of a run of a
-    recipe (`with_run`), ``relative`` of another network on the same images. `to_dict` gives the keys of report.json.
+    ``chips`` says of every profile with cores whether the network runs on it, and else which rules fail; the network is
+    placed and priced all the same. ``energy`` and ``profiles`` hold all. ``accuracy``, ``attack``, ``fidelity`` and
+    ``sparsity`` are of a run of a recipe (`with_run`), ``relative`` of another network on the same images. `to_dict`
+    gives the keys of report.json.
     """
 
     spikeport: str

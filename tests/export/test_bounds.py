@@ -236,7 +236,8 @@ def test_registers_without_proof_are_named_with_their_reach():
     assert (found.population, found.name, found.range) == ("a", "the potential", (-POTENTIAL_LIMIT, POTENTIAL_LIMIT))
     assert (found.least, found.most) == (-2 * 64 * limit, 2 * 64 * limit)
     assert bounds.proof_sentence(network) == (
-        "not proven in Lava's arithmetic: the potential of a can reach -16,777,088..16,777,088; it holds -8,388,607..8,388,607"
+        "not proven in Lava's arithmetic: the potential of a can reach -16,777,088..16,777,088; "
+        "it holds -8,388,607..8,388,607"
     )
     assert bounds.proof_sentence(one_neuron(1, threshold=5)) == (
         "no register can wrap or saturate within 4 steps, whatever the input, in Lava's arithmetic"

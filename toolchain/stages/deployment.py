@@ -12,6 +12,7 @@ from spikeport.export.quantize import quantize
 from spikeport.export.scale_search import search
 from spikeport.export.stimulus import read, stimulus
 from spikeport.export.trace import predicted, record
+from spikeport.hardware_profiles.chip_formats import target
 from spikeport.hardware_profiles.report import build
 from spikeport.hardware_profiles.report.write import write
 from spikeport.toolchain import checkpoint
@@ -45,11 +46,12 @@ def quantize_network(run: Run) -> Metrics:
     """Turn the float network into integers with their proof and write the archive."""
     network = archive.read_float(run.path("network_float.safetensors"))
     settings = run.recipe.quantize
+    formats = target(settings.target)
     if settings.calibration_images:
         images = stimulus(run.data.train.images[: settings.calibration_images], network)
-        integer, clips = search(network, images, weight_bits=settings.weight_bits)
+        integer, clips = search(network, images, weight_bits=settings.weight_bits, target=formats)
     else:
-        integer, clips = quantize(network, weight_bits=settings.weight_bits), {}
+        integer, clips = quantize(network, weight_bits=settings.weight_bits, target=formats), {}
     archive.write(integer, run.path("network.safetensors"))
     return {"digest": archive.digest(integer), "clips": clips}
 

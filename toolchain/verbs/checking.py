@@ -7,15 +7,24 @@ from typing import Any
 
 from spikeport.export import archive, bounds, fidelity
 from spikeport.export.crossings import costed
-from spikeport.export.errors import ExecutorError, LavaError, NetworkError, SpikeportError
+from spikeport.export.errors import ExecutorError, LavaError, NetworkError, PlacementError, SpikeportError
 from spikeport.export.executors import known
 from spikeport.export.fidelity import Difference, Fidelity
 from spikeport.export.files import write_text
 from spikeport.export.junit import to_xml
 from spikeport.export.network import FloatNetwork, IntegerNetwork, Network
 from spikeport.export.stimulus import InputSettings, random_stimulus
+from spikeport.export.target_rules import Examined
+from spikeport.hardware_profiles.chip_formats import AnyProfile, profiles_of
+from spikeport.hardware_profiles.chips import check_runs, chip_verdict
+from spikeport.hardware_profiles.placement import place
+from spikeport.hardware_profiles.profile import HardwareProfile, load_profiles
 from spikeport.hardware_profiles.report.text import table
+from spikeport.hardware_profiles.verdicts import ChipVerdict
 from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, any_network, images_and_labels, names_file
+
+CHIPS = ("loihi1", "loihi2")
+"""The chips of which a verdict speaks where none is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +34,8 @@ class CheckSettings:
     ``executors``: names of `executor_names`, each compared with the fast one (of float networks with the floating one).
     One that cannot run the network is left out, with the reason, unless ``require`` names it. ``samples`` random
     samples of ``seed`` are taken where no images are given. A verdict passes with at most ``max_mismatches`` differing
-    neuron steps, and with a proof that no register can overflow, or ``unproven``.
+    neuron steps, and with a proof that no register can overflow, or ``unproven``. ``chips``: profiles, names or .toml
+    files, that have to run the network; without, the verdict says whether either Loihi does, and passes all the same.
     """
 
     executors: tuple[str, ...] = ("lava", "onnx", "nir")
@@ -34,6 +44,7 @@ class CheckSettings:
     max_mismatches: int = 0
     unproven: bool = False
     require: tuple[str, ...] = ()
+    chips: tuple[AnyProfile, ...] = ()
 
     def __post_init__(self) -> None:
         if self.max_mismatches < 0:
@@ -48,7 +59,8 @@ class Verdict:
 
     ``executors``: per executor every population with the neuron steps compared, those that differ, and the first of
     them. ``proven``: for every input, no register wraps or saturates; computed anew (None: a float network has none).
-    ``refused``: executors that were not compared, each with 'cannot hold: why', or 'cannot run here: why'.
+    ``refused``: executors that were not compared, each with 'cannot hold: why', or 'cannot run here: why'. ``chips``:
+    whether each chip runs the network, or which of its rules fail where, by how much, and the way out.
     """
 
     network: str
@@ -56,6 +68,7 @@ class Verdict:
     executors: dict[str, Fidelity]
     settings: CheckSettings = field(default_factory=CheckSettings)
     refused: dict[str, str] = field(default_factory=dict)
+    chips: tuple[ChipVerdict, ...] = ()
 
     @property
     def mismatches(self) -> int:
@@ -70,7 +83,7 @@ class Verdict:
             reasons.append(f"{self.mismatches:,} neuron steps differ ({allowed:,} allowed)")
         if self.proven is False and not self.settings.unproven:
             reasons.append("no proof: for some input a register wraps or saturates")
-        return tuple(reasons)
+        return (*reasons, *(reason for chip in self.chips for reason in chip.reasons))
 
     @property
     def passed(self) -> bool:
@@ -80,7 +93,7 @@ class Verdict:
     def text(self) -> str:
         """Return a table per executor and the verdict in one line."""
         proof = {
-            True: "proof recomputed: no register can wrap or saturate",
+            True: "proof recomputed: no register can wrap or saturate in Lava's arithmetic",
             False: "no proof: for some input a register wraps or saturates",
             None: "a float network, which has no registers to prove",
         }[self.proven]
@@ -88,7 +101,8 @@ class Verdict:
         equal = "exact" if self.proven is not None else "no spike differs"
         exact = equal if self.mismatches == 0 else f"{self.mismatches:,} neuron steps differ{allowed}"
         refused = ["\n".join(f"{name} {why}" for name, why in self.refused.items())] if self.refused else []
-        return "\n\n".join([*map(_table, self.executors.values()), *refused, f"{exact}; {proof}"])
+        chips = ["\n".join(line for chip in self.chips for line in chip.lines)] if self.chips else []
+        return "\n\n".join([*map(_table, self.executors.values()), *refused, *chips, f"{exact}; {proof}"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as plain data."""
@@ -99,6 +113,7 @@ class Verdict:
             "proven": self.proven,
             "mismatches": self.mismatches,
             "refused": dict(self.refused),
+            "chips": {chip.chip: chip.to_dict() for chip in self.chips},
             "fidelity": {name: fidelity.summary(each) for name, each in self.executors.items()},
         }
 
@@ -126,20 +141,40 @@ def check(
 
     ``network``: a network or the path of its archive. ``images``: a stimulus, an array (N, *shape) or (N, T,
     *shape), or a file; random samples, if None. ``settings``: the executors, and what passes. ``reading``: the unit of
-    the images' numbers, and how events become steps. Raises `ExecutorError` where an executor is unknown or none is
-    left to compare, and the error of a required one: `LavaError` where Lava is not installed, `FormatError` where a
-    format cannot say the network.
+    the images' numbers, and how events become steps. Raises `ProfileError` where a chip is unknown, `ExecutorError`
+    where an executor is unknown or none is left to compare, and the error of a required one: `LavaError` where Lava is
+    not installed, `FormatError` where a format cannot say the network.
     """
     chosen, loaded = settings or CheckSettings(), _runnable(any_network(network))
+    asked = profiles_of(chosen.chips)
+    check_runs(asked)
     holding, refused = _asked(loaded, chosen)
     if images is None:
         stimulus = random_stimulus(loaded, chosen.samples, chosen.seed)
     else:
         stimulus = images_and_labels(images, loaded, reading)[0]
     fidelities, _ = fidelity.compare(loaded, stimulus, holding)
-    proven = bounds.is_safe(loaded) if isinstance(loaded, IntegerNetwork) else None
-    digest = archive.digest(loaded)
-    return Verdict(network=digest, proven=proven, executors=fidelities, settings=chosen, refused=refused)
+    examined = Examined(loaded) if isinstance(loaded, IntegerNetwork) else None
+    proven = None if examined is None else bounds.are_kept(examined.network, examined.bounds)
+    return Verdict(
+        network=archive.digest(loaded),
+        proven=proven,
+        executors=fidelities,
+        settings=chosen,
+        refused=refused,
+        chips=tuple(_chip(examined or loaded, each, asked=bool(asked)) for each in asked or load_profiles(CHIPS)),
+    )
+
+
+def _chip(network: Network | Examined, chip: HardwareProfile, *, asked: bool) -> ChipVerdict:
+    """Return whether a chip runs a network, its cores included where the chip was asked for."""
+    refused = None
+    if asked:
+        try:
+            place(network.network if isinstance(network, Examined) else network, chip)
+        except PlacementError as error:
+            refused = str(error)
+    return chip_verdict(network, chip, refused=refused, asked=asked)
 
 
 def _runnable(network: Network) -> Network:

@@ -80,6 +80,7 @@ def report(
     profiles: Sequence[AnyProfile] = ("loihi1", "loihi2"),
     relative_to: Network | AnyPath | None = None,
     weight_bits: int | None = None,
+    require: Sequence[AnyProfile] = (),
     out: AnyPath | None = None,
     reading: InputSettings | None = None,
     verify: int = VERIFY,
@@ -89,8 +90,9 @@ def report(
     ``out``: a folder for report.json and report.html. ``relative_to``: a network of the same shape, the dense one for
     instance; its spikes and energy on the same images stand beside. ``reading``: the unit of the images' numbers, and
     how events become steps. A float network is counted as it is and placed with
-    ``weight_bits`` a weight (8, if None); ``Report.lacks`` names neurons that a chip does not have, with the rule. The
-    report passes where all ways of counting agree as integers and the registers of an integer network are proven.
+    ``weight_bits`` a weight (8, if None). ``Report.chips`` says per chip whether the network runs, or which rule fails
+    where, by how much, and the way out. The report passes where all ways of counting agree as integers, the registers
+    of an integer network are proven, and the chips of ``require`` run the network.
     ``verify``: images, evenly from the first to the last, on which operations are counted in all ways; none for 0.
     """
     loaded = any_network(network)
@@ -102,6 +104,7 @@ def report(
         relative_to=base,
         weight_bits=weight_bits,
         verify=verify,
+        require=require,
     )
     if out is not None:
         write(result, Path(out))

@@ -1,6 +1,6 @@
 """Networks from file to file: read, write, import from other frameworks, quantize, export."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -13,6 +13,13 @@ from spikeport.export.network import FloatNetwork, IntegerNetwork, Network, Sour
 from spikeport.export.numbers import LEVELS, whole
 from spikeport.export.passes import folded
 from spikeport.export.stimulus import InputSettings, Intake
+from spikeport.export.target_rules import Examined
+from spikeport.export.targets import Target, common
+from spikeport.hardware_profiles.chip_formats import AnyProfile, profiles_of, target_of
+from spikeport.hardware_profiles.chips import chip_verdict
+from spikeport.hardware_profiles.neuron_rules import INPUT_RULES
+from spikeport.hardware_profiles.profile import HardwareProfile
+from spikeport.hardware_profiles.verdicts import ChipVerdict
 from spikeport.toolchain.verbs.sources import (
     AnyInput,
     AnyPath,
@@ -25,6 +32,7 @@ from spikeport.toolchain.verbs.sources import (
 )
 
 Kind = TypeVar("Kind", FloatNetwork, IntegerNetwork)
+WIDEST = "formats: the widest that either Loihi is known to hold; --for loihi1 keeps to a chip's own"
 NETX_DIALECTS = ("auto", "lava", "slayer")
 
 
@@ -114,7 +122,9 @@ class Quantized:
     """An integer network and its proof.
 
     ``proof``: no register can wrap or saturate, for any input, or which ones can leave their range. ``clips``: per
-    population the share of the largest weight at which weights were cut, where calibration images chose it.
+    population the share of the largest weight at which weights were cut, where calibration images chose it. ``chips``:
+    whether the chips that were asked for run the network; the input's rules, which are decided when it is run, and the
+    cores, which `report` looks at, stand in their text only.
     """
 
     network: IntegerNetwork
@@ -123,6 +133,12 @@ class Quantized:
     clips: dict[str, float] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     out: Path | None = None
+    chips: tuple[ChipVerdict, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether the chips that were asked for run the network, as far as integers and neurons go."""
+        return not any(reason for chip in self.chips for reason in _without_input(chip).reasons)
 
     def text(self) -> str:
         """Return the bounds of all registers, and what was assumed."""
@@ -130,6 +146,7 @@ class Quantized:
         lines = [*self.assumptions, *(clips if self.clips else ()), *_wrote(self.out), f"{self.proof}:"]
         for name, bound in self.network.bounds.items():
             lines.append(f"  {name}: u in {bound.u_min:,}..{bound.u_max:,}, v in {bound.v_min:,}..{bound.v_max:,}")
+        lines += [line for chip in self.chips for line in chip.lines] or [WIDEST]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -141,7 +158,14 @@ class Quantized:
             "clips": dict(self.clips),
             "bounds": {name: asdict(bound) for name, bound in self.network.bounds.items()},
             "assumptions": list(self.assumptions),
+            "chips": {chip.chip: chip.to_dict() for chip in self.chips},
         }
+
+
+def _without_input(chip: ChipVerdict) -> ChipVerdict:
+    """Return a verdict without the rules of the input: biases or spikes may still take its place."""
+    own = {rule.__name__ for rule in INPUT_RULES}
+    return replace(chip, failures=tuple(each for each in chip.failures if each.rule not in own))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,6 +283,7 @@ def quantize(
     *,
     calibration: AnyInput | None = None,
     settings: QuantizeSettings | None = None,
+    target: AnyProfile | Sequence[AnyProfile] = (),
     out: AnyPath | None = None,
     reading: InputSettings | None = None,
 ) -> Quantized:
@@ -267,10 +292,12 @@ def quantize(
     ``network``: an object, an archive, a NIR file, or a .net file, which holds integers already. ``calibration``
     images choose the scales (`spikeport.export.scale_search`); without them the largest weight does. ``settings``:
     weight bits, and what a file of another framework does not say; levels and unit of the input for archives, too.
-    ``out``: an archive to write. ``reading``: the unit of the images' numbers, and how events become steps. Raises
-    `QuantizationError` with the population and the way out where no integers fit the registers.
+    ``target``: a chip, or several, whose formats the integers keep to: profiles, names or .toml files; without, Lava's
+    arithmetic, the widest that either Loihi is known to hold. ``out``: an archive to write. ``reading``: the unit of
+    the images' numbers, and how events become steps. Raises `QuantizationError` with the population, the rule, by how
+    much it is broken, and the way out, where no integers fit the formats.
     """
-    chosen = settings or QuantizeSettings()
+    chosen, chips = settings or QuantizeSettings(), profiles_of(target)
     check_not_input(out, network, calibration)
     if isinstance(network, Path | str) and Path(network).suffix == ".net" and chosen.weight_bits != 8:
         raise FormatError(
@@ -287,7 +314,7 @@ def quantize(
         source = _told(float_network(network), chosen.source)
     try:
         source = folded(source) if isinstance(source, FloatNetwork) else source
-        result = _quantized(source, calibration, chosen, reading)
+        result = _quantized(source, calibration, chosen, chips, reading)
     except (NetworkError, QuantizationError) as error:
         raise type(error)(f"{network}: {error}" if isinstance(network, Path | str) else str(error)) from None
     if out is not None:
@@ -317,25 +344,34 @@ def _told(network: FloatNetwork, settings: ImportSettings) -> FloatNetwork:
 
 
 def _quantized(
-    network: Network, calibration: AnyInput | None, settings: QuantizeSettings, reading: InputSettings | None
+    network: Network,
+    calibration: AnyInput | None,
+    settings: QuantizeSettings,
+    chips: Sequence[HardwareProfile],
+    reading: InputSettings | None,
 ) -> Quantized:
     from spikeport.export.quantize import quantize as quantized
     from spikeport.export.scale_search import search
 
+    formats = common([target_of(chip) for chip in chips])
     if isinstance(network, IntegerNetwork):
-        return _proven(network, {})
+        return _proven(network, {}, chips, formats)
     if calibration is None:
-        integer = quantized(network, weight_bits=settings.weight_bits)
-        return _proven(integer, {})
+        integer = quantized(network, weight_bits=settings.weight_bits, target=formats)
+        return _proven(integer, {}, chips, formats)
     images = images_and_labels(calibration, replace(Intake.of(network), real=False), reading)[0]
-    integer, clips = search(network, images, weight_bits=settings.weight_bits)
-    return _proven(integer, clips)
+    integer, clips = search(network, images, weight_bits=settings.weight_bits, target=formats)
+    return _proven(integer, clips, chips, formats)
 
 
-def _proven(network: IntegerNetwork, clips: dict[str, float]) -> Quantized:
-    """Return the network with the proof computed anew."""
-    left = unproven(network)
-    return Quantized(network=network, proven=not left, proof=proof_sentence(network, left), clips=clips)
+def _proven(
+    network: IntegerNetwork, clips: dict[str, float], chips: Sequence[HardwareProfile], formats: Target
+) -> Quantized:
+    """Return the network with the proof computed anew, in the formats of the chips."""
+    left, examined = unproven(network, formats), Examined(network)
+    proof = proof_sentence(network, left, target=formats)
+    verdicts = tuple(chip_verdict(examined, chip, asked=True) for chip in chips)
+    return Quantized(network=network, proven=not left, proof=proof, clips=clips, chips=verdicts)
 
 
 @names_file
