@@ -7,12 +7,18 @@ from spikeport.export.fidelity import Comparison, Fidelity
 
 
 def to_xml(
-    found: Mapping[str, Fidelity], *, network: str, proven: bool | None, refused: Mapping[str, str] | None = None
+    found: Mapping[str, Fidelity],
+    *,
+    network: str,
+    proven: bool | None,
+    refused: Mapping[str, str] | None = None,
+    chips: Mapping[str, tuple[bool | None, str]] | None = None,
 ) -> str:
     """Return one test suite per executor and one case per population, and a case for the proof of the registers.
 
     A float network has no registers (``proven`` is None). Executors that cannot run the network, with the reason in
-    ``refused``, are skipped cases.
+    ``refused``, are skipped cases. ``chips`` that have to run the network are a case each: whether they do, and why
+    not; one of which that is not known (None) is skipped.
     """
     root = ET.Element("testsuites", name="spikeport")
     for fidelity in found.values():
@@ -32,6 +38,14 @@ def to_xml(
         case = ET.SubElement(suite, "testcase", classname=network, name="no register can wrap or saturate")
         if not proven:
             _fail(suite, case, "for some input a register wraps or saturates; quantize the network again")
+    for name, (runs, why) in (chips or {}).items():
+        suite = _suite(root, name, 1)
+        case = ET.SubElement(suite, "testcase", classname=f"{network}.{name}", name="runs the network")
+        if runs is None:
+            suite.set("skipped", "1")
+            ET.SubElement(case, "skipped", message=why)
+        elif not runs:
+            _fail(suite, case, why)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -81,38 +81,38 @@ Rule = Callable[[Examined, Target], Iterator[Misfit]]
 
 
 def accumulator(network: Examined, target: Target) -> Iterator[Misfit]:
-    """Excitation and inhibition of a step each fit the accumulator; quantize for the chip, or prune what is heard."""
+    """Excitation and inhibition of a step each fit the accumulator; quantize for the chip (--for), or prune synapses."""
     return _registers("accumulator", network.register("the synaptic accumulator", target), "a step can add up")
 
 
 def current(network: Examined, target: Target) -> Iterator[Misfit]:
-    """The synaptic current fits its register; quantize for the chip, or let the current decay faster."""
+    """The synaptic current fits its register; quantize for the chip (--for), or let the current decay faster."""
     return _registers("current", network.register("the synaptic current", target), "it can reach")
 
 
 def current_with_bias(network: Examined, target: Target) -> Iterator[Misfit]:
-    """Synaptic current and bias together fit one register; quantize for the chip, or make biases smaller."""
+    """Synaptic current and bias together fit one register; quantize for the chip (--for), or make biases smaller."""
     return _registers("current_with_bias", network.register("the current with the bias", target), "it can reach")
 
 
 def potential(network: Examined, target: Target) -> Iterator[Misfit]:
-    """The potential fits its register; quantize for the chip, or use fewer steps or smaller biases."""
+    """The potential fits its register; quantize for the chip (--for), or use fewer steps or smaller biases."""
     return _registers("potential", network.register("the potential", target), "it can reach")
 
 
 def threshold(network: Examined, target: Target) -> Iterator[Misfit]:
-    """Thresholds fit their register; quantize for the chip, or scale weights and thresholds."""
+    """Thresholds fit their register; quantize for the chip (--for), or scale weights and thresholds."""
     return _registers("threshold", network.register("the threshold", target), "it is")
 
 
 def bias_mantissa(network: Examined, target: Target) -> Iterator[Misfit]:
-    """Mantissas of biases fit their bits; quantize for the chip, or make biases smaller."""
+    """Mantissas of biases fit their bits; quantize for the chip (--for), or make biases smaller."""
     values = ((name, neuron.bias_mantissa) for name, neuron in network.neurons)
     return _numbers("bias_mantissa", values, target.bias_mantissa)
 
 
 def bias_exponent(network: Examined, target: Target) -> Iterator[Misfit]:
-    """Exponents of biases fit their bits; quantize for the chip, or make biases smaller."""
+    """Exponents of biases fit their bits; quantize for the chip (--for), or make biases smaller."""
     values = ((name, np.asarray(neuron.bias_exponent)) for name, neuron in network.neurons)
     return _numbers("bias_exponent", values, target.bias_exponent)
 
@@ -128,7 +128,7 @@ def decay_potential(network: Examined, target: Target) -> Iterator[Misfit]:
 
 
 def weight_exponent(network: Examined, target: Target) -> Iterator[Misfit]:
-    """Weights with their exponent are ones that a synapse can hold; quantize for the chip, or scale weights down."""
+    """Weights with their exponent are ones that a synapse holds; quantize for the chip (--for), or scale them down."""
     least, most = target.exponent
     for where, (low, high), shift in network.weights:
         if shift < least and (low or high):

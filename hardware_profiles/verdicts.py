@@ -30,9 +30,15 @@ class Failure(Result):
     @property
     def sentence(self) -> str:
         """The failure in one or two sentences, for people."""
-        named = f"{', '.join(self.where)} ({self.rule.replace('_', ' ')}): " if self.where else ""
+        named = f"{_listed(self.where)} ({self.rule.replace('_', ' ')}): " if self.where else ""
         found = f"{self.amount}. " if self.amount else ""
         return f"{named}{found}{self.requirement}{f'; {self.way_out}' if self.way_out else ''}"
+
+
+def _listed(where: tuple[str, ...]) -> str:
+    """Return 'population a', and 'populations a, b' of several of one kind."""
+    kinds, names = zip(*(each.split(" ", 1) for each in where), strict=True)
+    return ", ".join(where) if len(where) == 1 or len(set(kinds)) > 1 else f"{kinds[0]}s {', '.join(names)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +70,7 @@ class ChipVerdict(Result):
     @property
     def lines(self) -> tuple[str, ...]:
         """Return the verdict as lines of text, each failure on its own."""
-        unknown = f"not known: {', '.join(self.unknown)}"
+        unknown = f"not known: {', '.join(self.unknown)} (no source says what the chip holds)"
         if self.failures:
             return (f"does not run on {self.chip}:", *(each.sentence for each in self.failures))
         if self.unknown:

@@ -275,7 +275,7 @@ def report(
         profiles=profile or CHIPS,
         relative_to=relative_to,
         weight_bits=weight_bits,
-        require=_names(for_),
+        chips=_names(for_),
         out=out,
         reading=reading,
         verify=verify,

@@ -60,11 +60,8 @@ def place(
     network = costed(network).synapses if isinstance(network, FloatNetwork) else network
     if profile.layer_cores is not None:
         return replace(_layers(network, profile), weight_bits=bits)
-    waits = _waits(network, profile)
-    fan_outs = tuple(
-        BlockFanOut(network, each, bits or WEIGHT_BITS, wait)
-        for each, wait in zip(network.projections, waits, strict=True)
-    )
+    waits = iter(_waits(network, profile))
+    fan_outs = tuple(BlockFanOut(network, each, bits or WEIGHT_BITS, next(waits)) for each in network.projections)
     placed: dict[str, Placement] = {}
     refused: dict[str, str] = {}
     for name in offered if strategy is None else (strategy,):

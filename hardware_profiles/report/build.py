@@ -81,7 +81,7 @@ def report(
     relative_to: Network | None = None,
     weight_bits: int | None = None,
     verify: int = VERIFY,
-    require: Sequence[str | Path | HardwareProfile] = (),
+    chips: Sequence[str | Path | HardwareProfile] = (),
 ) -> Report:
     """Run ``network`` on ``stimulus`` and return operations, placement, energy and latency for every profile.
 
@@ -89,10 +89,10 @@ def report(
     of the same shape, the dense one for instance, that runs on the same input. A float network runs as it is, and its
     weights are placed with ``weight_bits`` each (8, if None). On ``verify`` images the operations are counted in all
     three ways (`spikeport.export.three_counts`). A network that does not run on a chip is no error: the report says
-    why, and fails where ``require``, profiles as well, names the chip. Raises `ProfileError`, `StimulusError`, and
+    why, and fails where ``chips``, profiles as well, name the chip. Raises `ProfileError`, `StimulusError`, and
     `NetworkError` for another shape.
     """
-    loaded, asked = _with_required(profiles, require)
+    loaded, asked = _with_required(profiles, chips)
     if relative_to is not None:
         _check_alike(network, relative_to)
     bits = stated_bits(network, weight_bits)
@@ -124,11 +124,11 @@ def report(
 
 
 def _with_required(
-    profiles: Sequence[str | Path | HardwareProfile], require: Sequence[str | Path | HardwareProfile]
+    profiles: Sequence[str | Path | HardwareProfile], chips: Sequence[str | Path | HardwareProfile]
 ) -> tuple[list[HardwareProfile], set[str]]:
     """Return all profiles, each once, and the names of those that the network has to run on."""
     loaded = load_profiles(profiles)
-    needed = load_profiles(require) if require else []
+    needed = load_profiles(chips) if chips else []
     check_runs(needed)
     names = {profile.name for profile in loaded}
     return [*loaded, *(each for each in needed if each.name not in names)], {each.name for each in needed}

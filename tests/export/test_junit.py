@@ -26,3 +26,12 @@ def test_missing_proof_fails_and_a_good_verdict_does_not():
     for proven, failures in ((True, 0), (False, 1)):
         root = ET.fromstring(to_xml({"onnx": fidelity(0)}, network="net", proven=proven))
         assert len(list(root.iter("failure"))) == failures
+
+
+def test_chips_that_have_to_run_the_network_are_cases():
+    chips = {"loihi1": (False, "does not run on loihi1: n"), "loihi2": (None, "not known"), "mine": (True, "runs")}
+    root = ET.fromstring(to_xml({}, network="net", proven=True, chips=chips))
+    found = {suite.get("name"): (suite.get("failures"), suite.get("skipped")) for suite in root}
+    assert found == {"proof": ("0", None), "loihi1": ("1", None), "loihi2": ("0", "1"), "mine": ("0", None)}
+    assert [each.get("message") for each in root.iter("failure")] == ["does not run on loihi1: n"]
+    assert [each.get("message") for each in root.iter("skipped")] == ["not known"]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from spikeport.export import bounds
 from spikeport.export.errors import QuantizationError
 from spikeport.export.executors import floating, reference
+from spikeport.export.linear import synaptic_sum
 from spikeport.export.network import (
     AveragePooling,
     Dense,
@@ -21,9 +22,17 @@ from spikeport.export.network import (
 )
 from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
+from spikeport.export.scale_search import search
 from spikeport.export.stimulus import stimulus
+from spikeport.export.target_rules import misfits
+from spikeport.export.targets import LAVA
 from spikeport.export.trace import record
+from spikeport.hardware_profiles.chip_formats import target
 from tests.strategies import float_networks, inputs, seeds
+
+LOIHI1 = target("loihi1")
+LOIHI1_ACCUMULATOR = 2**21
+"""Q_BITS of nengo-loihi's emulator: 21 bits and the sign, after the shift by 6."""
 
 
 def dense_network(weight, threshold, *, bias=0.0, levels=1, steps=4, **neuron):
@@ -189,3 +198,153 @@ def test_network_that_was_not_lowered_is_refused():
 def test_threshold_beyond_the_register_names_population_and_range():
     with pytest.raises(QuantizationError, match=r"population a: at the scale of its weights the threshold is .*131"):
         quantize(dense_network([[1 / 2500**2]], 1.0))
+
+
+def worst_input(network, population, *, excite):
+    """Return an input that drives the most excited, or the most inhibited, neuron of the first population."""
+    (projection,) = network.incoming(population.name)
+    ones = np.eye(int(np.prod(network.source.shape)), dtype=np.int64).reshape(-1, *network.source.shape)
+    matrix = synaptic_sum(projection.synapses, ones).reshape(len(ones), -1).T
+    part = np.maximum(matrix, 0) if excite else np.minimum(matrix, 0)
+    totals = part.sum(axis=1)
+    row = part[totals.argmax() if excite else totals.argmin()]
+    return (row != 0).reshape(1, *network.source.shape) * network.source.neuron.levels
+
+
+def written_out(network, name):
+    """Return the synapses into a population times 64 and the most that their sources send, (targets, synapses)."""
+    rows = []
+    for projection in network.incoming(name):
+        source = network.population(projection.source)
+        ones = np.eye(int(np.prod(source.shape)), dtype=np.int64).reshape(-1, *source.shape)
+        most = getattr(source.neuron, "levels", 1)
+        rows.append(
+            64 * most * (synaptic_sum(projection.synapses, ones).reshape(len(ones), -1).T << projection.exponent)
+        )
+    return np.concatenate(rows, axis=1)
+
+
+@given(data=st.data(), network=float_networks())
+def test_a_network_for_loihi_1_never_leaves_its_accumulator_whatever_the_order(data, network):
+    """Excitation first, inhibition first, shuffled, with all that every source can send; and in the reference."""
+    rng = np.random.default_rng(data.draw(seeds))
+    try:
+        integer = quantize(folded(network), target=LOIHI1)
+    except QuantizationError as error:
+        assert "rounds to zero" in str(error) or "round to zero" in str(error)
+        return
+    assert misfits(integer, LOIHI1) == []
+    for population in integer.neurons:
+        terms = written_out(integer, population.name)
+        for order in (np.sort(terms, axis=1), -np.sort(-terms, axis=1), rng.permuted(terms, axis=1)):
+            sums = np.cumsum(order, axis=1)
+            assert -LOIHI1_ACCUMULATOR <= sums.min() <= sums.max() < LOIHI1_ACCUMULATOR
+    first = integer.neurons[0]
+    for excite in (True, False):
+        driven = stimulus(worst_input(integer, first, excite=excite), integer)
+        assert len(record(reference.steps(integer, driven)))
+
+
+@pytest.mark.parametrize("weight_bits", [2, 4, 8])
+def test_a_fan_in_that_wraps_on_loihi_1_gets_a_smaller_scale_there(weight_bits):
+    """300 weights of the largest size: at eight bits 2,438,400 in the accumulator, which holds 2,097,151."""
+    network = dense_network(np.full((1, 300), 127.0), 40.0)
+    wide, narrow = quantize(network), quantize(network, target=LOIHI1, weight_bits=weight_bits)
+    assert bounds.is_safe(wide)
+    assert not bounds.is_safe(wide, LOIHI1)
+    assert bounds.is_safe(narrow, LOIHI1)
+    assert misfits(narrow, LOIHI1) == []
+    assert written_out(narrow, "a").sum() < LOIHI1_ACCUMULATOR <= written_out(wide, "a").sum()
+
+
+def test_what_fits_a_chip_is_quantized_as_without_it():
+    network = dense_network([[3.0, -2.0], [1.0, 4.0]], 5.0)
+    plain, narrow = quantize(network), quantize(network, target=LOIHI1)
+    for one, other in zip(plain.projections, narrow.projections, strict=True):
+        assert np.array_equal(one.synapses.weight, other.synapses.weight)
+        assert one.exponent == other.exponent
+
+
+@pytest.mark.parametrize("weight_bits", [2, 8])
+def test_a_threshold_that_would_be_zero_is_lifted_by_the_exponent(weight_bits):
+    """Weights and threshold of one: v >= 1 is v > 0, which Loihi 1 does not hold; twice as fine it is v > 1."""
+    network = dense_network(np.eye(2) * 127.0, 1.0 if weight_bits == 8 else 127.0)
+    plain = quantize(network, weight_bits=weight_bits).population("a").neuron
+    integer = quantize(network, weight_bits=weight_bits, target=LOIHI1)
+    lifted = integer.population("a").neuron
+    assert plain.threshold.min() == 0
+    assert lifted.threshold.min() == 1
+    assert misfits(integer, LOIHI1) == []
+    driven = stimulus(np.array([[0, 1], [1, 1], [1, 0]]), integer)
+    spikes = record(reference.steps(integer, driven))["a"]
+    assert np.array_equal(spikes, record(floating.steps(network, driven))["a"])
+
+
+def test_no_scale_for_a_chip_is_refused_with_the_rule_the_amount_and_the_way_out():
+    """40,000 weights of one threshold each: the sum is 40,000 thresholds, and the least threshold is one unit."""
+    network = dense_network(np.ones((1, 40_000)), 1.0)
+    assert bounds.is_safe(quantize(network))
+    with pytest.raises(QuantizationError, match="population a: no scale keeps its registers") as caught:
+        quantize(network, target=LOIHI1)
+    assert "in loihi1, the synaptic accumulator of a can reach 0..5,120,000; it holds -2,097,152..2,097,151" in str(
+        caught.value
+    )
+    assert "use fewer steps, sparser weights, smaller biases or a higher threshold" in str(caught.value)
+
+
+def test_a_readout_whose_weights_vanish_for_a_chip_says_which_register_made_them():
+    network = dense_network(np.ones((40_000, 1)), 1.0, steps=1)
+    assert quantize(network)
+    with pytest.raises(QuantizationError, match=r"projection a -> readout: all weights round to zero .*accumulator"):
+        quantize(network, target=LOIHI1)
+
+
+@pytest.mark.parametrize(
+    ("neuron", "message"),
+    [
+        ({"decay_current": np.array(0.0)}, "population a: decay_current is 0 to 0 in 1/4096; loihi1 holds 1 to 4096"),
+        ({"decay_potential": np.array(1.0)}, "population a: decay_potential is 4096 to 4096 in 1/4096; loihi1 holds 0"),
+    ],
+)
+def test_decays_that_a_chip_lacks_are_refused(neuron, message):
+    network = dense_network([[1.0]], 2.0, **neuron)
+    assert quantize(network)
+    with pytest.raises(QuantizationError, match=message):
+        quantize(network, target=LOIHI1)
+
+
+def test_delays_that_a_chip_lacks_are_refused_and_named():
+    network = dense_network([[1.0]], 2.0, steps=200)
+    back = FloatProjection(source="a", target="a", stages=(Dense(weight=np.ones((1, 1))),), delay=64)
+    looped = replace(network, projections=(*network.projections, back))
+    assert quantize(looped)
+    with pytest.raises(
+        QuantizationError, match=r"projection a_to_a \(delay of loihi1\): .* 63..63, held are 0..62: 1 too"
+    ):
+        quantize(looped, target=LOIHI1)
+    shorter = replace(looped, projections=(*network.projections, replace(back, delay=63)))
+    assert quantize(shorter, target=LOIHI1)
+
+
+def test_biases_keep_to_the_mantissa_of_a_chip():
+    """-4096 is a mantissa in Lava and none on Loihi 1, whose mantissa has 12 bits and a sign."""
+    network = dense_network([[127.0]], 1000.0, bias=-64.0)
+    assert quantize(network).population("a").neuron.bias_mantissa == -4096
+    narrow = quantize(network, target=LOIHI1).population("a").neuron
+    assert (narrow.bias_mantissa, narrow.bias_exponent) == (-2048, 1)
+
+
+def test_widths_beyond_a_target_are_refused():
+    with pytest.raises(QuantizationError, match="weight_bits is 8; few stores 2 to 4 bits"):
+        quantize(dense_network([[1.0]], 1.0), target=replace(LAVA, name="few", weight_bits=4))
+
+
+@given(data=st.data(), network=float_networks())
+def test_scales_that_calibration_chooses_keep_to_the_chip(data, network):
+    small = folded(network)
+    images = stimulus(data.draw(inputs(network)), network)
+    try:
+        integer, _ = search(small, images, clips=(1.0, 0.5), target=LOIHI1)
+    except QuantizationError:
+        return
+    assert misfits(integer, LOIHI1) == []

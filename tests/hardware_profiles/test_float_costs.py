@@ -24,10 +24,11 @@ from spikeport.export.network import (
 )
 from spikeport.export.stimulus import Stimulus, stimulus
 from spikeport.export.trace import record
+from spikeport.hardware_profiles.chips import UNQUANTIZED, chip_verdict, runs_networks
 from spikeport.hardware_profiles.counting import count
 from spikeport.hardware_profiles.encoding import weight_bits
 from spikeport.hardware_profiles.load import core_load
-from spikeport.hardware_profiles.neuron_rules import RULES, broken_rules
+from spikeport.hardware_profiles.neuron_rules import INPUT_RULES, RULES, neuron_failures
 from spikeport.hardware_profiles.placement import place
 from spikeport.hardware_profiles.profile import Neurons, load_profile, profile_names
 from spikeport.hardware_profiles.report.build import report
@@ -234,27 +235,40 @@ def test_each_rule_names_the_population_that_needs_what_the_chip_lacks(name):
     profile = load_profile("loihi1")
     lack = msgspec.convert({"evidence": "assumed", "source": "a test"}, msgspec.structs.fields(Neurons)[0].type)
     strict = msgspec.structs.replace(profile, neurons=Neurons(**dict.fromkeys(NEURONS, lack)))
-    (sentence,) = broken_rules(layered(replace(PLAIN, **NEURONS[name])), strict)
-    assert sentence.startswith(f"population n ({name.replace('_', ' ')}): A neuron")
+    (failure,) = neuron_failures(layered(replace(PLAIN, **NEURONS[name])), strict)
+    assert failure.sentence.startswith(f"population n ({name.replace('_', ' ')}): 3 neurons")
+    assert (failure.rule, failure.where, failure.evidence, failure.source) == (
+        name,
+        ("population n",),
+        "assumed",
+        "a test",
+    )
+    assert f"{failure.requirement}; {failure.way_out}" in failure.sentence
+    assert failure.way_out
     free = msgspec.structs.replace(profile, neurons=Neurons(**{**dict.fromkeys(NEURONS, lack), name: None}))
-    assert broken_rules(layered(replace(PLAIN, **NEURONS[name])), free) == ()
-    assert broken_rules(layered(PLAIN), strict) == ()
+    assert not list(neuron_failures(layered(replace(PLAIN, **NEURONS[name])), free))
+    assert not list(neuron_failures(layered(PLAIN), strict))
 
 
 def test_rules_are_the_keys_that_profiles_take():
     keys = [field.name for field in msgspec.structs.fields(Neurons)]
-    assert keys == [rule.__name__ for rule in RULES] == list(NEURONS)
+    assert keys == [rule.__name__ for rule in (*RULES, *INPUT_RULES)]
+    assert list(NEURONS) == [rule.__name__ for rule in RULES if rule.__name__ != "inclusive"]
 
 
 def test_chips_whose_neurons_are_programs_run_them_all():
     network = layered(replace(PLAIN, **{key: value for each in NEURONS.values() for key, value in each.items()}))
-    broken = {name: len(broken_rules(network, load_profile(name))) for name in profile_names()}
+    broken = {name: len(list(neuron_failures(network, load_profile(name)))) for name in profile_names()}
     assert {name: number for name, number in broken.items() if number} == {
         "loihi1": 4,
         "loihi1_silicon_fit": 4,
         "speck": 4,
         "truenorth": 5,
     }
+    chips = [profile for profile in map(load_profile, profile_names()) if runs_networks(profile)]
+    found = {profile.name: chip_verdict(layered(PLAIN), profile) for profile in chips}
+    assert {verdict.unknown for verdict in found.values()} == {(UNQUANTIZED,)}
+    assert {name: verdict.runs for name, verdict in found.items()} == dict.fromkeys(found)
 
 
 def test_report_says_how_a_float_network_was_placed_and_on_what_it_does_not_run():
@@ -266,8 +280,11 @@ def test_report_says_how_a_float_network_was_placed_and_on_what_it_does_not_run(
     assert set(found.placement) == {"loihi1", "loihi2"}
     text = found.text()
     assert "every weight that is not zero placed with 16 bit" in text
-    assert "does not run on loihi1:\npopulation n (several spikes): A neuron fires at most once a step" in text
-    assert "does not run on loihi2:\nweights of 16 bit: the chip stores up to 8" in text
+    assert "does not run on loihi1:\npopulation n (several spikes): 3 neurons. A neuron fires at most once" in text
+    assert (
+        "does not run on loihi2:\nall projections (weights): weights of 16 bit: the chip stores up to 8, 8 fewer"
+        in text
+    )
     assert Report.from_dict(found.to_dict()) == found
     html = page(found)
     assert "Does not run on loihi1:" in html

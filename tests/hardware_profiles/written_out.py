@@ -71,9 +71,21 @@ def list_bits_of(network, core, kinds, index, encoding):
     return total
 
 
+def entry_bits(network, projection, encoding):
+    """Return the bits of a weight and of the steps that its spikes wait, as many as write the number."""
+    most = network.steps + len(network.projections)
+    late = {population.name: 0 for population in network.populations}
+    for _ in network.populations:
+        for each in network.projections:
+            late[each.target] = max(late[each.target], late[each.source] + 1 - min(each.delay, most))
+    waits = late[projection.target] - late[projection.source] - 1 + min(projection.delay, most)
+    bits = 0 if waits == 0 or encoding.delay_bits is None else len(f"{waits:b}")
+    return weight_bits(projection.synapses.weight) + bits
+
+
 def _sparse(network, projection, core, index, encoding):
     counts = synapses(network, projection)[block_of(core)].sum(axis=(0, 1, 2))
-    return int(list_bits(encoding, counts, weight_bits(projection.synapses.weight) + index).sum())
+    return int(list_bits(encoding, counts, entry_bits(network, projection, encoding) + index).sum())
 
 
 def _dense(network, projection, core, _index, encoding):
@@ -81,7 +93,7 @@ def _dense(network, projection, core, _index, encoding):
     ones = replace(projection, synapses=replace(projection.synapses, weight=np.ones_like(projection.synapses.weight)))
     used, reached = (synapses(network, each)[block_of(core)] for each in (projection, ones))
     apart = isinstance(projection.synapses, Convolution) and projection.synapses.dilation[1] > 1
-    bits, total = weight_bits(projection.synapses.weight), 0
+    bits, total = entry_bits(network, projection, encoding), 0
     for source in range(used.shape[3]):
         for row in range(used.shape[1]):
             lists = range(used.shape[2]) if apart else [slice(None)]
@@ -96,7 +108,7 @@ def _run_length(network, projection, core, _index, encoding):
     used = synapses(network, projection)[block_of(core)].reshape(
         -1, np.prod(_sides(core)), _sources(projection, network)
     )
-    bits = weight_bits(projection.synapses.weight)
+    bits = entry_bits(network, projection, encoding)
     totals = []
     for run in RUN_BITS:
         entries = [run_entries(column, run) for column in used.reshape(len(used), -1).T]

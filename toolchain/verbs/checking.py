@@ -123,7 +123,9 @@ class Verdict:
 
     def write_junit(self, path: AnyPath, *, name: str = "network") -> None:
         """Write the verdict as JUnit XML, with ``name`` for the network."""
-        write_text(Path(path), to_xml(self.executors, network=name, proven=self.proven, refused=self.refused))
+        chips = {chip.chip: (chip.runs, "\n".join(chip.lines)) for chip in self.chips if chip.asked}
+        text = to_xml(self.executors, network=name, proven=self.proven, refused=self.refused, chips=chips)
+        write_text(Path(path), text)
 
 
 @names_file

@@ -80,7 +80,7 @@ def report(
     profiles: Sequence[AnyProfile] = ("loihi1", "loihi2"),
     relative_to: Network | AnyPath | None = None,
     weight_bits: int | None = None,
-    require: Sequence[AnyProfile] = (),
+    chips: Sequence[AnyProfile] = (),
     out: AnyPath | None = None,
     reading: InputSettings | None = None,
     verify: int = VERIFY,
@@ -92,7 +92,7 @@ def report(
     how events become steps. A float network is counted as it is and placed with
     ``weight_bits`` a weight (8, if None). ``Report.chips`` says per chip whether the network runs, or which rule fails
     where, by how much, and the way out. The report passes where all ways of counting agree as integers, the registers
-    of an integer network are proven, and the chips of ``require`` run the network.
+    of an integer network are proven, and all of ``chips`` run the network.
     ``verify``: images, evenly from the first to the last, on which operations are counted in all ways; none for 0.
     """
     loaded = any_network(network)
@@ -104,7 +104,7 @@ def report(
         relative_to=base,
         weight_bits=weight_bits,
         verify=verify,
-        require=require,
+        chips=chips,
     )
     if out is not None:
         write(result, Path(out))

@@ -24,7 +24,7 @@ STIMULUS = random_stimulus(NETWORK, 7, 0)
 REPORT = report(NETWORK, STIMULUS, ["loihi1", "loihi2"])
 
 KEYS = {
-    "": "date energy images lacks latency network not_modelled operations placement profiles schema spikeport spikes "
+    "": "chips date energy images latency network not_modelled operations placement profiles schema spikeport spikes "
     "validation versions",
     "network": "digest kind neurons populations proven sparsity steps weight_bits",
     "network.populations.0": "bounds name scale shape",

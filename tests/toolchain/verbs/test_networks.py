@@ -11,6 +11,7 @@ from spikeport.export import archive
 from spikeport.export.errors import ArchiveError, FormatError, NetworkError, QuantizationError
 from spikeport.export.formats import format_names, netx
 from spikeport.export.network import FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
+from spikeport.export.targets import LAVA
 from spikeport.toolchain.verbs import networks
 from tests.export.formats.test_netx import add_input_neurons, chain
 
@@ -26,7 +27,10 @@ def test_quantize_gives_the_runs_integers(tiny_run, network, tmp_path):
     assert (tmp_path / "integer.safetensors").read_bytes() == network.read_bytes()
     assert result.to_dict()["digest"] == archive.digest(archive.read_integer(network))
     assert result.proven
-    assert "no register can wrap or saturate within 4 steps, whatever the input:\n  conv1: u in" in result.text()
+    assert (
+        "no register can wrap or saturate within 4 steps, whatever the input, in Lava's arithmetic:\n  conv1: u in"
+        in result.text()
+    )
 
 
 def test_quantize_takes_an_object_and_gives_one(tiny_run, network):
@@ -149,11 +153,11 @@ def test_quantize_claims_a_proof_only_where_there_is_one(tmp_path):
     for name, exponent in (("small", 0), ("large", 15)):
         changed = replace(small, projections=tuple(replace(p, exponent=exponent) for p in small.projections))
         archive.write(changed, tmp_path / f"{name}.safetensors")
-        claims[name] = networks._proven(changed, {})
+        claims[name] = networks._proven(changed, {}, (), LAVA)
     assert claims["small"].proven
     assert "no register can wrap or saturate" in claims["small"].text()
     assert not claims["large"].proven
-    assert "not proven: the synaptic current of" in claims["large"].text()
+    assert "not proven in Lava's arithmetic: the synaptic current of" in claims["large"].text()
     assert "no register can" not in claims["large"].text()
     netx.write(small, tmp_path / "small.net")
     assert spikeport.quantize(tmp_path / "small.net", settings=source).proven
