@@ -81,7 +81,7 @@ Rule = Callable[[Examined, Target], Iterator[Misfit]]
 
 
 def accumulator(network: Examined, target: Target) -> Iterator[Misfit]:
-    """Excitation and inhibition of a step each fit the accumulator; quantize for the chip (--for), or prune synapses."""
+    """Excitation and inhibition of a step each fit the accumulator; quantize for the chip (--for) or prune synapses."""
     return _registers("accumulator", network.register("the synaptic accumulator", target), "a step can add up")
 
 

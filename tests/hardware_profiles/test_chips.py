@@ -87,7 +87,7 @@ def test_the_example_of_three_hundred_weights():
         "does not run on loihi1:",
         (
             "population n (accumulator): a step can add up 0..2,438,400, held are -2,097,152..2,097,151: 341,249 too "
-            "much. Excitation and inhibition of a step each fit the accumulator; quantize for the chip (--for), or "
+            "much. Excitation and inhibition of a step each fit the accumulator; quantize for the chip (--for) or "
             "prune synapses."
         ),
     )

@@ -71,6 +71,20 @@ def test_users_own_file_works_by_path(tmp_path):
             r"limits.synaptic_memory. is 1e\+25; expected a whole number from 1 to",
         ),
         ("value = 131072", "value = 100.5", r"limits.synaptic_memory. is 100.5; expected a whole number"),
+        ("value = [-7, 7]", "value = [7, -7]", r"\[formats.weight_exponent\] is 7 to -7; expected the smallest and"),
+        ("value = [-7, 7]", "value = [-7, 7, 8]", r"\[formats.weight_exponent.value\] expected `array` of length 2"),
+        ("value = [-7, 7]", "value = [-7, 1e400]", "formats.weight_exponent"),
+        ("value = [-7, 7]", "value = [-99999999999, 7]", r"\[formats.weight_exponent\] is -99,999,999,999 to 7"),
+        (
+            'value = [-7, 7], unit = "1"',
+            'value = [-7, 7], unit = "bit"',
+            "weight_exponent. has unit 'bit'; expected '1'",
+        ),
+        (
+            '["mixed", "excitatory", "inhibitory"]',
+            '["mixed", "both"]',
+            "formats.sign_modes.value.*'mixed', 'excitatory'",
+        ),
     ],
 )
 def test_wrong_file_is_named_with_its_key(tmp_path, old, new, message):
@@ -81,7 +95,7 @@ def test_wrong_file_is_named_with_its_key(tmp_path, old, new, message):
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("table", ["energy", "latency", "encoding", "limits"])
+@pytest.mark.parametrize("table", ["energy", "latency", "encoding", "limits", "formats"])
 def test_no_number_of_a_profile_may_be_senseless(tmp_path, table):
     """Every number of every table: not a number, infinite, negative, or far too large."""
     path, keys = tmp_path / "mine.toml", [key for key in constants(load_profile("loihi1")) if key.startswith(table)]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ import pytest
 
 from spikeport.export import archive
 from spikeport.export.cluster import Cluster, Tls
+from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
+from spikeport.export.quantize import quantize as folded_integers
 from spikeport.export.stimulus import InputSettings
 from spikeport.toolchain import cli
 from spikeport.toolchain.verbs import checking, costs, identify, lava, networks, profiles, recipes, simulation
@@ -158,7 +161,81 @@ def test_bad_verdict_exits_with_1(monkeypatch, capsys, tiny_run, tmp_path):
     assert code == 0
 
 
+@pytest.fixture
+def narrow(tmp_path):
+    """Return archives: a float network of 300 weights of one size, and its integers in Lava's arithmetic."""
+    archive.write(wide_network(), tmp_path / "float.safetensors")
+    archive.write(folded_integers(wide_network()), tmp_path / "integer.safetensors")
+    return tmp_path
+
+
+def wide_network():
+    """Return 300 inputs of one weight into a neuron, and a readout."""
+    populations = (
+        FloatPopulation(name="input", shape=(300,), neuron=Source(levels=1, unit=1.0)),
+        FloatPopulation(name="a", shape=(1,), neuron=FloatNeuron(threshold=np.array(40.0))),
+        FloatPopulation(name="readout", shape=(1,), neuron=FloatNeuron(threshold=None)),
+    )
+    first, second = Dense(weight=np.full((1, 300), 127.0)), Dense(weight=np.ones((1, 1)))
+    projections = (
+        FloatProjection(source="input", target="a", stages=(first,)),
+        FloatProjection(source="a", target="readout", stages=(second,)),
+    )
+    return FloatNetwork(populations=populations, projections=projections, steps=4)
+
+
+def test_a_chip_that_is_asked_for_and_does_not_run_the_network_is_a_bad_verdict(monkeypatch, capsys, narrow):
+    check = ("check", narrow / "integer.safetensors", "--random", 2, "--executors", "onnx")
+    code, out, err = invoke(monkeypatch, capsys, *check)
+    assert (code, err) == (0, "")
+    assert "does not run on loihi1:\npopulation a (accumulator): a step can add up 0..2,438,400" in out
+    assert "not known whether it runs on loihi2" in out
+    code, out, _ = invoke(monkeypatch, capsys, *check, "--for", "loihi1, loihi2", "--json", narrow / "v.json")
+    assert code == 1
+    written = json.loads((narrow / "v.json").read_text())
+    assert {name: chip["runs"] for name, chip in written["chips"].items()} == {"loihi1": False, "loihi2": None}
+    assert written["chips"]["loihi1"]["failures"][0]["found"] == [0, 2438400]
+    assert written["reasons"][0].startswith("does not run on loihi1: population a (accumulator)")
+    code, _, err = invoke(monkeypatch, capsys, *check, "--for", "loihi2")
+    assert code == 0
+    assert "spikeport: warning: not known whether it runs on loihi2" in err
+
+
+def test_integers_for_a_chip_run_on_it(monkeypatch, capsys, narrow):
+    quantize = ("quantize", narrow / "float.safetensors", "--out", narrow / "chip.safetensors")
+    code, out, _ = invoke(monkeypatch, capsys, *quantize)
+    assert code == 0
+    assert "in Lava's arithmetic:" in out
+    assert "formats: the widest that either Loihi is known to hold; --for loihi1 keeps to a chip's own" in out
+    code, out, _ = invoke(monkeypatch, capsys, *quantize, "--for", "loihi1")
+    assert code == 0
+    assert "whatever the input, in the formats of loihi1:" in out
+    assert "runs on loihi1: every rule of the chip holds" in out
+    check = ("check", narrow / "chip.safetensors", "--random", 2, "--executors", "onnx", "--for", "loihi1")
+    code, out, _ = invoke(monkeypatch, capsys, *check, "--junit", narrow / "v.xml")
+    assert code == 0
+    assert "runs on loihi1: every rule of the chip holds" in out
+    assert 'name="loihi1" tests="1" failures="0"' in (narrow / "v.xml").read_text()
+
+
+def test_a_report_fails_for_a_chip_that_does_not_run_the_network(monkeypatch, capsys, narrow):
+    np.save(narrow / "x.npy", np.ones((1, 300), np.uint8))
+    report = ("report", narrow / "integer.safetensors", "--input", narrow / "x.npy", "--out", narrow / "r")
+    for chips, expected in (((), 0), (("--for", "loihi1"), 1), (("--for", "loihi2"), 0), (("--for", "truenorth"), 1)):
+        code, out, _ = invoke(monkeypatch, capsys, *report, "--profile", "loihi2", *chips)
+        assert code == expected
+        assert ("FAILED:\ndoes not run on" in out) is (expected == 1)
+    written = json.loads((narrow / "r" / "report.json").read_text())
+    assert (set(written["chips"]), written["schema"]) == ({"loihi2", "truenorth"}, 3)
+
+
 FAULTS = {
+    "chip of prices": ("check {network} --executors onnx --for cmos45_int8", "cmos45_int8 prices operations only"),
+    "chip without formats": (
+        "quantize {network} --for speck --out {tmp}/out",
+        "speck publishes no formats of its registers and synapses",
+    ),
+    "unknown chip": ("quantize {network} --for loihi9 --out {tmp}/out", "no profile 'loihi9'"),
     "truncated archive": ("simulate {cut} --input {images}", "cut.safetensors: "),
     "missing archive": ("report {tmp}/no --input {images} --out {tmp}/out", "no: no such file"),
     "unknown recipe key": ("run {recipe} --out {tmp}/out", "[network] has no key 'plann'"),

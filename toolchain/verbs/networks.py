@@ -298,6 +298,7 @@ def quantize(
     much it is broken, and the way out, where no integers fit the formats.
     """
     chosen, chips = settings or QuantizeSettings(), profiles_of(target)
+    formats = common([target_of(chip) for chip in chips])
     check_not_input(out, network, calibration)
     if isinstance(network, Path | str) and Path(network).suffix == ".net" and chosen.weight_bits != 8:
         raise FormatError(
@@ -314,7 +315,7 @@ def quantize(
         source = _told(float_network(network), chosen.source)
     try:
         source = folded(source) if isinstance(source, FloatNetwork) else source
-        result = _quantized(source, calibration, chosen, chips, reading)
+        result = _in_formats(_quantized(source, calibration, chosen, formats, reading), chips, formats)
     except (NetworkError, QuantizationError) as error:
         raise type(error)(f"{network}: {error}" if isinstance(network, Path | str) else str(error)) from None
     if out is not None:
@@ -347,27 +348,26 @@ def _quantized(
     network: Network,
     calibration: AnyInput | None,
     settings: QuantizeSettings,
-    chips: Sequence[HardwareProfile],
+    formats: Target,
     reading: InputSettings | None,
-) -> Quantized:
+) -> tuple[IntegerNetwork, dict[str, float]]:
+    """Return the integers, and the clips that calibration images chose."""
     from spikeport.export.quantize import quantize as quantized
     from spikeport.export.scale_search import search
 
-    formats = common([target_of(chip) for chip in chips])
     if isinstance(network, IntegerNetwork):
-        return _proven(network, {}, chips, formats)
+        return network, {}
     if calibration is None:
-        integer = quantized(network, weight_bits=settings.weight_bits, target=formats)
-        return _proven(integer, {}, chips, formats)
+        return quantized(network, weight_bits=settings.weight_bits, target=formats), {}
     images = images_and_labels(calibration, replace(Intake.of(network), real=False), reading)[0]
-    integer, clips = search(network, images, weight_bits=settings.weight_bits, target=formats)
-    return _proven(integer, clips, chips, formats)
+    return search(network, images, weight_bits=settings.weight_bits, target=formats)
 
 
-def _proven(
-    network: IntegerNetwork, clips: dict[str, float], chips: Sequence[HardwareProfile], formats: Target
+def _in_formats(
+    made: tuple[IntegerNetwork, dict[str, float]], chips: Sequence[HardwareProfile], formats: Target
 ) -> Quantized:
-    """Return the network with the proof computed anew, in the formats of the chips."""
+    """Return a network with the proof computed anew, in the formats of the chips."""
+    network, clips = made
     left, examined = unproven(network, formats), Examined(network)
     proof = proof_sentence(network, left, target=formats)
     verdicts = tuple(chip_verdict(examined, chip, asked=True) for chip in chips)

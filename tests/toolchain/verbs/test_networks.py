@@ -153,7 +153,7 @@ def test_quantize_claims_a_proof_only_where_there_is_one(tmp_path):
     for name, exponent in (("small", 0), ("large", 15)):
         changed = replace(small, projections=tuple(replace(p, exponent=exponent) for p in small.projections))
         archive.write(changed, tmp_path / f"{name}.safetensors")
-        claims[name] = networks._proven(changed, {}, (), LAVA)
+        claims[name] = networks._in_formats((changed, {}), (), LAVA)
     assert claims["small"].proven
     assert "no register can wrap or saturate" in claims["small"].text()
     assert not claims["large"].proven
