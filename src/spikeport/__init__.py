@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from spikeport.hardware_profiles.placement import Placement
     from spikeport.hardware_profiles.profile import HardwareProfile, load_profile, profile_names
     from spikeport.hardware_profiles.report.result import Report
+    from spikeport.hardware_profiles.verdicts import ChipVerdict
     from spikeport.hardware_profiles.what_if import Variations
     from spikeport.toolchain.verbs.checking import CheckSettings, Verdict, check
     from spikeport.toolchain.verbs.costs import count, energy, place, report, what_if
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AmbiguousOrigin",
     "CheckSettings",
+    "ChipVerdict",
     "Cluster",
     "Convolution",
     "Dense",
@@ -124,6 +126,7 @@ _HOMES = {
     "hardware_profiles.placement": ("Placement",),
     "hardware_profiles.profile": ("HardwareProfile", "load_profile", "profile_names"),
     "hardware_profiles.report.result": ("Report",),
+    "hardware_profiles.verdicts": ("ChipVerdict",),
     "hardware_profiles.what_if": ("Variations",),
     "toolchain.verbs.checking": ("CheckSettings", "Verdict", "check"),
     "toolchain.verbs.costs": ("count", "energy", "place", "report", "what_if"),

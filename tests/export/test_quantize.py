@@ -280,6 +280,15 @@ def test_a_threshold_that_would_be_zero_is_lifted_by_the_exponent(weight_bits):
     assert np.array_equal(spikes, record(floating.steps(network, driven))["a"])
 
 
+def test_the_smallest_of_several_thresholds_is_lifted():
+    """Ternary weights and thresholds of 1 and 100: twice as fine, the compared thresholds are 1 and 199."""
+    network = dense_network(np.eye(2), [1.0, 100.0])
+    assert quantize(network, weight_bits=2).population("a").neuron.threshold.tolist() == [0, 99]
+    integer = quantize(network, weight_bits=2, target=LOIHI1)
+    assert integer.population("a").neuron.threshold.tolist() == [1, 199]
+    assert (integer.projections[0].exponent, misfits(integer, LOIHI1)) == (1, [])
+
+
 def test_no_scale_for_a_chip_is_refused_with_the_rule_the_amount_and_the_way_out():
     """40,000 weights of one threshold each: the sum is 40,000 thresholds, and the least threshold is one unit."""
     network = dense_network(np.ones((1, 40_000)), 1.0)

@@ -114,6 +114,13 @@ def test_what_nobody_has_published_is_not_known_and_never_runs():
         assert chip_verdict(network, load_profile(name)).runs is None
 
 
+def test_a_format_that_is_not_known_cannot_be_broken():
+    """Beyond Lava's registers: whether SpiNNaker2's are wider, nobody has published."""
+    verdict = chip_verdict(neuron(*[127] * 3, exponent=15, threshold=None, steps=9), load_profile("spinnaker2"))
+    assert verdict.failures == ()
+    assert {"current", "potential", "accumulator", "weight exponent"} <= set(verdict.unknown)
+
+
 def test_a_network_that_asks_nothing_of_a_format_needs_no_source_for_it():
     silent = neuron(0, threshold=None, bias_mantissa=0)
     assert chip_verdict(silent, LOIHI2).runs is True

@@ -15,7 +15,10 @@ MUTANTS = (
     Mutant(file=QUANTIZE, old="np.ceil(tidy) - 1 if inclusive", new="np.ceil(tidy) if inclusive", tests=TESTS),
     Mutant(file=QUANTIZE, old="else np.floor(tidy))", new="else np.ceil(tidy))", tests=TESTS),
     Mutant(
-        file=QUANTIZE, old="if candidate is not None and excess <= 1:", new="if candidate is not None:", tests=TESTS
+        file=QUANTIZE,
+        old="if trial.done is not None and trial.excess <= 1:",
+        new="if trial.done is not None:",
+        tests=TESTS,
     ),
     Mutant(
         file=QUANTIZE,
