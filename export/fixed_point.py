@@ -1,4 +1,4 @@
-"""Loihi's integer arithmetic: register widths, and what happens at their ends.
+"""Lava's bit-accurate integer arithmetic: register widths, and what happens at their ends.
 
 Facts read in lava-nc 0.10.0, ``lava/proc/lif/models.py`` (tag fixed_pt), and checked against it by the tests.
 """

@@ -1,4 +1,4 @@
-"""Float network to Loihi integers, with a proof that no register overflows.
+"""Float network to integers, with a proof that no register overflows.
 
 A population has one ``scale`` k, the activation units per float unit. With graded input of unit ``g`` (1 for spikes)
 and exponent ``e`` of a projection::
@@ -43,7 +43,7 @@ from spikeport.export.network import (
     Source,
     Synapses,
 )
-from spikeport.export.stimulus.encoding import MOST_LEVELS, bits_sentence
+from spikeport.export.quantize_checks import check_decays, check_kept, check_neurons, check_threshold
 from spikeport.export.target_rules import misfits, sentence
 from spikeport.export.targets import LAVA, WEIGHT_BITS, WEIGHT_EXPONENT_MAX, Target
 
@@ -108,7 +108,7 @@ def quantize(
         raise QuantizationError(f"weight_bits is {weight_bits}; {name} stores 2 to {most} bits")
     source = network.source
     assert isinstance(source.neuron, Source)
-    _check(network)
+    check_neurons(network)
     done = [fitted(network, p, weight_bits, (clips or {}).get(p.name, 1.0), target) for p in network.neurons]
     integer = IntegerNetwork(
         populations=(
@@ -130,53 +130,13 @@ def _check_target(network: IntegerNetwork, target: Target) -> None:
         raise QuantizationError(sentence(misfit, target))
 
 
-def _check(network: FloatNetwork) -> None:
-    """Refuse inputs and neurons that Loihi does not have, with the nearest alternative."""
-    source = network.source.neuron
-    if isinstance(source, Source) and source.levels > MOST_LEVELS:
-        raise QuantizationError(f"{bits_sentence(source.levels)}: give at most {MOST_LEVELS} levels")
-    for population in network.neurons:
-        neuron = population.neuron
-        assert isinstance(neuron, FloatNeuron)
-        if neuron.most != 1:
-            raise QuantizationError(
-                f"population {population.name} fires several spikes a step; Loihi's neurons fire one: "
-                "train or import it with one spike a step (most=1), or stay with the float executor"
-            )
-        if neuron.refractory:
-            raise QuantizationError(
-                f"population {population.name} rests for {neuron.refractory} steps after a spike; our Loihi neurons do "
-                "not: train or import it without (reset='hard'), or stay with the float executor"
-            )
-        if neuron.overhang:
-            raise QuantizationError(
-                f"population {population.name} compares what its reset left above the threshold by a rule of its own "
-                "(snnTorch's reset_delay=False); Loihi's neurons do not: train or import it with reset='subtract', "
-                "or stay with the float executor"
-            )
-        if neuron.threshold is None and np.any(neuron.start != 0):
-            raise QuantizationError(
-                f"population {population.name} never fires and starts at {neuron.start.max():g}; Loihi's potentials "
-                "start at zero: set start to zero and add it to the scores, or stay with the float executor"
-            )
-        if np.any(neuron.gain != 1) or np.any(neuron.start != 0):
-            raise QuantizationError(
-                f"population {population.name} has a gain or a start of its own: run spikeport.export.passes first"
-            )
-        if neuron.threshold is None and network.outgoing(population.name):
-            raise QuantizationError(
-                f"population {population.name} never fires but is the source of others; Loihi sends spikes only: "
-                "put spiking neurons there, or stay with the float executor"
-            )
-
-
 def fitted(
     network: FloatNetwork, population: FloatPopulation, weight_bits: int, clip: float = 1.0, target: Target = LAVA
 ) -> Quantized:
     """Return a population in integers that keep to ``target``, its weights cut at ``clip`` times the largest."""
     if not 0 < clip <= 1:
         raise QuantizationError(f"population {population.name}: clip is {clip}; expected above 0, up to 1")
-    _check_decays(population, target)
+    check_decays(population, target)
     scale = _largest_scale(network, population, weight_bits) / clip
     grid = _grid(network, population, weight_bits) if clip == 1 else None
     if grid is None:
@@ -188,7 +148,9 @@ def fitted(
         trial = _at_scale(network, population, tidy, weight_bits, clip, target)
         if trial.done is not None and trial.excess <= 1:
             too_large = "" if last.worst is None else f" (at a larger scale, {last.reason(target)})"
-            _check_kept(network, population, trial.done, too_large)
+            assert isinstance(trial.done.population.neuron, IntegerNeuron)
+            lost = _lost(network, trial.done.projections, population)
+            check_kept(population, trial.done.population.neuron, lost, too_large)
             return trial.done
         last = trial if math.isfinite(trial.excess) or last.worst is None else last
         scale /= max(1.01, min(trial.excess, MOST_EXCESS))
@@ -198,17 +160,12 @@ def fitted(
     )
 
 
-def _check_decays(population: FloatPopulation, target: Target) -> None:
-    """Refuse decays that the target does not have; no scale changes them."""
-    neuron = population.neuron
-    assert isinstance(neuron, FloatNeuron)
-    for name, held in (("decay_current", target.decay_current), ("decay_potential", target.decay_potential)):
-        decay = np.rint(getattr(neuron, name) * DECAY_UNITY)
-        if decay.min() < held[0] or decay.max() > held[1]:
-            raise QuantizationError(
-                f"population {population.name}: {name} is {decay.min():.0f} to {decay.max():.0f} in 1/{DECAY_UNITY}; "
-                f"{target.name} holds {held[0]} to {held[1]}: train or import it with such a time constant"
-            )
+def _lost(
+    network: FloatNetwork, done: tuple[IntegerProjection, ...], population: FloatPopulation
+) -> list[IntegerProjection]:
+    """Return the projections whose weights were something and are nothing."""
+    pairs = zip(network.incoming(population.name), done, strict=True)
+    return [after for before, after in pairs if _peak(network, before) > 0 and not after.synapses.weight.any()]
 
 
 def _above_least(population: FloatPopulation, scale: float, target: Target) -> float:
@@ -219,21 +176,6 @@ def _above_least(population: FloatPopulation, scale: float, target: Target) -> f
         return 1.0
     missing = (least + 1) / (scale * float(population.neuron.threshold.min()))
     return float(2.0 ** max(math.ceil(math.log2(missing)), 0))
-
-
-def _check_threshold(population: FloatPopulation, scale: float, target: Target) -> None:
-    """Refuse a threshold beyond the register at a scale that the weights need."""
-    assert isinstance(population.neuron, FloatNeuron)
-    if population.neuron.threshold is None:
-        return
-    scaled = np.asarray(population.neuron.threshold) * scale
-    if np.abs(scaled).max() > target.threshold[1] + 1:
-        name = "Loihi" if target is LAVA else target.name
-        raise QuantizationError(
-            f"population {population.name}: at the scale of its weights the threshold is {scaled.min():,.0f} to "
-            f"{scaled.max():,.0f}; {name} holds up to {target.threshold[1]:,}: scale the weights up or lower the "
-            "threshold"
-        )
 
 
 def _finer(population: FloatPopulation, scale: float) -> float:
@@ -282,52 +224,6 @@ def _are_whole(multiples: Array) -> bool:
     return bool(np.all(np.abs(multiples - np.rint(multiples)) <= (ROUNDING - 1) * np.abs(multiples)))
 
 
-def _check_kept(network: FloatNetwork, population: FloatPopulation, quantized: Quantized, too_large: str = "") -> None:
-    """Refuse to round to nothing what was something; ``too_large`` says why the scale is no larger."""
-    neuron, integer = population.neuron, quantized.population.neuron
-    assert isinstance(neuron, FloatNeuron)
-    assert isinstance(integer, IntegerNeuron)
-    for projection, done in zip(network.incoming(population.name), quantized.projections, strict=True):
-        if _peak(network, projection) > 0 and not done.synapses.weight.any():
-            raise QuantizationError(
-                f"projection {projection.source} -> {projection.target}: all weights round to zero beside the "
-                f"biases and the other projections of {population.name}{too_large}; scale them up or leave it out"
-            )
-    _check_floor(population, integer)
-    pairs = (
-        ("reset_by", neuron.reset_by, integer.reset_by),
-        ("decay_potential", neuron.decay_potential, integer.decay_v),
-        ("decay_current", 1 - neuron.decay_current, DECAY_UNITY - integer.decay_u),
-    )
-    for name, before, after in pairs:
-        if before is not None and after is not None and np.any((before != 0) & (np.asarray(after) == 0)):
-            raise QuantizationError(
-                f"population {population.name}: {name} is too small for Loihi's integers "
-                f"(1/{DECAY_UNITY} for decays, 1/{integer.scale:.4g} for resets) but not zero; "
-                "set it to zero or make it larger"
-            )
-
-
-def _check_floor(population: FloatPopulation, integer: IntegerNeuron) -> None:
-    """Refuse a floor that rounding moves to zero, or to where the neuron fires."""
-    neuron = population.neuron
-    assert isinstance(neuron, FloatNeuron)
-    if neuron.floor is None or integer.floor is None:
-        return
-    if np.any((neuron.floor != 0) & (integer.floor == 0)):
-        raise QuantizationError(
-            f"population {population.name}: floor is too small for Loihi's integers (1/{integer.scale:.4g}) but not "
-            "zero; set it to zero or make it larger"
-        )
-    if integer.threshold is not None and np.any(
-        (integer.floor > integer.threshold) & (neuron.floor < neuron.threshold)
-    ):
-        raise QuantizationError(
-            f"population {population.name}: floor and threshold are less than a unit apart in Loihi's integers "
-            f"(1/{integer.scale:.4g}), and a neuron on its floor would fire; lower the floor"
-        )
-
-
 def _at_scale(
     network: FloatNetwork, population: FloatPopulation, scale: float, weight_bits: int, clip: float, target: Target
 ) -> _Trial:
@@ -341,7 +237,7 @@ def _at_scale(
         projections = tuple(_projection(network, p, scale, weight_bits, clip, target) for p in incoming)
     except OverflowError as error:
         return _Trial(None, math.inf, why=str(error))
-    _check_threshold(population, scale, target)
+    check_threshold(population, scale, target)
     integer = IntegerPopulation(
         name=population.name, shape=population.shape, neuron=_neuron(neuron, scale, mantissa, exponent)
     )

@@ -99,7 +99,7 @@ REGISTERS = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class IntegerNeuron:
-    """Loihi's neuron; `spikeport.export.executors.reference` defines what it does.
+    """The integer neuron, in Lava's arithmetic; `spikeport.export.executors.reference` defines what it does.
 
     ``threshold`` is compared as ``v > 64 threshold``, ``v >= 64 threshold`` where ``inclusive`` (None: never fires); a
     spike sets ``v = 64 reset_to`` or, with a ``reset_by``, ``v = v - 64 reset_by``; with a ``floor``, every step

@@ -42,7 +42,7 @@ MUTANTS = (
     ),
     # the quantizer keeps to them
     mutant(QUANTIZE, "    scale *= _above_least(population, scale, target)\n", "", QUANTIZED),
-    mutant(QUANTIZE, "    _check_decays(population, target)\n", "", QUANTIZED),
+    mutant(QUANTIZE, "    check_decays(population, target)\n", "", QUANTIZED),
     mutant(QUANTIZE, "        _check_target(integer, target)\n", "        pass\n", QUANTIZED),
     mutant(QUANTIZE, "target.bias_mantissa, target.bias_exponent)", "exponents=target.bias_exponent)", QUANTIZED),
     mutant(

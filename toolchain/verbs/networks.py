@@ -17,9 +17,8 @@ from spikeport.export.target_rules import Examined
 from spikeport.export.targets import Target, common
 from spikeport.hardware_profiles.chip_formats import AnyProfile, profiles_of, target_of
 from spikeport.hardware_profiles.chips import chip_verdict
-from spikeport.hardware_profiles.neuron_rules import INPUT_RULES
 from spikeport.hardware_profiles.profile import HardwareProfile
-from spikeport.hardware_profiles.verdicts import ChipVerdict
+from spikeport.toolchain.verbs.quantized import Quantized
 from spikeport.toolchain.verbs.sources import (
     AnyInput,
     AnyPath,
@@ -29,10 +28,11 @@ from spikeport.toolchain.verbs.sources import (
     images_and_labels,
     integer_network,
     names_file,
+    size_of,
+    wrote,
 )
 
 Kind = TypeVar("Kind", FloatNetwork, IntegerNetwork)
-WIDEST = "formats: the widest that either Loihi is known to hold; --for loihi1 keeps to a chip's own"
 NETX_DIALECTS = ("auto", "lava", "slayer")
 
 
@@ -94,7 +94,7 @@ class Imported(Generic[Kind]):
         network = self.network
         sizes = f"{len(network.populations)} populations, {len(network.projections)} projections"
         return "\n".join(
-            [*self.assumptions, f"{network.kind} network, {network.steps} steps a sample, {sizes}", *_wrote(self.out)]
+            [*self.assumptions, f"{network.kind} network, {network.steps} steps a sample, {sizes}", *wrote(self.out)]
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,57 +115,6 @@ class QuantizeSettings:
 
     weight_bits: int = 8
     source: ImportSettings = field(default_factory=ImportSettings)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Quantized:
-    """An integer network and its proof.
-
-    ``proof``: no register can wrap or saturate, for any input, or which ones can leave their range. ``clips``: per
-    population the share of the largest weight at which weights were cut, where calibration images chose it. ``chips``:
-    whether the chips that were asked for run the network; the input's rules, which are decided when it is run, and the
-    cores, which `report` looks at, stand in their text only.
-    """
-
-    network: IntegerNetwork
-    proven: bool
-    proof: str
-    clips: dict[str, float] = field(default_factory=dict)
-    assumptions: tuple[str, ...] = ()
-    out: Path | None = None
-    chips: tuple[ChipVerdict, ...] = ()
-
-    @property
-    def passed(self) -> bool:
-        """Whether the chips that were asked for run the network, as far as integers and neurons go."""
-        return not any(reason for chip in self.chips for reason in _without_input(chip).reasons)
-
-    def text(self) -> str:
-        """Return the bounds of all registers, and what was assumed."""
-        clips = [f"weights cut at {', '.join(f'{n} {c:g}' for n, c in self.clips.items())} of the largest"]
-        lines = [*self.assumptions, *(clips if self.clips else ()), *_wrote(self.out), f"{self.proof}:"]
-        for name, bound in self.network.bounds.items():
-            lines.append(f"  {name}: u in {bound.u_min:,}..{bound.u_max:,}, v in {bound.v_min:,}..{bound.v_max:,}")
-        lines += [line for chip in self.chips for line in chip.lines] or [WIDEST]
-        return "\n".join(lines)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return digest, proof and bounds."""
-        return {
-            "digest": archive.digest(self.network),
-            "proven": self.proven,
-            "proof": self.proof,
-            "clips": dict(self.clips),
-            "bounds": {name: asdict(bound) for name, bound in self.network.bounds.items()},
-            "assumptions": list(self.assumptions),
-            "chips": {chip.chip: chip.to_dict() for chip in self.chips},
-        }
-
-
-def _without_input(chip: ChipVerdict) -> ChipVerdict:
-    """Return a verdict without the rules of the input: biases or spikes may still take its place."""
-    own = {rule.__name__ for rule in INPUT_RULES}
-    return replace(chip, failures=tuple(each for each in chip.failures if each.rule not in own))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,7 +236,7 @@ def quantize(
     out: AnyPath | None = None,
     reading: InputSettings | None = None,
 ) -> Quantized:
-    """Turn a float network into Loihi integers, with bounds of every register (`spikeport.export.quantize`).
+    """Turn a float network into integers, with bounds of every register (`spikeport.export.quantize`).
 
     ``network``: an object, an archive, a NIR file, or a .net file, which holds integers already. ``calibration``
     images choose the scales (`spikeport.export.scale_search`); without them the largest weight does. ``settings``:
@@ -388,7 +337,7 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Expo
         writer(to, FloatNetwork)(float_network(network), Path(out))
     else:
         writer(to, IntegerNetwork)(integer_network(network), Path(out))
-    return Exported(out=Path(out), format=to, bytes=_size(Path(out)), note=note(to))
+    return Exported(out=Path(out), format=to, bytes=size_of(Path(out)), note=note(to))
 
 
 def source_of(network: Network) -> Source:
@@ -406,11 +355,3 @@ def _imported(network: Kind, assumptions: tuple[str, ...], out: AnyPath | None) 
     if out is not None:
         archive.write(network, Path(out))
     return Imported(network=network, assumptions=assumptions, out=None if out is None else Path(out))
-
-
-def _wrote(out: Path | None) -> list[str]:
-    return [] if out is None else [f"wrote {out} ({_size(out):,} bytes)"]
-
-
-def _size(out: Path) -> int:
-    return sum(path.stat().st_size for path in (out.rglob("*") if out.is_dir() else [out]) if path.is_file())

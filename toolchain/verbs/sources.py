@@ -102,3 +102,13 @@ def _fitting(images: Stimulus, intake: Intake) -> Stimulus:
             f"0..{most}: make it with spikeport.stimulus(values, network) for this network"
         )
     return images
+
+
+def wrote(out: Path | None) -> list[str]:
+    """Return a line for a file or folder that was written; none where nothing was."""
+    return [] if out is None else [f"wrote {out} ({size_of(out):,} bytes)"]
+
+
+def size_of(out: Path) -> int:
+    """Return the bytes of a file, or of all files of a folder."""
+    return sum(path.stat().st_size for path in (out.rglob("*") if out.is_dir() else [out]) if path.is_file())

@@ -1,0 +1,64 @@
+"""What `quantize` gives: an integer network, its proof, and whether the chips that were asked for run it."""
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from spikeport.export import archive
+from spikeport.export.network import IntegerNetwork
+from spikeport.hardware_profiles.neuron_rules import INPUT_RULES
+from spikeport.hardware_profiles.verdicts import ChipVerdict
+from spikeport.toolchain.verbs.sources import wrote
+
+WIDEST = "formats: the widest that either Loihi is known to hold; --for loihi1 keeps to a chip's own"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Quantized:
+    """An integer network and its proof.
+
+    ``proof``: no register can wrap or saturate, for any input, or which ones can leave their range. ``clips``: per
+    population the share of the largest weight at which weights were cut, where calibration images chose it. ``chips``:
+    whether the chips that were asked for run the network; the input's rules, which are decided when it is run, and the
+    cores, which `report` looks at, stand in their text only.
+    """
+
+    network: IntegerNetwork
+    proven: bool
+    proof: str
+    clips: dict[str, float] = field(default_factory=dict)
+    assumptions: tuple[str, ...] = ()
+    out: Path | None = None
+    chips: tuple[ChipVerdict, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether the chips that were asked for run the network, as far as integers and neurons go."""
+        return not any(reason for chip in self.chips for reason in _without_input(chip).reasons)
+
+    def text(self) -> str:
+        """Return the bounds of all registers, and what was assumed."""
+        clips = [f"weights cut at {', '.join(f'{n} {c:g}' for n, c in self.clips.items())} of the largest"]
+        lines = [*self.assumptions, *(clips if self.clips else ()), *wrote(self.out), f"{self.proof}:"]
+        for name, bound in self.network.bounds.items():
+            lines.append(f"  {name}: u in {bound.u_min:,}..{bound.u_max:,}, v in {bound.v_min:,}..{bound.v_max:,}")
+        lines += [line for chip in self.chips for line in chip.lines] or [WIDEST]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return digest, proof and bounds."""
+        return {
+            "digest": archive.digest(self.network),
+            "proven": self.proven,
+            "proof": self.proof,
+            "clips": dict(self.clips),
+            "bounds": {name: asdict(bound) for name, bound in self.network.bounds.items()},
+            "assumptions": list(self.assumptions),
+            "chips": {chip.chip: chip.to_dict() for chip in self.chips},
+        }
+
+
+def _without_input(chip: ChipVerdict) -> ChipVerdict:
+    """Return a verdict without the rules of the input: biases or spikes may still take its place."""
+    own = {rule.__name__ for rule in INPUT_RULES}
+    return replace(chip, failures=tuple(each for each in chip.failures if each.rule not in own))
