@@ -35,8 +35,8 @@ class Target:
     additions leaves it (None: no register of its own). ``current_with_bias``: the synaptic current plus the bias
     (None: no register of its own). ``exponent``: of weights of ``weight_bits`` bits, so the largest weight is
     ``2 ** (weight_bits - 1) - 1 << exponent``. ``decay_current`` and ``decay_potential`` in 1/4096; ``delay`` in steps
-    beyond the one that every projection takes (None: any). ``unknown``: formats that nobody has published, for which
-    Lava's stand.
+    beyond the one that every projection takes (None: any). ``unknown``: formats that a chip has not published; Lava's
+    stand for them.
     """
 
     name: str = "Lava's arithmetic"
@@ -60,8 +60,7 @@ class Target:
         """The formats by name, and those that are not known."""
         if self == LAVA:
             return self.name
-        missing = ", ".join(name.replace("_", " ") for name in self.unknown)
-        rest = f" as far as they are known (not known, and Lava's instead: {missing})" if missing else ""
+        rest = f", as far as they are known (not known: {', '.join(self.unknown)})" if self.unknown else ""
         return f"the formats of {self.name}{rest}"
 
     @property

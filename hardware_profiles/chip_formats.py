@@ -53,7 +53,11 @@ def known(profile: HardwareProfile) -> Target:
         exponent=_both(profile, "weight_exponent", lava.exponent, _span(f.weight_exponent, above=1)),
         sign_modes=lava.sign_modes if f.sign_modes is None else f.sign_modes.value,
         delay=None if f.delay is None else int(f.delay.value),
-        unknown=tuple(name for name in FORMATS if name not in OPTIONAL and held(f, name) is None),
+        unknown=tuple(
+            f"{name.replace('_', ' ')} of {profile.name}"
+            for name in FORMATS
+            if name not in OPTIONAL and held(f, name) is None
+        ),
     )
 
 

@@ -208,7 +208,7 @@ class FloatNetwork(_Network[FloatPopulation, FloatProjection]):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class IntegerNetwork(_Network[IntegerPopulation, IntegerProjection]):
-    """A network in integers; ``bounds`` prove per population that no register of Lava's arithmetic wraps or saturates."""
+    """A network in integers; ``bounds`` prove per population that no register of Lava's wraps or saturates."""
 
     populations: tuple[IntegerPopulation, ...]
     projections: tuple[IntegerProjection, ...]

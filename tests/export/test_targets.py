@@ -17,7 +17,7 @@ NARROW = replace(
     exponent=(0, 3),
     sign_modes=("mixed",),
     delay=5,
-    unknown=("current",),
+    unknown=("current of narrow",),
 )
 OTHER = replace(LAVA, name="other", accumulator=(-50, 200), threshold=(0, 40), delay=9, sign_modes=("excitatory",))
 
@@ -27,7 +27,7 @@ def test_several_targets_hold_what_each_of_them_holds():
     assert both == replace(common([OTHER, NARROW]), name="narrow and other")
     assert (both.accumulator, both.threshold, both.bias_mantissa) == ((-50, 90), (1, 40), (-7, 9))
     assert (both.weight_bits, both.exponent, both.delay, both.sign_modes) == (4, (0, 3), 5, ())
-    assert both.unknown == ("current",)
+    assert both.unknown == ("current of narrow",)
     assert common([NARROW]) == NARROW
     assert common([]) is LAVA
 
@@ -45,9 +45,7 @@ def test_every_field_is_described_and_named():
     apart = {"name", "current", "potential", "threshold", "bias_mantissa", "bias_exponent", "sign_modes"}
     assert all(f"``{field.name}``" in documented for field in fields(Target) if field.name not in apart)
     assert LAVA.sentence == "Lava's arithmetic"
-    assert NARROW.sentence == (
-        "the formats of narrow as far as they are known (not known, and Lava's instead: current)"
-    )
+    assert NARROW.sentence == ("the formats of narrow, as far as they are known (not known: current of narrow)")
     assert OTHER.sentence == "the formats of other"
 
 

@@ -50,7 +50,7 @@ def test_lava_is_the_widest_of_both_loihis():
             chip, lava = getattr(held, field), getattr(LAVA, field)
             if isinstance(lava, tuple) and isinstance(lava[0], int):
                 assert lava[0] <= chip[0] <= chip[1] <= lava[1]
-    assert known(LOIHI2).unknown == ("accumulator", "weight_exponent", "delay")
+    assert known(LOIHI2).unknown == ("accumulator of loihi2", "weight exponent of loihi2", "delay of loihi2")
     assert known(LOIHI2).bias_mantissa == LAVA.bias_mantissa
     assert known(LOIHI2).threshold == LAVA.threshold
 
@@ -201,7 +201,11 @@ def test_targets_are_taken_by_name_path_or_profile_and_joined():
     assert target("loihi1") == target(LOIHI1) == target(PROFILE_DIR / "loihi1.toml") == target(["loihi1"])
     assert target(()) is LAVA
     assert target(["loihi1", LOIHI2]).name == "loihi1 and loihi2"
-    assert target(["loihi1", "loihi2"]).unknown == ("accumulator", "weight_exponent", "delay")
+    assert target(["loihi1", "loihi2"]).unknown == (
+        "accumulator of loihi2",
+        "weight exponent of loihi2",
+        "delay of loihi2",
+    )
     assert [profile.name for profile in profiles_of("speck")] == ["speck"]
     with pytest.raises(ProfileError, match="speck publishes no formats of its registers and synapses"):
         target("speck")

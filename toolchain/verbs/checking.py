@@ -174,7 +174,7 @@ def _chip(network: Network | Examined, chip: HardwareProfile, *, asked: bool) ->
     if asked:
         try:
             place(network.network if isinstance(network, Examined) else network, chip)
-        except PlacementError as error:
+        except (NetworkError, PlacementError) as error:
             refused = str(error)
     return chip_verdict(network, chip, refused=refused, asked=asked)
 

@@ -19,8 +19,8 @@ class Quantized:
 
     ``proof``: no register can wrap or saturate, for any input, or which ones can leave their range. ``clips``: per
     population the share of the largest weight at which weights were cut, where calibration images chose it. ``chips``:
-    whether the chips that were asked for run the network; the input's rules, which are decided when it is run, and the
-    cores, which `report` looks at, stand in their text only.
+    whether the chips that were asked for run the network, cores aside, at which `report` looks. The rules of the input
+    stand in their text, but not in ``passed``: biases or spikes may still take the place of graded input.
     """
 
     network: IntegerNetwork
