@@ -45,6 +45,8 @@ def _rules(profile: HardwareProfile) -> str:
     named = (*neuron_rules.RULES, *neuron_rules.INPUT_RULES)
     lacks = [(rule, getattr(profile.neurons, rule.__name__)) for rule in named]
     lines += [f"{rule.__name__}: {rule.__doc__} [{lack.evidence}: {lack.source}]" for rule, lack in lacks if lack]
+    longest = profile.formats.refractory
+    lines += [f"{_value(longest)} rest: {neuron_rules.rest.__doc__} [{longest.evidence}]"] if longest else []
     formats = [(rule, held(profile.formats, rule.__name__)) for rule in target_rules.RULES]
     lines += [f"{_value(each)} {rule.__name__}: {rule.__doc__} [{each.evidence}]" for rule, each in formats if each]
     return "\n".join(lines) or f"{profile.name} has no cores and no rules: it prices operations only"
