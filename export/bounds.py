@@ -43,13 +43,15 @@ Incoming = tuple[IntegerProjection, FloatPopulation | IntegerPopulation]
 
 
 class Reached(NamedTuple):
-    """What registers of a population can hold: ``bounds``, and the ``sums`` of a step's inhibition and excitation.
+    """What a population's registers can hold: ``bounds``, ``sums`` of a step's inhibition and excitation, ``bias``.
 
-    ``sums`` are times 64, as the accumulator takes them; None where they were not computed.
+    ``sums`` are times 64, as the accumulator takes them, ``bias`` is the least and the most of the neurons; None where
+    they were not computed.
     """
 
     bounds: Bounds
     sums: Range | None = None
+    bias: Range | None = None
 
 
 def prove(network: IntegerNetwork) -> dict[str, Bounds]:
@@ -59,7 +61,9 @@ def prove(network: IntegerNetwork) -> dict[str, Bounds]:
 
 def reached(network: IntegerNetwork) -> dict[str, Reached]:
     """Return what the registers of every population with neurons can hold."""
-    incoming = {p.name: [(q, network.population(q.source)) for q in network.incoming(p.name)] for p in network.neurons}
+    incoming = {
+        p.name: [(q, network.population(q.source)) for q in network.incoming_on_chip(p.name)] for p in network.neurons
+    }
     return {p.name: population_reach(p, incoming[p.name], network.steps) for p in network.neurons}
 
 
@@ -96,9 +100,8 @@ def registers(name: str, neuron: IntegerNeuron, found: Reached, target: Target =
         spans["the threshold"] = (int(neuron.threshold.min()), int(neuron.threshold.max()), target.threshold)
     if target.accumulator is not None and found.sums is not None:
         spans["the synaptic accumulator"] = (*found.sums, target.accumulator)
-    if target.current_with_bias is not None:
-        bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
-        least, most = bounds.u_min + int(bias.min()), bounds.u_max + int(bias.max())
+    if target.current_with_bias is not None and found.bias is not None:
+        least, most = bounds.u_min + found.bias[0], bounds.u_max + found.bias[1]
         spans["the current with the bias"] = (least, most, target.current_with_bias)
     return [
         Register(population=name, name=what, least=least, most=most, range=held)
@@ -166,7 +169,12 @@ def population_reach(
     assert isinstance(neuron, IntegerNeuron)
     low, high = _activation_range(population, incoming)
     bounds = reach(population.shape, low, high, neuron, steps, until_far_out=until_far_out)
-    return Reached(bounds, (int(low.min()) << ACTIVATION_SHIFT, int(high.max()) << ACTIVATION_SHIFT))
+    bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
+    return Reached(
+        bounds=bounds,
+        sums=(int(low.min()) << ACTIVATION_SHIFT, int(high.max()) << ACTIVATION_SHIFT),
+        bias=(int(bias.min()), int(bias.max())),
+    )
 
 
 def _activation_range(population: IntegerPopulation, incoming: Sequence[Incoming]) -> tuple[Integers, Integers]:

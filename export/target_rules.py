@@ -56,9 +56,9 @@ class Examined:
 
     @cached_property
     def weights(self) -> list[tuple[str, Range, int]]:
-        """Every projection with its `weight_span`."""
+        """Every projection on the chip with its `weight_span`."""
         network = self.network
-        return [(f"projection {network.label(p)}", *weight_span(p)) for p in network.projections]
+        return [(f"projection {network.label(p)}", *weight_span(p)) for p in network.on_chip]
 
     @property
     def bounds(self) -> dict[str, Bounds]:
@@ -173,7 +173,7 @@ def delay(network: Examined, target: Target) -> Iterator[Misfit]:
         name = short.source.name
         yield Misfit(rule="delay", where=f"population {name}", what="", found=(0, 0), holds=(0, 0), why=str(error))
         return
-    for projection, stated in zip(short.projections, network.network.projections, strict=True):
+    for projection, stated in zip(short.on_chip, network.network.on_chip, strict=True):
         waits = short.slack(projection, depths)
         if waits > target.delay:
             where = f"projection {network.network.label(stated)}"

@@ -110,7 +110,7 @@ def _of_weights(network: Network, profile: HardwareProfile, stated: int | None) 
     stored = int(profile.encoding.weight.value)
     bits = {
         f"projection {network.label(p)}": bits_of(p.synapses.weight)  # type: ignore[arg-type]
-        for p in network.projections
+        for p in network.on_chip
         if isinstance(p, IntegerProjection)
     }
     found = bits or ({} if stated is None else {"all projections": stated})

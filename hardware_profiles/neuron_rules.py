@@ -151,13 +151,12 @@ def _rests(network: Network, profile: HardwareProfile) -> Iterator[Failure]:
 
 
 def _of_input(network: Network, profile: HardwareProfile) -> Iterator[Failure]:
+    """Yield what the chip does not do with the input; what the host computes asks nothing of the chip."""
     source = network.source
     assert isinstance(source.neuron, Source)
-    named: dict[InputRule, list[str]] = {
-        graded_input: [f"population {source.name}"],
-        multiply_accumulate: [f"projection {network.label(p)}" for p in network.outgoing(source.name)],  # type: ignore[arg-type]
-    }
-    for rule in INPUT_RULES:
+    heard = [f"projection {network.label(p)}" for p in network.on_chip if p.source == source.name]  # type: ignore[arg-type]
+    named: dict[InputRule, list[str]] = {graded_input: [f"population {source.name}"], multiply_accumulate: heard}
+    for rule in INPUT_RULES if heard else ():
         lack = _lack(profile, rule)
         if lack is not None and rule(source.neuron):
             levels = source.neuron.levels

@@ -92,6 +92,15 @@ class _Network(Generic[Population, Projection]):
         """Return the projections out of ``name``."""
         return tuple(self._out_of.get(name, ()))
 
+    @property
+    def on_chip(self) -> tuple[Projection, ...]:
+        """The projections whose synapses a chip holds: all of them, unless the host computes some."""
+        return self.projections
+
+    def incoming_on_chip(self, name: str) -> tuple[Projection, ...]:
+        """Return the projections into ``name`` whose synapses a chip holds."""
+        return self.incoming(name)
+
     @cached_property
     def _named(self) -> dict[str, Population]:
         return {population.name: population for population in self.populations}

@@ -25,7 +25,7 @@ MUTANTS = (
     mutant(PROOF, "int(high.max()) << ACTIVATION_SHIFT", "int(high.max())", RULED),
     mutant(PROOF, "int(high.max()) << ACTIVATION_SHIFT", "int(high.mean()) << ACTIVATION_SHIFT", RULED),
     mutant(PROOF, "        high += _sum_of_part(", "        high = _sum_of_part(", RULED),
-    mutant(PROOF, "bounds.u_max + int(bias.max())", "bounds.u_max", RULED),
+    mutant(PROOF, "bounds.u_max + found.bias[1]", "bounds.u_max", RULED),
     mutant(PROOF, "(*found.sums, target.accumulator)", "(0, 0, target.accumulator)", QUANTIZED),
     mutant(PROOF, "np.inf if register.least < low else 0.0", "0.0", BOUNDS),
     # the rules of a target
