@@ -35,16 +35,15 @@ class Rounding:
     def text(self) -> str:
         """Return the counts in words; a drive beyond the register is a warning."""
         share = 100 * self.rounded / self.drives
-        lines = [
+        text = (
             f"input as biases: {self.rounded:,} of {self.drives:,} drives ({share:.1f} %) are not exact in the "
             f"register, largest error {self.error:,} units of the potential; {self.changed:,} of {self.spikes:,} "
             "spikes of the neurons that get them differ from the graded input's"
-        ]
-        if self.beyond:
-            lines.append(
-                f"warning: {self.beyond:,} drives lie beyond the largest bias, {biases.LARGEST:,}, and were set to it"
-            )
-        return "\n".join(lines)
+        )
+        if not self.beyond:
+            return text
+        most = f"{biases.LARGEST:,}"
+        return f"{text}\nwarning: {self.beyond:,} drives lie beyond the largest bias, {most}, and were set to it"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts."""
@@ -79,7 +78,8 @@ def measured(network: BiasNetwork, stimulus: Stimulus) -> Rounding:
     for rows in stimulus.batches(BATCH):
         for drive in biases.drives(network, stimulus.frame(rows, 0)).values():
             off = np.abs(biases.nearest(drive).values - drive)
-            counts += (drive.size, np.count_nonzero(off), np.count_nonzero(np.abs(drive) > biases.LARGEST))
+            beyond = np.abs(drive) > biases.LARGEST
+            counts += np.array([drive.size, np.count_nonzero(off), np.count_nonzero(beyond)])
             error = max(error, int(off.max(initial=0)))
     drives, rounded, beyond = (int(count) for count in counts)
     spikes, changed = _changed(network, stimulus)

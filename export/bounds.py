@@ -6,9 +6,9 @@ Per neuron, with ``W+`` and ``W-`` the positive and negative weights and ``m`` t
     a in [W- m, W+ m];   u <- toward_zero(u (4096 - decay_u) / 4096) + 64 a;   v <- decayed(v) + u + bias
 
 taken over the steps of one sample. Where the host writes what the input sends as a bias (`BiasNetwork`), the bias is an
-interval, too: rounding is monotone, so its ends are the rounded ends of the drive. A neuron that may fire ends the step at or below its threshold, or at what its
-reset leaves, and no neuron below its floor. Every operation is monotone, so the ends of the intervals are reached or
-over-estimated, never missed.
+interval, too: rounding is monotone, so its ends are the rounded ends of the drive. A neuron that may fire ends the step
+at or below its threshold, or at what its reset leaves, and no neuron below its floor. Every operation is monotone, so
+the ends of the intervals are reached or over-estimated, never missed.
 """
 
 from collections.abc import Mapping, Sequence

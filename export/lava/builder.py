@@ -5,8 +5,8 @@ step nP + d + 1. Without delays in the network samples follow each other without
 neurons clear their state there. With delays, P = T + the longest one: `ResetNeuron` rests in the gap until no spike is
 on its way.
 
-The input of a `BiasNetwork` is no process: `BiasWriter` puts each sample's biases into the registers of stock neurons at
-the end of the step before the sample, as a host would; neurons of our own read them from a table.
+The input of a `BiasNetwork` is no process: `BiasWriter` puts each sample's biases into the registers of stock neurons
+at the end of the step before the sample, as a host would; neurons of our own read them from a table.
 
 A population of shape (C, H, W) is (W, H, C) in Lava; every other shape is one axis in C order.
 """

@@ -50,7 +50,8 @@ class ResetNeuron(AbstractProcess):
     They integrate for ``steps`` steps; for the others they are silent and their state is zero. ``threshold`` None never
     fires; ``reset_by`` None sets the potential to ``reset_to``; ``floor`` None leaves it as low as it gets. Fixed
     point: all numbers as in `IntegerNeuron`, but the bias is shifted and ``threshold`` is the potential above which
-    they fire; ``biases`` (samples, *shape) stand in for ``bias`` in the steps of a sample. Floating point: as in `FloatNeuron`, ``du`` and ``dv`` in [0, 1], ``v >= threshold`` fires.
+    they fire; ``biases`` (samples, *shape) stand in for ``bias`` in the steps of a sample. Floating point: as in
+    `FloatNeuron`, ``du`` and ``dv`` in [0, 1], ``v >= threshold`` fires.
     """
 
     def __init__(
