@@ -72,14 +72,14 @@ def as_graded(network: BiasNetwork) -> IntegerNetwork:
 
 def measured(network: BiasNetwork, stimulus: Stimulus) -> Rounding:
     """Return what rounding does on ``stimulus``: every drive is compared with its register, and both forms are run."""
-    biases.check_held(network, stimulus)
+    stimulus.require_held()
     counts = np.zeros(3, np.int64)
     error = 0
     for rows in stimulus.batches(BATCH):
         for drive in biases.drives(network, stimulus.frame(rows, 0)).values():
             off = np.abs(biases.nearest(drive).values - drive)
-            beyond = np.abs(drive) > biases.LARGEST
-            counts += np.array([drive.size, np.count_nonzero(off), np.count_nonzero(beyond)])
+            clipped = np.count_nonzero(np.abs(drive) > biases.LARGEST)
+            counts += np.array([drive.size, np.count_nonzero(off), clipped])
             error = max(error, int(off.max(initial=0)))
     drives, rounded, beyond = (int(count) for count in counts)
     spikes, changed = _changed(network, stimulus)

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikeport.export.errors import StimulusError
 from spikeport.export.fixed_point import ACTIVATION_SHIFT, BIAS_EXPONENT_MAX, BIAS_MANTISSA_MAX, Integers
 from spikeport.export.linear import synaptic_sum
 from spikeport.export.network import Array, BiasNetwork, IntegerNetwork, IntegerNeuron
@@ -79,18 +78,9 @@ def written(network: BiasNetwork, frames: Array) -> dict[str, Biases]:
     return {name: nearest(drive) for name, drive in drives(network, frames).items()}
 
 
-def check_held(network: IntegerNetwork, stimulus: "Stimulus") -> None:
-    """Refuse an input that changes from step to step, where it becomes a bias."""
-    if isinstance(network, BiasNetwork) and not stimulus.held:
-        raise StimulusError(
-            "the input is given step by step, (N, T, ...), and a bias is written once per image; expected held images, "
-            "(N, ...): give those, or run the network on a chip with graded spikes, without --input-as bias"
-        )
-
-
 def values_of(network: IntegerNetwork, stimulus: "Stimulus", rows: slice) -> dict[str, Integers]:
     """Return the biases of the samples ``rows`` in units of the potential, (N, *shape), by population that has them."""
     if not isinstance(network, BiasNetwork):
         return {}
-    check_held(network, stimulus)
+    stimulus.require_held()
     return {name: biases.values for name, biases in written(network, stimulus.frame(rows, 0)).items()}

@@ -157,13 +157,14 @@ def identify(
 @app.command()
 def export(
     network: Network,
-    to: Annotated[str, typer.Option(help="nir, nir-portable, onnx, netx, lava-job; onnx-float, nir-float.")],
+    to: Annotated[str, typer.Option(help="nir, nir-portable, onnx, netx, lava-job, archive; onnx-float, nir-float.")],
     out: Annotated[Path, typer.Option(help="File or folder to write.")],
+    input_as: Annotated[str | None, typer.Option(help="bias: the host writes the first layer's sums.")] = None,
 ) -> None:
     """Write a network in another format."""
     from spikeport.toolchain.verbs import networks
 
-    _say(networks.export_network(network, out, to=to).text())
+    _say(networks.export_network(network, out, to=to, input_as=input_as).text())
 
 
 @app.command()

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from spikeport.export import children
-from spikeport.export.biases import check_held
 from spikeport.export.errors import WorkerError
 from spikeport.export.lava import environment, job, remains, supervisor
 from spikeport.export.lava.limits import check as limits_of_lava
@@ -36,7 +35,8 @@ def steps(
 ) -> Iterator[Step]:
     """Run all samples in Lava, then yield every step of every batch of at most ``batch`` samples."""
     limits_of_lava(network)
-    check_held(network, stimulus)
+    if isinstance(network, BiasNetwork):
+        stimulus.require_held()
     interpreter = environment.python()
     with scratch(PREFIX, discard=remains.remove) as folder, remains.kept(folder):
         job.write(network, stimulus, folder, guarded=True)

@@ -12,7 +12,6 @@ import numpy as np
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
-from spikeport.export.biases import check_held
 from spikeport.export.formats import onnx, onnx_float
 from spikeport.export.network import Array, BiasNetwork, FloatNetwork, IntegerNetwork, Network, Source
 from spikeport.export.onnx_graph import records
@@ -28,7 +27,7 @@ def steps(network: Network, stimulus: Stimulus, *, batch: int = BATCH) -> Iterat
     """Export ``network``, run the model and yield every step of every batch of at most ``batch`` samples."""
     network = network.with_short_delays()
     if isinstance(network, BiasNetwork):
-        check_held(network, stimulus)
+        stimulus.require_held()
     session = _session(network)
     for rows in stimulus.batches(batch):
         yield from _run(network, stimulus, rows, session)

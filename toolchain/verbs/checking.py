@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from spikeport.export import archive, bounds, fidelity
+from spikeport.export.bias_form import Rounding, measured
 from spikeport.export.crossings import costed
 from spikeport.export.errors import ExecutorError, LavaError, NetworkError, SpikeportError
 from spikeport.export.executors import known
 from spikeport.export.fidelity import Difference, Fidelity
 from spikeport.export.files import write_text
 from spikeport.export.junit import to_xml
-from spikeport.export.network import FloatNetwork, IntegerNetwork, Network
+from spikeport.export.network import BiasNetwork, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.stimulus import InputSettings, random_stimulus
 from spikeport.hardware_profiles.report.text import table
-from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, any_network, images_and_labels, names_file
+from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, images_and_labels, names_file, prepared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ class Verdict:
     ``executors``: per executor every population with the neuron steps compared, those that differ, and the first of
     them. ``proven``: for every input, no register wraps or saturates; computed anew (None: a float network has none).
     ``refused``: executors that were not compared, each with 'cannot hold: why', or 'cannot run here: why'.
+    ``rounding``: what the bias registers changed against the graded input, of a network whose input are biases.
     """
 
     network: str
@@ -56,6 +58,7 @@ class Verdict:
     executors: dict[str, Fidelity]
     settings: CheckSettings = field(default_factory=CheckSettings)
     refused: dict[str, str] = field(default_factory=dict)
+    rounding: Rounding | None = None
 
     @property
     def mismatches(self) -> int:
@@ -88,7 +91,8 @@ class Verdict:
         equal = "exact" if self.proven is not None else "no spike differs"
         exact = equal if self.mismatches == 0 else f"{self.mismatches:,} neuron steps differ{allowed}"
         refused = ["\n".join(f"{name} {why}" for name, why in self.refused.items())] if self.refused else []
-        return "\n\n".join([*map(_table, self.executors.values()), *refused, f"{exact}; {proof}"])
+        rounding = [] if self.rounding is None else [self.rounding.text()]
+        return "\n\n".join([*map(_table, self.executors.values()), *refused, *rounding, f"{exact}; {proof}"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as plain data."""
@@ -100,6 +104,7 @@ class Verdict:
             "mismatches": self.mismatches,
             "refused": dict(self.refused),
             "fidelity": {name: fidelity.summary(each) for name, each in self.executors.items()},
+            **({} if self.rounding is None else {"rounding": self.rounding.to_dict()}),
         }
 
     def write_json(self, path: AnyPath) -> None:
@@ -130,16 +135,19 @@ def check(
     left to compare, and the error of a required one: `LavaError` where Lava is not installed, `FormatError` where a
     format cannot say the network.
     """
-    chosen, loaded = settings or CheckSettings(), _runnable(any_network(network))
+    chosen, loaded = settings or CheckSettings(), _runnable(prepared(network, reading))
     holding, refused = _asked(loaded, chosen)
     if images is None:
-        stimulus = random_stimulus(loaded, chosen.samples, chosen.seed)
+        stimulus = random_stimulus(loaded, chosen.samples, chosen.seed, settings=reading)
     else:
         stimulus = images_and_labels(images, loaded, reading)[0]
     fidelities, _ = fidelity.compare(loaded, stimulus, holding)
     proven = bounds.is_safe(loaded) if isinstance(loaded, IntegerNetwork) else None
     digest = archive.digest(loaded)
-    return Verdict(network=digest, proven=proven, executors=fidelities, settings=chosen, refused=refused)
+    rounding = measured(loaded, stimulus) if isinstance(loaded, BiasNetwork) else None
+    return Verdict(
+        network=digest, proven=proven, executors=fidelities, settings=chosen, refused=refused, rounding=rounding
+    )
 
 
 def _runnable(network: Network) -> Network:

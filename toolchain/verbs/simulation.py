@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from spikeport.export import simulation
+from spikeport.export.bias_form import Rounding, measured
 from spikeport.export.cluster import Cluster
 from spikeport.export.crossings import costed
 from spikeport.export.errors import ExecutorError, StimulusError
 from spikeport.export.executors import executor as find_executor
 from spikeport.export.files import check_place, locked, write_arrays
-from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
+from spikeport.export.network import Array, BiasNetwork, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import QUIET_SECONDS, announce
 from spikeport.export.stimulus import InputSettings, Stimulus
 from spikeport.export.three_counts import NOT_VERIFIED, VERIFY, Verification
@@ -23,10 +24,10 @@ from spikeport.hardware_profiles.result import plain
 from spikeport.toolchain.verbs.sources import (
     AnyInput,
     AnyPath,
-    any_network,
     check_not_input,
     images_and_labels,
     names_file,
+    prepared,
 )
 
 SHOWN = 20
@@ -66,7 +67,7 @@ class Simulation:
 
     ``score``: what the scores are (`WORDS`). ``accuracy``: share of the images whose class is their label, where labels
     are known. ``operations``: accumulates (multiply-accumulates from a graded input) per projection over all images,
-    where they were counted.
+    where they were counted. ``rounding``: what the bias registers changed, of a network whose input are biases.
     """
 
     executor: str
@@ -76,6 +77,7 @@ class Simulation:
     accuracy: float | None = None
     operations: dict[str, int] | None = None
     verification: Verification | None = None
+    rounding: Rounding | None = None
 
     @property
     def passed(self) -> bool:
@@ -95,10 +97,12 @@ class Simulation:
             parts.append(NOT_VERIFIED if self.verification is None else self.verification.text())
         if not self.passed and self.verification is not None:
             parts.append("\n".join(("FAILED:", *self.verification.reasons)))
+        if self.rounding is not None:
+            parts.append(self.rounding.text())
         return "\n\n".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return classes, scores, accuracy, operations with their mode, and their verification."""
+        """Return classes, scores, accuracy, operations with their mode, their verification, and what rounding changed."""
         return {
             "executor": self.executor,
             "score": self.score,
@@ -108,6 +112,7 @@ class Simulation:
             "operations": self.operations,
             "mode": None if self.operations is None else "fused",
             "verification": plain(self.verification),
+            **({} if self.rounding is None else {"rounding": self.rounding.to_dict()}),
         }
 
 
@@ -132,7 +137,7 @@ def simulate(
     count.
     """
     check_not_input(out, network, images)
-    chosen, loaded = settings or SimulationSettings(), any_network(network)
+    chosen, loaded = settings or SimulationSettings(), prepared(network, reading)
     if chosen.verify is not None and not chosen.count:
         raise ExecutorError("verify counts operations in other ways, and none are counted; count, too (--count)")
     real, counted = isinstance(loaded, FloatNetwork), loaded
@@ -169,6 +174,7 @@ def simulate(
         accuracy=None if truth is None else float((classes == truth).mean()),
         operations=None if result.operations is None else _named(counted, result.operations),
         verification=result.verification,
+        rounding=measured(loaded, stimulus) if isinstance(loaded, BiasNetwork) else None,
     )
 
 
