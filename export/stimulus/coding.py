@@ -55,7 +55,7 @@ def _pixels(values: Array, intake: Intake, unit: float | None) -> tuple[Array, t
         number = int(np.argmax(wrong.reshape(len(wrong), -1).any(axis=1)))
         raise StimulusError(
             f"sample {number} holds {values[number][wrong[number]].flat[0]:g}, and its pixels go up to "
-            f"{pixels[number].max():g} of the full scale; an encoder takes 0 to 1: --unit says what a number 1 stands for"
+            f"{pixels[number].max():g} of the full scale; an encoder takes 0 to 1: --unit says what a 1 stands for"
         )
     return pixels, notes
 

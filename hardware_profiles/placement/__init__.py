@@ -60,7 +60,7 @@ def place(
     network = costed(network).synapses if isinstance(network, FloatNetwork) else network
     if profile.layer_cores is not None:
         return replace(_layers(network, profile), weight_bits=bits)
-    fan_outs = tuple(BlockFanOut(network, each, bits or WEIGHT_BITS) for each in network.projections)
+    fan_outs = tuple(BlockFanOut(network, each, bits or WEIGHT_BITS) for each in network.on_chip)
     placed: dict[str, Placement] = {}
     refused: dict[str, str] = {}
     for name in offered if strategy is None else (strategy,):

@@ -9,6 +9,7 @@ import msgspec
 from spikeport.export.errors import ArchiveError
 from spikeport.hardware_profiles.counting.results import OperationCounts
 from spikeport.hardware_profiles.energy import EnergyPerImage
+from spikeport.hardware_profiles.host import HostWork
 from spikeport.hardware_profiles.latency import ImageTime
 from spikeport.hardware_profiles.report.sections import (
     Images,
@@ -33,8 +34,9 @@ class Report(Result):
 
     ``placement`` and ``latency`` hold the profiles that the network fits, ``refused`` the reason for every other;
     ``lacks`` holds the rules of a chip's neurons that the network breaks: it is placed and priced, but does not run.
-    ``energy`` and ``profiles`` hold all. ``accuracy``, ``attack``, ``fidelity`` and ``sparsity`` are of a run of a
-    recipe (`with_run`), ``relative`` of another network on the same images. `to_dict` gives the keys of report.json.
+    ``energy`` and ``profiles`` hold all. ``host`` is what the host does where it writes the input as biases.
+    ``accuracy``, ``attack``, ``fidelity`` and ``sparsity`` are of a run of a recipe (`with_run`), ``relative`` of
+    another network on the same images. `to_dict` gives the keys of report.json.
     """
 
     spikeport: str
@@ -51,6 +53,7 @@ class Report(Result):
     latency: Mapping[str, ImageTime]
     not_modelled: tuple[str, ...]
     lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    host: HostWork | None = None
     relative: Relative | None = None
     accuracy: Mapping[str, float] | None = None
     attack: Mapping[str, Any] | None = None
@@ -108,7 +111,9 @@ class Report(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return the report under the keys of report.json, schema 3."""
         counts = self.operations.to_dict()
-        run = {name: plain(getattr(self, name)) for name in ("relative", *RUN) if getattr(self, name) is not None}
+        run = {
+            name: plain(getattr(self, name)) for name in ("host", "relative", *RUN) if getattr(self, name) is not None
+        }
         return {
             "schema": SCHEMA,
             "spikeport": self.spikeport,
@@ -132,7 +137,7 @@ class Report(Result):
             "energy": plain(self.energy),
             "latency": plain(self.latency),
             "not_modelled": list(self.not_modelled),
-            **run,
+            **{name: plain(value) for name, value in optional.items() if value is not None},
         }
 
     def text(self) -> str:

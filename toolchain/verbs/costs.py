@@ -11,6 +11,7 @@ from spikeport.hardware_profiles import energy as energies
 from spikeport.hardware_profiles import what_if as what_ifs
 from spikeport.hardware_profiles.counting import OperationCounts
 from spikeport.hardware_profiles.energy import EnergyPerImage
+from spikeport.hardware_profiles.host import without_first_layer
 from spikeport.hardware_profiles.placement import Placement
 from spikeport.hardware_profiles.profile import HardwareProfile, load_profile
 from spikeport.hardware_profiles.report import build
@@ -67,9 +68,10 @@ def energy(
     stimulus = images_and_labels(images, loaded, reading)[0]
     counts = counting.count(loaded, stimulus, verify=0)
     if chip.limits is None and chip.layer_cores is None:
-        return energies.energy(counts, chip)
+        return without_first_layer(loaded, energies.energy(counts, chip))
     placed = placement.place(loaded, chip)
-    return energies.energy(counts, chip, placement=placed, load=load.core_load(loaded, stimulus, placed))
+    found = energies.energy(counts, chip, placement=placed, load=load.core_load(loaded, stimulus, placed))
+    return without_first_layer(loaded, found)
 
 
 @names_file
