@@ -111,9 +111,7 @@ class Report(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return the report under the keys of report.json, schema 3."""
         counts = self.operations.to_dict()
-        run = {
-            name: plain(getattr(self, name)) for name in ("host", "relative", *RUN) if getattr(self, name) is not None
-        }
+        optional = {name: getattr(self, name) for name in ("host", "relative", *RUN)}
         return {
             "schema": SCHEMA,
             "spikeport": self.spikeport,

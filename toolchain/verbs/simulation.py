@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from spikeport.export import biases as host
 from spikeport.export import simulation
 from spikeport.export.bias_form import Rounding, measured
 from spikeport.export.cluster import Cluster
 from spikeport.export.crossings import costed
-from spikeport.export.errors import ExecutorError, StimulusError
+from spikeport.export.errors import ExecutorError, NetworkError, StimulusError
 from spikeport.export.executors import executor as find_executor
 from spikeport.export.files import check_place, locked, write_arrays
 from spikeport.export.network import Array, BiasNetwork, FloatNetwork, IntegerNetwork, Network
@@ -102,7 +103,7 @@ class Simulation:
         return "\n\n".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return classes, scores, accuracy, operations with their mode, their verification, and what rounding changed."""
+        """Return classes, scores, accuracy, operations with their mode and verification, and what rounding changed."""
         return {
             "executor": self.executor,
             "score": self.score,
@@ -125,6 +126,7 @@ def simulate(
     settings: SimulationSettings | None = None,
     out: AnyPath | None = None,
     reading: InputSettings | None = None,
+    biases: AnyPath | None = None,
 ) -> Simulation:
     """Run ``network`` on ``images`` and return the class of the largest score per image.
 
@@ -132,11 +134,13 @@ def simulate(
     potential after the last step, or its mean over the steps where nothing is kept from step to step;
     ``settings.score`` names another. ``labels`` (N,): those of a .npz file, if None. ``settings``: the executor, the
     score, counting, a cluster. ``out``: a .npz file for ``classes`` and ``scores``; finished parts of a long run lie
-    beside it until the end. ``reading``: the unit of the images' numbers, and how events become steps. Raises
-    `StimulusError` for images that do not fit the network and `ExecutorError` for an executor that cannot run it or
-    count.
+    beside it until the end. ``reading``: the unit of the images' numbers, and how events become steps. ``biases``: a
+    .npz file for what the host writes where the input goes in as biases, ``NAME.mantissa`` (N, *shape) and
+    ``NAME.exponent`` of every population that gets them. Raises `StimulusError` for images that do not fit the network
+    and `ExecutorError` for an executor that cannot run it or count.
     """
     check_not_input(out, network, images)
+    check_not_input(biases, network, images)
     chosen, loaded = settings or SimulationSettings(), prepared(network, reading)
     if chosen.verify is not None and not chosen.count:
         raise ExecutorError("verify counts operations in other ways, and none are counted; count, too (--count)")
@@ -148,6 +152,8 @@ def simulate(
     find_executor(name, type(loaded))
     stimulus, known = images_and_labels(images, loaded, reading)
     truth = known if labels is None else _one_per_image(np.asarray(labels), len(stimulus))
+    if biases is not None:
+        _write_biases(loaded, stimulus, Path(biases))
     kept = _parts_of(out, resume=chosen.resume)
     _announce(loaded, stimulus, name, chosen)
     with nullcontext() if out is None or kept is None else locked(Path(out)):
@@ -193,6 +199,15 @@ def _parts_of(out: AnyPath | None, *, resume: bool) -> Path | None:
     if check_place(Path(out)):
         return None
     return Path(out).with_name(f"{Path(out).name}.parts")
+
+
+def _write_biases(network: Network, stimulus: Stimulus, path: Path) -> None:
+    """Write what the host puts into the registers for every image."""
+    if not isinstance(network, BiasNetwork):
+        raise NetworkError("the network takes no biases of images; expected one with its input as biases")
+    found = host.written(network, stimulus.values).items()
+    arrays = {f"{name}.{part}": values for name, each in found for part, values in vars(each).items()}
+    write_arrays(path, arrays, compressed=True)
 
 
 def _announce(network: Network, stimulus: Stimulus, executor: str, settings: SimulationSettings) -> None:
