@@ -104,8 +104,9 @@ def _host(document: dict[str, Any]) -> list[str]:
     return [
         (
             f"first layer on the host: {host['multiply_accumulates']:,.0f} multiply-accumulates a mean image, once and "
-            f"not at every step, and {host['bytes']:,} bytes to write an image: {host['bytes_per_neuron']} for each of "
-            f"{host['neurons']:,} neurons (13 bits of mantissa, 3 of exponent)\n"
+            "not at every step as the table counts them, and "
+            f"{host['bytes']:,} bytes to write an image: {host['bytes_per_neuron']} for each of {host['neurons']:,} "
+            "neurons (13 bits of mantissa, 3 of exponent)\n"
             f"{Rounding(**host['rounding']).text()}"
         ),
     ]
