@@ -15,6 +15,7 @@ from spikeport.export.formats import format_names, writer, written_by
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.network import (
     BiasNetwork,
+    Convolution,
     Dense,
     IntegerNetwork,
     IntegerNeuron,
@@ -137,6 +138,57 @@ def test_readout_straight_behind_the_input_integrates_its_bias():
     found = record(fast.steps(biased, stimulus(np.array([[10], [63]], np.uint8), biased)))["out"]
     assert found[:, :, 0].tolist() == [[643, 1286, 1929], [4035, 8070, 12105]]
     assert found[:, :, 1].tolist() == [[-1277, -2554, -3831], [-8062, -16124, -24186]]
+
+
+def at_the_ends():
+    """Return neurons, and the pixels with which their drives lie at and beside the ends of every exponent.
+
+    ``drive = 64 (64 w1 + w2) + bias`` with the pixels 64 and 1.
+    """
+    ends = [value << exponent for exponent in range(7) for value in (4095, 4096)]
+    ends += [int(reach) for reach in biases.REACHES] + [524160]
+    drives = sorted({end + off for end in ends for off in range(-2, 3) if end + off <= 64 * 8190 + 63})
+    parts = [(drive // 64 // 64, drive // 64 % 64, drive % 64) for drive in drives]
+    weights = [(first, second) for first, second, _ in parts] + [(-first, -second) for first, second, _ in parts]
+    own = [part[2] for part in parts] + [-part[2] for part in parts]
+    network = one_layer(weights, bias=own, steps=2)
+    return as_bias(network), stimulus(np.array([[64, 1]], np.uint8), network), [*drives, *(-d for d in drives)]
+
+
+@pytest.mark.parametrize("name", ["reference", "fast", "onnx", pytest.param("lava", marks=pytest.mark.lava)])
+def test_every_executor_rounds_alike_at_the_ends_of_every_exponent(name):
+    network, images, drives = at_the_ends()
+    assert biases.drives(network, images.values)["out"][0].tolist() == drives
+    found = record(executor(name, BiasNetwork)(network, images))["out"]
+    assert found[0, 0].tolist() == biases.nearest(np.array(drives)).values.tolist()
+    assert np.array_equal(found[0, 1], 2 * found[0, 0])
+
+
+@pytest.mark.parametrize("force", [None, "planes", "rows", "lists", "merged"])
+def test_biases_lie_as_the_neurons_do_whatever_the_kernel(force):
+    """A convolution from spikes and one from the input end in the same neurons, on a map that is no square."""
+    rng = np.random.default_rng(3)
+    kernels = [rng.integers(-20, 21, (3, 3, 3, 3)).astype(np.int8) for _ in range(3)]
+    shape, cell = (3, 5, 8), IntegerNeuron(threshold=np.array(900), bias_mantissa=rng.integers(-99, 99, (3, 5, 8)))
+    ends = [("input", "a"), ("input", "b"), ("a", "b")]
+    network = IntegerNetwork(
+        populations=(
+            IntegerPopulation(name="input", shape=shape, neuron=Source()),
+            IntegerPopulation(name="a", shape=shape, neuron=cell),
+            IntegerPopulation(name="b", shape=shape, neuron=cell),
+        ),
+        projections=tuple(
+            IntegerProjection(source=s, target=t, synapses=Convolution(weight=kernel, padding=(1, 1)))
+            for (s, t), kernel in zip(ends, kernels, strict=True)
+        ),
+        steps=6,
+    )
+    biased = as_bias(network)
+    images = random_stimulus(biased, 3, 0)
+    assert bounds.is_safe(biased)
+    found = record(fast.steps(biased, images, force=force))
+    assert 0 < found["b"].mean() < 1
+    assert_equal(fast.steps(biased, images, force=force), reference.steps(biased, images))
 
 
 def test_rounding_is_counted_and_so_are_the_spikes_that_it_changes():
