@@ -9,15 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeport.export.bias_form import as_bias
-from spikeport.export.errors import NetworkError, StimulusError
-from spikeport.export.executors import floating
-from spikeport.export.input_as import taking
-from spikeport.export.lava.doctor import small_network
+from spikeport.export.errors import StimulusError
 from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
 from spikeport.export.stimulus import InputSettings, encoders, random_stimulus, stimulus
 from spikeport.export.stimulus.encoders import encoder, encoder_names, latency, phase, poisson
-from spikeport.export.trace import record
 
 pixels = st.lists(st.floats(0, 1), min_size=1, max_size=20).map(np.array)
 counts = st.integers(1, 40)
@@ -113,37 +108,6 @@ def test_samples_draw_apart_and_seeds_differ():
     assert not np.array_equal(whole[0], whole[1])
     other = stimulus(values, network_of(steps=50), settings=InputSettings(input_as="poisson", encoder_seed=8)).values
     assert not np.array_equal(other, whole)
-
-
-@pytest.mark.parametrize("name", ["phase", "poisson"])
-def test_a_float_network_of_grey_levels_gets_spikes_that_are_worth_its_full_scale(name):
-    """Full scale is 15 * 0.2 = 3; a white pixel brings that in every step of Poisson, once a period of phases."""
-    spiking = taking(network_of(15, 0.2, steps=16), name)
-    source = spiking.source.neuron
-    assert source.levels == encoder(name).levels
-    assert source.levels * source.unit == pytest.approx(3.0)
-    white = stimulus(np.full((1, 4), 3.0), spiking, settings=InputSettings(input_as=name))
-    total = record(floating.steps(spiking, white))["out"][0, -1]
-    assert total == pytest.approx(np.full(4, 3.0 * (16 if name == "poisson" else 2)))
-
-
-def test_networks_that_take_the_encoders_spikes_stay_as_they_are():
-    network = network_of()
-    assert taking(network, "poisson") is network
-    assert taking(network, None) is network
-
-
-@pytest.mark.parametrize("name", ["latency", "poisson"])
-def test_integers_for_grey_levels_are_refused_with_the_way_out(name):
-    with pytest.raises(NetworkError, match=rf"the integers take levels 0\.\.255 .* --input-as {name} --out NETWORK"):
-        taking(small_network(), name)
-
-
-def test_networks_that_take_biases_get_no_spikes():
-    with pytest.raises(NetworkError, match="takes its input as biases; expected one that takes what poisson sends"):
-        taking(as_bias(small_network()), "poisson")
-    with pytest.raises(NetworkError, match="a float network has no bias registers; quantize it"):
-        taking(network_of(), "bias")
 
 
 @pytest.mark.parametrize(
