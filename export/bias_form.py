@@ -75,7 +75,7 @@ def measured(network: BiasNetwork, stimulus: Stimulus) -> Rounding:
     stimulus.require_held()
     counts = np.zeros(3, np.int64)
     error = 0
-    for rows in stimulus.batches(BATCH):
+    for rows in stimulus.batches(biases.batch_size(network)):
         for drive in biases.drives(network, stimulus.frame(rows, 0)).values():
             off = np.abs(biases.nearest(drive).values - drive)
             clipped = np.count_nonzero(np.abs(drive) > biases.LARGEST)
@@ -88,8 +88,7 @@ def measured(network: BiasNetwork, stimulus: Stimulus) -> Rounding:
 
 def _changed(network: BiasNetwork, stimulus: Stimulus) -> tuple[int, int]:
     """Return the neuron steps of the populations that get biases and fire, and those that differ in the graded form."""
-    targets = {projection.target for projection in network.host}
-    names = [population.name for population in network.spiking if population.name in targets]
+    names = [population.name for population in network.biased if population in network.spiking]
     if not names:
         return 0, 0
     part = _up_to(network, names)

@@ -14,22 +14,21 @@ mantissas of -4095..4095, lava-nc 0.10.0 those of -4096..4095: what both have is
 a neuron's two registers take 16 bits. This module also runs in Lava's Python 3.10.
 """
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spikeport.export.fixed_point import ACTIVATION_SHIFT, BIAS_EXPONENT_MAX, BIAS_MANTISSA_MAX, Integers
 from spikeport.export.linear import synaptic_sum
-from spikeport.export.network import Array, BiasNetwork, IntegerNetwork, IntegerNeuron
-
-if TYPE_CHECKING:
-    from spikeport.export.stimulus import Stimulus
+from spikeport.export.network import Array, BiasNetwork, IntegerNeuron
 
 LARGEST = BIAS_MANTISSA_MAX << BIAS_EXPONENT_MAX
 """The largest bias in units of the potential."""
 REGISTER_BYTES = 2
 """What the host writes per neuron: 13 bits of mantissa with its sign and 3 bits of exponent."""
+AT_ONCE = 2**22
+"""Drives, 8 bytes each, that are computed at a time."""
 REACHES = np.array([(((2 * BIAS_MANTISSA_MAX + 1) << exponent) - 1) >> 1 for exponent in range(BIAS_EXPONENT_MAX)])
 """By exponent, the largest magnitude that still rounds to a mantissa of 4095."""
 
@@ -73,14 +72,11 @@ def own_bias(neuron: object) -> Integers:
     return neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
 
 
+def batch_size(network: BiasNetwork) -> int:
+    """Return of how many images the drives are computed at a time."""
+    return max(1, AT_ONCE // sum(math.prod(population.shape) for population in network.biased))
+
+
 def written(network: BiasNetwork, frames: Array) -> dict[str, Biases]:
     """Return what the host writes for held images (N, *source), by population."""
     return {name: nearest(drive) for name, drive in drives(network, frames).items()}
-
-
-def values_of(network: IntegerNetwork, stimulus: "Stimulus", rows: slice) -> dict[str, Integers]:
-    """Return the biases of the samples ``rows`` in units of the potential, (N, *shape), by population that has them."""
-    if not isinstance(network, BiasNetwork):
-        return {}
-    stimulus.require_held()
-    return {name: biases.values for name, biases in written(network, stimulus.frame(rows, 0)).items()}

@@ -59,11 +59,11 @@ def drive_ends(network: IntegerNetwork) -> dict[str, tuple[Integers, Integers]]:
     if not isinstance(network, BiasNetwork):
         return {}
     ends = {}
-    for name in dict.fromkeys(projection.target for projection in network.host):
-        population = network.population(name)
-        low, high = _activation_range(population, [(p, network.source) for p in network.host if p.target == name])
+    for population in network.biased:
+        from_input = [(p, network.source) for p in network.host if p.target == population.name]
+        low, high = _activation_range(population, from_input)
         own = biases.own_bias(population.neuron)
-        ends[name] = ((low << ACTIVATION_SHIFT) + own, (high << ACTIVATION_SHIFT) + own)
+        ends[population.name] = ((low << ACTIVATION_SHIFT) + own, (high << ACTIVATION_SHIFT) + own)
     return ends
 
 

@@ -37,7 +37,7 @@ def host_work(network: Network, stimulus: Stimulus) -> HostWork | None:
     active = np.count_nonzero(stimulus.values, axis=0)
     shape = network.source.shape
     total = sum(int((active * fan_out(p.synapses, shape, p.output_shape(shape))).sum()) for p in network.host)
-    neurons = sum(math.prod(network.population(name).shape) for name in {p.target for p in network.host})
+    neurons = sum(math.prod(population.shape) for population in network.biased)
     return HostWork(
         multiply_accumulates=total / len(stimulus),
         neurons=neurons,

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from spikeport.export.biases import values_of
 from spikeport.export.engine import kernels
 from spikeport.export.engine.costs import LIST_SOURCE
 from spikeport.export.engine.neurons import Group, Hears, fire, parameters
@@ -18,6 +17,7 @@ from spikeport.export.engine.plan import Choice, Layer, Plan
 from spikeport.export.engine.room import Block, Scratch
 from spikeport.export.engine.tables import Events, Frame, Planes
 from spikeport.export.geometry import Geometry, Grid
+from spikeport.export.image_biases import values_of
 from spikeport.export.network import Array
 from spikeport.export.stimulus import Stimulus
 

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikeport.export import biases
+from spikeport.export.biases import own_bias
 from spikeport.export.fixed_point import ACTIVATION_SHIFT, Integers, decayed, saturated_potential, wrapped_current
+from spikeport.export.image_biases import values_of
 from spikeport.export.linear import synaptic_sum
 from spikeport.export.network import Array, BiasNetwork, IntegerNetwork, IntegerNeuron, IntegerPopulation
 from spikeport.export.stimulus import Stimulus
@@ -46,7 +47,7 @@ def advance(state: State, activation: Integers, neuron: IntegerNeuron, bias: Int
     ``bias``: what stands in the register in units of the potential; the neuron's own, if None.
     """
     state.u = wrapped_current(decayed(state.u, neuron.decay_u) + (activation << ACTIVATION_SHIFT))
-    bias = biases.own_bias(neuron) if bias is None else bias
+    bias = own_bias(neuron) if bias is None else bias
     state.v = saturated_potential(decayed(state.v, neuron.decay_v) + state.u + bias)
     spikes: Array = np.zeros(state.v.shape, bool) if neuron.level is None else state.v > neuron.level
     if neuron.reset_by is None:
@@ -68,7 +69,7 @@ def steps(network: IntegerNetwork, stimulus: Stimulus, *, batch: int = BATCH) ->
 def _run(network: IntegerNetwork, stimulus: Stimulus, rows: slice) -> Iterator[Step]:
     count = rows.stop - rows.start
     states = {p.name: at_rest(p, count) for p in network.neurons}
-    written = biases.values_of(network, stimulus, rows)
+    written = values_of(network, stimulus, rows)
     reach = 1 + max(projection.delay for projection in network.projections)
     past: deque[dict[str, Array]] = deque(maxlen=reach)
     for step in range(stimulus.steps):

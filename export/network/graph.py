@@ -273,6 +273,12 @@ class BiasNetwork(IntegerNetwork):
         return self.outgoing(self.source.name)
 
     @property
+    def biased(self) -> tuple[IntegerPopulation, ...]:
+        """The populations that get a bias for each image."""
+        targets = {projection.target for projection in self.host}
+        return tuple(population for population in self.populations if population.name in targets)
+
+    @property
     def on_chip(self) -> tuple[IntegerProjection, ...]:
         """The projections whose synapses the chip holds."""
         return tuple(projection for projection in self.projections if projection.source != self.source.name)

@@ -12,6 +12,7 @@ from spikeport.export.bias_form import as_bias, as_graded, measured
 from spikeport.export.errors import ExecutorError, FormatError, NetworkError, StimulusError
 from spikeport.export.executors import executor, executor_names, fast, lava, onnx, reference
 from spikeport.export.formats import format_names, writer, written_by
+from spikeport.export.image_biases import values_of
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.network import (
     BiasNetwork,
@@ -108,7 +109,7 @@ def test_proof_covers_what_the_host_writes(drawn):
     network, images = drawn
     biased = as_bias(network)
     written = bounds.bias_ends(biased)
-    for name, values in biases.values_of(biased, images, slice(None)).items():
+    for name, values in values_of(biased, images, slice(None)).items():
         low, high = written[name]
         assert np.all((low <= values) & (values <= high))
     if bounds.is_safe(biased):

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from spikeport.export import biases
 from spikeport.export.bias_form import as_bias
 from spikeport.export.biases import LARGEST, nearest
-from spikeport.export.errors import StimulusError
 from spikeport.export.lava.doctor import small_network
-from spikeport.export.stimulus import stimulus
 
 SAID = np.unique([mantissa << exponent for mantissa in range(4096) for exponent in range(8)])
 """Every magnitude that the registers can say."""
@@ -81,14 +79,3 @@ def test_drive_is_the_sum_of_weights_and_pixels_and_the_neurons_own_bias():
         window = padded[sample, :, row : row + weight.shape[2], column : column + weight.shape[3]]
         total = int((weight[channel] * window).sum()) << projection.exponent
         assert found[place] == 64 * total + own[place[1:]]
-
-
-def test_input_that_changes_cannot_be_a_bias():
-    network = as_bias(small_network())
-    frames = np.zeros((2, network.steps, *network.source.shape), np.uint8)
-    with pytest.raises(StimulusError, match=r"a bias is written once per image; expected held images, \(N, \.\.\.\)"):
-        stimulus(frames, network)
-    driven = stimulus(frames, small_network())
-    with pytest.raises(StimulusError, match="a bias is written once per image"):
-        biases.values_of(network, driven, slice(0, 1))
-    assert biases.values_of(small_network(), driven, slice(0, 1)) == {}

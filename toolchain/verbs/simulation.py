@@ -205,8 +205,17 @@ def _write_biases(network: Network, stimulus: Stimulus, path: Path) -> None:
     """Write what the host puts into the registers for every image."""
     if not isinstance(network, BiasNetwork):
         raise NetworkError("the network takes no biases of images; expected one with its input as biases")
-    found = host.written(network, stimulus.values).items()
-    arrays = {f"{name}.{part}": values for name, each in found for part, values in vars(each).items()}
+    stimulus.require_held()
+    kinds = {"mantissa": np.int16, "exponent": np.uint8}
+    arrays = {
+        f"{population.name}.{part}": np.empty((len(stimulus), *population.shape), kind)
+        for population in network.biased
+        for part, kind in kinds.items()
+    }
+    for rows in stimulus.batches(host.batch_size(network)):
+        for name, found in host.written(network, stimulus.values[rows]).items():
+            for part in kinds:
+                arrays[f"{name}.{part}"][rows] = getattr(found, part)
     write_arrays(path, arrays, compressed=True)
 
 
