@@ -309,7 +309,9 @@ def test_archive_keeps_the_form(tmp_path):
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("change", ["stock", "subtract", "delays", "several"])
+@pytest.mark.parametrize(
+    "change", ["stock", *(pytest.param(c, marks=pytest.mark.slow) for c in ("subtract", "delays", "several"))]
+)
 def test_lava_with_written_registers_gives_the_references_integers(change, compared):
     """Stock neurons with registers written between samples; neurons of our own; delays; two populations with biases."""
     network = small_network()
