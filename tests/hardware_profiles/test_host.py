@@ -77,6 +77,14 @@ def test_the_report_says_what_the_host_does_in_json_text_and_page():
     assert REPORT.passed
 
 
+def test_the_three_counts_agree_on_what_the_chip_adds():
+    """The host's projection is not counted by the kernels, which do not run it."""
+    found = count(BIASED, IMAGES).verification
+    assert found.passed
+    assert [(layer.source, layer.target) for layer in found.layers] == [("conv1", "readout")]
+    assert found.simulated == found.formula > 0
+
+
 def test_exact_drives_are_no_warning():
     dark = stimulus(np.zeros_like(IMAGES.values), BIASED)
     assert "drives lie beyond" not in html.render(report(BIASED, dark, ["loihi1"]))

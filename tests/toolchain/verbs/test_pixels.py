@@ -10,6 +10,7 @@ from spikeport.export.lava.doctor import small_network
 from spikeport.export.network import BiasNetwork, Source
 from spikeport.export.stimulus import InputSettings
 from spikeport.toolchain.verbs.checking import CheckSettings
+from spikeport.toolchain.verbs.simulation import SimulationSettings
 from tests.toolchain.test_cli import invoke
 
 BIAS = InputSettings(input_as="bias")
@@ -47,6 +48,14 @@ def test_simulate_counts_rounding_and_keeps_what_the_host_writes(network, images
         assert sorted(written.files) == ["conv1.exponent", "conv1.mantissa"]
         assert np.array_equal(written["conv1.mantissa"], expected.mantissa)
         assert np.array_equal(written["conv1.exponent"], expected.exponent)
+
+
+def test_simulate_counts_what_the_chip_adds(network, images):
+    done = spikeport.simulate(network, images, settings=SimulationSettings(count=True), reading=BIAS)
+    assert done.passed
+    assert [layer.source for layer in done.verification.layers] == ["conv1"]
+    assert done.operations["conv1_to_readout"] >= done.verification.formula > 0
+    assert done.rounding.text() in done.text()
 
 
 def test_networks_without_biases_of_images_write_none(network, images, tmp_path):
