@@ -4,7 +4,7 @@ The header's metadata is JSON: the dataclasses of `spikeport.export.network` by 
 with many zeros is stored as its non-zero ``values`` and the ``gaps`` between their flat indices (the first counts from
 -1), in the smallest unsigned type that holds them; every other array is stored as it is.
 
-The description names its version, 'spikeport network 2'. A change of what stands in a description is a new version
+The description names its version, 'spikeport network 3'. A change of what stands in a description is a new version
 with a function in `_UPGRADES` that turns a description of the version before into one of it; files stay as they are.
 """
 
@@ -29,6 +29,7 @@ from spikeport.export.inputs import LARGEST_FILE, Budget, read_bytes, room
 from spikeport.export.network import (
     Array,
     AveragePooling,
+    BiasNetwork,
     Bounds,
     Convolution,
     Dense,
@@ -48,7 +49,7 @@ from spikeport.export.network import (
 )
 from spikeport.export.numbers import described, flag
 
-VERSION = 2
+VERSION = 3
 FORMAT = "spikeport network"
 """What a description's ``format`` says, followed by the version."""
 KEY = "spikeport"
@@ -67,10 +68,16 @@ def _with_floors(description: dict[str, Any]) -> dict[str, Any]:
     return description
 
 
-_UPGRADES: dict[int, Upgrade] = {1: _with_floors}
+def _with_bias_networks(description: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 -> 3: a network may be a `BiasNetwork`; those of version 2 are not."""
+    return description
+
+
+_UPGRADES: dict[int, Upgrade] = {1: _with_floors, 2: _with_bias_networks}
 """By version: what turns a description of it into one of the next; `VERSION` is one more than the largest."""
 _CLASSES: dict[str, type] = {
     "AveragePooling": AveragePooling,
+    "BiasNetwork": BiasNetwork,
     "Bounds": Bounds,
     "Convolution": Convolution,
     "Dense": Dense,

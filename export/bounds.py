@@ -5,9 +5,10 @@ Per neuron, with ``W+`` and ``W-`` the positive and negative weights and ``m`` t
 
     a in [W- m, W+ m];   u <- toward_zero(u (4096 - decay_u) / 4096) + 64 a;   v <- decayed(v) + u + bias
 
-taken over the steps of one sample; a neuron that may fire ends the step at or below its threshold, or at what its
-reset leaves, and no neuron below its floor. Every operation is monotone, so the ends of the intervals are reached or
-over-estimated, never missed.
+taken over the steps of one sample. Where the host writes what the input sends as a bias (`BiasNetwork`), the bias is an
+interval, too: rounding is monotone, so its ends are the rounded ends of the drive. A neuron that may fire ends the step
+at or below its threshold, or at what its reset leaves, and no neuron below its floor. Every operation is monotone, so
+the ends of the intervals are reached or over-estimated, never missed.
 
 A `Target` may have a synaptic accumulator, which takes 64 a: excitation ``64 W+ m`` and inhibition ``64 W- m`` fit it
 each alone, so no order of additions leaves it. Where current and bias share a register, so do the ends of their sum.
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spikeport.export import biases
 from spikeport.export.fixed_point import (
     ACTIVATION_SHIFT,
     NO_THRESHOLD,
@@ -27,6 +29,7 @@ from spikeport.export.fixed_point import (
 from spikeport.export.linear import synaptic_sum
 from spikeport.export.network import (
     Array,
+    BiasNetwork,
     Bounds,
     FloatPopulation,
     IntegerNetwork,
@@ -61,10 +64,32 @@ def prove(network: IntegerNetwork) -> dict[str, Bounds]:
 
 def reached(network: IntegerNetwork) -> dict[str, Reached]:
     """Return what the registers of every population with neurons can hold."""
-    incoming = {
-        p.name: [(q, network.population(q.source)) for q in network.incoming_on_chip(p.name)] for p in network.neurons
-    }
-    return {p.name: population_reach(p, incoming[p.name], network.steps) for p in network.neurons}
+    written = bias_ends(network)
+    found = {}
+    for population in network.neurons:
+        incoming = [(q, network.population(q.source)) for q in network.incoming_on_chip(population.name)]
+        ends = written.get(population.name)
+        found[population.name] = population_reach(population, incoming, network.steps, written=ends)
+    return found
+
+
+def drive_ends(network: IntegerNetwork) -> dict[str, tuple[Integers, Integers]]:
+    """Return the least and the most that any held input gives each neuron, by population that the host writes to."""
+    if not isinstance(network, BiasNetwork):
+        return {}
+    ends = {}
+    for population in network.biased:
+        from_input = [(p, network.source) for p in network.host if p.target == population.name]
+        low, high = _activation_range(population, from_input)
+        own = biases.own_bias(population.neuron)
+        ends[population.name] = ((low << ACTIVATION_SHIFT) + own, (high << ACTIVATION_SHIFT) + own)
+    return ends
+
+
+def bias_ends(network: IntegerNetwork) -> dict[str, tuple[Integers, Integers]]:
+    """Return the smallest and the largest bias that the host writes for any held input, by population."""
+    ends = drive_ends(network).items()
+    return {name: (biases.nearest(low).values, biases.nearest(high).values) for name, (low, high) in ends}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,21 +184,27 @@ def _leaving(network: IntegerNetwork, found: Mapping[str, Reached], target: Targ
 
 
 def population_reach(
-    population: IntegerPopulation, incoming: Sequence[Incoming], steps: int, *, until_far_out: bool = False
+    population: IntegerPopulation,
+    incoming: Sequence[Incoming],
+    steps: int,
+    *,
+    until_far_out: bool = False,
+    written: tuple[Integers, Integers] | None = None,
 ) -> Reached:
     """Return what one population reaches over ``steps`` steps, given its projections with their sources.
 
-    ``until_far_out`` ends the proof once a register is left by a factor of two (`reach`).
+    ``until_far_out`` ends the proof once a register is left by a factor of two (`reach`). ``written``: the smallest and
+    largest bias of each neuron where the host writes it; the neuron's own, if None.
     """
     neuron = population.neuron
     assert isinstance(neuron, IntegerNeuron)
     low, high = _activation_range(population, incoming)
-    bounds = reach(population.shape, low, high, neuron, steps, until_far_out=until_far_out)
-    bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
+    bounds = reach(population.shape, low, high, neuron, steps, until_far_out=until_far_out, written=written)
+    least, most = (biases.own_bias(neuron),) * 2 if written is None else written
     return Reached(
         bounds=bounds,
         sums=(int(low.min()) << ACTIVATION_SHIFT, int(high.max()) << ACTIVATION_SHIFT),
-        bias=(int(bias.min()), int(bias.max())),
+        bias=(int(least.min()), int(most.max())),
     )
 
 

@@ -24,15 +24,23 @@ Bits = Array
 
 
 def reach(
-    shape: Shape, low: Integers, high: Integers, neuron: IntegerNeuron, steps: int, *, until_far_out: bool = False
+    shape: Shape,
+    low: Integers,
+    high: Integers,
+    neuron: IntegerNeuron,
+    steps: int,
+    *,
+    until_far_out: bool = False,
+    written: tuple[Integers, Integers] | None = None,
 ) -> Bounds:
     """Return the ends of current and potential over ``steps`` steps, with activations ``low`` to ``high`` in each.
 
     ``until_far_out`` ends the proof once a register is left by a factor of two; the bounds then hold for the steps
-    before.
+    before. ``written``: the ends of the biases, in units of the potential, where they are not the neuron's own.
     """
     found = np.zeros(4, np.int64)
-    for part in _parts(shape, low, high, neuron):
+    own = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
+    for part in _parts(shape, low, high, neuron, written or (own, own)):
         clock = _Clock(part, steps)
         while clock.neurons.low.size:
             found = _widened(found, clock.advance())
@@ -53,7 +61,8 @@ class _Neurons:
 
     low: Integers
     high: Integers
-    bias: Integers
+    bias_low: Integers
+    bias_high: Integers
     decay_u: Integers
     decay_v: Integers
     threshold: Integers
@@ -70,7 +79,9 @@ class _Neurons:
         return _Neurons(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
-def _parts(shape: Shape, low: Integers, high: Integers, neuron: IntegerNeuron) -> Iterator["_Neurons"]:
+def _parts(
+    shape: Shape, low: Integers, high: Integers, neuron: IntegerNeuron, bias: tuple[Integers, Integers]
+) -> Iterator["_Neurons"]:
     """Yield the neurons at rest, `PART` at a time; a threshold or floor beyond every potential stands for none."""
     threshold = np.int64(2 * FAR) if neuron.level is None else np.asarray(neuron.level)
     hard = neuron.reset_by is None
@@ -79,7 +90,8 @@ def _parts(shape: Shape, low: Integers, high: Integers, neuron: IntegerNeuron) -
     values = {
         "low": low << ACTIVATION_SHIFT,
         "high": high << ACTIVATION_SHIFT,
-        "bias": neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent,
+        "bias_low": bias[0],
+        "bias_high": bias[1],
         "decay_u": neuron.decay_u,
         "decay_v": neuron.decay_v,
         "threshold": threshold,
@@ -104,8 +116,8 @@ class _Clock:
         now = self.neurons
         u_low = _capped(decayed(now.u_low, now.decay_u) + now.low)
         u_high = _capped(decayed(now.u_high, now.decay_u) + now.high)
-        a_low = _capped(decayed(now.v_low, now.decay_v) + u_low + now.bias)
-        a_high = _capped(decayed(now.v_high, now.decay_v) + u_high + now.bias)
+        a_low = _capped(decayed(now.v_low, now.decay_v) + u_low + now.bias_low)
+        a_high = _capped(decayed(now.v_high, now.decay_v) + u_high + now.bias_high)
         r_low, r_high = _reset(now, a_low, a_high)
         v_low, v_high = np.maximum(r_low, now.floor), np.maximum(r_high, now.floor)
         change_low, change_high = v_low - now.v_low, v_high - now.v_high

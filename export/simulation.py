@@ -109,7 +109,8 @@ def simulate(
     with nullcontext() if kept is None else locked(kept):
         outputs = int(np.prod(network.readout.shape))
         synapses: Network = counted.synapses if counted else network
-        done = _finished(paths, rows, way, (outputs, len(synapses.projections))) if resume else {}
+        sizes = (outputs, len(synapses.projections), len(synapses.on_chip))
+        done = _finished(paths, rows, way, sizes) if resume else {}
         tasks = [part for part in rows if part.start not in done]
         run = _local if cluster is None else _distributed
         parts = run(network, stimulus, tasks, way, cluster)
@@ -163,7 +164,7 @@ def _part(network: Network, stimulus: Stimulus, way: _Way, *, threads: int | Non
     counted = _counted(network) if way.count else None
     synapses: Network = counted.synapses if counted else network
     operations = np.zeros(len(synapses.projections), np.int64)
-    numbers = np.zeros((len(way.sampled), len(operations), COLUMNS), np.int64)
+    numbers = np.zeros((len(way.sampled), len(synapses.on_chip), COLUMNS), np.int64)
     for step in find_executor(way.executor, type(network))(network, stimulus, batch=PART, **options):
         scores.add(step)
         if counted is not None:
@@ -188,10 +189,10 @@ def _add_events(numbers: Array, counted: Costed, step: Step, sampled: Sequence[i
 def _add_kernels(numbers: Array, network: Network, images: Sequence[Sampled], way: _Way) -> None:
     """Add to ``numbers`` the three counts of sampled images."""
     if images:
-        fan_outs = [geometry_of(network, projection).degrees for projection in network.projections]
+        fan_outs = [geometry_of(network, projection).degrees for projection in network.on_chip]
         for image in images:
             first = way.first and image.image == way.sampled[0]
-            numbers[way.sampled.index(image.image)] += compared(network.projections, fan_outs, image, first=first)
+            numbers[way.sampled.index(image.image)] += compared(network.on_chip, fan_outs, image, first=first)
 
 
 def _counted(network: Network) -> Costed | None:
@@ -256,7 +257,7 @@ def _paths(folder: Path, key: str, rows: Sequence[slice]) -> dict[int, Path]:
 
 
 def _finished(
-    paths: dict[int, Path], rows: Sequence[slice], way: _Way, sizes: tuple[int, int]
+    paths: dict[int, Path], rows: Sequence[slice], way: _Way, sizes: tuple[int, int, int]
 ) -> dict[int, dict[str, Array]]:
     """Return the parts that are done; one that is damaged is not."""
     done = {}
@@ -268,6 +269,6 @@ def _finished(
             continue
         shapes = [found[name].shape for name in ("scores", "operations", "compared")]
         sampled = len(way.of(part).sampled)
-        if shapes == [(part.stop - part.start, sizes[0]), sizes[1:], (sampled, sizes[1], COLUMNS)]:
+        if shapes == [(part.stop - part.start, sizes[0]), sizes[1:2], (sampled, sizes[2], COLUMNS)]:
             done[part.start] = found
     return done

@@ -213,7 +213,7 @@ def verification(network: Network, images: Sequence[int], numbers: Sequence[Arra
     if not images:
         return None
     kernels, total = isinstance(network, IntegerNetwork), np.sum(numbers, axis=0).tolist()
-    projections: Sequence[AnyProjection] = network.projections
+    projections: Sequence[AnyProjection] = network.on_chip
     layers = [
         Agreement(
             source=projection.source,

@@ -140,8 +140,9 @@ def quantize(
 
 
 def _source(network: Path, source: "ImportSettings", reading: "InputSettings") -> "ImportSettings":
-    """Return the settings of a file of another framework: the input's unit is that of its source."""
-    return source if network.suffix == ".safetensors" else replace(source, unit=reading.unit)
+    """Return the settings of a file of another framework; without an encoder, the input's unit is its source's."""
+    own = network.suffix == ".safetensors" or reading.encoder() is not None
+    return source if own else replace(source, unit=reading.unit)
 
 
 @app.command()
@@ -167,13 +168,14 @@ def identify(
 @app.command()
 def export(
     network: Network,
-    to: Annotated[str, typer.Option(help="nir, nir-portable, onnx, netx, lava-job; onnx-float, nir-float.")],
+    to: Annotated[str, typer.Option(help="nir, nir-portable, onnx, netx, lava-job, archive; onnx-float, nir-float.")],
     out: Annotated[Path, typer.Option(help="File or folder to write.")],
+    input_as: Annotated[str | None, typer.Option(help="bias: the host writes the first layer's sums.")] = None,
 ) -> None:
     """Write a network in another format."""
     from spikeport.toolchain.verbs import networks
 
-    _say(networks.export_network(network, out, to=to).text())
+    _say(networks.export_network(network, out, to=to, input_as=input_as).text())
 
 
 @app.command()
@@ -188,6 +190,7 @@ def simulate(
     verify: Annotated[
         int | None, typer.Option(help="With --count: images counted in all three ways (4); 0: none.", min=0)
     ] = None,
+    biases: Annotated[Path | None, typer.Option(help="Input as bias: keep what the host writes (.npz).")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the finished parts of an interrupted run.")] = False,
     workers: Annotated[int, typer.Option(help="Processes of a local Dask cluster.", min=1)] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
@@ -211,7 +214,7 @@ def simulate(
         executor=executor, score=score, count=count, cluster=cluster, resume=resume, verify=verify
     )
     opened, assumptions = networks.opened(network, _source(network, source, reading), out=out)
-    done = simulation.simulate(opened, input, settings=settings, out=out, reading=reading)
+    done = simulation.simulate(opened, input, settings=settings, out=out, reading=reading, biases=biases)
     _say("\n".join([*assumptions, done.text()]), passed=done.passed)
 
 

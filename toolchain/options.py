@@ -103,12 +103,24 @@ Bin = Annotated[str | None, typer.Option("--bin", help="Event lists: length of a
 Frames = Annotated[int | None, typer.Option(help="Event lists: number of equal bins.", min=1)]
 Incomplete = Annotated[bool, typer.Option(help="Event lists: keep the last bin that a recording does not fill.")]
 
+InputAs = Annotated[
+    str | None,
+    typer.Option(help="Pixels: bias (the host writes the first layer's sums), or spikes: poisson, latency, phase."),
+]
+EncoderSeed = Annotated[int, typer.Option(help="Seed of the spike encoder.")]
 
-def bins(bin_: Bin = None, frames: Frames = None, incomplete: Incomplete = False) -> "InputSettings":
-    """Return how event lists become steps."""
+
+def bins(
+    bin_: Bin = None,
+    frames: Frames = None,
+    incomplete: Incomplete = False,
+    input_as: InputAs = None,
+    encoder_seed: EncoderSeed = 0,
+) -> "InputSettings":
+    """Return how event lists become steps, and pixels spikes."""
     from spikeport.export.stimulus import InputSettings
 
-    return InputSettings(bin=bin_, frames=frames, incomplete=incomplete)
+    return InputSettings(bin=bin_, frames=frames, incomplete=incomplete, input_as=input_as, encoder_seed=encoder_seed)
 
 
 def reading(
@@ -118,9 +130,11 @@ def reading(
     bin_: Bin = None,
     frames: Frames = None,
     incomplete: Incomplete = False,
+    input_as: InputAs = None,
+    encoder_seed: EncoderSeed = 0,
 ) -> "InputSettings":
-    """Return how the input is read: what its numbers stand for, and how event lists become steps."""
-    return replace(bins(bin_, frames, incomplete), unit=number(unit))
+    """Return how the input is read: what its numbers stand for, how event lists become steps, and pixels spikes."""
+    return replace(bins(bin_, frames, incomplete, input_as, encoder_seed), unit=number(unit))
 
 
 def number(text: str | None) -> float | None:

@@ -58,7 +58,7 @@ class Plan:
         self.bounds = bounds.prove(network)
         self.safe = bounds.are_kept(network, self.bounds)
         self.geometries = {id(p): geometry_of(network, p) for p in network.projections}
-        self.senders = [p.source for p in network.projections]
+        self.senders = [p.source for p in network.on_chip]
         order = _order(network)
         self.looped = order is None
         self.order = order or list(network.neurons)
@@ -90,7 +90,7 @@ class Plan:
         neuron, grid = population.neuron, Grid.of(population.shape)
         assert isinstance(neuron, IntegerNeuron)
         sums = _width(proven) if self.safe else np.dtype(np.int64)
-        geometries = [self.geometries[id(p)] for p in self.network.incoming(population.name)]
+        geometries = [self.geometries[id(p)] for p in self.network.incoming_on_chip(population.name)]
         planes, cost, ways = self._choice(geometries, rates, in_planes, wide=sums.itemsize > 2)
         key = (population.name, planes, tuple(ways))
         if key not in self._built:
@@ -114,8 +114,10 @@ class Plan:
     def _choice(
         self, geometries: list[Geometry], rates: Mapping[str, float], in_planes: Mapping[str, bool], *, wide: bool
     ) -> tuple[bool, float, list[str]]:
-        """Return whether planes are cheapest, nanoseconds per lane, and else the kernel of each projection."""
+        """Return whether planes are cheapest, nanoseconds per lane, and else the kernel of each projection, if any."""
         ways, total = [], 0.0
+        if not geometries:
+            return False, 0.0, []
         direct = all(geometry.direct for geometry in geometries)
         for geometry in geometries:
             costs = self._event_costs(geometry, rates, wide=wide, merge=direct)

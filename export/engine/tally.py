@@ -95,7 +95,7 @@ class Tally:
                 total = _of(layer, self.totals[layer.population.name, number], place)
                 found[id(item.geometry.projection)] = total - before
                 before = total
-        return [found[id(projection)] for projection in self.work.plan.network.projections]
+        return [found[id(projection)] for projection in self.work.plan.network.on_chip]
 
 
 def _of(layer: Layer, totals: Array, place: int) -> Array:

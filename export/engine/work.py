@@ -2,8 +2,9 @@
 
 import math
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from spikeport.export.engine.plan import Choice, Layer, Plan
 from spikeport.export.engine.room import Block, Scratch
 from spikeport.export.engine.tables import Events, Frame, Planes
 from spikeport.export.geometry import Geometry, Grid
+from spikeport.export.image_biases import values_of
 from spikeport.export.network import Array
 from spikeport.export.stimulus import Stimulus
 
@@ -80,7 +82,8 @@ class Runner:
             self.scratch.works = {key: Work(self, key)}
         lengths = None if stimulus.lengths is None else stimulus.lengths[rows]
         work: Work = self.scratch.works[key]
-        block = work.run(stimulus.values[rows], pool, threads, lengths)
+        written = values_of(self.plan.network, stimulus, rows)
+        block = work.run(stimulus.values[rows], pool, threads, lengths, written)
         block.left = None if then is None else then(work, block)
         return block
 
@@ -129,13 +132,29 @@ class Work:
         self.listed: dict[str, tuple[Array, Array, Array]] = {}
         self.states: dict[str, tuple[Array, Array | None, Array | None]] = {}
         self.groups: dict[tuple[str, int, int, int], Group] = {}
+        self.written: dict[str, Array] = {}
         self.once = {layer.population.name for layer in self.choice.layers if self._once(layer)}
         for layer in self.choice.layers:
             self._prepare(layer)
 
-    def run(self, frames: Array, pool: ThreadPoolExecutor | None, threads: int, lengths: Array | None = None) -> Block:
-        """Run the source's values (N, ...) and return what is kept; ``lengths`` (N,): the steps that count."""
+    def run(
+        self,
+        frames: Array,
+        pool: ThreadPoolExecutor | None,
+        threads: int,
+        lengths: Array | None,
+        written: Mapping[str, Array],
+    ) -> Block:
+        """Run the source's values (N, ...) and return what is kept.
+
+        ``lengths`` (N,): the steps that count; ``written``: biases (N, *shape) of these samples, by population.
+        """
         self.pool, self.threads = pool, threads
+        self.written = {
+            layer.population.name: self._biases(layer, written)
+            for layer in self.choice.layers
+            if layer.population.name in written
+        }
         grid = Grid.of(self.source.shape)
         frames = frames.reshape(self.samples, -1, grid.channels, grid.height, grid.width)
         self.values[self.source.name] = np.ascontiguousarray(frames.transpose(2, 3, 1, 4, 0))
@@ -203,7 +222,10 @@ class Work:
                 if state is not None:
                     state[:] = 0
         steps = 1 if layer.population.name in self.once else end - begin
-        if layer.planes:
+        if not (layer.incoming or hears.each):
+            nothing = np.zeros((self.samples, 1, layer.grid.neurons), layer.sums)
+            self.hear(layer, 0, nothing, slice(0, self.samples), begin, end)
+        elif layer.planes:
             self._advance_planes(layer, begin, end, steps, hears)
         else:
             self._advance_events(layer, begin, end, steps, hears)
@@ -346,7 +368,18 @@ class Work:
         key = (layer.population.name, groups.start, groups.stop, begin)
         if key not in self.groups:
             self.groups[key] = self._group(layer, groups, begin)
-        return self.groups[key]
+        found = self.groups[key]
+        if key[0] not in self.written:
+            return found
+        level, _, *others = found.numbers
+        return replace(found, numbers=[level, self.written[key[0]][groups], *others])
+
+    def _biases(self, layer: Layer, written: Mapping[str, Array]) -> Array:
+        """Return the biases of the samples (groups, lanes), as the layer's neurons lie."""
+        grid, kind = layer.grid, np.int32 if layer.plain else np.int64
+        values = written[layer.population.name].reshape(self.samples, grid.channels, grid.height, grid.width)
+        ordered = values.transpose((1, 2, 3, 0) if layer.planes else (0, 2, 3, 1))
+        return np.ascontiguousarray(ordered, kind).reshape(self._groups(layer))
 
     def _group(self, layer: Layer, groups: slice, begin: int) -> Group:
         name = layer.population.name

@@ -21,11 +21,11 @@ from spikeport.export.engine.room import Block
 from spikeport.export.engine.tally import tally
 from spikeport.export.engine.work import Runner
 from spikeport.export.errors import ExecutorError, StimulusError
-from spikeport.export.network import Array, IntegerNetwork
+from spikeport.export.network import Array, BiasNetwork, IntegerNetwork
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Count, Step, until_end
 
-NETWORKS = (IntegerNetwork,)
+NETWORKS = (IntegerNetwork, BiasNetwork)
 BATCH = 100
 BLOCK = 8
 """Samples that a thread takes through the network at a time."""

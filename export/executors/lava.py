@@ -14,13 +14,13 @@ from spikeport.export import children
 from spikeport.export.errors import WorkerError
 from spikeport.export.lava import environment, job, remains, supervisor
 from spikeport.export.lava.limits import check as limits_of_lava
-from spikeport.export.network import Array, IntegerNetwork, IntegerPopulation
+from spikeport.export.network import Array, BiasNetwork, IntegerNetwork, IntegerPopulation
 from spikeport.export.progress import Progress
 from spikeport.export.scratch import scratch
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Step, until_end
 
-NETWORKS = (IntegerNetwork,)
+NETWORKS = (IntegerNetwork, BiasNetwork)
 BATCH = 100
 PREFIX = "spikeport-lava-"
 
@@ -35,6 +35,8 @@ def steps(
 ) -> Iterator[Step]:
     """Run all samples in Lava, then yield every step of every batch of at most ``batch`` samples."""
     limits_of_lava(network)
+    if isinstance(network, BiasNetwork):
+        stimulus.require_held()
     interpreter = environment.python()
     with scratch(PREFIX, discard=remains.remove) as folder, remains.kept(folder):
         job.write(network, stimulus, folder, guarded=True)

@@ -13,12 +13,12 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 from spikeport.export.formats import onnx, onnx_float
-from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network, Source
+from spikeport.export.network import Array, BiasNetwork, FloatNetwork, IntegerNetwork, Network, Source
 from spikeport.export.onnx_graph import records
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Step, until_end
 
-NETWORKS = (FloatNetwork, IntegerNetwork)
+NETWORKS = (FloatNetwork, IntegerNetwork, BiasNetwork)
 BATCH = 100
 
 
@@ -26,6 +26,8 @@ BATCH = 100
 def steps(network: Network, stimulus: Stimulus, *, batch: int = BATCH) -> Iterator[Step]:
     """Export ``network``, run the model and yield every step of every batch of at most ``batch`` samples."""
     network = network.with_short_delays()
+    if isinstance(network, BiasNetwork):
+        stimulus.require_held()
     session = _session(network)
     for rows in stimulus.batches(batch):
         yield from _run(network, stimulus, rows, session)

@@ -9,8 +9,10 @@ One step of a population, all integers, populations in the order of the network:
     v = 64 reset_to where s        or        v = v - 64 reset_by where s
     v = max(v, 64 floor)                   where the neuron has a floor; it may never fire
 
-``bias = bias_mantissa << bias_exponent``; ``u = v = 0`` before the first step of a sample. Source: lava-nc 0.10.0,
-fixed-point models of LIFReset, Conv and Dense, which reset to zero; the other two resets and the floor are ours.
+``bias = bias_mantissa << bias_exponent``; ``u = v = 0`` before the first step of a sample. In a `BiasNetwork`, what the
+input sends is no part of ``a``: the bias is the one that the host writes for the image (`spikeport.export.biases`).
+Source: lava-nc 0.10.0, fixed-point models of LIFReset, Conv and Dense, which reset to zero; the other two resets and
+the floor are ours.
 """
 
 from collections import deque
@@ -19,13 +21,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikeport.export.biases import own_bias
 from spikeport.export.fixed_point import ACTIVATION_SHIFT, Integers, decayed, saturated_potential, wrapped_current
+from spikeport.export.image_biases import values_of
 from spikeport.export.linear import synaptic_sum
-from spikeport.export.network import Array, IntegerNetwork, IntegerNeuron, IntegerPopulation
+from spikeport.export.network import Array, BiasNetwork, IntegerNetwork, IntegerNeuron, IntegerPopulation
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Step, until_end
 
-NETWORKS = (IntegerNetwork,)
+NETWORKS = (IntegerNetwork, BiasNetwork)
 BATCH = 100
 
 
@@ -37,10 +41,13 @@ class State:
     v: Integers
 
 
-def advance(state: State, activation: Integers, neuron: IntegerNeuron) -> Array:
-    """Advance ``state`` by one step with the synaptic sum ``activation`` and return the spikes."""
+def advance(state: State, activation: Integers, neuron: IntegerNeuron, bias: Integers | None = None) -> Array:
+    """Advance ``state`` by one step with the synaptic sum ``activation`` and return the spikes.
+
+    ``bias``: what stands in the register in units of the potential; the neuron's own, if None.
+    """
     state.u = wrapped_current(decayed(state.u, neuron.decay_u) + (activation << ACTIVATION_SHIFT))
-    bias = neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent
+    bias = own_bias(neuron) if bias is None else bias
     state.v = saturated_potential(decayed(state.v, neuron.decay_v) + state.u + bias)
     spikes: Array = np.zeros(state.v.shape, bool) if neuron.level is None else state.v > neuron.level
     if neuron.reset_by is None:
@@ -62,6 +69,7 @@ def steps(network: IntegerNetwork, stimulus: Stimulus, *, batch: int = BATCH) ->
 def _run(network: IntegerNetwork, stimulus: Stimulus, rows: slice) -> Iterator[Step]:
     count = rows.stop - rows.start
     states = {p.name: at_rest(p, count) for p in network.neurons}
+    written = values_of(network, stimulus, rows)
     reach = 1 + max(projection.delay for projection in network.projections)
     past: deque[dict[str, Array]] = deque(maxlen=reach)
     for step in range(stimulus.steps):
@@ -70,7 +78,8 @@ def _run(network: IntegerNetwork, stimulus: Stimulus, rows: slice) -> Iterator[S
         for population in network.neurons:
             activation = arriving(network, population, past, count)
             assert isinstance(population.neuron, IntegerNeuron)
-            past[0][population.name] = advance(states[population.name], activation, population.neuron)
+            state, bias = states[population.name], written.get(population.name)
+            past[0][population.name] = advance(state, activation, population.neuron, bias)
         yield Step(
             rows=rows,
             step=step,
@@ -91,7 +100,7 @@ def arriving(
 ) -> Integers:
     """Return the synaptic sum into a population (count, *shape), given every source's spikes now, one step ago, ..."""
     total: Integers = np.zeros((count, *population.shape), np.int64)
-    for projection in network.incoming(population.name):
+    for projection in network.incoming_on_chip(population.name):
         if projection.delay < len(past):
             spikes = past[projection.delay][projection.source]
             total += (synaptic_sum(projection.synapses, spikes) << projection.exponent).reshape(total.shape)

@@ -7,10 +7,10 @@ from spikeport.export.files import atomic, locked
 from spikeport.export.lava import job
 from spikeport.export.lava.environment import PYTHON_VERSION, REQUIREMENTS, pinned
 from spikeport.export.lava.limits import check
-from spikeport.export.network import IntegerNetwork, Source
+from spikeport.export.network import BiasNetwork, IntegerNetwork, Source
 from spikeport.export.stimulus import random_stimulus
 
-NETWORKS = (IntegerNetwork,)
+NETWORKS = (IntegerNetwork, BiasNetwork)
 README = """# A network for Lava
 
 Made by spikeport. This folder needs nothing but Python {python} and Lava (`requirements.txt`: {lava} and what it
@@ -21,7 +21,7 @@ needs, with hashes, for Linux x86-64):
     env/bin/python -m spikeport.export.lava.worker .
 
 It runs the samples in `stimulus.npy` (now one random sample): integers of shape (N, {shape}), 0 to {levels},
-each held for {steps} steps, or (N, {steps}, {shape}) with `"held": false` in `job.json`. Every line it prints is JSON;
+each held for {steps} steps{timed}. Every line it prints is JSON;
 the last one says `finished`, those before name the phase. Remove the folder `trace` before the next run.
 
 `trace` then holds one file per population, samples one after another, {steps} rows each:
@@ -30,6 +30,8 @@ the last one says `finished`, those before name the phase. Remove the folder `tr
 
 `network.safetensors` is a spikeport archive: `spikeport simulate` runs the same integers without Lava.
 """
+TIMED = ', or (N, {steps}, {shape}) with `"held": false` in `job.json`'
+BIASES = ", which the worker writes as biases of the first neurons, as a host would"
 
 
 def write(network: IntegerNetwork, path: Path) -> None:
@@ -37,6 +39,7 @@ def write(network: IntegerNetwork, path: Path) -> None:
     check(network)
     source = network.source
     assert isinstance(source.neuron, Source)
+    shape = ", ".join(map(str, source.shape))
     with locked(path), atomic(path, folder=True) as draft:
         draft.mkdir()
         job.write(network, random_stimulus(network, 1, 0), draft)
@@ -44,9 +47,10 @@ def write(network: IntegerNetwork, path: Path) -> None:
         text = README.format(
             python=PYTHON_VERSION,
             lava=next(package for package in pinned() if package.startswith("lava-nc")),
-            shape=", ".join(map(str, source.shape)),
+            shape=shape,
             levels=source.neuron.levels,
             steps=network.steps,
+            timed=BIASES if isinstance(network, BiasNetwork) else TIMED.format(steps=network.steps, shape=shape),
             populations="\n".join(_described(network)),
         )
         (draft / "README.md").write_text(text, encoding="utf-8")

@@ -4,22 +4,27 @@ Inputs and outputs as in `spikeport.export.onnx_graph`: spikes and past uint8, s
 a sample. The proof that nothing overflows holds for the network's own number of steps, which stands in the model's
 metadata as ``steps``.
 
+In a `BiasNetwork` the model computes the host's part, too: what ``input`` sends becomes the bias, rounded as
+`spikeport.export.biases` says, from the frame of each step; give it the same frame in all.
+
 Graded input is split into ``2 (x >> 1) + (x & 1)``: on processors without VNNI a product of 8-bit pairs saturates at
 16 bits, which halves (at most 127) cannot reach.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 
-from spikeport.export import bounds
+from spikeport.export import biases, bounds
 from spikeport.export.errors import FormatError
 from spikeport.export.files import write_bytes
-from spikeport.export.fixed_point import ACTIVATION_SHIFT, DECAY_SHIFT
+from spikeport.export.fixed_point import ACTIVATION_SHIFT, BIAS_MANTISSA_MAX, DECAY_SHIFT
 from spikeport.export.network import (
     Array,
+    BiasNetwork,
     Convolution,
     IntegerNetwork,
     IntegerNeuron,
@@ -29,7 +34,8 @@ from spikeport.export.network import (
 )
 from spikeport.export.onnx_graph import I32, I64, U8, AnyPopulation, Body, States, assemble, past, weight_name
 
-NETWORKS = (IntegerNetwork,)
+NETWORKS = (IntegerNetwork, BiasNetwork)
+INT32_MAX = 2**31 - 1
 
 
 def write(network: IntegerNetwork, path: Path) -> None:
@@ -56,6 +62,13 @@ def _check(network: IntegerNetwork) -> None:
     assert isinstance(network.source.neuron, Source)
     if network.source.neuron.levels > 255:
         raise FormatError(f"the source has {network.source.neuron.levels} levels; ONNX integer operators take 255")
+    for name, ends in bounds.drive_ends(network).items():
+        most = max(int(np.abs(end).max()) for end in ends)
+        if most > INT32_MAX - biases.LARGEST:
+            raise FormatError(
+                f"population {name}: the input gives up to {most:,} units of the potential; ONNX integer operators add "
+                f"up to {INT32_MAX:,}: quantize the network again"
+            )
 
 
 def states(network: IntegerNetwork) -> States:
@@ -83,16 +96,44 @@ def _has_current(population: IntegerPopulation) -> bool:
 def _population(body: Body, network: IntegerNetwork, population: IntegerPopulation) -> None:
     neuron, name = population.neuron, population.name
     assert isinstance(neuron, IntegerNeuron)
-    arriving = [_arriving(body, network, projection) for projection in network.incoming(name)]
-    current = _scaled(body, body.total(arriving), 1 << ACTIVATION_SHIFT)
-    if _has_current(population):
-        decayed = _decayed(body, f"u_{name}", neuron.decay_u)
-        current = body.add("Add", decayed, current, to=f"u_{name}:next")
-    potential = body.add("Add", _decayed(body, f"v_{name}", neuron.decay_v), current)
-    if neuron.bias_mantissa.any():
-        bias = neuron.bias_mantissa.astype(np.int32) << neuron.bias_exponent
-        potential = body.add("Add", potential, body.constant(f"bias_{name}", _batched(bias)))
-    _fire(body, name, neuron, potential)
+    incoming = network.incoming_on_chip(name)
+    host = [projection for projection in network.incoming(name) if projection not in incoming]
+    potential = _decayed(body, f"v_{name}", neuron.decay_v)
+    if incoming:
+        current = _activation(body, network, incoming)
+        if _has_current(population):
+            decayed = _decayed(body, f"u_{name}", neuron.decay_u)
+            current = body.add("Add", decayed, current, to=f"u_{name}:next")
+        potential = body.add("Add", potential, current)
+    own = body.constant(f"bias_{name}", _batched(biases.own_bias(neuron))) if neuron.bias_mantissa.any() else ""
+    if host:
+        drive = _activation(body, network, host)
+        own = _register(body, body.add("Add", drive, own) if own else drive)
+    _fire(body, name, neuron, body.add("Add", potential, own) if own else potential)
+
+
+def _activation(body: Body, network: IntegerNetwork, projections: Sequence[IntegerProjection]) -> str:
+    """Return what arrives over projections, in units of the potential."""
+    arriving = [_arriving(body, network, projection) for projection in projections]
+    return _scaled(body, body.total(arriving), 1 << ACTIVATION_SHIFT)
+
+
+def _register(body: Body, drive: str) -> str:
+    """Return what the bias register makes of a drive: ``sign m 2^e`` with ``m = min((|drive| + 2^e / 2) / 2^e, 4095)``.
+
+    ``2^e`` is one, plus ``2^k`` for every exponent k that does not reach.
+    """
+    size = body.add("Abs", drive)
+    unit = body.constant("one_int32", np.array(1, np.int32))
+    terms = [unit]
+    for exponent, reach in enumerate(biases.REACHES.tolist()):
+        beyond = body.add("Greater", size, body.constant(f"reach_{exponent}", np.array(reach, np.int32)))
+        terms.append(_scaled(body, body.cast(beyond, I32), 1 << exponent))
+    unit = body.total(terms)
+    half = body.add("Div", unit, body.constant("two_int32", np.array(2, np.int32)))
+    mantissa = body.add("Div", body.add("Add", size, half), unit)
+    mantissa = body.add("Min", mantissa, body.constant("mantissa_most", np.array(BIAS_MANTISSA_MAX, np.int32)))
+    return body.add("Mul", body.add("Sign", drive), body.add("Mul", mantissa, unit))
 
 
 def _fire(body: Body, name: str, neuron: IntegerNeuron, potential: str) -> None:

@@ -5,6 +5,9 @@ step nP + d + 1. Without delays in the network samples follow each other without
 neurons clear their state there. With delays, P = T + the longest one: `ResetNeuron` rests in the gap until no spike is
 on its way.
 
+The input of a `BiasNetwork` is no process: `BiasWriter` puts each sample's biases into the registers of stock neurons
+at the end of the step before the sample, as a host would; neurons of our own read them from a table.
+
 A population of shape (C, H, W) is (W, H, C) in Lava; every other shape is one axis in C order.
 """
 
@@ -15,9 +18,10 @@ from lava.proc.io.source import RingBuffer
 from lava.proc.lif.process import LIFReset
 from lava.utils.weightutils import SignMode
 
+from spikeport.export.biases import own_bias, written
 from spikeport.export.fixed_point import INT8_MAX, THRESHOLD_MAX
-from spikeport.export.lava.processes import DelayLine, PotentialRecorder, ResetNeuron, SpikeRecorder
-from spikeport.export.network import Convolution, Source
+from spikeport.export.lava.processes import BiasWriter, DelayLine, PotentialRecorder, ResetNeuron, SpikeRecorder
+from spikeport.export.network import BiasNetwork, Convolution, Source
 
 NEVER = THRESHOLD_MAX + 1
 """A threshold of 2^23 units of potential, one above the largest potential: a readout never fires."""
@@ -53,18 +57,19 @@ def steps_in_all(network, samples):
 def build(network, stimulus, held, trace):
     """Return one process of the network, from which all others are reached; recorders write to ``trace``."""
     depths = network.depths()
-    processes = {network.source.name: source(network, stimulus, held)}
+    biases = written(network, stimulus) if isinstance(network, BiasNetwork) else {}
+    processes = {} if biases else {network.source.name: source(network, stimulus, held)}
     steps, rest = network.steps, gap(network)
     timing = {"steps": steps, "period": steps + rest, "samples": len(stimulus)}
     for population in network.neurons:
         depth = depths[population.name]
-        processes[population.name] = neurons(population, steps, rest, depth)
+        processes[population.name] = neurons(population, steps, rest, depth, biases.get(population.name))
         place = {"path": str(trace / population.name), "first": depth + 1, **timing}
         record(population, processes[population.name], place)
-    for projection in network.projections:
+    for projection in network.on_chip:
         ends = processes[projection.source], processes[projection.target]
         connect(network, projection, *ends, network.slack(projection, depths))
-    return processes[network.source.name]
+    return next(iter(processes.values()))
 
 
 def source(network, stimulus, held):
@@ -76,12 +81,15 @@ def source(network, stimulus, held):
     return RingBuffer(data=np.moveaxis(ordered, 0, -1).copy())
 
 
-def neurons(population, steps, rest, depth):
-    """Return the population as neurons that start a sample at their own step; stock ones where they can express it."""
+def neurons(population, steps, rest, depth, biases):
+    """Return the population as neurons that start a sample at their own step; stock ones where they can express it.
+
+    ``biases`` are those of the samples, None where the neurons have their own.
+    """
     if rest or not population.neuron.stock:
-        return own_neurons(population, steps, rest, depth)
+        return own_neurons(population, steps, rest, depth, biases)
     neuron, shape = population.neuron, population.shape
-    return LIFReset(
+    process = LIFReset(
         shape=layout(shape),
         du=scalar(spread(neuron.decay_u, shape)) - 1,
         dv=scalar(spread(neuron.decay_v, shape)),
@@ -92,9 +100,15 @@ def neurons(population, steps, rest, depth):
         reset_offset=depth + 1,
         name=population.name,
     )
+    if biases is not None:
+        tables = {name: arranged(values, shape) for name, values in vars(biases).items()}
+        writer = BiasWriter(shape=layout(shape), before=depth, period=steps, **tables)
+        writer.mantissa.connect_var(process.bias_mant)
+        writer.exponent.connect_var(process.bias_exp)
+    return process
 
 
-def own_neurons(population, steps, rest, depth):
+def own_neurons(population, steps, rest, depth, biases):
     """Return the population as neurons of our own."""
     neuron, shape = population.neuron, population.shape
     wide = {"threshold": neuron.level, "reset_to": neuron.reset_to, "reset_by": neuron.reset_by}
@@ -107,7 +121,8 @@ def own_neurons(population, steps, rest, depth):
         period=steps + rest,
         du=spread(neuron.decay_u, shape),
         dv=spread(neuron.decay_v, shape),
-        bias=spread(neuron.bias_mantissa.astype(np.int64) << neuron.bias_exponent, shape),
+        bias=spread(own_bias(neuron), shape),
+        biases=None if biases is None else arranged(biases.values, shape),
         name=population.name,
         **wide,
     )

@@ -19,7 +19,7 @@ WORKER_MODULES = (
     "export/fixed_point",
     *(f"export/{name}" for name in ("numbers", "inputs", "tensors")),
     *(f"export/network/{name}" for name in ("__init__", "arrays", "stages", "populations", "projections", "graph")),
-    "export/archive",
+    *(f"export/{name}" for name in ("archive", "linear", "biases")),
     "export/lava/__init__",
     *(f"export/lava/{name}" for name in ("builder", "life", "processes", "remains", "worker")),
 )

@@ -27,7 +27,7 @@ NAME_LIMIT = 200
 def check(network: IntegerNetwork) -> None:
     """Refuse, with a `FormatError` or `NetworkError`, what Lava processes cannot do."""
     network.depths()
-    for projection in network.projections:
+    for projection in network.on_chip:
         _check_geometry(projection)
     for population in network.neurons:
         if len(population.name) > NAME_LIMIT:
@@ -35,7 +35,7 @@ def check(network: IntegerNetwork) -> None:
                 f"population {population.name[:20]}...: its name has {len(population.name)} characters; the file of "
                 f"its trace takes at most {NAME_LIMIT}"
             )
-        largest = [_check_sum(network, projection) for projection in network.incoming(population.name)]
+        largest = [_check_sum(network, projection) for projection in network.incoming_on_chip(population.name)]
         if sum(largest) > TOTAL_LIMIT:
             raise FormatError(
                 f"population {population.name}: the sums of its projections reach {sum(largest):,}; "

@@ -50,11 +50,26 @@ class ResetNeuron(AbstractProcess):
     They integrate for ``steps`` steps; for the others they are silent and their state is zero. ``threshold`` None never
     fires; ``reset_by`` None sets the potential to ``reset_to``; ``floor`` None leaves it as low as it gets. Fixed
     point: all numbers as in `IntegerNeuron`, but the bias is shifted and ``threshold`` is the potential above which
-    they fire. Floating point: as in `FloatNeuron`, ``du`` and ``dv`` in [0, 1], ``v >= threshold`` fires.
+    they fire; ``biases`` (samples, *shape) stand in for ``bias`` in the steps of a sample. Floating point: as in
+    `FloatNeuron`, ``du`` and ``dv`` in [0, 1], ``v >= threshold`` fires.
     """
 
     def __init__(
-        self, *, shape, first, steps, period, du, dv, bias, threshold, reset_to=0, reset_by=None, floor=None, name=None
+        self,
+        *,
+        shape,
+        first,
+        steps,
+        period,
+        du,
+        dv,
+        bias,
+        threshold,
+        reset_to=0,
+        reset_by=None,
+        floor=None,
+        biases=None,
+        name=None,
     ):
         settings = {
             "du": du,
@@ -65,9 +80,21 @@ class ResetNeuron(AbstractProcess):
             "reset_by": reset_by,
             "floor": floor,
         }
-        super().__init__(shape=shape, first=first, steps=steps, period=period, settings=settings, name=name)
+        timing = {"first": first, "steps": steps, "period": period}
+        super().__init__(shape=shape, **timing, settings=settings, biases=biases, name=name)
         self.a_in, self.s_out = InPort(shape=shape), OutPort(shape=shape)
         self.u, self.v = Var(shape=shape, init=0), Var(shape=shape, init=0)
+
+
+class BiasWriter(AbstractProcess):
+    """Write the biases of a sample, mantissas and exponents (samples, *shape), into the registers of a population.
+
+    Sample n, from 0, is written at the end of step ``before + n period``.
+    """
+
+    def __init__(self, *, shape, before, period, mantissa, exponent):
+        super().__init__(shape=shape, before=before, period=period, tables=(mantissa, exponent))
+        self.mantissa, self.exponent = RefPort(shape=shape), RefPort(shape=shape)
 
 
 class DelayLine(AbstractProcess):
@@ -135,10 +162,36 @@ class PyPotentialRecorder(_Appender):
         self.append(c_order(self.potential.read()).astype("<i4").reshape(-1))
 
 
+@implements(proc=BiasWriter, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyBiasWriter(PyLoihiProcessModel):
+    """Write once per sample, after all neurons have done the step before it."""
+
+    mantissa: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+    exponent: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params):
+        super().__init__(proc_params)
+        self.before, self.period, self.tables = (proc_params[key] for key in ("before", "period", "tables"))
+
+    def post_guard(self):
+        """Ask for the phase after the spikes, in the steps before samples."""
+        sample, late = divmod(self.time_step - self.before, self.period)
+        return late == 0 and 0 <= sample < len(self.tables[0])
+
+    def run_post_mgmt(self):
+        """Write the biases of the sample that comes next."""
+        sample = (self.time_step - self.before) // self.period
+        for port, table in zip((self.mantissa, self.exponent), self.tables, strict=True):
+            port.write(table[sample].astype(np.int32))
+            port.wait()
+
+
 class _Neuron(_Timed):
     def __init__(self, proc_params):
         super().__init__(proc_params)
-        self.settings = proc_params["settings"]
+        self.settings, self.biases = proc_params["settings"], proc_params["biases"]
 
     def run_spk(self):
         """Advance by one step and send the spikes."""
@@ -150,6 +203,8 @@ class _Neuron(_Timed):
             return
         if step == 0:
             self.u, self.v = np.zeros_like(self.u), np.zeros_like(self.v)
+            if self.biases is not None and sample < len(self.biases):
+                self.settings = {**self.settings, "bias": self.biases[sample]}
         self.s_out.send(self.advance(activation, **self.settings).astype(np.int32))
 
 

@@ -5,7 +5,7 @@ networks are different types. Everything is frozen and every array is read-only;
 """
 
 from spikeport.export.network.arrays import NAME, Array, Pair, Shape, frozen_array
-from spikeport.export.network.graph import FloatNetwork, IntegerNetwork, Network
+from spikeport.export.network.graph import BiasNetwork, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.network.populations import (
     FLOAT_PARAMETERS,
     REGISTERS,
@@ -34,6 +34,7 @@ __all__ = [
     "REGISTERS",
     "Array",
     "AveragePooling",
+    "BiasNetwork",
     "Bounds",
     "Convolution",
     "Dense",

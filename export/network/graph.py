@@ -232,6 +232,62 @@ class IntegerNetwork(_Network[IntegerPopulation, IntegerProjection]):
                 raise NetworkError(f"population {population.name} never fires; it cannot be the source of a projection")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BiasNetwork(IntegerNetwork):
+    """An integer network for a chip without graded spikes: the host computes what comes from its held input.
+
+    Once per image, each population that the source projects to gets that sum as its bias, in the format of the bias
+    register (`spikeport.export.biases`); the chip holds the other projections. A bias acts on the potential at every
+    step alike, so these populations keep no synaptic current, and the source's projections have no delay.
+    """
+
+    kind: ClassVar[str] = "bias"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        source = self.source.neuron
+        assert isinstance(source, Source)
+        if source.levels == 1:
+            raise NetworkError("the input are spikes, which every chip takes; expected grey levels to write as biases")
+        for projection in self.host:
+            self._check_host(projection)
+
+    def _check_host(self, projection: IntegerProjection) -> None:
+        label = f"projection {projection.source} -> {projection.target}"
+        if projection.delay:
+            raise NetworkError(
+                f"{label} has a delay of {projection.delay}; a bias acts from the first step on: expected no delay"
+            )
+        neuron = self.population(projection.target).neuron
+        assert isinstance(neuron, IntegerNeuron)
+        if not neuron.memoryless_current:
+            raise NetworkError(
+                f"population {projection.target} has a synaptic current with memory (decay_u below 4096), which "
+                "approaches a held input over the steps; a bias acts at once: train or import it without a synaptic "
+                "time constant, or send the image as spikes"
+            )
+
+    @property
+    def host(self) -> tuple[IntegerProjection, ...]:
+        """The projections that the host computes, those out of the source."""
+        return self.outgoing(self.source.name)
+
+    @property
+    def biased(self) -> tuple[IntegerPopulation, ...]:
+        """The populations that get a bias for each image."""
+        targets = {projection.target for projection in self.host}
+        return tuple(population for population in self.populations if population.name in targets)
+
+    @property
+    def on_chip(self) -> tuple[IntegerProjection, ...]:
+        """The projections whose synapses the chip holds."""
+        return tuple(projection for projection in self.projections if projection.source != self.source.name)
+
+    def incoming_on_chip(self, name: str) -> tuple[IntegerProjection, ...]:
+        """Return the projections into ``name`` whose synapses the chip holds."""
+        return tuple(projection for projection in self.incoming(name) if projection.source != self.source.name)
+
+
 Network = FloatNetwork | IntegerNetwork
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from spikeport.export.network import Array, FloatNetwork, Network, Shape, Source
+from spikeport.export.errors import StimulusError
+from spikeport.export.network import Array, BiasNetwork, FloatNetwork, Network, Shape, Source
 
 LARGEST_IMAGES = 2**33
 """Bytes of all samples of a stimulus."""
@@ -46,6 +47,14 @@ class Stimulus:
         """Return the stimulus with only its first ``count`` samples."""
         return self.part(slice(0, count))
 
+    def require_held(self) -> None:
+        """Raise `StimulusError` where the input changes from step to step: a bias is written once per image."""
+        if not self.held:
+            raise StimulusError(
+                "the input is given step by step, (N, T, ...), and a bias is written once per image; expected held "
+                "images, (N, ...): give those, or run the network without --input-as bias, on a chip with graded spikes"
+            )
+
     def alive(self, rows: slice, step: int) -> Array | None:
         """Return which of the samples ``rows`` have not ended before ``step``; None where none can have."""
         if self.lengths is None:
@@ -56,20 +65,24 @@ class Stimulus:
 
 @dataclass(frozen=True, kw_only=True)
 class Intake:
-    """What a network takes: samples of ``shape`` over ``steps``, encoded as ``source`` says, or ``real`` numbers."""
+    """What a network takes: samples of ``shape`` over ``steps``, encoded as ``source`` says, or ``real`` numbers.
+
+    ``held``: only samples that stay the same over the steps.
+    """
 
     shape: Shape
     steps: int
     source: Source
     real: bool
+    held: bool = False
 
     @classmethod
     def of(cls, network: Network) -> "Intake":
         """Return what ``network`` takes: a float network real numbers, too."""
         population = network.source
         assert isinstance(population.neuron, Source)
-        real = isinstance(network, FloatNetwork)
-        return cls(shape=population.shape, steps=network.steps, source=population.neuron, real=real)
+        real, held = isinstance(network, FloatNetwork), isinstance(network, BiasNetwork)
+        return cls(shape=population.shape, steps=network.steps, source=population.neuron, real=real, held=held)
 
     @property
     def timed(self) -> Shape:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,15 @@ from spikeport.export.errors import SpikeportError, StimulusError
 from spikeport.export.network import Array, Network
 from spikeport.export.numbers import Range, whole
 from spikeport.export.stimulus import files
+from spikeport.export.stimulus.coding import coded
 from spikeport.export.stimulus.content import Content, Sample
 from spikeport.export.stimulus.content import sample as sample_of
 from spikeport.export.stimulus.definition import LARGEST_IMAGES, Intake, Stimulus
 from spikeport.export.stimulus.encoding import encoded
 from spikeport.export.stimulus.events import Events, Frames, framed
-from spikeport.export.stimulus.settings import InputSettings
+from spikeport.export.stimulus.settings import SEEDS, InputSettings
 
 SAMPLES = Range(least=1, most=10**7)
-SEEDS = Range(least=0, most=2**63 - 1)
 
 
 def stimulus(
@@ -69,24 +70,36 @@ def made(content: Content, intake: Intake, settings: InputSettings) -> Stimulus:
     else:
         values, notes = _stacked(content.samples, intake, settings)
     _check_used(content, settings)
+    encoder = settings.encoder()
+    if encoder is not None:
+        values, spoken = coded(values, intake, settings, encoder)
+        notes = (*notes, *spoken)
     held = values.shape[1:] == intake.shape
     lengths = None if content.lengths is None else _lengths(content.lengths, values, intake, held=held)
     if lengths is not None and not held:
         values = _ended(values, lengths, intake.steps)
-    done = encoded(values, intake, settings.unit)
-    notes = (*content.notes, *notes, *done.notes)
-    return Stimulus(values=done.values, steps=intake.steps, held=held, lengths=lengths, notes=notes)
+    notes = (*content.notes, *notes)
+    if encoder is None:
+        done = encoded(values, intake, settings.unit)
+        values, notes = done.values, (*notes, *done.notes)
+    found = Stimulus(values=values, steps=intake.steps, held=held, lengths=lengths, notes=notes)
+    if intake.held:
+        found.require_held()
+    return found
 
 
-def random_stimulus(network: Network, samples: int, seed: int) -> Stimulus:
-    """Return uniform random levels for ``samples`` samples."""
+def random_stimulus(network: Network, samples: int, seed: int, *, settings: InputSettings | None = None) -> Stimulus:
+    """Return uniform random levels for ``samples`` samples; with an encoder, what it makes of random pixels."""
     whole(samples, "number of random samples", SAMPLES, error=StimulusError)
     whole(seed, "seed", SEEDS, error=StimulusError)
     intake = Intake.of(network)
     shape = (samples, *intake.shape)
     if math.prod(shape) * 8 > LARGEST_IMAGES:
         raise StimulusError(f"{samples:,} random samples of shape {shape[1:]} take more than {LARGEST_IMAGES:,} bytes")
-    return stimulus(np.random.default_rng(seed).integers(0, intake.source.levels + 1, shape), network)
+    generator = np.random.default_rng(seed)
+    if settings is not None and settings.encoder() is not None:
+        return stimulus(generator.random(shape), network, settings=replace(settings, unit=None))
+    return stimulus(generator.integers(0, intake.source.levels + 1, shape), network)
 
 
 def _signal(values: Array, intake: Intake) -> Array:

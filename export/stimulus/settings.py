@@ -6,9 +6,13 @@ from fractions import Fraction
 
 from spikeport.export.errors import StimulusError
 from spikeport.export.numbers import POSITIVE, STEPS, Range, real, whole
+from spikeport.export.stimulus.encoders import Encoder, encoder, encoder_names
 
 MICROSECONDS = {"us": 1, "ms": 1000, "s": 1_000_000}
 BINS = Range(least=1, most=10**12)
+SEEDS = Range(least=0, most=2**63 - 1)
+BIAS = "bias"
+"""The kind of input that the host writes as biases."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +23,18 @@ class InputSettings:
     network. Event lists become frames of counts: ``bin`` is the length of a step ('1ms'; us, ms or s), or ``frames``
     the number of equal bins; both cut as tonic's ``ToFrame(time_window=...)`` and ``ToFrame(n_time_bins=...)`` do.
     ``incomplete`` keeps the last bin that a recording does not fill (``include_incomplete=True``).
+
+    ``input_as``: how pixels go in (`spikeport.export.input_as`): None sends them as the network takes them, 'bias' has
+    the host write the first layer's sums as biases, and the name of a spike encoder, 'poisson', 'latency' or 'phase'
+    (`spikeport.export.stimulus.encoders`), makes spikes of them. ``encoder_seed``: seed of what an encoder draws.
     """
 
     unit: float | None = None
     bin: str | None = None
     frames: int | None = None
     incomplete: bool = False
+    input_as: str | None = None
+    encoder_seed: int = 0
 
     def __post_init__(self) -> None:
         if self.unit is not None:
@@ -36,6 +46,14 @@ class InputSettings:
         if self.incomplete and self.bin is None:
             raise StimulusError("the last incomplete bin can be kept where the length of a bin is given (--bin)")
         self.microseconds()
+        whole(self.encoder_seed, "seed of the encoder", SEEDS, error=StimulusError)
+        if self.input_as is not None and self.input_as not in (BIAS, *encoder_names()):
+            names = ", ".join((BIAS, *encoder_names()))
+            raise StimulusError(f"the input cannot go in as {self.input_as!r}; expected one of {names}")
+
+    def encoder(self) -> Encoder | None:
+        """Return the spike encoder that was asked for."""
+        return None if self.input_as in (None, BIAS) else encoder(str(self.input_as))
 
     def microseconds(self) -> int | None:
         """Return the length of a bin in microseconds."""

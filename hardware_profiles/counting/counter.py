@@ -46,8 +46,9 @@ class Counter:
     def _compare(self, image: Sampled) -> None:
         """Count a sampled image in every way; the reference counts the first, and all of a float network."""
         first = not self.sampled or isinstance(self.network, FloatNetwork)
-        psi = [fan_outs.fused for fan_outs in self.fan_outs]
-        self.compared.append(compared(self.network.projections, psi, image, first=first))
+        on_chip = self.network.on_chip
+        psi = [fan_outs.fused for fan_outs in self.fan_outs if fan_outs.projection in on_chip]
+        self.compared.append(compared(on_chip, psi, image, first=first))
         self.sampled.append(image.image)
 
     def counts(self) -> OperationCounts:

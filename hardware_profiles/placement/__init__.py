@@ -61,7 +61,7 @@ def place(
     if profile.layer_cores is not None:
         return replace(_layers(network, profile), weight_bits=bits)
     waits = iter(_waits(network, profile))
-    fan_outs = tuple(BlockFanOut(network, each, bits or WEIGHT_BITS, next(waits)) for each in network.projections)
+    fan_outs = tuple(BlockFanOut(network, each, bits or WEIGHT_BITS, next(waits)) for each in network.on_chip)
     placed: dict[str, Placement] = {}
     refused: dict[str, str] = {}
     for name in offered if strategy is None else (strategy,):
@@ -83,8 +83,8 @@ def _waits(network: Network, profile: HardwareProfile) -> list[int]:
     try:
         depths = short.depths()
     except NetworkError:  # a loop shorter than the chip's steps, which `chips` names
-        return [delay_bits(profile.encoding, p.delay) for p in short.projections]
-    return [delay_bits(profile.encoding, short.slack(p, depths)) for p in short.projections]  # type: ignore[arg-type]
+        return [delay_bits(profile.encoding, p.delay) for p in short.on_chip]
+    return [delay_bits(profile.encoding, short.slack(p, depths)) for p in short.on_chip]  # type: ignore[arg-type]
 
 
 def stated_bits(network: Network, weight_bits: int | None) -> int | None:

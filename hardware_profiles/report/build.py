@@ -30,6 +30,7 @@ from spikeport.hardware_profiles.counting import (
     zero_share,
 )
 from spikeport.hardware_profiles.energy import energy
+from spikeport.hardware_profiles.host import host_work, without_first_layer
 from spikeport.hardware_profiles.latency import latency
 from spikeport.hardware_profiles.load import CoreLoad, LoadCounter
 from spikeport.hardware_profiles.placement import Placement, place, stated_bits
@@ -114,11 +115,15 @@ def report(
         refused=refused,
         chips=_verdicts(examined or both.synapses, loaded, bits, refused, asked),
         energy={
-            profile.name: energy(counts, profile, placement=placed.get(profile.name), load=loads.get(profile.name))
+            profile.name: without_first_layer(
+                network,
+                energy(counts, profile, placement=placed.get(profile.name), load=loads.get(profile.name)),
+            )
             for profile in loaded
         },
         latency={name: latency(placement, loads[name]) for name, placement in placed.items()},
         not_modelled=NOT_MODELLED,
+        host=host_work(network, stimulus),
         relative=None if relative_to is None else _relative(network, counts, relative_to, stimulus, verify),
     )
 

@@ -9,6 +9,7 @@ import msgspec
 from spikeport.export.errors import ArchiveError
 from spikeport.hardware_profiles.counting.results import OperationCounts
 from spikeport.hardware_profiles.energy import EnergyPerImage
+from spikeport.hardware_profiles.host import HostWork
 from spikeport.hardware_profiles.latency import ImageTime
 from spikeport.hardware_profiles.report.sections import (
     Images,
@@ -34,9 +35,9 @@ class Report(Result):
 
     ``placement`` and ``latency`` hold the profiles that the network fits, ``refused`` the reason for every other;
     ``chips`` says of every profile with cores whether the network runs on it, and else which rules fail; the network is
-    placed and priced all the same. ``energy`` and ``profiles`` hold all. ``accuracy``, ``attack``, ``fidelity`` and
-    ``sparsity`` are of a run of a recipe (`with_run`), ``relative`` of another network on the same images. `to_dict`
-    gives the keys of report.json.
+    placed and priced all the same. ``energy`` and ``profiles`` hold all. ``host`` is what the host does where it writes
+    the input as biases. ``accuracy``, ``attack``, ``fidelity`` and ``sparsity`` are of a run of a recipe (`with_run`),
+    ``relative`` of another network on the same images. `to_dict` gives the keys of report.json.
     """
 
     spikeport: str
@@ -53,6 +54,7 @@ class Report(Result):
     latency: Mapping[str, ImageTime]
     not_modelled: tuple[str, ...]
     chips: Mapping[str, ChipVerdict] = field(default_factory=dict)
+    host: HostWork | None = None
     relative: Relative | None = None
     accuracy: Mapping[str, float] | None = None
     attack: Mapping[str, Any] | None = None
@@ -112,7 +114,7 @@ class Report(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return the report under the keys of report.json, schema 3."""
         counts = self.operations.to_dict()
-        run = {name: plain(getattr(self, name)) for name in ("relative", *RUN) if getattr(self, name) is not None}
+        optional = {name: getattr(self, name) for name in ("host", "relative", *RUN)}
         return {
             "schema": SCHEMA,
             "spikeport": self.spikeport,
@@ -136,7 +138,7 @@ class Report(Result):
             "energy": plain(self.energy),
             "latency": plain(self.latency),
             "not_modelled": list(self.not_modelled),
-            **run,
+            **{name: plain(value) for name, value in optional.items() if value is not None},
         }
 
     def text(self) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from spikeport.export.bias_form import Rounding
 from spikeport.export.three_counts import NOT_VERIFIED, Verification
 from spikeport.hardware_profiles import energy, latency
 from spikeport.hardware_profiles.columns import joule, percent, seconds, table, times
@@ -22,6 +23,7 @@ def render(document: dict[str, Any], reasons: Sequence[str], verification: Verif
         parts.append(relative(document["relative"]))
     parts += [_operations(document["operations"], document["spikes"]), *verified(verification)]
     parts += [
+        *_host(document),
         _cores(document),
         *_times(document["latency"]),
         _energy(document),
@@ -92,6 +94,22 @@ def verified(verification: Verification | None) -> list[str]:
     ]
     header = (f"synapses, {images} images" if images > 1 else "synapses, 1 image", "Eq. 12 fused", "simulated")
     return [table((*header, "difference", "event by event, 1 image", "difference"), rows), verification.text()]
+
+
+def _host(document: dict[str, Any]) -> list[str]:
+    """Return what the host does where it writes the input as biases."""
+    if "host" not in document:
+        return []
+    host = document["host"]
+    return [
+        (
+            f"first layer on the host: {host['multiply_accumulates']:,.0f} multiply-accumulates a mean image, once and "
+            "not at every step as the table counts them, and "
+            f"{host['bytes']:,} bytes to write an image: {host['bytes_per_neuron']} for each of {host['neurons']:,} "
+            "neurons (13 bits of mantissa, 3 of exponent)\n"
+            f"{Rounding(**host['rounding']).text()}"
+        ),
+    ]
 
 
 def relative(section: dict[str, Any]) -> str:

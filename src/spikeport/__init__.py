@@ -14,11 +14,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spikeport.export.bias_form import as_bias
     from spikeport.export.cluster import Cluster, Tls
     from spikeport.export.errors import AmbiguousOrigin, SpikeportError
     from spikeport.export.executors import executor_names
     from spikeport.export.formats import format_names
     from spikeport.export.network import (
+        BiasNetwork,
         Convolution,
         Dense,
         FloatNetwork,
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AmbiguousOrigin",
+    "BiasNetwork",
     "CheckSettings",
     "ChipVerdict",
     "Cluster",
@@ -88,6 +91,7 @@ __all__ = [
     "Variations",
     "Verdict",
     "__version__",
+    "as_bias",
     "check",
     "count",
     "energy",
@@ -111,12 +115,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "export.bias_form": ("as_bias",),
     "export.cluster": ("Cluster", "Tls"),
     "export.errors": ("AmbiguousOrigin", "SpikeportError"),
     "export.executors": ("executor_names",),
     "export.formats": ("format_names",),
     "export.network": (
-        *("Convolution", "Dense", "Source"),
+        *("BiasNetwork", "Convolution", "Dense", "Source"),
         *("FloatNetwork", "FloatNeuron", "FloatPopulation", "FloatProjection"),
         *("IntegerNetwork", "IntegerNeuron", "IntegerPopulation", "IntegerProjection"),
     ),

@@ -8,15 +8,22 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from spikeport.export import archive
+from spikeport.export import archive, bounds
 from spikeport.export.errors import ArchiveError
-from spikeport.export.network import Convolution, FloatNetwork, IntegerNetwork, MaxPooling, Normalization
+from spikeport.export.network import BiasNetwork, Convolution, FloatNetwork, IntegerNetwork, MaxPooling, Normalization
 
 FILES = Path(__file__).parent / "archives"
 """Written by the version that the name says; a new version adds two files and changes none."""
 NAMES = (
-    *("AveragePooling", "Bounds", "Convolution", "Dense", "FloatNetwork", "FloatNeuron", "FloatPopulation"),
-    *("FloatProjection", "IntegerNetwork", "IntegerNeuron", "IntegerPopulation", "IntegerProjection"),
+    *("AveragePooling", "BiasNetwork", "Bounds", "Convolution", "Dense", "FloatNetwork", "FloatNeuron"),
+    *(
+        "FloatPopulation",
+        "FloatProjection",
+        "IntegerNetwork",
+        "IntegerNeuron",
+        "IntegerPopulation",
+        "IntegerProjection",
+    ),
     *("MaxPooling", "Normalization", "Reshape", "Source"),
 )
 
@@ -24,11 +31,12 @@ NAMES = (
 def test_there_are_files_of_every_version():
     versions = range(1, archive.VERSION + 1)
     expected = {f"{kind}_{version}" for kind in ("float", "integer") for version in versions}
+    expected |= {f"bias_{version}" for version in versions if version >= 3}
     assert {path.stem for path in FILES.iterdir()} == expected
     assert set(archive._UPGRADES) == set(versions) - {archive.VERSION}
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_float_archive_of_every_version_is_read(version):
     network = archive.read_float(FILES / f"float_{version}.safetensors")
     assert [population.name for population in network.populations] == ["input", "a", "m", "readout"]
@@ -47,7 +55,7 @@ def test_float_archive_of_every_version_is_read(version):
     assert 0 < np.count_nonzero(last.stages[0].weight) < 10
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_integer_archive_of_every_version_is_read(version):
     """From version 2 on, integer neurons may have a floor."""
     network = archive.read_integer(FILES / f"integer_{version}.safetensors")
@@ -57,7 +65,15 @@ def test_integer_archive_of_every_version_is_read(version):
     assert all(bound.u_max > 0 for bound in network.bounds.values())
 
 
-@pytest.mark.parametrize("kind", ["float", "integer"])
+def test_archive_of_a_network_whose_input_are_biases_is_read():
+    """From version 3 on, a network may be a `BiasNetwork`."""
+    network = archive.read_integer(FILES / "bias_3.safetensors")
+    assert type(network) is BiasNetwork
+    assert [projection.target for projection in network.host] == ["conv1"]
+    assert network.bounds == bounds.prove(network)
+
+
+@pytest.mark.parametrize("kind", ["float", "integer", "bias"])
 def test_archive_of_this_version_is_written_as_it_was(kind):
     path = FILES / f"{kind}_{archive.VERSION}.safetensors"
     assert archive.to_bytes(archive.read(path)) == path.read_bytes()
@@ -100,8 +116,8 @@ def test_older_description_goes_through_every_upgrade(monkeypatch):
 @pytest.mark.parametrize(
     ("version", "message"),
     [
-        ("spikeport network 3", "written by a newer spikeport, as version 3 of the format; this one reads 2"),
-        ("spikeport network 0", "format is 'spikeport network 0'; expected 'spikeport network 2'"),
+        ("spikeport network 4", "written by a newer spikeport, as version 4 of the format; this one reads 3"),
+        ("spikeport network 0", "format is 'spikeport network 0'; expected 'spikeport network 3'"),
         ("spikeport network one", "format is 'spikeport network one'"),
         ("spikeport network", "format is 'spikeport network'"),
         ("torch network 1", "format is 'torch network 1'"),

@@ -33,9 +33,9 @@ def test_no_register_leaves_its_bounds(data, network):
     owners = {id(p.neuron): p.name for p in network.neurons}
     original = reference.advance
 
-    def observed(state, activation, neuron):
+    def observed(state, activation, neuron, bias):
         name = owners[id(neuron)]
-        spikes = original(state, activation, neuron)
+        spikes = original(state, activation, neuron, bias)
         seen.setdefault(name, []).append((state.u.copy(), state.v.copy()))
         return spikes
 

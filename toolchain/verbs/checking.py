@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from spikeport.export import archive, bounds, fidelity
+from spikeport.export.bias_form import Rounding, measured
 from spikeport.export.crossings import costed
 from spikeport.export.errors import ExecutorError, LavaError, NetworkError, PlacementError, SpikeportError
 from spikeport.export.executors import known
 from spikeport.export.fidelity import Difference, Fidelity
 from spikeport.export.files import write_text
 from spikeport.export.junit import to_xml
-from spikeport.export.network import FloatNetwork, IntegerNetwork, Network
+from spikeport.export.network import BiasNetwork, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.stimulus import InputSettings, random_stimulus
 from spikeport.export.target_rules import Examined
 from spikeport.hardware_profiles.chip_formats import AnyProfile, profiles_of
@@ -21,7 +22,7 @@ from spikeport.hardware_profiles.placement import place
 from spikeport.hardware_profiles.profile import HardwareProfile, load_profiles
 from spikeport.hardware_profiles.report.text import table
 from spikeport.hardware_profiles.verdicts import ChipVerdict
-from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, any_network, images_and_labels, names_file
+from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, images_and_labels, names_file, prepared
 
 CHIPS = ("loihi1", "loihi2")
 """The chips of which a verdict speaks where none is asked for."""
@@ -61,6 +62,7 @@ class Verdict:
     them. ``proven``: for every input, no register wraps or saturates; computed anew (None: a float network has none).
     ``refused``: executors that were not compared, each with 'cannot hold: why', or 'cannot run here: why'. ``chips``:
     whether each chip runs the network, or which of its rules fail where, by how much, and the way out.
+    ``rounding``: what the bias registers changed against the graded input, of a network whose input are biases.
     """
 
     network: str
@@ -69,6 +71,7 @@ class Verdict:
     settings: CheckSettings = field(default_factory=CheckSettings)
     refused: dict[str, str] = field(default_factory=dict)
     chips: tuple[ChipVerdict, ...] = ()
+    rounding: Rounding | None = None
 
     @property
     def mismatches(self) -> int:
@@ -102,7 +105,9 @@ class Verdict:
         exact = equal if self.mismatches == 0 else f"{self.mismatches:,} neuron steps differ{allowed}"
         refused = ["\n".join(f"{name} {why}" for name, why in self.refused.items())] if self.refused else []
         chips = ["\n".join(line for chip in self.chips for line in chip.lines)] if self.chips else []
-        return "\n\n".join([*map(_table, self.executors.values()), *refused, *chips, f"{exact}; {proof}"])
+        rounding = [] if self.rounding is None else [self.rounding.text()]
+        tables = map(_table, self.executors.values())
+        return "\n\n".join([*tables, *refused, *rounding, *chips, f"{exact}; {proof}"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as plain data."""
@@ -115,6 +120,7 @@ class Verdict:
             "refused": dict(self.refused),
             "chips": {chip.chip: chip.to_dict() for chip in self.chips},
             "fidelity": {name: fidelity.summary(each) for name, each in self.executors.items()},
+            **({} if self.rounding is None else {"rounding": self.rounding.to_dict()}),
         }
 
     def write_json(self, path: AnyPath) -> None:
@@ -147,12 +153,12 @@ def check(
     where an executor is unknown or none is left to compare, and the error of a required one: `LavaError` where Lava is
     not installed, `FormatError` where a format cannot say the network.
     """
-    chosen, loaded = settings or CheckSettings(), _runnable(any_network(network))
+    chosen, loaded = settings or CheckSettings(), _runnable(prepared(network, reading))
     asked = profiles_of(chosen.chips)
     check_runs(asked)
     holding, refused = _asked(loaded, chosen)
     if images is None:
-        stimulus = random_stimulus(loaded, chosen.samples, chosen.seed)
+        stimulus = random_stimulus(loaded, chosen.samples, chosen.seed, settings=reading)
     else:
         stimulus = images_and_labels(images, loaded, reading)[0]
     fidelities, _ = fidelity.compare(loaded, stimulus, holding)
@@ -164,6 +170,7 @@ def check(
         executors=fidelities,
         settings=chosen,
         refused=refused,
+        rounding=measured(loaded, stimulus) if isinstance(loaded, BiasNetwork) else None,
         chips=tuple(_chip(examined or loaded, each, asked=bool(asked)) for each in asked or load_profiles(CHIPS)),
     )
 

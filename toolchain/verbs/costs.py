@@ -11,13 +11,14 @@ from spikeport.hardware_profiles import energy as energies
 from spikeport.hardware_profiles import what_if as what_ifs
 from spikeport.hardware_profiles.counting import OperationCounts
 from spikeport.hardware_profiles.energy import EnergyPerImage
+from spikeport.hardware_profiles.host import without_first_layer
 from spikeport.hardware_profiles.placement import Placement
 from spikeport.hardware_profiles.profile import HardwareProfile, load_profile
 from spikeport.hardware_profiles.report import build
 from spikeport.hardware_profiles.report.result import Report
 from spikeport.hardware_profiles.report.write import write
 from spikeport.hardware_profiles.what_if import Variations, WhatIfRow, render
-from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, any_network, images_and_labels, names_file
+from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, any_network, images_and_labels, names_file, prepared
 
 AnyProfile = HardwareProfile | AnyPath
 """A profile, its name, or the path of a .toml file."""
@@ -36,7 +37,7 @@ def count(
     times. Accumulates from spikes; multiply-accumulates from a graded input apart. ``reading``: the unit of the
     images' numbers, and how events become steps.
     """
-    loaded = any_network(network)
+    loaded = prepared(network, reading)
     return counting.count(loaded, images_and_labels(images, loaded, reading)[0], verify=verify)
 
 
@@ -63,13 +64,14 @@ def energy(
     accumulate times the accumulates in mode fused. A profile without cores prices operations only. ``reading``: the
     unit of the images' numbers, and how events become steps. Raises `PlacementError` where the network does not fit.
     """
-    loaded, chip = any_network(network), _profile(profile)
+    loaded, chip = prepared(network, reading), _profile(profile)
     stimulus = images_and_labels(images, loaded, reading)[0]
     counts = counting.count(loaded, stimulus, verify=0)
     if chip.limits is None and chip.layer_cores is None:
-        return energies.energy(counts, chip)
+        return without_first_layer(loaded, energies.energy(counts, chip))
     placed = placement.place(loaded, chip)
-    return energies.energy(counts, chip, placement=placed, load=load.core_load(loaded, stimulus, placed))
+    found = energies.energy(counts, chip, placement=placed, load=load.core_load(loaded, stimulus, placed))
+    return without_first_layer(loaded, found)
 
 
 @names_file
@@ -95,8 +97,8 @@ def report(
     of an integer network are proven, and all of ``chips`` run the network.
     ``verify``: images, evenly from the first to the last, on which operations are counted in all ways; none for 0.
     """
-    loaded = any_network(network)
-    base = None if relative_to is None else any_network(relative_to)
+    loaded = prepared(network, reading)
+    base = None if relative_to is None else prepared(relative_to, reading)
     result = build.report(
         loaded,
         images_and_labels(images, loaded, reading)[0],
@@ -127,7 +129,7 @@ def what_if(
     is trained again, so accuracy is not claimed. ``reading``: the unit of the images' numbers, and how events become
     steps.
     """
-    loaded = any_network(network)
+    loaded = prepared(network, reading)
     return what_ifs.what_if(loaded, images_and_labels(images, loaded, reading)[0], variations)
 
 

@@ -7,12 +7,14 @@ from typing import Any, Generic, TypeVar
 
 from spikeport.export import archive
 from spikeport.export.bounds import proof_sentence, unproven
-from spikeport.export.errors import FormatError, NetworkError, QuantizationError
+from spikeport.export.errors import FormatError, NetworkError, QuantizationError, StimulusError
 from spikeport.export.formats import note, writer, written_by
+from spikeport.export.input_as import taking
 from spikeport.export.network import FloatNetwork, IntegerNetwork, Network, Source
 from spikeport.export.numbers import LEVELS, whole
 from spikeport.export.passes import folded
 from spikeport.export.stimulus import InputSettings, Intake
+from spikeport.export.stimulus.settings import BIAS
 from spikeport.export.target_rules import Examined
 from spikeport.export.targets import Target, common
 from spikeport.hardware_profiles.chip_formats import AnyProfile, profiles_of, target_of
@@ -262,6 +264,7 @@ def quantize(
         if useless:
             raise FormatError(f"{useless[0]!r} is for .nir and .net files; an archive says it itself")
         source = _told(float_network(network), chosen.source)
+    source = _spiking(source, reading)
     try:
         source = folded(source) if isinstance(source, FloatNetwork) else source
         result = _in_formats(_quantized(source, calibration, chosen, formats, reading), chips, formats)
@@ -291,6 +294,16 @@ def _told(network: FloatNetwork, settings: ImportSettings) -> FloatNetwork:
     levels = settings.levels or source_of(network).levels
     whole(levels, "levels", LEVELS)
     return with_source(network, Source(levels=levels, unit=1 / levels if settings.unit is None else settings.unit))
+
+
+def _spiking(network: Network, reading: InputSettings | None) -> Network:
+    """Return a network that takes the spikes of the encoder that was asked for."""
+    if reading is not None and reading.input_as == BIAS:
+        raise StimulusError(
+            "integers are the same whether their input comes as biases or not; expected 'bias' where they are used: "
+            "simulate, check, report or export them with --input-as bias"
+        )
+    return network if reading is None else taking(network, reading.input_as)
 
 
 def _quantized(
@@ -324,19 +337,23 @@ def _in_formats(
 
 
 @names_file
-def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Exported:
+def export_network(network: Network | AnyPath, out: AnyPath, *, to: str, input_as: str | None = None) -> Exported:
     """Write ``network`` to ``out`` in another format; ``to`` is one of `format_names`.
 
     ``nir``: its integers exactly; ``nir-portable``: for snnTorch, Norse and SpikingJelly; ``onnx``: one stateful
     integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``onnx-float`` and
-    ``nir-float``: a float network. Raises `FormatError` where the format cannot say the network; then nothing is
-    written.
+    ``nir-float``: a float network; ``archive``: spikeport's own file. ``input_as``: 'bias' for the network whose input
+    the host writes as biases (`spikeport.export.bias_form`), which ``archive``, ``onnx`` and ``lava-job`` hold. Raises
+    `FormatError` where the format cannot say the network; then nothing is written.
     """
     check_not_input(out, network)
-    if FloatNetwork in written_by(to):
-        writer(to, FloatNetwork)(float_network(network), Path(out))
-    else:
-        writer(to, IntegerNetwork)(integer_network(network), Path(out))
+    kinds = written_by(to)
+    if FloatNetwork not in kinds:
+        network = integer_network(network)
+    elif IntegerNetwork not in kinds:
+        network = float_network(network)
+    written = taking(any_network(network), input_as)
+    writer(to, type(written))(written, Path(out))
     return Exported(out=Path(out), format=to, bytes=size_of(Path(out)), note=note(to))
 
 

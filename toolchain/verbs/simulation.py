@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from spikeport.export import biases as host
 from spikeport.export import simulation
+from spikeport.export.bias_form import Rounding, measured
 from spikeport.export.cluster import Cluster
 from spikeport.export.crossings import costed
-from spikeport.export.errors import ExecutorError, StimulusError
+from spikeport.export.errors import ExecutorError, NetworkError, StimulusError
 from spikeport.export.executors import executor as find_executor
 from spikeport.export.files import check_place, locked, write_arrays
-from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
+from spikeport.export.network import Array, BiasNetwork, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import QUIET_SECONDS, announce
 from spikeport.export.stimulus import InputSettings, Stimulus
 from spikeport.export.three_counts import NOT_VERIFIED, VERIFY, Verification
@@ -23,10 +25,10 @@ from spikeport.hardware_profiles.result import plain
 from spikeport.toolchain.verbs.sources import (
     AnyInput,
     AnyPath,
-    any_network,
     check_not_input,
     images_and_labels,
     names_file,
+    prepared,
 )
 
 SHOWN = 20
@@ -66,7 +68,7 @@ class Simulation:
 
     ``score``: what the scores are (`WORDS`). ``accuracy``: share of the images whose class is their label, where labels
     are known. ``operations``: accumulates (multiply-accumulates from a graded input) per projection over all images,
-    where they were counted.
+    where they were counted. ``rounding``: what the bias registers changed, of a network whose input are biases.
     """
 
     executor: str
@@ -76,6 +78,7 @@ class Simulation:
     accuracy: float | None = None
     operations: dict[str, int] | None = None
     verification: Verification | None = None
+    rounding: Rounding | None = None
 
     @property
     def passed(self) -> bool:
@@ -95,10 +98,12 @@ class Simulation:
             parts.append(NOT_VERIFIED if self.verification is None else self.verification.text())
         if not self.passed and self.verification is not None:
             parts.append("\n".join(("FAILED:", *self.verification.reasons)))
+        if self.rounding is not None:
+            parts.append(self.rounding.text())
         return "\n\n".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return classes, scores, accuracy, operations with their mode, and their verification."""
+        """Return classes, scores, accuracy, operations with their mode and verification, and what rounding changed."""
         return {
             "executor": self.executor,
             "score": self.score,
@@ -108,6 +113,7 @@ class Simulation:
             "operations": self.operations,
             "mode": None if self.operations is None else "fused",
             "verification": plain(self.verification),
+            **({} if self.rounding is None else {"rounding": self.rounding.to_dict()}),
         }
 
 
@@ -120,6 +126,7 @@ def simulate(
     settings: SimulationSettings | None = None,
     out: AnyPath | None = None,
     reading: InputSettings | None = None,
+    biases: AnyPath | None = None,
 ) -> Simulation:
     """Run ``network`` on ``images`` and return the class of the largest score per image.
 
@@ -127,12 +134,14 @@ def simulate(
     potential after the last step, or its mean over the steps where nothing is kept from step to step;
     ``settings.score`` names another. ``labels`` (N,): those of a .npz file, if None. ``settings``: the executor, the
     score, counting, a cluster. ``out``: a .npz file for ``classes`` and ``scores``; finished parts of a long run lie
-    beside it until the end. ``reading``: the unit of the images' numbers, and how events become steps. Raises
-    `StimulusError` for images that do not fit the network and `ExecutorError` for an executor that cannot run it or
-    count.
+    beside it until the end. ``reading``: the unit of the images' numbers, and how events become steps. ``biases``: a
+    .npz file for what the host writes where the input goes in as biases, ``NAME.mantissa`` (N, *shape) and
+    ``NAME.exponent`` of every population that gets them. Raises `StimulusError` for images that do not fit the network
+    and `ExecutorError` for an executor that cannot run it or count.
     """
     check_not_input(out, network, images)
-    chosen, loaded = settings or SimulationSettings(), any_network(network)
+    check_not_input(biases, network, images)
+    chosen, loaded = settings or SimulationSettings(), prepared(network, reading)
     if chosen.verify is not None and not chosen.count:
         raise ExecutorError("verify counts operations in other ways, and none are counted; count, too (--count)")
     real, counted = isinstance(loaded, FloatNetwork), loaded
@@ -143,6 +152,8 @@ def simulate(
     find_executor(name, type(loaded))
     stimulus, known = images_and_labels(images, loaded, reading)
     truth = known if labels is None else _one_per_image(np.asarray(labels), len(stimulus))
+    if biases is not None:
+        _write_biases(loaded, stimulus, Path(biases))
     kept = _parts_of(out, resume=chosen.resume)
     _announce(loaded, stimulus, name, chosen)
     with nullcontext() if out is None or kept is None else locked(Path(out)):
@@ -169,6 +180,7 @@ def simulate(
         accuracy=None if truth is None else float((classes == truth).mean()),
         operations=None if result.operations is None else _named(counted, result.operations),
         verification=result.verification,
+        rounding=measured(loaded, stimulus) if isinstance(loaded, BiasNetwork) else None,
     )
 
 
@@ -187,6 +199,24 @@ def _parts_of(out: AnyPath | None, *, resume: bool) -> Path | None:
     if check_place(Path(out)):
         return None
     return Path(out).with_name(f"{Path(out).name}.parts")
+
+
+def _write_biases(network: Network, stimulus: Stimulus, path: Path) -> None:
+    """Write what the host puts into the registers for every image."""
+    if not isinstance(network, BiasNetwork):
+        raise NetworkError("the network takes no biases of images; expected one with its input as biases")
+    stimulus.require_held()
+    kinds = {"mantissa": np.int16, "exponent": np.uint8}
+    arrays = {
+        f"{population.name}.{part}": np.empty((len(stimulus), *population.shape), kind)
+        for population in network.biased
+        for part, kind in kinds.items()
+    }
+    for rows in stimulus.batches(host.batch_size(network)):
+        for name, found in host.written(network, stimulus.values[rows]).items():
+            for part in kinds:
+                arrays[f"{name}.{part}"][rows] = getattr(found, part)
+    write_arrays(path, arrays, compressed=True)
 
 
 def _announce(network: Network, stimulus: Stimulus, executor: str, settings: SimulationSettings) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from spikeport.export import archive
 from spikeport.export.errors import NetworkError, OutputError, StimulusError
+from spikeport.export.input_as import taking
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import announce
 from spikeport.export.stimulus import InputSettings, Intake, Stimulus, read, stimulus
@@ -48,6 +49,11 @@ def check_not_input(out: AnyPath | None, *inputs: object) -> None:
 def any_network(network: Network | AnyPath) -> Network:
     """Return a network, read from its archive where a path is given."""
     return archive.read(Path(network)) if isinstance(network, Path | str) else network
+
+
+def prepared(network: Network | AnyPath, reading: InputSettings | None) -> Network:
+    """Return a network, read where a path is given, that takes its input as ``reading`` says."""
+    return taking(any_network(network), None if reading is None else reading.input_as)
 
 
 def integer_network(network: Network | AnyPath) -> IntegerNetwork:
@@ -95,6 +101,8 @@ def _fitting(images: Stimulus, intake: Intake) -> Stimulus:
             f"the stimulus has {images.steps} steps of shape {images.values.shape[1:]}; the network takes "
             f"{intake.steps} steps of {intake.shape}: make it with spikeport.stimulus(values, network)"
         )
+    if intake.held:
+        images.require_held()
     most = intake.source.levels
     if not intake.real and (images.values.dtype.kind not in "biu" or images.values.max(initial=0) > most):
         raise StimulusError(

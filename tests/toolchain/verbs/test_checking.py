@@ -177,7 +177,7 @@ def test_a_float_network_is_compared_with_float_onnx_and_its_nir_file(tiny_run, 
     assert verdict.passed
     assert verdict.proven is None
     assert list(verdict.executors) == ["onnx", "nir"]
-    assert verdict.refused == {"lava": "cannot hold: it runs integer networks; this one is float"}
+    assert verdict.refused == {"lava": "cannot hold: it runs integer and bias networks; this one is float"}
     text = verdict.text()
     assert "onnx against floating" in text
     assert "onnx computes in float32, floating in float64: spikes are compared exactly, potentials to 12 of 24" in text

@@ -1,0 +1,26 @@
+"""Phase coding: the bits of a pixel, most significant first, as spikes with the weights of the bits."""
+
+import numpy as np
+
+from spikeport.export.network import Array
+
+BITS = 8
+LEVELS = 2**BITS - 1
+NOTE = (
+    f"phase: {BITS} steps bring each pixel once, as spikes of weight 2^-1, 2^-2, ...: 1 / {BITS} a step of what a held "
+    "image brings, so a network that was trained with held images fires less; give it more steps or train it so. With "
+    f"a number of steps that is no multiple of {BITS}, the last period lacks its smallest bits"
+)
+
+
+def encode(pixels: Array, steps: int, generator: np.random.Generator) -> Array:  # noqa: ARG001 - nothing is drawn
+    """Return ``b_k 2^(K-1-k)`` in phase ``k = t mod K`` for the bits b of ``x (2^K - 1)``, to the nearest, K = 8.
+
+    Weighted spikes (Kim et al., Neurocomputing 2018): the spike of phase k weighs ``2^-(k+1)``. A network of plain
+    spikes has no weight that changes with the phase, so the source sends it: levels 128, 64, ..., 1 of 255, whose sum
+    over a period is the pixel (a sum of ``2^-(k+1)`` would reach 255/256 only).
+    """
+    level = np.rint(pixels * LEVELS).astype(np.int64)
+    weight = 1 << (BITS - 1 - np.arange(steps) % BITS)
+    sent: Array = (level & weight.reshape(-1, *[1] * pixels.ndim)).astype(np.uint8)
+    return sent
