@@ -213,7 +213,7 @@ def test_without_verification_nothing_is_called_simulated():
     assert "Not verified: operations are Eq. 12" in html.render(found)
 
 
-@pytest.mark.parametrize("mutant", KERNELS[::7], ids=lambda mutant: mutant.label)
+@pytest.mark.parametrize("mutant", KERNELS[::15], ids=lambda mutant: mutant.label)
 def test_a_wrong_kernel_fails_the_report(mutant, monkeypatch):
     """With projection and numbers; tests/export/engine/test_kernel_mutants.py has all mutants."""
     network, driven, kernel = network_of(mutant.case)
