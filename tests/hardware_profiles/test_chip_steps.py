@@ -44,8 +44,8 @@ def priced(profile, **seconds):
     return msgspec.structs.replace(profile, latency=Latency(**times))
 
 
-def own_cores(most=1024, **seconds):
-    """Return a profile on which each of some small populations takes a core of its own."""
+def own_cores(most, **seconds):
+    """Return a profile whose cores hold ``most`` neurons: no two of the populations here."""
     return priced(limited(neurons=most, input_axons=None, output_axons=None, synaptic_memory=2**24), **seconds)
 
 
@@ -85,7 +85,7 @@ def test_two_layers_that_work_in_turn():
     network = connected(401, ("a", first), ("b", -np.ones((400, 400))), ("readout", np.ones((10, 400))), steps=8)
     frames = np.zeros((1, 8, 401), int)
     frames[:, ::2, :400], frames[:, 1::2, 400] = 1, 1
-    profile = limited(neurons=512, input_axons=None, output_axons=None, synaptic_memory=2**24)
+    profile = limited(neurons=400, input_axons=None, output_axons=None, synaptic_memory=2**24)
     _, time = found(network, frames, profile)
     assert time.latency == pytest.approx(5 * 560e-6 + 6 * 2.12e-6)
     assert time.interval == pytest.approx(4 * 560e-6 + 4 * 2.12e-6)
@@ -100,7 +100,7 @@ FRAMES = [[[1, 1, 1, 1], [0, 0, 0, 0], [1, 0, 0, 0]]]
 
 def test_three_layers_one_step_after_the_other():
     """Accumulates 4 0 1 into a from chip step 0 on, 12 0 3 into b from 1 on, 6 0 6 into the readout from 2 on."""
-    times, time = found(CHAIN, FRAMES, own_cores(accumulate=1.0))
+    times, time = found(CHAIN, FRAMES, own_cores(4, accumulate=1.0))
     assert times.alone["synapses"].tolist() == [[4, 12, 6, 3, 6, 0]]
     assert times.back_to_back["synapses"].tolist() == [4, 12, 6]
     assert (time.latency, time.interval) == (31, 22)
@@ -109,21 +109,21 @@ def test_three_layers_one_step_after_the_other():
 
 def test_neurons_are_updated_in_every_chip_step_and_fire_in_their_own():
     """4 neurons of a and 3 of b, 1 s each and 10 s where they fire: a fires 4 0 1 from step 1 on, b 3 0 3 from 2 on."""
-    times, _ = found(CHAIN, FRAMES, own_cores(neuron_update=1.0, neuron_update_active=10.0))
+    times, _ = found(CHAIN, FRAMES, own_cores(4, neuron_update=1.0, neuron_update_active=10.0))
     assert times.alone["neurons"].tolist() == [[4, 40, 30, 13, 30, 4]]
     assert times.back_to_back["neurons"].tolist() == [13, 40, 30]
 
 
 def test_messages_take_time_where_they_are_sent_and_where_they_are_received():
     """a sends 4 0 1 messages from step 1 on, b 3 0 3 from 2 on; the input's 4 0 1 are the host's to send."""
-    times, _ = found(CHAIN, FRAMES, own_cores(message_sent=1.0, message_received=100.0))
+    times, _ = found(CHAIN, FRAMES, own_cores(4, message_sent=1.0, message_received=100.0))
     assert times.alone["neurons"].tolist() == [[0, 4, 3, 1, 3, 0]]
     assert times.alone["synapses"].tolist() == [[400, 400, 300, 100, 300, 0]]
 
 
 def test_images_back_to_back_overlap():
     """Of two images, the first is loud and the second silent: its steps are those of the first one's deeper layers."""
-    times, time = found(CHAIN, [*FRAMES, np.zeros((3, 4), int)], own_cores(accumulate=1.0))
+    times, time = found(CHAIN, [*FRAMES, np.zeros((3, 4), int)], own_cores(4, accumulate=1.0))
     assert times.alone["synapses"].tolist() == [[4, 12, 6, 3, 6, 0], [0] * 6]
     assert times.back_to_back["synapses"].tolist() == [4, 12, 6, 3, 6, 0]
     assert (time.latency, time.interval) == (15.5, 15.5)
@@ -137,7 +137,7 @@ def test_a_shorter_path_arrives_when_it_is_sent():
     network = connected(
         2, ("a", np.eye(2)), ("b", np.ones((2, 2))), ("readout", [[1, 1]]), ends=[("input", "b", np.ones((2, 2)), 0)]
     )
-    times, _ = found(network, [[[1, 1], [1, 0]]], own_cores(accumulate=1.0))
+    times, _ = found(network, [[[1, 1], [1, 0]]], own_cores(2, accumulate=1.0))
     assert network.depths() == {"input": 0, "a": 1, "b": 2, "readout": 3}
     assert times.alone["synapses"].tolist() == [[4, 2 + 4, 2, 2, 0]]
 
@@ -145,7 +145,7 @@ def test_a_shorter_path_arrives_when_it_is_sent():
 def test_a_loop_adds_up_on_its_core_and_leaves_a_gap_between_images():
     """a: 2 accumulates of the input in step 0; in step 1 one of the input and 2 x 2 of its own, one step late."""
     network = connected(2, ("a", np.eye(2)), ("readout", [[1, 1]]), ends=[("a", "a", -np.ones((2, 2)), 1)])
-    times, time = found(network, [[[1, 1], [1, 0]]], own_cores(accumulate=1.0))
+    times, time = found(network, [[[1, 1], [1, 0]]], own_cores(2, accumulate=1.0))
     assert times.alone["synapses"].tolist() == [[2, 5, 0, 0]]
     assert times.back_to_back["synapses"].tolist() == [2, 5, 0]
     assert (time.latency_steps, time.interval_steps) == (4, 3)
@@ -154,7 +154,7 @@ def test_a_loop_adds_up_on_its_core_and_leaves_a_gap_between_images():
 def test_a_loop_shorter_than_its_projections_has_no_time():
     ends = [("b", "a", -np.ones((2, 2)), 1)]
     network = connected(2, ("a", np.eye(2)), ("b", np.eye(2)), ("readout", [[1, 1]]), ends=ends)
-    times, time = found(network, [[[1, 1], [1, 0]]], own_cores(accumulate=1.0))
+    times, time = found(network, [[[1, 1], [1, 0]]], own_cores(2, accumulate=1.0))
     assert (times.alone, time.latency, time.interval, time.kind) == ({}, None, None, None)
     assert "populations a, b form a loop with a shorter delay" in time.refused
     found_ = report(network, stimulus(np.array([[[1, 1], [1, 0]]]), network), ["loihi1"])
@@ -166,16 +166,16 @@ def test_a_loop_shorter_than_its_projections_has_no_time():
 
 def test_a_delay_beyond_the_sample_leaves_no_longer_gap_than_the_sample_needs():
     network = connected(2, ("a", np.eye(2)), ("readout", [[1, 1]]), ends=[("input", "a", np.eye(2), 1000)])
-    _, time = found(network, [[[1, 1], [1, 0]]], own_cores(accumulate=1.0))
+    _, time = found(network, [[[1, 1], [1, 0]]], own_cores(2, accumulate=1.0))
     assert time.interval_steps <= 2 * network.steps + len(network.projections)
 
 
 def test_batches_are_one_run(monkeypatch):
     """Images that are counted in several batches overlap like those of one."""
     frames = np.random.default_rng(0).integers(0, 2, (5, 3, 4))
-    whole, _ = found(CHAIN, frames, own_cores(accumulate=1.0, neuron_update=0.5))
+    whole, _ = found(CHAIN, frames, own_cores(4, accumulate=1.0, neuron_update=0.5))
     monkeypatch.setattr("spikeport.hardware_profiles.counting.run.BATCH", 2)
-    parts, _ = found(CHAIN, frames, own_cores(accumulate=1.0, neuron_update=0.5))
+    parts, _ = found(CHAIN, frames, own_cores(4, accumulate=1.0, neuron_update=0.5))
     assert parts.images == 5
     for name in whole.alone:
         assert np.array_equal(parts.alone[name], whole.alone[name])
