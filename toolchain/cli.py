@@ -157,7 +157,7 @@ def identify(
 @app.command()
 def export(
     network: Network,
-    to: Annotated[str, typer.Option(help="nir, nir-portable, onnx, netx, lava-job; onnx-float, nir-float.")],
+    to: Annotated[str, typer.Option(help="nir, nir-portable, onnx, netx, lava-job, loihi1; onnx-float, nir-float.")],
     out: Annotated[Path, typer.Option(help="File or folder to write.")],
 ) -> None:
     """Write a network in another format."""

@@ -343,9 +343,9 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str) -> Expo
     """Write ``network`` to ``out`` in another format; ``to`` is one of `format_names`.
 
     ``nir``: its integers exactly; ``nir-portable``: for snnTorch, Norse and SpikingJelly; ``onnx``: one stateful
-    integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``onnx-float`` and
-    ``nir-float``: a float network. Raises `FormatError` where the format cannot say the network; then nothing is
-    written.
+    integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``loihi1``: the
+    registers of Loihi 1; ``onnx-float`` and ``nir-float``: a float network. Raises `FormatError` where the format
+    cannot say the network; then nothing is written.
     """
     check_not_input(out, network)
     if FloatNetwork in written_by(to):
