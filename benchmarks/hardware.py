@@ -37,6 +37,7 @@ from spikeport.hardware_profiles.profile import HardwareProfile, load_profile
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.oracles.hardware.compare import TOOLS
+from tests.oracles.hardware.emulators.compare import counts as emulators
 
 IMAGES = 100
 PLACE = """
@@ -164,6 +165,7 @@ def measure() -> dict[str, Any]:
     """Run all of it."""
     found: dict[str, Any] = {"machine": {"cores": len(os.sched_getaffinity(0)), "processor": processor()}}
     found |= {"oracles": oracles(), "sanafe_time_ratio": ratios(), "mutants": mutants(), "counts": {}, "cores": {}}
+    found["loihi_emulators"] = emulators()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for sparsity in (0.0, 0.9, 0.99):
@@ -194,6 +196,8 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
         "count_mutants_caught": found["mutants"]["count_mutants_caught"],
         "verify_share": found["verify"]["verify_share"],
         "oracle_mismatches": sum(each["different"] for each in found["oracles"].values()),
+        "loihi_emulators_compared": sum(each["compared"] for each in found["loihi_emulators"].values()),
+        "loihi_emulators_mismatches": sum(each["different"] for each in found["loihi_emulators"].values()),
         "placement_seconds": found["placement"]["seconds"],
         "placement_gb": found["placement"]["gb"],
         "report_seconds": found["report_seconds"],
@@ -224,6 +228,8 @@ def table(found: dict[str, Any]) -> str:
     lines += [f"| {tool} | {each['compared']} | {each['different']} |" for tool, each in found["oracles"].items()]
     lines += ["", "| our time over SANA-FE's | simple model | detailed model |", "| --- | --- | --- |"]
     lines += [f"| {n} | {r['simple']:.3f} | {r['detailed']:.3f} |" for n, r in found["sanafe_time_ratio"].items()]
+    lines += ["", "| emulator of Loihi 1 | neuron states compared | different |", "| --- | --- | --- |"]
+    lines += [f"| {n} | {e['compared']:,} | {e['different']} |" for n, e in found["loihi_emulators"].items()]
     lines += ["", "| cores (earlier model) | 0 % | 90 % | 99 % |", "| --- | --- | --- | --- |"]
     for name, before in BEFORE.items():
         ours = [found["cores"][key][name] for key in (0, 90, 99)]

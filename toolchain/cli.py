@@ -168,7 +168,9 @@ def identify(
 @app.command()
 def export(
     network: Network,
-    to: Annotated[str, typer.Option(help="nir, nir-portable, onnx, netx, lava-job, archive; onnx-float, nir-float.")],
+    to: Annotated[
+        str, typer.Option(help="nir, nir-portable, onnx, netx, lava-job, loihi1, archive; onnx-float, nir-float.")
+    ],
     out: Annotated[Path, typer.Option(help="File or folder to write.")],
     input_as: Annotated[str | None, typer.Option(help="bias: the host writes the first layer's sums.")] = None,
 ) -> None:

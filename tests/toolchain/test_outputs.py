@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +50,10 @@ def call(monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A network as archive, NIR and netx, and images for it."""
+    """A network as archive, NIR and netx, one that takes spikes, and images for the first."""
     folder = tmp_path_factory.mktemp("files")
+    spikes = tuple(replace(p, neuron=Source(levels=1)) if p is NETWORK.source else p for p in NETWORK.populations)
+    archive.write(replace(NETWORK, populations=spikes, bounds={}), folder / "spikes.safetensors")
     archive.write(NETWORK, folder / "network.safetensors")
     nir.write(NETWORK, folder / "network.nir")
     netx.write(NETWORK, folder / "network.net")
@@ -107,6 +109,7 @@ WRITING = {
     "onnx": "export {archive} --to onnx --out {out}",
     "netx": "export {archive} --to netx --out {out}",
     "lava-job": "export {archive} --to lava-job --out {out}",
+    "loihi1": "export {spikes} --to loihi1 --out {out}",
     "classes": "simulate {archive} --input {images} --out {out}",
     "report": "report {archive} --input {images} --out {out}",
     "junit": "check {archive} --executors onnx --random 1 --junit {out}",
@@ -118,6 +121,7 @@ WRITING = {
 
 def arguments(name, files, out):
     names = {"archive": files / "network.safetensors", "nir": files / "network.nir", "net": files / "network.net"}
+    names["spikes"] = files / "spikes.safetensors"
     return WRITING[name].format(**names, images=files / "images.npy", out=out).split()
 
 

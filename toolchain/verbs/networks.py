@@ -341,8 +341,8 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str, input_a
     """Write ``network`` to ``out`` in another format; ``to`` is one of `format_names`.
 
     ``nir``: its integers exactly; ``nir-portable``: for snnTorch, Norse and SpikingJelly; ``onnx``: one stateful
-    integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``onnx-float`` and
-    ``nir-float``: a float network; ``archive``: spikeport's own file. ``input_as``: 'bias' for the network whose input
+    integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``loihi1``: the
+    registers of Loihi 1; ``onnx-float`` and ``nir-float``: a float network; ``archive``: spikeport's own file. ``input_as``: 'bias' for the network whose input
     the host writes as biases (`spikeport.export.bias_form`), which ``archive``, ``onnx`` and ``lava-job`` hold. Raises
     `FormatError` where the format cannot say the network; then nothing is written.
     """

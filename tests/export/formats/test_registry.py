@@ -33,7 +33,7 @@ def test_formats_are_the_files():
 
 
 def test_wrong_format_is_named():
-    with pytest.raises(FormatError, match="no format 'hdf5'; there are archive, lava-job, netx"):
+    with pytest.raises(FormatError, match="no format 'hdf5'; there are archive, lava-job, loihi1, netx"):
         writer("hdf5", IntegerNetwork)
     with pytest.raises(
         FormatError, match="format 'onnx' does not take float networks; archive, nir-float, onnx-float do"

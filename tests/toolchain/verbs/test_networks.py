@@ -98,14 +98,14 @@ def test_export_says_which_versions_of_the_nir_package_read_its_files(tiny_run, 
 
 
 def test_export_writes_a_folder_for_lava(network, tmp_path):
-    names = {"archive", "lava-job", "netx", "nir", "nir-float", "nir-portable", "onnx", "onnx-float"}
+    names = {"archive", "lava-job", "loihi1", "netx", "nir", "nir-float", "nir-portable", "onnx", "onnx-float"}
     assert set(format_names()) == names
     spikeport.export_network(network, tmp_path / "job", to="lava-job")
     assert (tmp_path / "job" / "network.safetensors").read_bytes() == network.read_bytes()
 
 
 def test_export_refuses_what_it_cannot_write(network, tmp_path):
-    with pytest.raises(FormatError, match="no format 'pth'; there are archive, lava-job, netx, nir, nir-float"):
+    with pytest.raises(FormatError, match="no format 'pth'; there are archive, lava-job, loihi1, netx, nir"):
         spikeport.export_network(network, tmp_path / "network.pth", to="pth")
     with pytest.raises(ArchiveError, match=r"network\.safetensors: holds an integer network; expected a float one"):
         spikeport.export_network(network, tmp_path / "no.onnx", to="onnx-float")
