@@ -21,7 +21,15 @@ from spikeport.export import bounds
 from spikeport.export.errors import FormatError
 from spikeport.export.fixed_point import BIAS_EXPONENT_MAX, NO_THRESHOLD, STATE_LIMIT, THRESHOLD_MAX
 from spikeport.export.linear import synaptic_sum
-from spikeport.export.network import Array, IntegerNetwork, IntegerNeuron, IntegerPopulation, IntegerProjection, Source
+from spikeport.export.network import (
+    Array,
+    BiasNetwork,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+)
 
 SignMode = Literal["mixed", "excitatory", "inhibitory"]
 Registers = npt.NDArray[np.int32]
@@ -161,7 +169,7 @@ def check(network: IntegerNetwork, *, unproven: bool = False) -> None:
     """
     _check_source(network)
     depths = network.depths()
-    for projection in network.projections:
+    for projection in network.on_chip:
         delay = network.slack(projection, depths)
         if delay > LONGEST_DELAY:
             raise FormatError(
@@ -186,10 +194,10 @@ def check(network: IntegerNetwork, *, unproven: bool = False) -> None:
 def _check_source(network: IntegerNetwork) -> None:
     neuron = network.source.neuron
     assert isinstance(neuron, Source)
-    if neuron.levels != 1:
+    if neuron.levels != 1 and not isinstance(network, BiasNetwork):
         raise FormatError(
             f"population {network.source.name} sends {neuron.levels} levels; a spike of Loihi 1 is one bit: give the "
-            "network spikes, or let the host write the first layer's sums as biases"
+            "network spikes, or let the host write the first layer's sums (--input-as bias)"
         )
 
 
@@ -208,7 +216,7 @@ def _check_accumulator(network: IntegerNetwork, population: IntegerPopulation) -
 def _sums(network: IntegerNetwork, population: IntegerPopulation, part: np.ufunc) -> Array:
     """Return what arrives where every source fires over its negative (`np.minimum`) or positive weights."""
     total: Array = np.zeros(population.shape, np.int64)
-    for projection in network.incoming(population.name):
+    for projection in network.incoming_on_chip(population.name):
         synapses = replace(projection.synapses, weight=part(projection.synapses.weight, 0))
         ones: Array = np.ones((1, *network.population(projection.source).shape))
         total += synaptic_sum(synapses, ones).reshape(total.shape) << projection.exponent

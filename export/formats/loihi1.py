@@ -6,6 +6,10 @@ takes. ``populations/I/...`` are the registers of the neurons (`spikeport.export
 the input has none. ``projections/I/mantissa`` is a kernel (out, in / groups, height, width) or a matrix (targets,
 sources).
 
+Where the host writes a held image as biases (`BiasNetwork`), ``host`` and ``host/I/weight`` are the projections that
+it computes: 8-bit weights, each counting ``weight << weight_exponent``. Per image of levels x, the register of a neuron
+gets the nearest of ``mantissa << exponent`` to ``64 sum W x + bias`` (`spikeport.export.biases`).
+
 A population runs ``start`` steps behind the input. Its bias must be written in that step, not before: until then it
 rests at zero and nothing arrives. The refractory period is 1 step, the limits of the potential are -+(2^23 - 1).
 """
@@ -18,9 +22,9 @@ import numpy as np
 
 from spikeport.export import loihi1
 from spikeport.export.files import write_arrays
-from spikeport.export.network import Array, Convolution, IntegerNetwork, IntegerProjection
+from spikeport.export.network import Array, BiasNetwork, Convolution, IntegerNetwork, IntegerProjection
 
-NETWORKS = (IntegerNetwork,)
+NETWORKS = (IntegerNetwork, BiasNetwork)
 NOTE = "docs/formats.md says what its arrays mean and in which step a bias is written"
 VERSION = 1
 
@@ -40,17 +44,24 @@ def write(network: IntegerNetwork, path: Path, *, unproven: bool = False) -> Non
     for index, population in enumerate(populations[1:], start=1):
         for name, values in vars(loihi1.neurons(population)).items():
             arrays[f"populations/{index}/{name}"] = values
-    for index, projection in enumerate(network.projections):
+    for index, projection in enumerate(network.on_chip):
         told, mantissa = _projection(projection)
         described["projections"].append({**told, "delay": network.slack(projection, depths)})
         arrays[f"projections/{index}/mantissa"] = mantissa
+    if isinstance(network, BiasNetwork):
+        described["host"] = [{**_ends(each), "weight_exponent": each.exponent} for each in network.host]
+        arrays |= {f"host/{index}/weight": each.synapses.weight for index, each in enumerate(network.host)}
     write_arrays(path, {"description": np.array(json.dumps(described)), **arrays}, compressed=True)
 
 
 def _projection(projection: IntegerProjection) -> tuple[dict[str, Any], Array]:
-    weights, synapses = loihi1.weights(projection), projection.synapses
+    weights = loihi1.weights(projection)
+    shared = {"weight_exponent": weights.exponent, "weight_bits": weights.bits, "sign_mode": weights.sign_mode}
+    return {**_ends(projection), **shared}, weights.mantissa
+
+
+def _ends(projection: IntegerProjection) -> dict[str, Any]:
+    """Return source, target and geometry."""
+    synapses, names = projection.synapses, ("stride", "padding", "dilation", "groups")
     told: dict[str, Any] = {"source": projection.source, "target": projection.target}
-    told |= {"weight_exponent": weights.exponent, "weight_bits": weights.bits, "sign_mode": weights.sign_mode}
-    if isinstance(synapses, Convolution):
-        told |= {name: getattr(synapses, name) for name in ("stride", "padding", "dilation", "groups")}
-    return told, weights.mantissa
+    return told | ({name: getattr(synapses, name) for name in names} if isinstance(synapses, Convolution) else {})

@@ -342,9 +342,10 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str, input_a
 
     ``nir``: its integers exactly; ``nir-portable``: for snnTorch, Norse and SpikingJelly; ``onnx``: one stateful
     integer model; ``netx``: lava-dl's HDF5; ``lava-job``: a folder that runs in Lava elsewhere; ``loihi1``: the
-    registers of Loihi 1; ``onnx-float`` and ``nir-float``: a float network; ``archive``: spikeport's own file. ``input_as``: 'bias' for the network whose input
-    the host writes as biases (`spikeport.export.bias_form`), which ``archive``, ``onnx`` and ``lava-job`` hold. Raises
-    `FormatError` where the format cannot say the network; then nothing is written.
+    registers of Loihi 1; ``onnx-float`` and ``nir-float``: a float network; ``archive``: spikeport's own file.
+    ``input_as``: 'bias' for the network whose input the host writes as biases (`spikeport.export.bias_form`), which
+    ``archive``, ``onnx``, ``lava-job`` and ``loihi1`` hold. Raises `FormatError` where the format cannot say the
+    network; then nothing is written.
     """
     check_not_input(out, network)
     kinds = written_by(to)

@@ -1,16 +1,20 @@
 """The file of Loihi 1's registers, read back, is the network: a chip that runs it gives the reference's spikes."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spikeport.export import biases
 from spikeport.export.errors import FormatError, NetworkError
 from spikeport.export.executors import reference
 from spikeport.export.formats import loihi1
 from spikeport.export.network import (
+    BiasNetwork,
+    Convolution,
     Dense,
     IntegerNetwork,
     IntegerNeuron,
@@ -125,3 +129,49 @@ def test_refused_network_leaves_no_file(tmp_path):
     with pytest.raises(FormatError, match="a spike of Loihi 1 is one bit"):
         loihi1.write(IntegerNetwork(populations=(source, neuron), projections=(synapses,), steps=1), tmp_path / "a.npz")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_host_of_an_image_finds_its_weights_and_the_chip_the_rest(tmp_path):
+    rng, kernel = (
+        np.random.default_rng(0),
+        Convolution(weight=np.array([[[[3, -2], [0, 100]]]], np.int8), padding=(1, 0)),
+    )
+    neuron = IntegerNeuron(threshold=np.array(500), bias_mantissa=np.array(-77))
+    populations = (
+        IntegerPopulation(name="image", shape=(1, 3, 3), neuron=Source(levels=255)),
+        IntegerPopulation(name="a", shape=(1, 4, 2), neuron=neuron),
+        IntegerPopulation(name="b", shape=(2,), neuron=IntegerNeuron(threshold=None, bias_mantissa=np.array(0))),
+    )
+    projections = (
+        IntegerProjection(source="image", target="a", synapses=kernel, exponent=1),
+        IntegerProjection(source="a", target="b", synapses=Dense(weight=np.full((2, 8), 3, np.int8))),
+    )
+    network = BiasNetwork(populations=populations, projections=projections, steps=5)
+    loihi1.write(network, tmp_path / "a.npz")
+    arrays = np.load(tmp_path / "a.npz")
+    told = json.loads(str(arrays["description"]))
+    assert [(each["source"], each["target"]) for each in told["projections"]] == [("a", "b")]
+    (host,) = told["host"]
+    assert (host["source"], host["target"], host["weight_exponent"], host["padding"]) == ("image", "a", 1, [1, 0])
+    image = rng.integers(0, 256, (1, 3, 3))
+    geometry = {name: host[name] for name in ("stride", "padding", "dilation", "groups")}
+    on_host = SimpleNamespace(**geometry)
+    sources, targets, weights = synapses(on_host, arrays["host/0/weight"].astype(int), (1, 3, 3))
+    drive = np.full(8, -77)
+    np.add.at(drive, targets, 64 * (weights << host["weight_exponent"]) * image.reshape(-1)[sources])
+    assert np.array_equal(drive, biases.drives(network, image[None])["a"].reshape(-1))
+    assert (arrays["populations/1/bias_mantissa"] << arrays["populations/1/bias_exponent"]).tolist() == [-77] * 8
+
+
+def test_sums_of_the_host_are_no_load_of_the_accumulator(tmp_path):
+    """A pixel of 255 levels and weight 127 is beyond 21 bits of synapses, but not beyond the bias register."""
+    one = IntegerNeuron(threshold=np.array(1000), bias_mantissa=np.array(0))
+    populations = (
+        IntegerPopulation(name="image", shape=(2,), neuron=Source(levels=255)),
+        IntegerPopulation(name="a", shape=(1,), neuron=one),
+    )
+    both = IntegerProjection(source="image", target="a", synapses=Dense(weight=np.full((1, 2), 127, np.int8)))
+    network = BiasNetwork(populations=populations, projections=(both,), steps=1)
+    loihi1.write(network, tmp_path / "a.npz")
+    with pytest.raises(FormatError, match="a spike of Loihi 1 is one bit"):
+        loihi1.write(IntegerNetwork(populations=populations, projections=(both,), steps=1), tmp_path / "b.npz")

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from tests.oracles.hardware.emulators import ends
-from tests.oracles.hardware.emulators.drawn import LEAKS, SIGNS, anything, large, weighted
-from tests.oracles.hardware.emulators.networks import Case, scaled
+from tests.oracles.hardware.emulators.drawn import LEAKS, SIGNS, anything, large, pictured, weighted
+from tests.oracles.hardware.emulators.networks import Case, image_case, scaled
 
 SEEDS = 40
 
@@ -24,6 +24,8 @@ def cases() -> Iterator[Case]:
     for sign, (size, exponent) in itertools.product(SIGNS, ((1, 0), (3, 2), (40, 1), (127, 0), (127, 3), (1, 8))):
         make = partial(weighted, sign=sign, size=size, exponent=exponent)
         yield scaled(f"weights-{sign}-{size}-{exponent}", make)
+    for name in ("if", "leaky", "cuba"):
+        yield image_case(f"image-{name}", partial(pictured, leak=LEAKS[name]))
     for seed in range(SEEDS):
         yield scaled(f"random-{seed:02}", anything)
     yield from (ends.thresholds(), ends.bias_thresholds(), ends.decays(), ends.delayed(), ends.saturation())

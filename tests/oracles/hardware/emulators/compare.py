@@ -19,7 +19,7 @@ EXPLAINED = {
     "brian2_loihi": {"rule-current": "widths", "saturation": "widths", "rule-weight": "weight"},
 }
 """Cases in which an emulator differs, and the rule of `rules.RULES` that says how."""
-Advance = Callable[[reference.State, Array, IntegerNeuron], Array]
+Advance = Callable[..., Array]
 Arriving = Callable[[IntegerNetwork, IntegerPopulation, Sequence[Mapping[str, Array]], int], Array]
 
 
@@ -46,22 +46,20 @@ def recorded(emulator: str) -> dict[str, Array]:
     return dict(np.load(FOLDER / EMULATORS[emulator]))
 
 
-def states(
-    network: IntegerNetwork,
-    spikes: Array,
-    advance: Advance = reference.advance,
-    arriving: Arriving = reference.arriving,
-) -> Array:
+def states(case: Case, advance: Advance = reference.advance, arriving: Arriving = reference.arriving) -> Array:
     """Return current, potential and spikes of every neuron after every step, (3, steps, neurons)."""
+    network = case.network
+    written = {name: each.values for name, each in case.biases().items()}
     at = {population.name: reference.at_rest(population, 1) for population in network.neurons}
     past: list[dict[str, Array]] = []
     rows = []
-    for frame in spikes:
+    for frame in case.spikes:
         past.insert(0, {network.source.name: frame[None].astype(np.int64)})
         for population in network.neurons:
             assert isinstance(population.neuron, IntegerNeuron)
             arrived = arriving(network, population, past, 1)
-            past[0][population.name] = advance(at[population.name], arrived, population.neuron)
+            given = (written[population.name],) if population.name in written else ()
+            past[0][population.name] = advance(at[population.name], arrived, population.neuron, *given)
         ends = [(at[p.name].u, at[p.name].v, past[0][p.name]) for p in network.neurons]
         rows.append([np.concatenate([each.reshape(-1) for each in kind]) for kind in zip(*ends, strict=True)])
     return np.array(rows).astype(np.int64).swapaxes(0, 1)
@@ -82,7 +80,7 @@ def counts() -> dict[str, dict[str, int]]:
 @cache
 def expected() -> tuple[tuple[Case, Array], ...]:
     """Return all cases with the reference's states."""
-    return tuple((case, states(case.network, case.spikes)) for case in cases())
+    return tuple((case, states(case)) for case in cases())
 
 
 def compared(emulator: str) -> Iterator[Compared]:

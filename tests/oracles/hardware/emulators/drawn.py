@@ -1,8 +1,18 @@
 """Networks drawn at random: large ones, ones of a sign mode and an exponent, and chains of any layers."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from spikeport.export.network import Array, Convolution, Dense, IntegerNeuron, IntegerPopulation, IntegerProjection
+from spikeport.export.network import (
+    Array,
+    Convolution,
+    Dense,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+)
 from tests.oracles.hardware.emulators.networks import Made, chain, input_of, spike_trains
 
 LEAKS = {
@@ -56,6 +66,15 @@ def large(
     layers = [(each, firing(each.weight, 0, leak, 1)) for each in (first, second, Dense(weight=weights[0]))]
     readout = IntegerNeuron(threshold=None, bias_mantissa=np.array(0), decay_u=leak[0], decay_v=leak[1])
     return chain(shape, [*layers, (Dense(weight=weights[1]), readout)], spike_trains(rng, 64, shape))
+
+
+def pictured(rng: np.random.Generator, by: int, leak: tuple[int, int]) -> Made:
+    """Return two convolutions, a dense layer and a readout behind an image of 255 levels, which the host takes in."""
+    populations, projections, spikes = large(rng, by, leak, stride=2, padding=1)
+    image = replace(populations[0], neuron=Source(levels=255))
+    first = replace(populations[1].neuron, threshold=np.array(9000 // by), decay_u=np.array(4096))
+    populations[:2] = image, replace(populations[1], neuron=first)
+    return populations, projections, np.zeros_like(spikes[:16])
 
 
 def weighted(rng: np.random.Generator, by: int, sign: str, size: int, exponent: int) -> Made:

@@ -2,14 +2,16 @@
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spikeport.export import loihi1
+from spikeport.export.biases import Biases, written
 from spikeport.export.errors import FormatError
 from spikeport.export.network import (
     Array,
+    BiasNetwork,
     Convolution,
     Dense,
     IntegerNetwork,
@@ -30,16 +32,30 @@ class Case:
     name: str
     network: IntegerNetwork
     spikes: Array
+    image: Array | None = None
+    """Levels of a held image that the host writes as biases; then there are no spikes."""
+
+    def biases(self) -> dict[str, Biases]:
+        """Return what the host writes for the image, by population."""
+        return {} if self.image is None else written(self.network, self.image[None])
 
 
 def generator(name: str) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(name.encode()))
 
 
+def image_case(name: str, make: Callable[[np.random.Generator, int], Made]) -> Case:
+    """Return a case whose input is a held image."""
+    case = scaled(name, make)
+    image = generator(f"{name} image").integers(0, 256, case.network.source.shape)
+    return replace(case, image=image)
+
+
 def case_of(
     name: str, populations: list[IntegerPopulation], projections: list[IntegerProjection], spikes: Array
 ) -> Case:
-    network = IntegerNetwork(populations=tuple(populations), projections=tuple(projections), steps=len(spikes))
+    kind = BiasNetwork if populations[0].neuron.levels > 1 else IntegerNetwork
+    network = kind(populations=tuple(populations), projections=tuple(projections), steps=len(spikes))
     return Case(name=name, network=network, spikes=spikes)
 
 
