@@ -1,7 +1,9 @@
 """What the host does where it writes a held image as biases: the first layer once an image, a register a neuron."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +14,8 @@ from spikeport.export.network import BiasNetwork, Network
 from spikeport.export.stimulus import Stimulus
 from spikeport.hardware_profiles.energy import EnergyPerImage
 from spikeport.hardware_profiles.result import Result
+
+Named = TypeVar("Named")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,5 +55,14 @@ def without_first_layer(network: Network, found: EnergyPerImage) -> EnergyPerIma
     """Return an energy without a first layer on the chip, where the host writes the input as biases."""
     if not isinstance(network, BiasNetwork):
         return found
-    unknown = {part: why for part, why in found.unknown.items() if part != "first_layer_chip"}
-    return replace(found, first_layer_chip=0.0, unknown=unknown)
+    return replace(
+        found,
+        first_layer_chip=0.0,
+        unknown=_without_chip(found.unknown),
+        assumed=_without_chip(found.assumed),
+        scaled=_without_chip(found.scaled),
+    )
+
+
+def _without_chip(parts: Mapping[str, Named]) -> dict[str, Named]:
+    return {part: each for part, each in parts.items() if part != "first_layer_chip"}
