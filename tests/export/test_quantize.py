@@ -240,9 +240,27 @@ def test_a_network_for_loihi_1_never_leaves_its_accumulator_whatever_the_order(d
             sums = np.cumsum(order, axis=1)
             assert -LOIHI1_ACCUMULATOR <= sums.min() <= sums.max() < LOIHI1_ACCUMULATOR
     first = integer.neurons[0]
-    for excite in (True, False):
-        driven = stimulus(worst_input(integer, first, excite=excite), integer)
-        assert len(record(reference.steps(integer, driven)))
+    terms = written_out(integer, first.name)
+    ends = np.maximum(terms, 0).sum(axis=1).max(), np.minimum(terms, 0).sum(axis=1).min()
+    for excite, end in zip((True, False), ends, strict=True):
+        seen = activations(integer, worst_input(integer, first, excite=excite))
+        assert (seen[0].max() if excite else seen[0].min()) * 64 == end
+        assert all(-LOIHI1_ACCUMULATOR <= 64 * a.min() <= 64 * a.max() < LOIHI1_ACCUMULATOR for a in seen)
+
+
+def activations(network, values):
+    """Return what arrives at every population in every step of the reference, in the order in which it computes."""
+    seen, original = [], reference.advance
+
+    def observed(state, activation, neuron):
+        seen.append(np.array(activation))
+        return original(state, activation, neuron)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference, "advance", observed)
+        for _ in reference.steps(network, stimulus(values, network)):
+            pass
+    return seen
 
 
 @pytest.mark.parametrize("weight_bits", [2, 4, 8])
