@@ -107,7 +107,7 @@ def threshold(network: Examined, target: Target) -> Iterator[Misfit]:
 
 def bias_mantissa(network: Examined, target: Target) -> Iterator[Misfit]:
     """Mantissas of biases fit their bits; quantize for the chip (--for), or make biases smaller."""
-    values = ((name, neuron.bias_mantissa) for name, neuron in network.neurons)
+    values = ((name, _least_mantissas(neuron, target)) for name, neuron in network.neurons)
     return _numbers("bias_mantissa", values, target.bias_mantissa)
 
 
@@ -213,6 +213,15 @@ def _registers(rule: str, found: Iterable[Register], what: str) -> Iterator[Misf
     for register in found:
         where, span = f"population {register.population}", (register.least, register.most)
         yield Misfit(rule=rule, where=where, what=what, found=span, holds=register.range)
+
+
+def _least_mantissas(neuron: IntegerNeuron, target: Target) -> Array:
+    """Return the mantissas, those that are too large halved as long as they are even and a larger exponent is left."""
+    mantissa, (low, high) = neuron.bias_mantissa.astype(np.int64), target.bias_mantissa
+    for _ in range(neuron.bias_exponent, target.bias_exponent[1]):
+        halved = ((mantissa < low) | (mantissa > high)) & (mantissa % 2 == 0)
+        mantissa = np.where(halved, mantissa >> 1, mantissa)
+    return mantissa
 
 
 def _numbers(rule: str, values: Iterable[tuple[str, Array]], holds: Range) -> Iterator[Misfit]:

@@ -131,12 +131,15 @@ def report(
 def _with_required(
     profiles: Sequence[str | Path | HardwareProfile], chips: Sequence[str | Path | HardwareProfile]
 ) -> tuple[list[HardwareProfile], set[str]]:
-    """Return all profiles, each once, and the names of those that the network has to run on."""
+    """Return all profiles, each once, and the names of those that the network has to run on.
+
+    Raises `ProfileError` where two that differ share a name.
+    """
     loaded = load_profiles(profiles)
     needed = load_profiles(chips) if chips else []
     check_runs(needed)
-    names = {profile.name for profile in loaded}
-    return [*loaded, *(each for each in needed if each.name not in names)], {each.name for each in needed}
+    every = load_profiles([*loaded, *(each for each in needed if each not in loaded)])
+    return every, {each.name for each in needed}
 
 
 def _verdicts(

@@ -252,9 +252,9 @@ def activations(network, values):
     """Return what arrives at every population in every step of the reference, in the order in which it computes."""
     seen, original = [], reference.advance
 
-    def observed(state, activation, neuron):
+    def observed(state, activation, *others, **options):
         seen.append(np.array(activation))
-        return original(state, activation, neuron)
+        return original(state, activation, *others, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reference, "advance", observed)

@@ -69,7 +69,11 @@ BOUNDARIES = {
         neuron(*[127] * 258, 1, threshold=None, steps=5),
     ),
     "threshold": (neuron(1, threshold=1), neuron(1, threshold=0)),
-    "bias_mantissa": (neuron(1, bias_mantissa=-4095), neuron(1, bias_mantissa=-4096)),
+    # -4096 is -2048 with an exponent that is one larger, which there is up to 7
+    "bias_mantissa": (
+        neuron(1, bias_mantissa=-4096, bias_exponent=6),
+        neuron(1, bias_mantissa=-4096, bias_exponent=7),
+    ),
     "decay_current": (neuron(1, decay_u=1), neuron(1, decay_u=0)),
     "decay_potential": (neuron(1, decay_v=4095), neuron(1, decay_v=4096)),
     "weight_exponent": (neuron(126, exponent=8), neuron(127, 0, exponent=9)),

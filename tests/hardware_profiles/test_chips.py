@@ -5,8 +5,11 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from spikeport.export.errors import ProfileError
+from spikeport.export import loihi1
+from spikeport.export.errors import FormatError, NetworkError, ProfileError
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.network import FloatNeuron, Source
 from spikeport.export.target_rules import RULES, Examined
@@ -17,6 +20,7 @@ from spikeport.hardware_profiles.profile import PROFILE_DIR, Formats, load_profi
 from spikeport.hardware_profiles.verdicts import ChipVerdict, Failure
 from tests.export.test_target_rules import BOUNDARIES, neuron
 from tests.hardware_profiles.test_float_costs import PLAIN, layered
+from tests.strategies import integer_networks
 
 LOIHI1, LOIHI2 = load_profile("loihi1"), load_profile("loihi2")
 
@@ -212,6 +216,40 @@ def test_formats_that_lavas_arithmetic_does_not_meet_are_refused():
     odd = msgspec.structs.replace(LOIHI1, formats=msgspec.structs.replace(LOIHI1.formats, weight_exponent=span))
     with pytest.raises(ProfileError, match=r"\[formats.weight_exponent\] shares no value with Lava's arithmetic"):
         target_of(odd)
+
+
+NEARLY = st.one_of(integer_networks(), integer_networks(leaky=False, resets=("zero",), least=1))
+"""Networks of every kind, and such as run on Loihi 1 more often than not."""
+
+
+@given(data=st.data(), network=NEARLY)
+def test_what_runs_on_loihi_1_is_what_can_be_written_in_its_registers(data, network):
+    """Against the writer of Loihi 1's registers, which has checks of its own; floors and graded input aside."""
+    exponent, steps = data.draw(st.sampled_from([0, 1, 7, 8, 9, 12])), data.draw(st.sampled_from([1, 4, 70]))
+    projections = tuple(
+        replace(p, exponent=exponent, delay=p.delay * data.draw(st.sampled_from([1, 21, 63])))
+        for p in network.projections
+    )
+    populations = tuple(
+        replace(p, neuron=replace(p.neuron, levels=1)) if p.name == network.source.name else p
+        for p in network.populations
+    )
+    changed = replace(network, populations=populations, projections=projections, steps=steps, bounds={})
+    assert (chip_verdict(changed, LOIHI1).runs is True) == writable(changed)
+
+
+def writable(network):
+    """Return whether the registers of Loihi 1 hold a network."""
+    short = network.with_short_delays()
+    try:
+        loihi1.check(short)
+        for projection in short.on_chip:
+            loihi1.weights(projection)
+        for population in short.neurons:
+            loihi1.neurons(population)
+    except (FormatError, NetworkError):
+        return False
+    return True
 
 
 def test_a_verdict_is_plain_data_with_every_number():

@@ -13,7 +13,7 @@ from spikeport.export.stimulus import random_stimulus
 from spikeport.export.three_counts import sampled_images
 from spikeport.hardware_profiles import what_if
 from spikeport.hardware_profiles.counting import Counter, batches, count
-from spikeport.hardware_profiles.profile import load_profile
+from spikeport.hardware_profiles.profile import PROFILE_DIR, load_profile
 from spikeport.hardware_profiles.report import build, html
 from spikeport.hardware_profiles.report.build import report
 from spikeport.hardware_profiles.report.write import write
@@ -51,6 +51,20 @@ KEYS = {
     "unknown",
 }
 """Schema 3: a change of these is a change of the schema."""
+
+
+def test_chips_that_are_asked_for_are_added_once_and_never_confused(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text((PROFILE_DIR / "loihi1.toml").read_text())
+    found = report(NETWORK, random_stimulus(NETWORK, 2, 0), ["loihi1"], chips=[file, "loihi2"])
+    assert {name: (chip.asked, chip.runs) for name, chip in found.chips.items()} == {
+        "loihi1": (True, False),
+        "loihi2": (True, None),
+    }
+    assert [reason[:26] for reason in found.reasons] == ["does not run on loihi1: po"]
+    file.write_text(file.read_text().replace("value = 62", "value = 61", 1))
+    with pytest.raises(ProfileError, match=r"two of the profiles .* are called 'loihi1'"):
+        report(NETWORK, random_stimulus(NETWORK, 2, 0), ["loihi1"], chips=[file])
 
 
 @pytest.mark.parametrize("path", KEYS)
