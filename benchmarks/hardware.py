@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import placement
 from count_mutants import mutants, verify_share
 from sanafe_time import ratios
 from simulator import processor, vgg16
@@ -40,17 +41,6 @@ from tests.oracles.hardware.compare import TOOLS
 from tests.oracles.hardware.emulators.compare import counts as emulators
 
 IMAGES = 100
-PLACE = """
-import resource, sys, time
-from pathlib import Path
-from spikeport.export import archive
-from spikeport.hardware_profiles.placement import place
-from spikeport.hardware_profiles.profile import load_profile
-network = archive.read_integer(Path(sys.argv[1]))
-started = time.perf_counter()
-cores = len(place(network, load_profile("loihi1"), "unrolled").cores)
-print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, cores)
-"""
 BEFORE = {
     "loihi1, unrolled": (None, 6879, 871),
     "loihi1, unrolled, axons ignored": (6602, 1299, 303),
@@ -132,12 +122,12 @@ def cores(network: IntegerNetwork) -> dict[str, int | str]:
     return found
 
 
-def placed(path: Path) -> dict[str, float]:
-    """Return seconds, GB and cores of placing an archive unrolled on loihi1, in processes of their own."""
-    command = [sys.executable, "-c", PLACE, str(path)]
-    runs = [subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() for _ in range(3)]
-    seconds, peak, count_of = zip(*((float(s), float(p), int(c)) for s, p, c in runs), strict=True)
-    return {"seconds": statistics.median(seconds), "gb": max(peak) * 1024 / 1e9, "cores": count_of[0]}
+def cells_won(found: dict[int, dict[str, int | str]]) -> int:
+    """Return in how many of the 21 cells a network takes no more cores than in the earlier model."""
+    pairs = [
+        (found[key][name], model) for name, row in BEFORE.items() for key, model in zip((0, 90, 99), row, strict=True)
+    ]
+    return sum(model is None or (isinstance(ours, int) and ours <= model) for ours, model in pairs)
 
 
 def reported(path: Path, network: IntegerNetwork, folder: Path) -> float:
@@ -165,9 +155,9 @@ def measure() -> dict[str, Any]:
     """Run all of it."""
     found: dict[str, Any] = {"machine": {"cores": len(os.sched_getaffinity(0)), "processor": processor()}}
     found |= {"oracles": oracles(), "sanafe_time_ratio": ratios(), "mutants": mutants(), "counts": {}, "cores": {}}
-    found["loihi_emulators"] = emulators()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    found |= {"loihi_emulators": emulators(), "placement": {"hops": {}, "large": placement.large()}}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         for sparsity in (0.0, 0.9, 0.99):
             network, key = vgg16(sparsity), round(sparsity * 100)
             path = folder / f"{key}.safetensors"
@@ -177,7 +167,11 @@ def measure() -> dict[str, Any]:
             if key == 0:
                 found["shape"] = shape_of(network)
             if key == 90:
-                found["placement"] = placed(path)
+                found["placement"]["speed"] = placement.speed(path)
+            for sparse, name, strategy in placement.NETWORKS:
+                if sparse == key:
+                    ways = placement.hops(network, name, strategy)
+                    found["placement"]["hops"][f"{key} % {strategy} on {name}"] = ways
             if key == 99:
                 found["report_seconds"] = reported(path, network, folder)
                 found["verify"] = verify_share(network)
@@ -198,8 +192,10 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
         "oracle_mismatches": sum(each["different"] for each in found["oracles"].values()),
         "loihi_emulators_compared": sum(each["compared"] for each in found["loihi_emulators"].values()),
         "loihi_emulators_mismatches": sum(each["different"] for each in found["loihi_emulators"].values()),
-        "placement_seconds": found["placement"]["seconds"],
-        "placement_gb": found["placement"]["gb"],
+        "cores_cells_won": cells_won(found["cores"]),
+        "placement_seconds": found["placement"]["speed"]["now"]["seconds"],
+        "placement_gb": found["placement"]["speed"]["now"]["gb"],
+        **placement.summary(found["placement"]),
         "report_seconds": found["report_seconds"],
         "sanafe_time_ratio": found["sanafe_time_ratio"],
     }
@@ -235,10 +231,8 @@ def table(found: dict[str, Any]) -> str:
         ours = [found["cores"][key][name] for key in (0, 90, 99)]
         cells = [f"{_cores(a)} ({_cores(b)})" for a, b in zip(ours, before, strict=True)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    where = found["placement"]
-    place_line = f"90 % unrolled on loihi1 ({where['cores']:,} cores): {where['seconds']:.1f} s, {where['gb']:.2f} GB."
     report_line = f"Report of the 99 % network on {IMAGES} images, start included: {found['report_seconds']:.1f} s."
-    lines += ["", f"{place_line} {report_line}"]
+    lines += ["", *placement.table(found["placement"]), "", report_line]
     return "\n".join(lines) + "\n"
 
 

@@ -36,9 +36,15 @@ def list_bits(encoding: Encoding, entries: Counts, entry: int) -> Counts:
     return np.asarray(bits[entries])
 
 
-def weight_bits(weight: Array) -> int:
-    """Return the bits that the largest of integer weights needs, with its sign, as it is stored."""
+def weight_bits(weight: Array, encoding: Encoding | None = None) -> int:
+    """Return the bits that the largest of integer weights needs, with its sign, as it is stored.
+
+    Where an ``encoding`` has lists of one sign, weights of one sign save the bits that say it.
+    """
     least, most = int(weight.min(initial=0)), int(weight.max(initial=0))
+    if encoding is not None and encoding.one_sign is not None and least * most == 0:
+        mixed = 1 + max(most, -least).bit_length()
+        return stored_bits(max(mixed - int(encoding.one_sign.value), 1))
     return stored_bits(1 + max(most.bit_length(), (-least - 1).bit_length() if least < 0 else 0, 1))
 
 

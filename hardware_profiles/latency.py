@@ -22,8 +22,9 @@ from spikeport.export.network import Array
 from spikeport.hardware_profiles.chip_steps import StepTimes
 from spikeport.hardware_profiles.columns import seconds
 from spikeport.hardware_profiles.evidence import AnyConstant, assumed, mark, not_minimum, scaled
-from spikeport.hardware_profiles.load import CORES_PER_TILE, CoreLoad
+from spikeport.hardware_profiles.load import CoreLoad
 from spikeport.hardware_profiles.placement import Placement
+from spikeport.hardware_profiles.placement.mesh import CORES_PER_TILE
 from spikeport.hardware_profiles.result import Result
 
 STAGES = {

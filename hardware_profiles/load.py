@@ -1,28 +1,27 @@
 """What every core of a placement does during a run: accumulates, and messages between cores.
 
-A spike is one message per projection to every core that holds a synapse of its neuron there. Cores are numbered in the
-order of the placement and laid row by row on a mesh of tiles of four cores, eight tiles to a row, as on Loihi; a
-message on its way takes as many hops as its tiles lie apart. That numbering is ours: a better one takes fewer hops.
+A spike is one message per projection to every core that holds a synapse of its neuron there, and takes as many hops as
+the tiles of its cores lie apart on the mesh (`placement.mesh`), where both lie on one chip. Spikes of the input come
+from the host: their messages are counted apart, and their way is not known.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from spikeport.export.geometry import AnyProjection, Grid
-from spikeport.export.network import Array, Network, Source
+from spikeport.export.network import Array, Network
 from spikeport.export.stimulus import Stimulus
 from spikeport.hardware_profiles.chip_steps import ChipSteps, StepTimes, Work
 from spikeport.hardware_profiles.counting import Batch, batches, counted, is_graded
 from spikeport.hardware_profiles.encoding import Counts
 from spikeport.hardware_profiles.placement import Placement
-from spikeport.hardware_profiles.placement.block_fan_out import BlockFanOut
-from spikeport.hardware_profiles.placement.cuts import Cut
+from spikeport.hardware_profiles.placement.block_fan_out import BlockFanOut, Patch
+from spikeport.hardware_profiles.placement.mesh import Mesh
+from spikeport.hardware_profiles.placement.traffic import core_of_neurons
 from spikeport.hardware_profiles.result import Result
-
-CORES_PER_TILE = 4
-TILES_PER_ROW = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,7 +30,9 @@ class CoreLoad(Result):
 
     ``operations`` are accumulates, mean and largest over images; the MACs of a graded input are not among them, they
     may be the host's. ``messages``, ``hops`` (vertical, horizontal) and ``off_chip`` (messages to another chip, whose
-    way is not known) are those of a mean image. ``times`` are the seconds of the slowest core in the steps of the chip.
+    way is not known) are those of a mean image, ``host_messages`` those of the input's spikes, which the host sends;
+    a graded input sends none, as the host does the first layer. ``host_axons`` are the input axons that the cores
+    take for the input, graded or not. ``times`` are the seconds of the slowest core in the steps of the chip.
     """
 
     derived: ClassVar[tuple[str, ...]] = ("bottleneck",)
@@ -41,6 +42,8 @@ class CoreLoad(Result):
     messages: float
     hops: tuple[float, float]
     off_chip: float
+    host_messages: float = 0.0
+    host_axons: int = 0
     times: StepTimes
 
     @property
@@ -63,15 +66,15 @@ class LoadCounter:
 
     def __init__(self, network: Network, placement: Placement) -> None:
         self.network, self.placement = network, placement
-        self.first_core: dict[str, int] = {}
-        for number, core in enumerate(placement.cores):
-            self.first_core.setdefault(core.population, number)
         self.grids = {p.name: Grid.of(p.shape) for p in network.populations}
         projections: tuple[AnyProjection, ...] = network.projections
-        spiking = {number: each for number, each in enumerate(projections) if not is_graded(network, each)}
-        self.fan_outs = {number: BlockFanOut(network, projection) for number, projection in spiking.items()}
-        self.core_of = {name: self._cores_of_neurons(name, cut) for name, cut in placement.cuts.items()}
-        self.chip_steps = ChipSteps(network, placement, self.fan_outs, self.core_of)
+        both = {number: BlockFanOut(network, projection) for number, projection in enumerate(projections)}
+        graded = [number for number, projection in enumerate(projections) if is_graded(network, projection)]
+        self.fan_outs = {number: fan_out for number, fan_out in both.items() if number not in graded}
+        self.graded = [both[number] for number in graded if any(projections[number] is p for p in network.on_chip)]
+        self.mesh, self.numbers = Mesh(placement.cores_per_chip), np.array(placement.numbers)
+        self.home_of = {name: core_of_neurons(cut, placement.core_of[name]) for name, cut in placement.cuts.items()}
+        self.chip_steps = ChipSteps(network, placement, self.fan_outs, self.home_of)
         self.operations: list[Counts] = []
         self.spikes = {p.name: np.zeros(p.shape, np.int64) for p in network.populations}
 
@@ -90,41 +93,33 @@ class LoadCounter:
 
     def _add(self, number: int, batch: Batch, operations: Counts, work: Work) -> None:
         fan_out = self.fan_outs[number]
-        projection, cut = fan_out.projection, self.placement.cuts[fan_out.projection.target]
-        grid = self.grids[projection.source]
-        spikes = batch.spikes[projection.source]
+        grid, spikes = self.grids[fan_out.projection.source], batch.spikes[fan_out.projection.source]
         spikes = spikes.reshape(-1, grid.channels, grid.height, grid.width)
         shape = (batch.images, self.network.steps, -1)
-        for patch, counts in fan_out.blocks(cut):
+        for patch, counts, cores in self._blocks(fan_out):
             rows, columns = fan_out.sources(patch)
             synapses = counts.reshape(len(counts), -1)
             exact = np.float32 if synapses.sum(axis=1).max() < 2**24 else np.float64
             arriving = spikes[:, :, rows, columns].reshape(len(spikes), -1).astype(exact)
-            cores = self._cores(projection.target, cut, patch.row, patch.column)
             done = (arriving @ synapses.T.astype(exact)).reshape(shape).astype(np.int64)
             operations[:, cores] += done.sum(axis=1)
             self.chip_steps.arrive(number, work, cores, arriving, synapses, done)
 
-    def _cores(self, name: str, cut: Cut, row: int, column: int) -> Counts:
-        """Return the cores of a patch's channel parts; cores are numbered channels first, then rows, columns."""
-        rows, columns = len(cut.rows) - 1, len(cut.columns) - 1
-        parts = np.arange(len(cut.channels) - 1)
-        return self.first_core[name] + (parts * rows + row) * columns + column
-
-    def _cores_of_neurons(self, name: str, cut: Cut) -> Counts:
-        """Return the core of every neuron, (channels, rows, columns)."""
-        cores = np.zeros((cut.channels[-1], cut.rows[-1], cut.columns[-1]), np.int64)
-        for row in range(len(cut.rows) - 1):
-            for column in range(len(cut.columns) - 1):
-                per_channel = np.repeat(self._cores(name, cut, row, column), np.diff(cut.channels))
-                inside = (slice(*cut.rows[row : row + 2]), slice(*cut.columns[column : column + 2]))
-                cores[:, inside[0], inside[1]] = per_channel[:, None, None]
-        return cores
+    def _blocks(self, fan_out: BlockFanOut) -> Iterator[tuple[Patch, Counts, Counts]]:
+        """Yield the patches of a projection's target with the synapses into their blocks, and the blocks' cores."""
+        target = fan_out.projection.target
+        cut, cores = self.placement.cuts[target], self.placement.core_of[target]
+        for first, (patch, counts) in zip(cut.firsts, fan_out.blocks(cut), strict=False):
+            yield patch, counts, cores[first : first + len(counts)]
 
     def load(self) -> CoreLoad:
         """Return the load of a mean image, and the most of any."""
         operations = np.concatenate(self.operations)
-        messages, off_chip, *hops = np.sum([np.zeros(4), *map(self._traffic, self.fan_outs.values())], axis=0)
+        spiking = list(self.fan_outs.values())
+        own = [fan_out for fan_out in spiking if fan_out.projection.source in self.home_of]
+        messages, off_chip, *hops = np.sum([np.zeros(4), *map(self._traffic, own)], axis=0)
+        host = [self._host(fan_out) for fan_out in (*spiking, *self.graded) if fan_out not in own]
+        sent, axons = (sum(each) for each in zip((0, 0), *host, strict=True))
         images = len(operations)
         return CoreLoad(
             operations=operations.mean(axis=0),
@@ -132,31 +127,34 @@ class LoadCounter:
             messages=float(messages / images),
             hops=(float(hops[0] / images), float(hops[1] / images)),
             off_chip=float(off_chip / images),
+            host_messages=float(sent / images),
+            host_axons=axons,
             times=self.chip_steps.times(),
         )
 
-    def _traffic(self, fan_out: BlockFanOut) -> Counts:
-        """Return messages, those to other chips, vertical and horizontal hops of a projection, all images.
+    def _host(self, fan_out: BlockFanOut) -> tuple[int, int]:
+        """Return the messages of the input's spikes over a projection, all images, and the input axons they take."""
+        spikes, sent, axons = self._spikes(fan_out), 0, 0
+        for patch, counts, _ in self._blocks(fan_out):
+            used = counts > 0
+            axons += int(np.count_nonzero(used))
+            sent += int((used * spikes[(slice(None), *fan_out.sources(patch))]).sum())
+        return (0 if fan_out in self.graded else sent), axons
 
-        The input's messages are the host's and not among them.
-        """
-        source, target = fan_out.projection.source, fan_out.projection.target
-        if isinstance(self.network.population(source).neuron, Source):
-            return np.zeros(4, np.int64)
-        cut, total = self.placement.cuts[target], np.zeros(4, np.int64)
-        grid = self.grids[source]
-        spikes = self.spikes[source].reshape(grid.channels, grid.height, grid.width)
-        for patch, counts in fan_out.blocks(cut):
-            rows, columns = fan_out.sources(patch)
-            sent = (counts > 0) * spikes[:, rows, columns]
-            start = self._places(self.core_of[source][:, rows, columns])
-            end = self._places(self._cores(target, cut, patch.row, patch.column)[:, None, None, None])
+    def _spikes(self, fan_out: BlockFanOut) -> Counts:
+        grid = self.grids[fan_out.projection.source]
+        return self.spikes[fan_out.projection.source].reshape(grid.channels, grid.height, grid.width)
+
+    def _traffic(self, fan_out: BlockFanOut) -> Counts:
+        """Return messages, those to other chips, vertical and horizontal hops of a projection, all images."""
+        total, spikes = np.zeros(4, np.int64), self._spikes(fan_out)
+        homes = self.home_of[fan_out.projection.source]
+        for patch, counts, cores in self._blocks(fan_out):
+            inside = (slice(None), *fan_out.sources(patch))
+            sent = (counts > 0) * spikes[inside]
+            start = self.mesh.places(self.numbers[homes[inside]])
+            end = self.mesh.places(self.numbers[cores][:, None, None, None])
             on_chip = sent * (start[0] == end[0])
             down, across = (np.abs(start[axis] - end[axis]) for axis in (1, 2))
             total += (sent.sum(), (sent - on_chip).sum(), (on_chip * down).sum(), (on_chip * across).sum())
         return total
-
-    def _places(self, cores: Counts) -> tuple[Counts, Counts, Counts]:
-        """Return chip, row and column of the tiles of cores."""
-        chip, core = np.divmod(cores, self.placement.cores_per_chip)
-        return chip, *np.divmod(core // CORES_PER_TILE, TILES_PER_ROW)

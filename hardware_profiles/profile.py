@@ -181,7 +181,8 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``lists``: which of 'dense', 'sparse' and 'run_length' lists a core reads. ``shared``: how it shares a convolution's
     kernel, with a copy per 'border_class' or 'one_copy'; absent where it cannot. An index has ``index`` bits or, with
     an ``index_least``, as few as tell the neurons of a core apart, but not fewer than that. Delays take up to
-    ``delay_bits`` bits beside every weight, as many as the projection's needs.
+    ``delay_bits`` bits beside every weight, as many as the projection's needs. A list whose weights all have
+    ``one_sign`` saves that many bits of every weight.
     """
 
     lists: Lists
@@ -193,6 +194,7 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     index_least: Constant | None = None
     weight: Constant
     delay_bits: Constant | None = None
+    one_sign: Constant | None = None
     neuron_state: Constant
     input_axon_entry: Constant
     population_axon_slots: Constant | None = None
@@ -250,7 +252,7 @@ class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 UNITS = {
     **dict.fromkeys(("synaptic_memory", "core_memory", "neuron_state", "input_axon_entry"), "B"),
-    **dict.fromkeys(("word", "list_header", "index", "index_least", "weight", "delay_bits"), "bit"),
+    **dict.fromkeys(("word", "list_header", "index", "index_least", "weight", "delay_bits", "one_sign"), "bit"),
     **dict.fromkeys(("cores_per_chip", "neurons", "input_axons", "output_axons", "list_block"), "1"),
     **dict.fromkeys(("threshold_registers", "decay_registers", "synapse_registers", "population_axon_slots"), "1"),
     **dict.fromkeys(("channels", "side", "kernel_side", "destinations", "kernel_words", "neuron_words"), "1"),

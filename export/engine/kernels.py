@@ -10,26 +10,15 @@ channels). Three kernels add weights to synaptic sums; which is cheapest depends
   holds the weights of a source channel over one tap, or merged over all taps, which costs less where lists are short.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 
+from spikeport.export.compiled import compiled as _compiled
 from spikeport.export.fixed_point import ACTIVATION_SHIFT, DECAY_SHIFT, POTENTIAL_LIMIT, STATE_LIMIT
 
 TILE = 8192
 """Lanes that `add_planes` keeps in the first cache."""
-Loop = TypeVar("Loop", bound=Callable[..., Any])
-
-
-def _compiled(loop: Loop) -> Loop:
-    """Compile a function when it is first called, and keep it where a folder can be written."""
-    try:
-        compiled: Any = numba.njit(nogil=True, cache=True, error_model="numpy")(loop)
-    except RuntimeError:  # neither the package's folder nor the user's takes a cache
-        compiled = numba.njit(nogil=True, error_model="numpy")(loop)
-    return cast("Loop", compiled)
 
 
 @_compiled

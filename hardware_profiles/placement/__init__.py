@@ -1,6 +1,6 @@
 """Populations onto cores, under every limit of the chip.
 
-A population is cut into blocks (`Cut`), one core each. Strategies:
+A population is cut into blocks (`Cut`); a core holds blocks of one population or of several (`packing`). Strategies:
 
 - ``unrolled``: every synapse is written out, one input axon per source neuron that reaches a core;
 - ``shared``: neurons of a core share a convolution's kernel. A list is stored once for all source positions that reach
@@ -9,24 +9,28 @@ A population is cut into blocks (`Cut`), one core each. Strategies:
 - ``layers``, on chips whose cores take a whole layer each: `spikeport.hardware_profiles.layer_placement`.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 from spikeport.export.crossings import costed
 from spikeport.export.errors import NetworkError, PlacementError
 from spikeport.export.geometry import Grid
-from spikeport.export.network import FloatNetwork, Network
+from spikeport.export.network import FloatNetwork, Network, Pair
 from spikeport.export.numbers import Range, whole
 from spikeport.hardware_profiles.encoding import WEIGHT_BITS, delay_bits
 from spikeport.hardware_profiles.layer_placement import match
 from spikeport.hardware_profiles.placement.block_fan_out import BlockFanOut
 from spikeport.hardware_profiles.placement.cuts import Cut
-from spikeport.hardware_profiles.placement.results import Core, CoreSummary, LowerBounds, Placement
+from spikeport.hardware_profiles.placement.numbering import numbered
+from spikeport.hardware_profiles.placement.results import Block, Core, CoreSummary, LowerBounds, Placement
 from spikeport.hardware_profiles.placement.search import Search
+from spikeport.hardware_profiles.placement.traffic import messages
 from spikeport.hardware_profiles.profile import HardwareProfile
 
 __all__ = [
     "STRATEGIES",
+    "Block",
     "Core",
     "CoreSummary",
     "Cut",
@@ -61,7 +65,9 @@ def place(
     if profile.layer_cores is not None:
         return replace(_layers(network, profile), weight_bits=bits)
     waits = iter(_waits(network, profile))
-    fan_outs = tuple(BlockFanOut(network, each, bits or WEIGHT_BITS, next(waits)) for each in network.on_chip)
+    fan_outs = tuple(
+        BlockFanOut(network, each, bits or WEIGHT_BITS, next(waits), profile.encoding) for each in network.on_chip
+    )
     placed: dict[str, Placement] = {}
     refused: dict[str, str] = {}
     for name in offered if strategy is None else (strategy,):
@@ -73,7 +79,13 @@ def place(
         raise PlacementError(" ".join(refused.values()))
     best = min(placed, key=lambda name: len(placed[name].cores))
     others = {name: f"{len(other.cores):,} cores" for name, other in placed.items() if name != best}
-    return replace(placed[best], refused=refused | others, weight_bits=bits)
+    return replace(with_numbers(placed[best], fan_outs), refused=refused | others, weight_bits=bits)
+
+
+def with_numbers(placement: Placement, fan_outs: Sequence[BlockFanOut]) -> Placement:
+    """Return a placement with its cores numbered so that messages are short (`placement.numbering`)."""
+    sent = messages(fan_outs, placement.cuts, placement.core_of, len(placement.cores))
+    return replace(placement, numbers=tuple(numbered(sent, placement.cores_per_chip).tolist()))
 
 
 def _waits(network: Network, profile: HardwareProfile) -> list[int]:
@@ -113,7 +125,7 @@ def _layers(network: Network, profile: HardwareProfile) -> Placement:
     matched = match(network, profile)
     grids = {p.name: Grid.of(p.shape) for p in network.neurons}
     cores = tuple(
-        Core(population=name, channels=(0, grid.channels), rows=(0, grid.height), columns=(0, grid.width), use=use)
+        Core(blocks=(Block(population=name, **_whole(grid)),), use=use)
         for (name, grid), (_, use) in zip(grids.items(), matched, strict=True)
     )
     return Placement(
@@ -124,3 +136,7 @@ def _layers(network: Network, profile: HardwareProfile) -> Placement:
         lower_bounds=LowerBounds(neurons=len(cores), memory=len(cores)),
         numbers=tuple(number for number, _ in matched),
     )
+
+
+def _whole(grid: Grid) -> dict[str, Pair]:
+    return {"channels": (0, grid.channels), "rows": (0, grid.height), "columns": (0, grid.width)}

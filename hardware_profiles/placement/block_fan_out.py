@@ -8,7 +8,6 @@ with m the non-zero weights of the block's channels, and R one where source y re
 tap k. Blocks whose R are equal share the result: inner blocks, and those at each border.
 """
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,10 +15,11 @@ from functools import cached_property
 import numpy as np
 
 from spikeport.export.geometry import AnyProjection, Geometry, Grid, geometry_of, pooled
-from spikeport.export.network import Array, Convolution, IntegerProjection, Network
+from spikeport.export.network import Array, Convolution, IntegerProjection, Network, Pair
 from spikeport.hardware_profiles.encoding import WEIGHT_BITS, Counts, Runs, stored_bits
 from spikeport.hardware_profiles.encoding import weight_bits as bits_of
-from spikeport.hardware_profiles.placement.cuts import Cut
+from spikeport.hardware_profiles.placement.cuts import Cut, Edges
+from spikeport.hardware_profiles.profile import Encoding
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,33 +39,55 @@ class Span:
 class Patch:
     """The blocks of one part of rows and one of columns: all their channel parts are reached from the same positions.
 
-    ``key`` is the same for equal R.
+    ``channels`` are the edges of the channel parts, ``rows`` and ``columns`` the source's, ``row_part`` and
+    ``column_part`` the target's.
     """
 
-    row: int
-    column: int
+    channels: Edges
+    row_part: Pair
+    column_part: Pair
     rows: Span
     columns: Span
-    key: tuple[object, object]
+    shared: bool
+
+    @property
+    def positions(self) -> int:
+        """Target positions."""
+        return (self.row_part[1] - self.row_part[0]) * (self.column_part[1] - self.column_part[0])
+
+    @cached_property
+    def key(self) -> object:
+        """The same for equal channel parts and equal R; without a kernel (not ``shared``) no two are alike."""
+        parts = (self.row_part, self.column_part)
+        alike = (self.rows.reaches.tobytes(), self.columns.reaches.tobytes(), self.positions)
+        return (self.channels, *(alike if self.shared else parts))
 
 
 class BlockFanOut:
     """One projection's synapses, counted into blocks of its target.
 
     ``pool`` are the sizes of windows over which the kernel repeats its weights; ``bits`` the bits of a weight: as many
-    as the largest integer needs, and ``weight_bits`` where weights are real numbers, with ``delay_bits`` beside them.
+    as the largest integer needs in an ``encoding``, and ``weight_bits`` where weights are real numbers, with
+    ``delay_bits`` beside them.
     """
 
     def __init__(
-        self, network: Network, projection: AnyProjection, weight_bits: int = WEIGHT_BITS, delay_bits: int = 0
+        self,
+        network: Network,
+        projection: AnyProjection,
+        weight_bits: int = WEIGHT_BITS,
+        delay_bits: int = 0,
+        encoding: Encoding | None = None,
     ) -> None:
         source, target = (network.population(name) for name in (projection.source, projection.target))
         self.projection, self.source, self.target = projection, Grid.of(source.shape), Grid.of(target.shape)
         self.geometry = geometry_of(network, projection)
         self.kernel = self._kernel(source.shape, target.shape)
         exact = isinstance(projection, IntegerProjection)
-        self.bits = delay_bits + (bits_of(projection.synapses.weight) if exact else stored_bits(weight_bits))
+        own = bits_of(projection.synapses.weight, encoding) if exact else stored_bits(weight_bits)
+        self.bits = delay_bits + own
         self.pool = pooled(self.geometry)[1]
+        self._known_spans: dict[tuple[int, Pair], Span] = {}
 
     def _kernel(self, source: tuple[int, ...], target: tuple[int, ...]) -> Convolution | None:
         """Return the kernel where neurons of the target are its results one by one."""
@@ -109,42 +131,67 @@ class BlockFanOut:
         return int(np.count_nonzero(self.weight[:, :, taps[0]][..., taps[1]]))
 
     @cached_property
-    def _nonzero(self) -> Array:
-        return np.asarray(self.weight != 0, np.float32)
+    def density(self) -> float:
+        """The share of weights that are not zero."""
+        return float(np.count_nonzero(self.weight)) / max(self.weight.size, 1)
+
+    @cached_property
+    def _per_tap(self) -> Array:
+        """Non-zero weights over every tap, (taps, taps), or into every row and column of targets."""
+        axes = (0, 1) if self.kernel is not None else (0, 3)
+        return np.asarray(np.count_nonzero(self.weight, axis=axes))
+
+    def reached(self, rows: Pair, columns: Pair, *, once: bool) -> float:
+        """Return the synapses into a patch, or with ``once`` the weights that are met, those of a pool as one."""
+        if self.kernel is None:
+            return float(self._per_tap[slice(*rows), slice(*columns)].sum())
+        down, across = (self.span(part, axis).reaches for axis, part in enumerate((rows, columns)))
+        if once:
+            pool = self.pool[0] * self.pool[1]
+            return float(self._per_tap[down.any(axis=1)][:, across.any(axis=1)].sum()) / pool
+        return float(down.sum(axis=1) @ self._per_tap @ across.sum(axis=1))
+
+    @cached_property
+    def _sums(self) -> Array:
+        """Non-zero weights of the channels before each, and of all."""
+        sums = np.zeros((len(self.weight) + 1, *self.weight.shape[1:]), np.float32)
+        np.cumsum(self.weight != 0, axis=0, out=sums[1:])
+        return sums
 
     @cached_property
     def runs(self) -> Runs:
         """Run-length lists over the target's channels."""
         return Runs(self.weight)
 
-    def parts(self, cut: Cut) -> Array:
-        """Return m of the channel parts, (parts, source channels, taps, taps); the cut may be of some channels only."""
-        first, last = cut.channels[0], cut.channels[-1]
-        starts = np.array(cut.channels[:-1]) - first
-        return np.asarray(np.add.reduceat(self._nonzero[first:last], starts, axis=0))
+    def parts(self, edges: Edges) -> Array:
+        """Return m of channel parts, (parts, source channels, taps, taps)."""
+        chosen = self._sums[np.array(edges)]
+        return np.asarray(chosen[1:] - chosen[:-1])
 
     def patches(self, cut: Cut) -> Iterator[Patch]:
         """Yield the patches of a cut, row by row."""
-        rows, columns = self._spans(cut.rows, 0), self._spans(cut.columns, 1)
-        for row, down in enumerate(rows):
-            for column, across in enumerate(columns):
-                key = (down.reaches.tobytes(), across.reaches.tobytes()) if self.kernel is not None else (row, column)
-                yield Patch(row, column, down, across, key)
+        for channels, rows, columns in cut.patches:
+            yield self.patch(channels, rows, columns)
 
-    def _spans(self, edges: tuple[int, ...], axis: int) -> list[Span]:
+    def patch(self, channels: Edges, rows: Pair, columns: Pair) -> Patch:
+        """Return the patch of a part of rows and one of columns, with the edges of its channel parts."""
+        shared = self.kernel is not None
+        return Patch(channels, rows, columns, self.span(rows, 0), self.span(columns, 1), shared)
+
+    def span(self, part: Pair, axis: int) -> Span:
+        """Return the source positions that reach a part of the target's rows (axis 0) or columns (1)."""
         if self.kernel is None:
-            ones = np.ones((1, self.source.neurons if axis else 1), np.float32)
-            return [Span(0, ones) for _ in edges[1:]]
-        side = (self.source.height, self.source.width)[axis]
-        return [_span(self.kernel, axis, side, begin, end) for begin, end in itertools.pairwise(edges)]
+            return Span(0, np.ones((1, self.source.neurons if axis else 1), np.float32))
+        if (axis, part) not in self._known_spans:
+            side = (self.source.height, self.source.width)[axis]
+            self._known_spans[axis, part] = _span(self.kernel, axis, side, *part)
+        return self._known_spans[axis, part]
 
-    def counts(self, cut: Cut, patch: Patch, parts: Array) -> Counts:
+    def counts(self, patch: Patch, parts: Array) -> Counts:
         """Return n, (channel parts, source channels, rows, columns), of the blocks of a patch."""
         if self.kernel is not None:
             return sum_taps(parts, patch)
-        rows = slice(cut.rows[patch.row], cut.rows[patch.row + 1])
-        columns = slice(cut.columns[patch.column], cut.columns[patch.column + 1])
-        counts = parts[:, rows, columns].sum(axis=(1, 2))
+        counts = parts[:, slice(*patch.row_part), slice(*patch.column_part)].sum(axis=(1, 2))
         shape = (len(parts), self.source.channels, self.source.height, self.source.width)
         return np.asarray(counts, np.int64).reshape(shape)
 
@@ -155,11 +202,11 @@ class BlockFanOut:
         return slice(patch.rows.first, patch.rows.last), slice(patch.columns.first, patch.columns.last)
 
     def blocks(self, cut: Cut) -> Iterator[tuple[Patch, Counts]]:
-        """Yield the patches of a cut with their counts; those of equal R are counted once."""
-        parts, known = self.parts(cut), {}
+        """Yield the patches of a cut with their counts; those alike are counted once."""
+        known: dict[object, Counts] = {}
         for patch in self.patches(cut):
             if patch.key not in known:
-                known[patch.key] = self.counts(cut, patch, parts)
+                known[patch.key] = self.counts(patch, self.parts(patch.channels))
             yield patch, known[patch.key]
 
 

@@ -4,65 +4,69 @@ A list is stored for every source position, or, where neurons of a core share a 
 that reach targets over the same weights (a copy per border class), or once per phase of the stride (``one_copy``).
 """
 
-import math
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
 from spikeport.export.network import Array
 from spikeport.hardware_profiles.encoding import Counts, list_bits
 from spikeport.hardware_profiles.placement.block_fan_out import BlockFanOut, Patch, Span, sum_taps
-from spikeport.hardware_profiles.placement.cuts import Cut
 from spikeport.hardware_profiles.profile import Encoding
 
 
 @dataclass(frozen=True, eq=False)
 class BlockLists:
-    """The lists of the blocks of a cut that hold one projection's synapses; ``shares``: kernels are shared."""
+    """The lists of the blocks of a patch that hold one projection's synapses; ``shares``: kernels are shared.
+
+    ``neurons`` are those of the core of every block, where it holds other blocks too.
+    """
 
     encoding: Encoding
     fan_out: BlockFanOut
-    cut: Cut
+    patch: Patch
+    parts: Array
     shares: bool
+    neurons: Counts | None = None
 
-    @cached_property
-    def parts(self) -> Array:
-        """Non-zero weights per channel part, `BlockFanOut.parts`."""
-        return self.fan_out.parts(self.cut)
+    @property
+    def widths(self) -> Counts:
+        """Channels of every block."""
+        return np.diff(self.patch.channels)
 
-    def bits(self, patch: Patch, counts: Counts) -> Counts:
-        """Return the bits of the blocks of a patch, (channel parts); ``counts`` are `BlockFanOut.counts`."""
-        rows, columns = patch.rows, patch.columns
+    def bits(self, counts: Counts) -> Counts:
+        """Return the bits of the blocks, (channel parts); ``counts`` are `BlockFanOut.counts`."""
+        rows, columns = self.patch.rows, self.patch.columns
         if self.shares:
-            rows, columns = _stored(self.encoding, self.fan_out, patch)
-        stored = replace(patch, rows=rows, columns=columns)
+            rows, columns = _stored(self.encoding, self.fan_out, self.patch)
+        stored = replace(self.patch, rows=rows, columns=columns)
         kinds, ways = self.encoding.lists.value, []
         if "sparse" in kinds:
-            entries = sum_taps(self.parts, stored) if self.shares else counts
-            ways.append(self._list_bits(entries, self.fan_out.bits + self._index_bits()).sum(axis=(1, 2, 3)))
+            ways.append(self._sparse_bits(sum_taps(self.parts, stored) if self.shares else counts))
         if "dense" in kinds:
             ways.append(self._dense_bits(stored))
         if "run_length" in kinds:
             ways += self._run_bits(stored)
         return np.asarray(np.min(ways, axis=0), np.int64)
 
+    def _sparse_bits(self, entries: Counts) -> Counts:
+        """Return the bits of lists whose entries name a neuron of the core."""
+        neurons = self.widths * self.patch.positions if self.neurons is None else self.neurons
+        index, bits = index_bits(self.encoding, neurons), np.zeros(len(entries), np.int64)
+        for each in np.unique(index):
+            chosen = index == each
+            lists = self._list_bits(entries[chosen], self.fan_out.bits + int(each))
+            bits[chosen] = lists.sum(axis=(1, 2, 3))
+        return bits
+
     def _list_bits(self, entries: Counts, entry: int) -> Counts:
         return list_bits(self.encoding, entries, entry)
 
-    def _index_bits(self) -> int:
-        """Return the bits that say which neuron of a block a weight is for."""
-        sides = [int(np.diff(edges).max()) for edges in (self.cut.channels, self.cut.rows, self.cut.columns)]
-        least = self.encoding.index_least
-        most = int(self.encoding.index.value)
-        return most if least is None else min(most, max(int(least.value), (math.prod(sides) - 1).bit_length()))
-
     def _dense_bits(self, patch: Patch) -> Counts:
         """Return the bits of lists over the channels of adjacent targets in one row."""
-        width, bits, kernel = np.diff(self.cut.channels), self.fan_out.bits, self.fan_out.kernel
+        width, bits, kernel = self.widths, self.fan_out.bits, self.fan_out.kernel
         if kernel is None:
-            used = (_inside(self.cut, patch, self.parts) > 0).any(axis=2)
-            across = int(np.diff(self.cut.columns[patch.column :][:2])[0])
+            used = (_inside(patch, self.parts) > 0).any(axis=2)
+            across = patch.column_part[1] - patch.column_part[0]
             return np.asarray(used.sum(axis=(1, 2)) * self._list_bits(width * across, bits))
         sets, times = np.unique(patch.columns.reaches, axis=1, return_counts=True)
         if kernel.dilation[1] > 1:
@@ -75,14 +79,23 @@ class BlockLists:
     def _run_bits(self, patch: Patch) -> list[Counts]:
         """Return the bits of run-length lists over the channels of one target, for every r."""
         ways = []
-        for bits, entries in self.fan_out.runs.entries(np.array(self.cut.channels)):
+        for bits, entries in self.fan_out.runs.entries(np.array(patch.channels)):
             each = self._list_bits(entries, self.fan_out.bits + bits)
             if self.fan_out.kernel is None:
-                ways.append(_inside(self.cut, patch, each).sum(axis=(1, 2, 3)))
+                ways.append(_inside(patch, each).sum(axis=(1, 2, 3)))
             else:
                 sides = patch.rows.reaches.sum(axis=1), patch.columns.reaches.sum(axis=1)
                 ways.append(np.asarray(np.rint(np.einsum("pkl,k,l->p", each.sum(axis=1), *sides)), np.int64))
         return ways
+
+
+def index_bits(encoding: Encoding, neurons: Counts) -> Counts:
+    """Return the bits that say which of a core's ``neurons`` a weight is for."""
+    least, most = encoding.index_least, int(encoding.index.value)
+    if least is None:
+        return np.full_like(neurons, most)
+    needed = np.frexp(np.maximum(neurons - 1, 0))[1].astype(np.int64)
+    return np.minimum(most, np.maximum(int(least.value), needed))
 
 
 def _stored(encoding: Encoding, fan_out: BlockFanOut, patch: Patch) -> tuple[Span, Span]:
@@ -109,7 +122,6 @@ def _classes(span: Span, pool: int) -> Span:
     return Span(span.first, span.reaches[:, chosen])
 
 
-def _inside(cut: Cut, patch: Patch, values: Array) -> Array:
+def _inside(patch: Patch, values: Array) -> Array:
     """Return what of values (parts, rows, columns, ...) of all targets lies in one patch."""
-    _, rows, columns = cut.block(patch.row, patch.column, 0)
-    return values[:, slice(*rows), slice(*columns)]
+    return values[:, slice(*patch.row_part), slice(*patch.column_part)]

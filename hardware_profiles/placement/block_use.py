@@ -5,6 +5,8 @@ position that lie on one core arrive over one axon. Synapses that share nothing,
 ``unrolled``, are written out: a list and an axon per source neuron that reaches the core.
 """
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,30 +18,36 @@ from spikeport.export.network import (
     FloatPopulation,
     IntegerPopulation,
     Network,
+    Pair,
     Source,
 )
 from spikeport.hardware_profiles.encoding import Counts
 from spikeport.hardware_profiles.placement.block_fan_out import BlockFanOut
 from spikeport.hardware_profiles.placement.block_memory import BlockLists
-from spikeport.hardware_profiles.placement.cuts import Cut
+from spikeport.hardware_profiles.placement.cuts import Cut, Edges
 from spikeport.hardware_profiles.profile import HardwareProfile
 
 AnyPopulation = FloatPopulation | IntegerPopulation
+DENSER = 4
+REGISTERS = ("threshold", "decay")
 
 
 @dataclass(frozen=True, eq=False)
-class _InputUse:
-    """What blocks take for one projection into them, arrays (rows, columns, channel parts)."""
+class PatchUse:
+    """What the blocks of a patch use, (channel parts) per resource, output axons apart.
 
-    axons: Counts
-    synapses: Counts
-    bits: Counts
+    ``reached`` says per projection into them how many of the blocks every source neuron reaches, or, with shared
+    kernels, every source position: (source channels or 1, rows, columns) of `BlockFanOut.sources`.
+    """
+
+    uses: dict[str, Counts]
+    reached: tuple[Counts, ...]
 
 
 class BlockUse:
     """Counts what blocks take on one chip with one strategy.
 
-    ``parts_of`` says on how many cores the channels of a population lie side by side.
+    ``parts_of`` says on how many cores the channels of every position of a population lie side by side.
     """
 
     def __init__(
@@ -50,96 +58,94 @@ class BlockUse:
         self.incoming = {p.name: [f for f in fan_outs if f.projection.target == p.name] for p in network.neurons}
         self.grids = {p.name: Grid.of(p.shape) for p in network.populations}
         self.slots = int(self.encoding.population_axon_slots.value) if self.encoding.population_axon_slots else 1
-        self.parts_of = {p.name: 1 for p in network.populations}
+        self.parts_of = {name: np.ones((grid.height, grid.width), np.int64) for name, grid in self.grids.items()}
+        self.kinds = {p.name: {what: _kinds(p, what) for what in REGISTERS} for p in network.neurons}
 
     def shares(self, fan_out: BlockFanOut) -> bool:
         """Return whether the neurons of a core share a projection's kernel."""
         return self.strategy == "shared" and fan_out.shares
 
-    def uses(self, population: AnyPopulation, cut: Cut) -> dict[str, Counts]:
-        """Return what every block of a cut uses, (rows, columns, channel parts) per resource, output axons apart."""
-        encoding = self.encoding
-        inputs = [self._input_use(fan_out, cut) for fan_out in self.incoming[population.name]]
-        sides = [np.diff(edges) for edges in (cut.rows, cut.columns, cut.channels)]
-        neurons = np.einsum("r,c,p->rcp", *sides)
-        bits = sum((each.bits for each in inputs), np.zeros_like(neurons))
-        axons = sum((each.axons for each in inputs), np.zeros_like(neurons))
+    def patch_use(self, population: str, edges: Edges, rows: Pair, columns: Pair) -> PatchUse:
+        """Return what the blocks of a patch use whose channels are parted at ``edges``."""
+        neurons = np.diff(edges) * (rows[1] - rows[0]) * (columns[1] - columns[0])
+        axons, synapses, bits = (np.zeros_like(neurons) for _ in range(3))
+        reached = []
+        for fan_out in self.incoming[population]:
+            patch = fan_out.patch(edges, rows, columns)
+            parts = fan_out.parts(edges)
+            counts = fan_out.counts(patch, parts)
+            sources, used = fan_out.sources(patch), np.asarray(counts > 0)
+            if self.shares(fan_out):
+                used = np.asarray(used.any(axis=1, keepdims=True))
+                axons += (used * self.parts_of[fan_out.projection.source][sources]).sum(axis=(1, 2, 3))
+            else:
+                axons += np.count_nonzero(used, axis=(1, 2, 3))
+            synapses += counts.sum(axis=(1, 2, 3))
+            bits += BlockLists(self.encoding, fan_out, patch, parts, self.shares(fan_out)).bits(counts)
+            reached.append(used.sum(axis=0))
+        uses = self._with_memory({"neurons": neurons, "synapses": synapses, "input_axons": axons}, bits)
+        for what in REGISTERS:
+            uses[f"{what}_registers"] = self._registers(population, edges, rows, columns, what)
+        uses["synapse_registers"] = np.full_like(neurons, len(reached))
+        return PatchUse(uses, tuple(reached))
+
+    def _with_memory(self, uses: dict[str, Counts], bits: Counts) -> dict[str, Counts]:
         synaptic = -(-bits // 8)
-        state, entry = int(encoding.neuron_state.value), int(encoding.input_axon_entry.value)
-        return {
-            "neurons": neurons,
-            "synapses": sum((each.synapses for each in inputs), np.zeros_like(neurons)),
-            "synaptic_memory": synaptic,
-            "core_memory": synaptic + neurons * state + axons * entry,
-            "input_axons": axons,
-            "threshold_registers": self._registers(population, cut, "threshold"),
-            "decay_registers": self._registers(population, cut, "decays"),
-            "synapse_registers": np.full_like(neurons, len(inputs)),
-        }
+        state, entry = int(self.encoding.neuron_state.value), int(self.encoding.input_axon_entry.value)
+        core = synaptic + uses["neurons"] * state + uses["input_axons"] * entry
+        return {**uses, "synaptic_memory": synaptic, "core_memory": core}
 
-    def _registers(self, population: AnyPopulation, cut: Cut, what: str) -> Counts:
+    def bits(self, population: str, channels: Pair, rows: Pair, columns: Pair, neurons: int) -> int:
+        """Return the bits of a block's lists on a core that holds so many neurons in all."""
+        total = 0
+        for fan_out in self.incoming[population]:
+            patch = fan_out.patch(channels, rows, columns)
+            parts = fan_out.parts(channels)
+            lists = BlockLists(self.encoding, fan_out, patch, parts, self.shares(fan_out), np.array([neurons]))
+            total += int(lists.bits(fan_out.counts(patch, parts))[0])
+        return total
+
+    def _registers(self, population: str, edges: Edges, rows: Pair, columns: Pair, what: str) -> Counts:
         """Return how many different thresholds, or pairs of decays, the neurons of every block have."""
-        grid, values = self.grids[population.name], _numbers(population, what)
-        if all(value.size == 1 for value in values):
-            return np.ones(cut.shape, np.int64)
-        kinds = [np.unique(value, return_inverse=True)[1].reshape(value.shape) for value in values]
-        joined = sum(np.broadcast_to(v, population.shape).astype(np.int64) << 26 * i for i, v in enumerate(kinds))
-        whole = np.reshape(joined, (grid.channels, grid.height, grid.width))
-        counts = np.empty(cut.shape, np.int64)
-        for (r, c, p), _ in np.ndenumerate(counts):
-            counts[r, c, p] = len(np.unique(whole[tuple(slice(*edges) for edges in cut.block(r, c, p))]))
-        return counts
+        kinds = self.kinds[population][what]
+        if kinds is None:
+            return np.ones(len(edges) - 1, np.int64)
+        inside = kinds[:, slice(*rows), slice(*columns)]
+        return np.array([len(np.unique(inside[slice(*part)])) for part in itertools.pairwise(edges)])
 
-    def least_bits(self, population: AnyPopulation) -> int:
-        """Return bits that the synapses into a population take however it is cut: weights, where none are shared."""
-        unshared = [fan_out for fan_out in self.incoming[population.name] if not self.shares(fan_out)]
-        return sum(fan_out.synapses * fan_out.bits for fan_out in unshared)
+    def least_bits(self, population: str, rows: Pair, columns: Pair) -> float:
+        """Return bits that the lists of a patch take at least, however its channels are parted.
 
-    def input_axons(self, population: AnyPopulation, cut: Cut) -> int:
-        """Return the input axons of a cut of one block."""
-        incoming = self.incoming[population.name]
-        return sum(int(self._axons(fan_out, counts)[0]) for fan_out in incoming for _, counts in fan_out.blocks(cut))
+        Dense lists are taken to hold `DENSER` times as large a share of weights that are not zero as the whole kernel.
+        """
+        total = 0.0
+        for fan_out in self.incoming[population]:
+            index = (self.encoding.index_least or self.encoding.index).value
+            bits = {"sparse": fan_out.bits + index, "dense": fan_out.bits / min(1.0, DENSER * (fan_out.density or 1.0))}
+            least = min(bits.get(kind, float(fan_out.bits)) for kind in self.encoding.lists.value)
+            weights = fan_out.reached(rows, columns, once=self.shares(fan_out))
+            total += weights * least
+        return total
 
-    def _input_use(self, fan_out: BlockFanOut, cut: Cut) -> _InputUse:
-        axons, synapses, bits = (np.empty(cut.shape, np.int64) for _ in range(3))
-        known: dict[object, tuple[Counts, Counts, Counts]] = {}
-        lists = BlockLists(self.encoding, fan_out, cut, self.shares(fan_out))
-        for patch in fan_out.patches(cut):
-            if patch.key not in known:
-                counts = fan_out.counts(cut, patch, lists.parts)
-                known[patch.key] = (
-                    self._axons(fan_out, counts),
-                    counts.sum(axis=(1, 2, 3)),
-                    lists.bits(patch, counts),
-                )
-            place = (patch.row, patch.column)
-            axons[place], synapses[place], bits[place] = known[patch.key]
-        return _InputUse(axons, synapses, bits)
+    def output_axons(self, fan_out: BlockFanOut, cut: Cut, reached: Iterable[Counts]) -> Counts:
+        """Return the output axons of a projection's source whose target is cut so, in the form of `no_axons`.
 
-    def _axons(self, fan_out: BlockFanOut, counts: Counts) -> Counts:
-        """Return the input axons of blocks: source neurons, or positions times cores that hold their channels."""
-        used = counts > 0
-        if self.shares(fan_out):
-            return np.asarray(used.any(axis=1).sum(axis=(1, 2)) * self.parts_of[fan_out.projection.source])
-        return np.asarray(used.sum(axis=(1, 2, 3)))
-
-    def output_axons(self, fan_out: BlockFanOut, cut: Cut) -> Counts:
-        """Return the output axons of a projection's source whose target is cut so.
-
-        One plane per source channel holds what each neuron takes, and the last plane what a position's channels share.
+        ``reached`` are those of `PatchUse`, patch by patch.
         """
         axons = self.no_axons(fan_out.projection.source)
-        for patch, counts in fan_out.blocks(cut):
-            rows, columns = fan_out.sources(patch)
-            used = counts > 0
+        for (edges, rows, columns), each in zip(cut.patches, reached, strict=True):
+            sources = fan_out.sources(fan_out.patch(edges, rows, columns))
             if self.shares(fan_out):
-                axons[-1, rows, columns] += used.any(axis=1).sum(axis=0) * self.slots
+                axons[(-1, *sources)] += each[0] * self.slots
             else:
-                axons[:-1, rows, columns] += used.sum(axis=0)
+                axons[(slice(0, -1), *sources)] += each
         return axons
 
     def no_axons(self, name: str) -> Counts:
-        """Return zero output axons in the form of `output_axons`."""
+        """Return zero output axons of a population.
+
+        One plane per channel holds what each neuron takes, and the last plane what a position's channels share.
+        """
         grid = self.grids[name]
         return np.zeros((grid.channels + 1, grid.height, grid.width), np.int64)
 
@@ -156,6 +162,16 @@ class BlockUse:
         return total / 8
 
 
+def _kinds(population: AnyPopulation, what: str) -> Array | None:
+    """Return a number for every threshold, or pair of decays, of neurons (C, H, W); None where there is one."""
+    grid, values = Grid.of(population.shape), _numbers(population, what)
+    if all(value.size == 1 for value in values):
+        return None
+    kinds = [np.unique(value, return_inverse=True)[1].reshape(value.shape) for value in values]
+    joined = sum(np.broadcast_to(v, population.shape).astype(np.int64) << 26 * i for i, v in enumerate(kinds))
+    return np.reshape(joined, (grid.channels, grid.height, grid.width))
+
+
 def _numbers(population: AnyPopulation, what: str) -> list[Array]:
     """Return the threshold, or the decays, of a population: registers of a core hold the values that differ."""
     neuron = population.neuron
@@ -167,8 +183,7 @@ def _numbers(population: AnyPopulation, what: str) -> list[Array]:
     return [neuron.decay_u, neuron.decay_v]
 
 
-def per_block(axons: Counts, cut: Cut) -> Counts:
-    """Return output axons in the form of `BlockUse.output_axons`, summed over blocks (rows, columns, channel parts)."""
-    sums = np.add.reduceat(np.add.reduceat(axons, cut.rows[:-1], axis=1), cut.columns[:-1], axis=2)
-    per_part = np.add.reduceat(sums[:-1], cut.channels[:-1], axis=0) + sums[-1]
-    return np.moveaxis(per_part, 0, -1)
+def channel_sums(axons: Counts, cut_rows: Edges, cut_columns: Edges) -> Counts:
+    """Return output axons in the form of `BlockUse.no_axons`, summed over patches (channels + 1, patches)."""
+    sums = np.add.reduceat(np.add.reduceat(axons, cut_rows[:-1], axis=1), cut_columns[:-1], axis=2)
+    return np.asarray(sums.reshape(len(axons), -1))

@@ -1,74 +1,90 @@
-"""A population cut into blocks, one core each: parts of channels times parts of rows times parts of columns."""
+"""A population cut into blocks, one core each.
 
+Rows and columns are parted, and the channels of every part of rows and columns (a patch) on their own: patches at a
+border are reached from fewer sources, so more of their channels fit a core.
+"""
+
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 
+import numpy as np
+
 from spikeport.export.geometry import Grid
 from spikeport.export.network import Pair
+from spikeport.hardware_profiles.encoding import Counts
+
+Edges = tuple[int, ...]
+"""A part begins at one edge and ends before the next."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Edges of the parts of channels, rows and columns: a part begins at one edge and ends before the next."""
+    """Edges of the parts of rows and of columns, and of channels for every patch, row by row."""
 
-    channels: tuple[int, ...]
-    rows: tuple[int, ...]
-    columns: tuple[int, ...]
+    channels: tuple[Edges, ...]
+    rows: Edges
+    columns: Edges
+
+    @classmethod
+    def even(cls, channels: Edges, rows: Edges, columns: Edges) -> "Cut":
+        """Return the cut with the same parts of channels in every patch."""
+        return cls((channels,) * ((len(rows) - 1) * (len(columns) - 1)), rows, columns)
 
     @classmethod
     def whole(cls, grid: Grid) -> "Cut":
         """Return the cut into one block."""
-        return cls(*((0, side) for side in astuple(grid)))
+        return cls.even(*((0, side) for side in astuple(grid)))
 
     @classmethod
     def finest(cls, grid: Grid) -> "Cut":
         """Return the cut into blocks of one neuron."""
-        return cls(*(tuple(range(side + 1)) for side in astuple(grid)))
+        return cls.even(*(tuple(range(side + 1)) for side in astuple(grid)))
 
     @property
     def size(self) -> int:
         """Number of blocks."""
-        return math.prod(self.shape)
+        return sum(len(edges) - 1 for edges in self.channels)
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Parts of rows, columns and channels, the order in which blocks are kept."""
-        return len(self.rows) - 1, len(self.columns) - 1, len(self.channels) - 1
+    def patches(self) -> Iterator[tuple[Edges, Pair, Pair]]:
+        """Yield the edges of the channels of every patch, its rows and its columns, row by row."""
+        parts = itertools.product(itertools.pairwise(self.rows), itertools.pairwise(self.columns))
+        for edges, (rows, columns) in zip(self.channels, parts, strict=True):
+            yield edges, rows, columns
 
-    def block(self, row: int, column: int, part: int) -> tuple[Pair, Pair, Pair]:
-        """Return a block's channels, rows and columns, each from one to before another."""
-        return (
-            (self.channels[part], self.channels[part + 1]),
-            (self.rows[row], self.rows[row + 1]),
-            (self.columns[column], self.columns[column + 1]),
-        )
+    @property
+    def blocks(self) -> Iterator[tuple[Pair, Pair, Pair]]:
+        """Yield channels, rows and columns of every block, patch by patch: the order in which blocks are kept."""
+        for edges, rows, columns in self.patches:
+            for channels in itertools.pairwise(edges):
+                yield channels, rows, columns
 
-    def inner(self) -> "Cut":
-        """Return the cut with only a block from the middle, which no border makes smaller."""
-        return Cut(*self.block((len(self.rows) - 1) // 2, (len(self.columns) - 1) // 2, 0))
+    @property
+    def firsts(self) -> Counts:
+        """The number of the first block of every patch, and the number of blocks."""
+        return np.cumsum([0, *(len(edges) - 1 for edges in self.channels)])
 
 
 @lru_cache(maxsize=64)
-def cuts_of(grid: Grid, neurons: int) -> list[Cut]:
-    """Return the cuts into nearly equal blocks of at most so many neurons, fewest cores first, whole channels first."""
-    keys = []
-    for channels in _pieces(grid.channels):
-        for rows in _pieces(grid.height):
-            for columns in _pieces(grid.width):
-                largest = math.ceil(grid.channels / channels) * math.ceil(grid.height / rows)
-                if largest * math.ceil(grid.width / columns) <= neurons:
-                    keys.append((channels * rows * columns, channels, abs(rows - columns), rows, columns))
-    return [
-        Cut(_edges(grid.channels, channels), _edges(grid.height, rows), _edges(grid.width, columns))
-        for _, channels, _, rows, columns in sorted(keys)
+def areas_of(height: int, width: int, neurons: int) -> list[tuple[Edges, Edges]]:
+    """Return the rows and columns parted into nearly equal patches of at most so many positions, few patches first."""
+    keys = [
+        (rows * columns, abs(rows - columns), rows, columns)
+        for rows, columns in itertools.product(pieces(height), pieces(width))
+        if math.ceil(height / rows) * math.ceil(width / columns) <= neurons
     ]
+    return [(equal(height, rows), equal(width, columns)) for _, _, rows, columns in sorted(keys)]
 
 
-def _pieces(side: int) -> list[int]:
+@lru_cache(maxsize=64)
+def pieces(side: int) -> list[int]:
     """Return the numbers of parts that give parts of different size."""
     return sorted({math.ceil(side / size) for size in range(1, side + 1)})
 
 
-def _edges(side: int, parts: int) -> tuple[int, ...]:
+def equal(side: int, parts: int) -> Edges:
+    """Return the edges of nearly equal parts."""
     return tuple(side * part // parts for part in range(parts + 1))

@@ -55,9 +55,10 @@ from spikeport.hardware_profiles.report.sections import (
 from spikeport.hardware_profiles.verdicts import ChipVerdict
 
 NOT_MODELLED = (
-    "messages between chips and their synchronisation, the host's input, output and time, congestion of the mesh",
+    "the way and energy of messages between chips and from the host, the host's output and time",
+    "synchronisation of chips, and congestion of the mesh",
     "loading weights, reading out results, and power management",
-    "several populations on one core, neurons ordered to share axons, and cores numbered to shorten ways",
+    "neurons ordered to share axons",
     "voltage, temperature and process variation",
 )
 ORACLES = (
@@ -266,6 +267,7 @@ def _placement(placement: Placement, load: CoreLoad) -> PlacementSummary:
         strategy=placement.strategy,
         refused_strategies=placement.refused,
         cores=len(placement.cores),
+        cores_with_several_populations=placement.several,
         chips=placement.chips,
         max_core_memory_bytes=placement.max_core_memory,
         lower_bounds=placement.lower_bounds,
@@ -273,5 +275,7 @@ def _placement(placement: Placement, load: CoreLoad) -> PlacementSummary:
         messages=load.messages,
         hops=sum(load.hops),
         messages_off_chip=load.off_chip,
+        messages_from_host=load.host_messages,
+        host_axons=load.host_axons,
         per_core=tuple(per_core),
     )

@@ -56,11 +56,16 @@ class ProfileSummary(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class PlacementSummary(Result):
-    """A placement with what its cores do in the run: messages and hops of a mean image, operations per core."""
+    """A placement with what its cores do in the run: messages and hops of a mean image, operations per core.
+
+    ``hops`` are those of messages that stay on their chip, ``messages_off_chip`` are those that leave it; the spikes
+    of the input are ``messages_from_host``, and take ``host_axons`` input axons of the cores.
+    """
 
     strategy: str
     refused_strategies: Mapping[str, str]
     cores: int
+    cores_with_several_populations: int
     chips: int
     max_core_memory_bytes: int
     lower_bounds: LowerBounds
@@ -68,6 +73,8 @@ class PlacementSummary(Result):
     messages: float
     hops: float
     messages_off_chip: float
+    messages_from_host: float
+    host_axons: int
     per_core: tuple[CoreSummary, ...]
 
 

@@ -25,6 +25,7 @@ def render(document: dict[str, Any], reasons: Sequence[str], verification: Verif
     parts += [
         *_host(document),
         _cores(document),
+        _traffic(document),
         *_times(document["latency"]),
         _energy(document),
         *_marks(document),
@@ -142,7 +143,7 @@ def _cores(document: dict[str, Any]) -> str:
             f"{max(placed['lower_bounds'].values()):,}",
             placed["chips"],
             f"{placed['max_core_memory_bytes']:,}",
-            f"{placed['bottleneck']} ({placed['per_core'][placed['bottleneck']]['population']})",
+            f"{placed['bottleneck']} ({populations(placed['per_core'][placed['bottleneck']])})",
         )
         for name, placed in document["placement"].items()
         if "cores" in placed
@@ -155,6 +156,37 @@ def _cores(document: dict[str, Any]) -> str:
         "chips",
         "bytes on fullest core",
         "busiest core",
+    )
+    return table(header, rows)
+
+
+def populations(core: dict[str, Any]) -> str:
+    """Return the names of the populations on a core."""
+    return ", ".join(block["population"] for block in core["blocks"])
+
+
+def _traffic(document: dict[str, Any]) -> str:
+    rows = [
+        (
+            name,
+            f"{placed['cores_with_several_populations']:,}",
+            f"{placed['messages']:,.0f}",
+            f"{placed['hops']:,.0f}",
+            f"{placed['messages_off_chip']:,.0f}",
+            f"{placed['messages_from_host']:,.0f}",
+            f"{placed['host_axons']:,}",
+        )
+        for name, placed in document["placement"].items()
+        if "cores" in placed
+    ]
+    header = (
+        "per image",
+        "cores with several populations",
+        "messages",
+        "hops on chip",
+        "between chips",
+        "from the host",
+        "input axons of the host",
     )
     return table(header, rows)
 

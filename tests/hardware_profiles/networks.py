@@ -19,6 +19,8 @@ from spikeport.hardware_profiles.profile import load_profile
 from tests.hardware_profiles.written_out import grid_shape, synapses
 from tests.strategies import seeds
 
+APART = {"threshold_registers": 1}
+"""A limit that keeps populations on cores of their own: each takes a register."""
 READOUT = IntegerNeuron(threshold=None, bias_mantissa=np.zeros((), np.int64))
 
 

@@ -44,6 +44,28 @@ def test_weights_take_the_bits_of_the_largest(weights, bits):
     assert all(least <= weight <= most for weight in weights)
 
 
+@pytest.mark.parametrize(
+    ("weights", "bits"),
+    [
+        ([0], 1),
+        ([1], 1),
+        ([0, -1], 1),
+        ([3], 2),
+        ([-8], 4),
+        ([63], 6),
+        ([100], 8),
+        ([255], 8),
+        ([1, -1], 2),
+        ([7, -1], 4),
+    ],
+)
+def test_weights_of_one_sign_save_its_bit_on_loihi(weights, bits):
+    """Seven bits are stored as eight, with or without a sign; other chips keep the sign beside every weight."""
+    assert weight_bits(np.array(weights), ENCODING) == bits
+    other = load_profile("spinnaker2").encoding
+    assert weight_bits(np.array(weights), other) == weight_bits(np.array(weights))
+
+
 @given(seeds, st.integers(1, 300), st.sampled_from([0.0, 0.01, 0.1, 0.5, 1.0]))
 def test_run_length_entries_are_those_of_the_lists(seed, size, density):
     rng = np.random.default_rng(seed)

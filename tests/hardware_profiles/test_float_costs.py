@@ -200,7 +200,7 @@ def test_memory_follows_the_stated_width(bits):
     assert f"weights of {bits} bit" in placed.text()
     entry, header, word = bits + 16, 96, 32
     expected = [-(-(header + count * entry) // word) * word // 8 for count in (2, 2, 2, 2, 2)]
-    assert [core.use.synaptic_memory for core in placed.cores] == [sum(expected[:2]), sum(expected[2:])]
+    assert [core.use.synaptic_memory for core in placed.cores] == [sum(expected)]
 
 
 def test_a_width_of_integers_is_refused_and_one_of_no_chip_too(small_integers):

@@ -12,10 +12,10 @@ from spikeport.export.stimulus import random_stimulus, stimulus
 from spikeport.hardware_profiles.counting import count
 from spikeport.hardware_profiles.host import host_work
 from spikeport.hardware_profiles.placement import place
-from spikeport.hardware_profiles.profile import load_profile
 from spikeport.hardware_profiles.report import html
 from spikeport.hardware_profiles.report.build import report
 from spikeport.hardware_profiles.report.result import Report
+from tests.hardware_profiles.networks import limited
 
 NETWORK = small_network()
 BIASED = as_bias(NETWORK)
@@ -55,10 +55,11 @@ def test_a_chip_that_takes_grey_levels_has_no_such_host():
 
 @pytest.mark.parametrize("name", ["loihi1", "loihi2"])
 def test_the_chip_holds_no_synapses_of_the_input(name):
-    placed, graded = (place(network, load_profile(name)) for network in (BIASED, NETWORK))
-    first = [core for core in placed.cores if core.population == "conv1"]
+    placed, graded = (place(network, limited(name, neurons=36)) for network in (BIASED, NETWORK))
+    first = [core for core in placed.cores if core.populations == ("conv1",)]
+    assert first
     assert all(core.use.synapses == core.use.input_axons == core.use.synaptic_memory == 0 for core in first)
-    assert any(core.use.synapses for core in graded.cores if core.population == "conv1")
+    assert any(core.use.synapses for core in graded.cores if core.populations == ("conv1",))
     assert REPORT.energy[name].first_layer_chip == 0
     assert "first_layer_chip" not in REPORT.energy[name].unknown
 

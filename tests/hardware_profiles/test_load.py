@@ -18,10 +18,9 @@ from spikeport.export.network import (
 )
 from spikeport.export.stimulus import random_stimulus, stimulus
 from spikeport.hardware_profiles.counting import batches, count
-from spikeport.hardware_profiles.load import LoadCounter, core_load
+from spikeport.hardware_profiles.load import core_load
 from spikeport.hardware_profiles.placement import STRATEGIES, place
-from spikeport.hardware_profiles.profile import load_profile
-from tests.hardware_profiles.networks import READOUT, convolutional, limited
+from tests.hardware_profiles.networks import APART, READOUT, convolutional, limited
 from tests.hardware_profiles.written_out import grid_shape, into_core
 from tests.strategies import inputs, integer_networks
 
@@ -43,6 +42,11 @@ def firing(neurons):
     return IntegerNetwork(populations=populations, projections=projections, steps=2)
 
 
+def in_order(placement):
+    """Return a placement with its cores numbered in the order of the network."""
+    return replace(placement, numbers=tuple(range(len(placement.cores))))
+
+
 def test_operations_messages_and_hops_by_hand():
     """Neuron k of 40 is on core k, the readouts on cores 40 to 42: tile 10, in row 1 and column 2 of the mesh.
 
@@ -50,7 +54,7 @@ def test_operations_messages_and_hops_by_hand():
     """
     network = firing(40)
     images = stimulus(np.array([[0], [1]]), network)
-    load = core_load(network, images, place(network, limited(neurons=1)))
+    load = core_load(network, images, in_order(place(network, limited(neurons=1))))
     assert load.operations.tolist() == [1.0] * 40 + [80.0] * 3
     assert load.operations_max.tolist() == [2] * 40 + [80] * 3
     assert load.messages == 40 * 3 * 2
@@ -61,33 +65,47 @@ def test_operations_messages_and_hops_by_hand():
 def test_messages_to_another_chip_have_no_hops():
     network = firing(40)
     images = stimulus(np.array([[1]]), network)
-    load = core_load(network, images, place(network, limited(neurons=1, cores_per_chip=40)))
+    load = core_load(network, images, in_order(place(network, limited(neurons=1, cores_per_chip=40))))
     assert (load.messages, load.off_chip, load.hops) == (240, 240, (0, 0))
 
 
 def test_a_spike_is_one_message_to_a_core_however_many_synapses_it_has_there():
     network = firing(4)
-    load = core_load(network, stimulus(np.array([[1]]), network), place(network, limited()))
+    load = core_load(network, stimulus(np.array([[1]]), network), place(network, limited(**APART)))
     assert load.messages == 4 * 2
 
 
-def test_hops_follow_the_mesh():
-    """A readout on core 40 is on tile 10: row 1, column 2; one on the next chip has no known way."""
-    placement = place(NETWORK, limited(neurons=1))
-    loads = LoadCounter(NETWORK, placement)
-    chip, row, column = loads._places(np.array([0, 3, 4, 40, 127, 128]))
-    assert chip.tolist() == [0, 0, 0, 0, 0, 1]
-    assert list(zip(row.tolist(), column.tolist(), strict=True)) == [(0, 0), (0, 0), (0, 1), (1, 2), (3, 7), (0, 0)]
+def test_messages_within_a_core_have_no_hops():
+    """The input, four neurons and three readouts on one core: an image's spike in two steps takes 4 + 12 operations."""
+    network = firing(4)
+    placement = place(network, limited())
+    load = core_load(network, stimulus(np.array([[1]]), network), placement)
+    assert placement.cores[0].populations == ("a", "readout")
+    assert load.operations.tolist() == [2 * (4 + 12)]
+    assert (load.messages, load.hops, load.off_chip) == (4 * 2, (0, 0), 0)
+
+
+def test_the_hosts_messages_are_counted_apart():
+    """One input neuron reaches four cores of ten neurons; a dark pixel sends nothing."""
+    network = firing(40)
+    placement = place(network, limited(neurons=10))
+    lit, dark = (core_load(network, stimulus(np.array([[each]]), network), placement) for each in (1, 0))
+    assert (lit.host_messages, lit.host_axons) == (4 * 2, 4)
+    assert (dark.host_messages, dark.host_axons) == (0, 4)
 
 
 def test_a_graded_input_takes_no_time_on_the_cores():
     """The host may do its MACs, so the time leaves them out."""
     images = random_stimulus(NETWORK, 5, 0)
-    placement = place(NETWORK, load_profile("loihi1"))
+    placement = place(NETWORK, limited(**APART))
     load = core_load(NETWORK, images, placement)
-    conv = [number for number, core in enumerate(placement.cores) if core.population == "conv1"]
+    conv = [number for number, core in enumerate(placement.cores) if "conv1" in core.populations]
     assert load.operations[conv].sum() == 0
     assert load.operations.sum() > 0
+    assert load.host_messages == 0
+    assert load.host_axons == sum(
+        np.count_nonzero(into_core(NETWORK, core)[0]) for core in placement.cores if "conv1" in core.populations
+    )
 
 
 def test_sums_beyond_float32_are_exact():
@@ -106,7 +124,7 @@ def test_sums_beyond_float32_are_exact():
     placement = place(network, profile, "shared")
     load, counts = core_load(network, images, placement), count(network, images)
     assert int(np.float32(counts.layers[0].formula)) != counts.layers[0].formula
-    assert [int(each) for each in load.operations] == [layer.formula for layer in counts.layers]
+    assert int(load.operations.sum()) == sum(layer.formula for layer in counts.layers)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -122,20 +140,25 @@ def test_cores_do_what_their_synapses_written_out_say(data, network, strategy):
         name: each.reshape(len(values), network.steps, -1).astype(np.int64) for name, each in batch.spikes.items()
     }
     operations = np.zeros((len(values), network.steps, len(placement.cores)), np.int64)
-    messages, off_chip, hops = 0, 0, np.zeros(2, np.int64)
+    messages, off_chip, hops, host = 0, 0, np.zeros(2, np.int64), np.zeros(2, np.int64)
     for number, core in enumerate(placement.cores):
         for index, counts in into_core(network, core).items():
             projection = network.projections[index]
             source = projection.source
+            if source == network.source.name:
+                host[1] += np.count_nonzero(counts)
             if source == network.source.name and network.source.neuron.levels > 1:
                 continue
             operations[:, :, number] += spikes[source] @ counts
             if source == network.source.name:
+                host[0] += (spikes[source] @ (counts > 0)).sum()
                 continue
             for neuron in np.flatnonzero(counts):
                 sent = int(spikes[source][..., neuron].sum())
                 home = core_of(network, placement, source, neuron)
-                (chip, row, column), (end, down, across) = place_of(home), place_of(number)
+                (chip, row, column), (end, down, across) = (
+                    place_of(placement.numbers[core]) for core in (home, number)
+                )
                 messages += sent
                 off_chip += sent * (chip != end)
                 hops += sent * (chip == end) * np.abs([row - down, column - across])
@@ -144,15 +167,17 @@ def test_cores_do_what_their_synapses_written_out_say(data, network, strategy):
     assert np.array_equal(load.operations_max, operations.sum(axis=1).max(axis=0))
     assert load.bottleneck == np.argmax(operations.sum(axis=(0, 1)))
     assert [round(each * images) for each in (load.messages, load.off_chip, *load.hops)] == [messages, off_chip, *hops]
+    assert [round(load.host_messages * images), load.host_axons] == host.tolist()
 
 
 def core_of(network, placement, population, neuron):
     """Return the number of the core that holds a neuron."""
     where = np.unravel_index(neuron, grid_shape(network.population(population).shape))
     for number, core in enumerate(placement.cores):
-        edges = (core.channels, core.rows, core.columns)
-        if core.population == population and all(a <= i < b for i, (a, b) in zip(where, edges, strict=True)):
-            return number
+        for block in core.blocks:
+            edges = (block.channels, block.rows, block.columns)
+            if block.population == population and all(a <= i < b for i, (a, b) in zip(where, edges, strict=True)):
+                return number
     raise AssertionError(population)
 
 

@@ -13,9 +13,9 @@ def grid_shape(shape):
     return shape if len(shape) == 3 else (int(np.prod(shape)), 1, 1)
 
 
-def block_of(core):
-    """Return the slices of a core's neurons."""
-    return tuple(slice(*edges) for edges in (core.channels, core.rows, core.columns))
+def block_of(block):
+    """Return the slices of a block's neurons."""
+    return tuple(slice(*edges) for edges in (block.channels, block.rows, block.columns))
 
 
 def synapses(network, projection):
@@ -27,11 +27,12 @@ def synapses(network, projection):
 
 
 def into_core(network, core):
-    """Return per projection into a core's population the synapses from every source neuron into the core."""
+    """Return per projection into a core's populations the synapses from every source neuron into the core."""
     return {
-        number: synapses(network, projection)[block_of(core)].sum(axis=(0, 1, 2))
+        number: synapses(network, projection)[block_of(block)].sum(axis=(0, 1, 2))
+        for block in core.blocks
         for number, projection in enumerate(network.projections)
-        if projection.target == core.population
+        if projection.target == block.population
     }
 
 
@@ -64,10 +65,11 @@ def list_bits_of(network, core, kinds, index, encoding):
     ``index`` are the bits that name a neuron of the core.
     """
     total = 0
-    for projection in network.projections:
-        if projection.target == core.population:
-            ways = {"sparse": _sparse, "dense": _dense, "run_length": _run_length}
-            total += min(ways[kind](network, projection, core, index, encoding) for kind in kinds)
+    for block in core.blocks:
+        for projection in network.projections:
+            if projection.target == block.population:
+                ways = {"sparse": _sparse, "dense": _dense, "run_length": _run_length}
+                total += min(ways[kind](network, projection, block, index, encoding) for kind in kinds)
     return total
 
 
@@ -80,7 +82,7 @@ def entry_bits(network, projection, encoding):
             late[each.target] = max(late[each.target], late[each.source] + 1 - min(each.delay, most))
     waits = late[projection.target] - late[projection.source] - 1 + min(projection.delay, most)
     bits = 0 if waits == 0 or encoding.delay_bits is None else len(f"{waits:b}")
-    return weight_bits(projection.synapses.weight) + bits
+    return weight_bits(projection.synapses.weight, encoding) + bits
 
 
 def _sparse(network, projection, core, index, encoding):

@@ -12,6 +12,9 @@ PLACE = (TESTS + "placement/test_place.py",)
 LIMITS = (TESTS + "test_limits.py",)
 CUTS = (TESTS + "placement/test_cuts.py",)
 LAYERS = (TESTS + "test_layer_placement.py",)
+PARTING = (TESTS + "placement/test_parting.py",)
+PACKING = (TESTS + "placement/test_packing.py",)
+NUMBERING = (TESTS + "placement/test_numbering.py",)
 LOAD = (TESTS + "test_load.py",)
 ENERGY = (TESTS + "test_energy.py",)
 LATENCY = (TESTS + "test_latency.py",)
@@ -59,10 +62,10 @@ PLACEMENT = (
         "full[target[:, None], results * 0,",
         BLOCKS,
     ),
-    mutant("placement/block_use.py", "* self.parts_of[fan_out.projection.source]", "", USE),
-    mutant("placement/block_use.py", ".sum(axis=0) * self.slots", ".sum(axis=0)", USE),
+    mutant("placement/block_use.py", "used * self.parts_of[fan_out.projection.source][sources]", "used", USE),
+    mutant("placement/block_use.py", "each[0] * self.slots", "each[0]", USE),
     mutant("placement/block_use.py", "synaptic = -(-bits // 8)", "synaptic = bits // 8", USE),
-    mutant("placement/block_use.py", "+ axons * entry", "", USE),
+    mutant("placement/block_use.py", ' + uses["input_axons"] * entry', "", USE),
     mutant("placement/block_use.py", "[neuron.decay_u, neuron.decay_v]", "[neuron.decay_v, neuron.decay_v]", USE),
     mutant("placement/block_use.py", "repeated = fan_out.pool[0] * fan_out.pool[1]", "repeated = 1", USE),
     mutant(
@@ -71,26 +74,41 @@ PLACEMENT = (
         "if self.shares(fan_out) else 2 * fan_out.synapses\n",
         USE,
     ),
-    mutant("placement/block_use.py", "axis=0) + sums[-1]", "axis=0)", USE),
+    mutant("placement/search.py", "edges[:-1]) + sums[-1, n]", "edges[:-1])", USE),
     mutant("placement/block_memory.py", "if kernel.dilation[1] > 1:", "if kernel.dilation[1] > 2:", MEMORY),
     mutant("placement/block_memory.py", "np.min(ways, axis=0)", "np.max(ways, axis=0)", MEMORY),
-    mutant("placement/block_memory.py", "(math.prod(sides) - 1).bit_length()", "math.prod(sides).bit_length()", MEMORY),
+    mutant("placement/block_memory.py", "np.maximum(neurons - 1, 0)", "neurons", PACKING),
     mutant("placement/block_memory.py", "np.arange(0, stride, pool)", "np.arange(0, stride)", MEMORY),
     mutant("placement/block_memory.py", "// pool, pool, span", ", 1, span", MEMORY),
     mutant("placement/search.py", "if cost < least:", "if cost > least:", SEARCH),
-    mutant("placement/search.py", "order[source] <= order[name]", "order[source] < order[name]", SEARCH),
-    mutant("placement/search.py", "<= int(limit.value)\n", "<= int(limit.value) + 1\n", SEARCH),
-    mutant("placement/search.py", "[f.projection.source]", "[f.projection.target]", SEARCH),
+    mutant("placement/search.py", "len(order)) <= order[name]", "len(order)) < order[name]", SEARCH),
+    mutant("placement/search.py", "range(ROUNDS)", "range(1)", SEARCH),
+    mutant("placement/parting.py", "- taken", "- 0 * taken", SEARCH),
+    mutant("placement/parting.py", "max()) <= int(limit.value) for", "max()) <= int(limit.value) + 1 for", SEARCH),
+    mutant(
+        "placement/runs.py", "each.takes(rows, columns, channels", "0 * each.takes(rows, columns, channels", PARTING
+    ),
+    mutant("placement/loops.py", "if before == 0 or before + one == 0:", "if before == 0:", PARTING),
+    mutant("placement/packing.py", "if block.blocks[0].population in core.populations:", "if False:", PACKING),
+    mutant("placement/packing.py", "self._bits(block, use.neurons)", "self._bits(block, 1)", PACKING),
+    mutant("placement/packing.py", "np.argsort(-shares.max(axis=1)", "np.argsort(0 * shares.max(axis=1)", PACKING),
+    mutant("placement/traffic.py", "home[used]", "home[used * 0 == 0]", NUMBERING),
+    mutant("placement/numbering.py", "(sent + sent.T)", "(sent)", NUMBERING),
+    mutant("placement/numbering.py", "- 2 * between <= 0", "- 0 * between <= 0", NUMBERING),
+    mutant("placement/loops.py", "+ 2 * flow[i, j] * hops[at, to]", "", NUMBERING),
+    mutant(
+        "placement/mesh.py", "core // CORES_PER_TILE, TILES_PER_ROW", "core // CORES_PER_TILE, CORES_PER_TILE", LOAD
+    ),
     mutant(
         "placement/cuts.py",
-        "* math.ceil(grid.width / columns) <= neurons",
-        "* (grid.width // columns) <= neurons",
+        "* math.ceil(width / columns) <= neurons",
+        "* (width // columns) <= neurons",
         CUTS,
     ),
     mutant(
         "placement/results.py",
-        "-(-len(self.cores) // self.cores_per_chip)",
-        "len(self.cores) // self.cores_per_chip + 1",
+        "max(self.numbers) // self.cores_per_chip + 1",
+        "len(self.numbers) // self.cores_per_chip + 1",
         PLACE,
     ),
     mutant("placement/__init__.py", "best = min(placed,", "best = max(placed,", PLACE),
@@ -112,13 +130,12 @@ COSTS = (
         "exact = np.float32",
         LOAD,
     ),
-    mutant("load.py", "(parts * rows + row) * columns + column", "(parts * columns + column) * rows + row", LOAD),
-    mutant("load.py", "core // CORES_PER_TILE, TILES_PER_ROW", "core // CORES_PER_TILE, CORES_PER_TILE", LOAD),
+    mutant("load.py", "cores[first : first + len(counts)]", "cores[: len(counts)]", LOAD),
     mutant("load.py", "on_chip = sent * (start[0] == end[0])", "on_chip = sent", LOAD),
     mutant(
         "load.py",
-        "if isinstance(self.network.population(source).neuron, Source):",
-        "if False:",
+        "(0 if fan_out in self.graded else sent)",
+        "sent",
         LOAD,
     ),
     mutant("load.py", "operations_max=operations.max(axis=0)", "operations_max=operations.min(axis=0)", LOAD),

@@ -56,7 +56,10 @@ def placed(synapses, shape, lists, strategy):
     """Return the cores of a hidden population of ``shape`` that sends through ``synapses`` to one core."""
     profile = load_profile("loihi1")
     kinds = msgspec.structs.replace(profile.encoding.lists, value=lists)
-    profile = msgspec.structs.replace(profile, encoding=msgspec.structs.replace(profile.encoding, lists=kinds))
+    one = msgspec.structs.replace(profile.limits.threshold_registers, value=1)  # no core holds two populations
+    limits = msgspec.structs.replace(profile.limits, threshold_registers=one)
+    encoding = msgspec.structs.replace(profile.encoding, lists=kinds)
+    profile = msgspec.structs.replace(profile, limits=limits, encoding=encoding)
     neuron = IntegerNeuron(threshold=np.array(1), bias_mantissa=np.zeros((), np.int64))
     one = Convolution(weight=np.ones((shape[0], 1, 1, 1), np.int8))
     populations = (

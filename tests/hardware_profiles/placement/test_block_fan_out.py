@@ -1,5 +1,7 @@
 """Counts per block, without writing synapses out, are those of the synapses written out."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 
@@ -13,8 +15,14 @@ from tests.strategies import integer_networks, seeds
 
 
 def random_cut(rng, grid):
-    sides = (grid.channels, grid.height, grid.width)
-    return Cut(*(tuple(np.unique([0, side, *rng.integers(0, side + 1, 2)]).tolist()) for side in sides))
+    channels, rows, columns = (grid.channels, grid.height, grid.width)
+    rows, columns = (edges(rng, side) for side in (rows, columns))
+    patches = (len(rows) - 1) * (len(columns) - 1)
+    return Cut(tuple(edges(rng, channels) for _ in range(patches)), rows, columns)
+
+
+def edges(rng, side):
+    return tuple(np.unique([0, side, *rng.integers(0, side + 1, 2)]).tolist())
 
 
 @given(integer_networks(), seeds)
@@ -25,8 +33,8 @@ def test_counts_of_every_block(network, seed):
         cut, full = random_cut(rng, block_fan_out.target), synapses(network, projection)
         blocks = 0
         for patch, counts in block_fan_out.blocks(cut):
-            for part in range(cut.shape[2]):
-                block = tuple(slice(*edges) for edges in cut.block(patch.row, patch.column, part))
+            for part, channels in enumerate(pairwise(patch.channels)):
+                block = tuple(slice(*ends) for ends in (channels, patch.row_part, patch.column_part))
                 expected = (
                     full[block]
                     .sum(axis=(0, 1, 2))
@@ -59,7 +67,7 @@ def test_a_convolution_into_a_flat_population_is_written_out():
     block_fan_out = BlockFanOut(network, network.projections[0])
     assert not block_fan_out.shares
     full = synapses(network, network.projections[0])
-    for patch, counts in block_fan_out.blocks(Cut((0, 5, 12), (0, 1), (0, 1))):
-        assert patch.row == patch.column == 0
+    for patch, counts in block_fan_out.blocks(Cut.even((0, 5, 12), (0, 1), (0, 1))):
+        assert patch.row_part == patch.column_part == (0, 1)
         expected = [part.sum(axis=(0, 1, 2)) for part in (full[:5], full[5:])]
         assert np.array_equal(counts.reshape(2, -1), expected)

@@ -10,8 +10,7 @@ from spikeport.export.lava.doctor import small_network
 from spikeport.hardware_profiles.placement import STRATEGIES, place
 from spikeport.hardware_profiles.placement.block_fan_out import BlockFanOut
 from spikeport.hardware_profiles.placement.block_use import BlockUse
-from spikeport.hardware_profiles.profile import load_profile
-from tests.hardware_profiles.networks import convolutional, limited, needs, two_convolutions, with_encoding
+from tests.hardware_profiles.networks import APART, convolutional, limited, needs, two_convolutions, with_encoding
 from tests.hardware_profiles.written_out import block_of, grid_shape, into_core, list_bits_of
 from tests.strategies import cases, integer_networks
 
@@ -32,29 +31,43 @@ def test_uses_are_those_of_the_synapses_written_out(network):
     for core in placement.cores:
         each = into_core(network, core)
         use, encoding = core.use, profile.encoding
+        assert use.neurons == sum(sizes(block) for block in core.blocks) <= 7
         assert use.synapses == sum(counts.sum() for counts in each.values())
         assert use.input_axons == sum(int((counts > 0).sum()) for counts in each.values())
         assert use.synaptic_memory == -(-list_bits_of(network, core, ("sparse",), 6, encoding) // 8)
         state, entry = encoding.neuron_state.value, encoding.input_axon_entry.value
         assert use.core_memory == use.synaptic_memory + use.neurons * state + use.input_axons * entry
         assert use.synapse_registers == len(each)
-        shape = grid_shape(network.population(core.population).shape)
-        assert use.output_axons == reached[core.population].reshape(shape)[block_of(core)].sum()
-        neuron = network.population(core.population).neuron
-        assert use.threshold_registers == different(network, core, neuron.threshold)
-        assert use.decay_registers == different(network, core, neuron.decay_u, neuron.decay_v)
+        assert use.output_axons == sum(sent(network, block, reached) for block in core.blocks)
+        thresholds = decays = 0
+        for block in core.blocks:
+            neuron = network.population(block.population).neuron
+            thresholds += different(network, block, neuron.threshold)
+            decays += different(network, block, neuron.decay_u, neuron.decay_v)
+        assert (use.threshold_registers, use.decay_registers) == (thresholds, decays)
 
 
-def different(network, core, *values):
-    """Return how many different tuples of values the neurons of a core have."""
-    shape = network.population(core.population).shape
+def sizes(block):
+    """Return the neurons of a block."""
+    return int(np.prod([end - begin for begin, end in (block.channels, block.rows, block.columns)]))
+
+
+def sent(network, block, reached):
+    """Return the output axons of a block's neurons."""
+    shape = grid_shape(network.population(block.population).shape)
+    return reached[block.population].reshape(shape)[block_of(block)].sum()
+
+
+def different(network, block, *values):
+    """Return how many different tuples of values the neurons of a block have."""
+    shape = network.population(block.population).shape
     arrays = [np.broadcast_to(0 if value is None else value, shape).reshape(grid_shape(shape)) for value in values]
-    return len(set(zip(*(array[block_of(core)].ravel().tolist() for array in arrays), strict=True)))
+    return len(set(zip(*(array[block_of(block)].ravel().tolist() for array in arrays), strict=True)))
 
 
 def test_population_axons_carry_all_channels_of_a_position():
     network = convolutional()
-    unrolled, shared = (place(network, limited(), strategy) for strategy in STRATEGIES)
+    unrolled, shared = (place(network, limited(**APART), strategy) for strategy in STRATEGIES)
     assert (unrolled.cores[0].use.input_axons, shared.cores[0].use.input_axons) == (128, 64)
     assert shared.cores[0].use.output_axons == unrolled.cores[0].use.output_axons == 256
 
@@ -63,8 +76,8 @@ def test_source_on_several_cores_takes_axons_for_each():
     """conv's 4 channels lie on two cores of 2, so each of 4 positions arrives at conv2 twice, and takes two slots."""
     network = two_convolutions()
     placement = place(network, limited(neurons=2), "shared")
-    conv, conv2 = ([core for core in placement.cores if core.population == name] for name in ("conv", "conv2"))
-    assert [core.channels for core in conv] == [(0, 2)] * 4 + [(2, 4)] * 4
+    conv, conv2 = ([core for core in placement.cores if core.populations == (name,)] for name in ("conv", "conv2"))
+    assert sorted(core.blocks[0].channels for core in conv) == [(0, 2)] * 4 + [(2, 4)] * 4
     assert [core.use.input_axons for core in conv2] == [2 * 4] * 4
     assert [core.use.output_axons for core in conv] == [4 * 2] * 8
 
@@ -76,14 +89,19 @@ def test_thresholds_and_decays_take_registers():
     values = np.arange(int(np.prod(shape))).reshape(shape)
     many = replace(hidden, neuron=replace(hidden.neuron, threshold=values))
     network = replace(NETWORK, populations=(NETWORK.populations[0], many, *NETWORK.populations[2:]), bounds={})
-    cores = [core for core in place(network, load_profile("loihi1")).cores if core.population == hidden.name]
+    cores = [
+        core
+        for core in place(network, limited(threshold_registers=16, neurons=16)).cores
+        if hidden.name in core.populations
+    ]
     assert max(core.use.threshold_registers for core in cores) <= 16
-    assert sum(core.use.threshold_registers for core in cores) == values.size
+    readout = sum(len(core.blocks) - 1 for core in cores)
+    assert sum(core.use.threshold_registers for core in cores) == values.size + readout
     alike = replace(
         hidden, neuron=replace(hidden.neuron, decay_v=np.broadcast_to([[[5]], [[6]]] * (shape[0] // 2), shape))
     )
     network = replace(NETWORK, populations=(NETWORK.populations[0], alike, *NETWORK.populations[2:]), bounds={})
-    assert place(network, load_profile("loihi1")).cores[0].use.decay_registers == 2
+    assert place(network, limited(**APART)).cores[0].use.decay_registers == 2
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

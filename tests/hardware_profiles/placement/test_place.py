@@ -9,7 +9,7 @@ from spikeport.export.errors import PlacementError
 from spikeport.export.lava.doctor import small_network
 from spikeport.hardware_profiles.placement import STRATEGIES, place
 from spikeport.hardware_profiles.profile import load_profile
-from tests.hardware_profiles.networks import convolutional, limited
+from tests.hardware_profiles.networks import APART, convolutional, limited
 
 NETWORK = small_network()
 
@@ -49,7 +49,8 @@ def test_a_chip_without_cores_and_an_unknown_strategy_are_refused():
 
 def test_smaller_cores_need_more_of_them():
     assert len(place(NETWORK, limited(neurons=6)).cores) == 7
-    assert len(place(NETWORK, load_profile("loihi1")).cores) == 2
+    assert len(place(NETWORK, limited(**APART)).cores) == 2
+    assert len(place(NETWORK, load_profile("loihi1")).cores) == 1
 
 
 def test_chips_are_filled_before_another_is_taken():

@@ -21,7 +21,15 @@ from spikeport.export.network import (
 from spikeport.hardware_profiles.limits import first_violation
 from spikeport.hardware_profiles.placement import STRATEGIES, place, search
 from spikeport.hardware_profiles.profile import load_profile, profile_names
-from tests.hardware_profiles.networks import READOUT, arriving_axons, convolutional, limited, needs, two_convolutions
+from tests.hardware_profiles.networks import (
+    APART,
+    READOUT,
+    arriving_axons,
+    convolutional,
+    limited,
+    needs,
+    two_convolutions,
+)
 from tests.hardware_profiles.written_out import block_of, grid_shape
 from tests.strategies import cases, integer_networks
 
@@ -62,10 +70,13 @@ def assert_every_neuron_has_one_core(network, placement):
     for population in network.neurons:
         seen = np.zeros(grid_shape(population.shape), int)
         for core in placement.cores:
-            if core.population == population.name:
-                seen[block_of(core)] += 1
-                assert core.use.neurons == seen[block_of(core)].size
+            assert len(set(core.populations)) == len(core.blocks)
+            for block in core.blocks:
+                if block.population == population.name:
+                    seen[block_of(block)] += 1
         assert (seen == 1).all()
+    assert sum(core.use.neurons for core in placement.cores) == sum(int(np.prod(p.shape)) for p in network.neurons)
+    assert len(set(placement.numbers)) == len(placement.cores)
 
 
 @given(network=integer_networks())
@@ -104,11 +115,13 @@ def test_cuts_are_chosen_with_the_population_before_them():
     copy = Convolution(weight=np.ones((1, 1, 1, 1), np.int8))
     wide = Convolution(weight=np.ones((4, 1, 3, 3), np.int8), padding=(1, 1))
     network = chain(("a", copy), ("b", wide))
-    for axons, shape, cores in ((30, (4, 1, 1), 6), (40, (2, 2, 1), 6), (1000, (2, 2, 1), 6)):
-        placement = place(network, limited(neurons=16, output_axons=axons), "unrolled")
-        assert placement.cuts["b"].shape == shape
+    for axons, shape, cores in ((30, (4, 1), 6), (40, (2, 2), 6), (1000, (2, 2), 6)):
+        placement = place(network, limited(neurons=16, output_axons=axons, **APART), "unrolled")
+        cut = placement.cuts["b"]
+        assert (len(cut.rows) - 1, len(cut.columns) - 1) == shape
+        assert cut.channels == ((0, 4),) * 4
         assert len(placement.cores) == cores
-    first = next(core for core in placement.cores if core.population == "a")
+    first = next(core for core in placement.cores if core.populations == ("a",))
     assert first.use.output_axons == 40
 
 
@@ -118,7 +131,7 @@ def test_output_axons_into_the_population_itself_count():
     network = chain(("a", copy))
     loop = IntegerProjection(source="a", target="a", synapses=Dense(weight=np.ones((16, 16), np.int8)), delay=1)
     network = replace(network, projections=(*network.projections, loop))
-    whole = place(network, limited(output_axons=32), "unrolled")
+    whole = place(network, limited(output_axons=32, **APART), "unrolled")
     assert [core.use.output_axons for core in whole.cores] == [32, 0]
     halves = place(network, limited(neurons=8, output_axons=24), "unrolled")
     assert [core.use.output_axons for core in halves.cores] == [24, 24, 0]

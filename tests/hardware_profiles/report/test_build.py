@@ -40,11 +40,12 @@ KEYS = {
     "reference_difference reference_formula simulated source target",
     "spikes.0": "active neurons per_image population rate spikes",
     "profiles.loihi1": "constants description hash",
-    "placement.loihi1": "bottleneck chips cores hops lower_bounds max_core_memory_bytes messages messages_off_chip "
-    "per_core refused_strategies strategy",
+    "placement.loihi1": "bottleneck chips cores cores_with_several_populations hops host_axons lower_bounds "
+    "max_core_memory_bytes messages messages_from_host messages_off_chip per_core refused_strategies strategy",
     "placement.loihi1.lower_bounds": "memory neurons",
-    "placement.loihi1.per_core.0": "available channels columns fullest memory_share operations operations_max "
-    "population rows synapses used utilisation",
+    "placement.loihi1.per_core.0": "available blocks fullest memory_share number operations operations_max "
+    "synapses used utilisation",
+    "placement.loihi1.per_core.0.blocks.0": "channels columns population rows",
     "energy.loihi1": "assumed eq12 first_layer_chip first_layer_host included neuron_updates neuron_updates_all_active "
     "scaled spike_traffic static static_alone sum_of_known synaptic_operations unknown",
     "latency.loihi1": "assumed interval interval_steps kind latency latency_steps not_minimum refused scaled shares "

@@ -33,7 +33,7 @@ def test_rows_are_runs_on_every_profile():
     assert [row.profile for row in rows[:2]] == ["loihi1", "cmos45_fp32"]
     counts = count(NETWORK, IMAGES)
     assert rows[0].accumulates["fused"] == counts.formula / 4
-    assert rows[0].cores == {"unrolled": 2, "shared": 2}
+    assert rows[0].cores == {"unrolled": 1, "shared": 1}
     assert rows[1].cores == {"unrolled": None, "shared": None}
     assert rows[2].accumulates["fused"] < rows[0].accumulates["fused"]
     assert rows[-1].accumulates["fused"] == 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from spikeport.export.stimulus import Stimulus
 from spikeport.hardware_profiles.counting import OperationCounts, count
-from spikeport.hardware_profiles.encoding import list_bits
+from spikeport.hardware_profiles.encoding import list_bits, weight_bits
 from spikeport.hardware_profiles.profile import load_profile
 from tests.oracles.hardware.cases import Case, cases
 from tests.oracles.hardware.networks import network_of
@@ -58,12 +58,16 @@ def neurobench() -> Pairs:
 
 
 def nengo_loihi() -> Pairs:
-    """Yield bits of lists: compression 0 holds an index per synapse, 3 none."""
+    """Yield bits of lists (compression 0 holds an index, 3 none), and of the largest weight of each field."""
     encoding = load_profile("loihi1").encoding
     assert encoding is not None
     for each in recorded("nengo_loihi")["lists"]:
         entry = each["weight_bits"] + (each["index_bits"] if each["compression"] == 0 else 0)
         yield f"{each}", int(list_bits(encoding, np.array(each["weights"]), entry)), each["bits"]
+    for each in recorded("nengo_loihi")["weights"]:
+        ends = np.array([-each["largest"] if each["mixed"] else 0, each["largest"]])
+        if each["largest"]:
+            yield f"{each}", weight_bits(ends, encoding), each["weight_bits"]
 
 
 def _spikes(case: Case, found: OperationCounts, expected: dict[str, Any]) -> Pairs:

@@ -15,6 +15,7 @@ import scipy.sparse
 from nengo import Convolution
 from nengo.transforms import ChannelShape
 from nengo_loihi import block as loihi
+from nengo_loihi.builder.discretize import discretize_weights
 from nengo_loihi.builder.validate import validate_block
 from nengo_loihi.conv import channel_idxs, conv2d_loihi_weights, pixel_idxs
 from nengo_loihi.hardware import nxsdk_objects as nxsdk
@@ -37,6 +38,7 @@ def main(outfile: Path) -> None:
         "tool": f"nengo-loihi {version('nengo-loihi')}",
         "constants": constants | {"cores_per_chip": Greedy().cores_per_chip},
         "lists": lists(),
+        "weights": weights(),
         "blocks": blocks(),
     }
     text = json.dumps(record, indent=1, default=int)
@@ -52,6 +54,17 @@ def lists() -> list[dict[str, int]]:
         form = {"compression": compression, "weight_config": weight, "weight_bits": config.real_weight_bits}
         form |= {"index_config": index, "index_bits": config.real_idx_bits}
         found += [form | {"weights": number, "bits": config.bits_per_axon(number)} for number in WEIGHTS]
+    return found
+
+
+def weights() -> list[dict[str, int]]:
+    """Return the largest mantissa of every field of weights, of mixed signs (fanout type 1) and of one (2)."""
+    found = []
+    for weight, sign in product(range(1, 8), (1, 2)):
+        config = loihi.SynapseConfig(weight_bits=weight, fanout_type=sign)
+        kept = discretize_weights(config, np.arange(256.0), check_result=False)
+        largest = len(np.unique(kept)) - 1
+        found.append({"weight_bits": config.real_weight_bits, "mixed": int(config.is_mixed), "largest": largest})
     return found
 
 
