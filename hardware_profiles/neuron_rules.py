@@ -77,7 +77,7 @@ def inclusive(neuron: Neuron) -> bool:
 
 
 def graded_input(source: Source) -> bool:
-    """A spike carries no number; write each image as biases (--input-as bias), or code it in spikes (--levels 1)."""
+    """A spike carries no number; write each image as biases (--input-as bias), or as spikes (--input-as poisson)."""
     return source.levels > 1
 
 

@@ -28,6 +28,9 @@ from spikeport.export.stimulus import random_stimulus, stimulus
 from spikeport.export.trace import record
 from tests.strategies import inputs, integer_networks, seeds
 
+HOLDING = ["archive", "lava-job", "loihi1", "onnx"]
+"""The formats that hold a network whose input are biases."""
+
 
 def held(network):
     """Return a random network that can take biases: grey levels, no delay and no memory of the current behind them."""
@@ -229,6 +232,13 @@ def test_drives_beyond_the_register_are_set_to_its_end_and_said():
     assert record(reference.steps(biased, images))["out"].ravel().tolist() == [524160, -524160]
 
 
+def test_the_ends_of_the_register_are_not_beyond_it():
+    """64 * 63 * 130 = 524,160, and half of it."""
+    network = as_bias(one_layer([[63], [-63]], steps=1))
+    counts = measured(network, stimulus(np.array([[130], [65]], np.uint8), network))
+    assert (counts.drives, counts.rounded, counts.beyond) == (4, 0, 0)
+
+
 def test_samples_that_end_earlier_are_counted_to_their_end():
     network = one_layer([[1]], threshold=np.array([4161]), bias=[1], steps=65)
     # the graded input fires at step 65 instead of 64: two spikes differ, and none of the sample that ends before
@@ -277,10 +287,10 @@ def test_the_form_is_taken_once():
 
 def test_folders_say_which_executors_and_formats_hold_it():
     assert executor_names(BiasNetwork) == ["fast", "lava", "onnx", "reference"]
-    assert [name for name in format_names() if BiasNetwork in written_by(name)] == ["archive", "lava-job", "onnx"]
+    assert [name for name in format_names() if BiasNetwork in written_by(name)] == HOLDING
     with pytest.raises(ExecutorError, match="no executor 'nir' for bias networks"):
         executor("nir", BiasNetwork)
-    with pytest.raises(FormatError, match="format 'netx' does not take bias networks; archive, lava-job, onnx do"):
+    with pytest.raises(FormatError, match=f"format 'netx' does not take bias networks; {', '.join(HOLDING)} do"):
         writer("netx", BiasNetwork)
 
 

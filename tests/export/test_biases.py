@@ -1,6 +1,7 @@
 """The bias register's nearest value, computed another way; drives of real networks; the ends of the format."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,14 +66,20 @@ def test_exact_are_the_multiples_of_the_exponents_unit():
 
 
 def test_drive_is_the_sum_of_weights_and_pixels_and_the_neurons_own_bias():
-    network = as_bias(small_network())
+    plain, rng = small_network(), np.random.default_rng(1)
+    first = plain.population("conv1")
+    own_biases = rng.integers(-4096, 4096, first.shape)
+    first = replace(first, neuron=replace(first.neuron, bias_mantissa=own_biases, bias_exponent=2))
+    projections = (replace(plain.projections[0], exponent=3), *plain.projections[1:])
+    populations = tuple(first if p.name == "conv1" else p for p in plain.populations)
+    network = as_bias(replace(plain, populations=populations, projections=projections, bounds={}))
     images = np.random.default_rng(0).integers(0, 256, (3, *network.source.shape))
     (name, found), *others = biases.drives(network, images).items()
     assert (name, others) == ("conv1", [])
     projection, neuron = network.projections[0], network.population("conv1").neuron
     weight, (top, left) = projection.synapses.weight.astype(int), projection.synapses.padding
     padded = np.pad(images, ((0, 0), (0, 0), (top, top), (left, left)))
-    own = np.broadcast_to(neuron.bias_mantissa << neuron.bias_exponent, network.population("conv1").shape)
+    own = neuron.bias_mantissa << neuron.bias_exponent
     for place in np.ndindex(found.shape):
         sample, channel, *at = place
         row, column = (axis * stride for axis, stride in zip(at, projection.synapses.stride, strict=True))

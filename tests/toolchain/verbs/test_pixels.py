@@ -99,7 +99,9 @@ def test_exports_that_hold_the_form(network, images, tmp_path):
     spikeport.export_network(out, tmp_path / "job", to="lava-job")
     assert "which the worker writes as biases" in (tmp_path / "job" / "README.md").read_text()
     for form in ("netx", "nir", "nir-portable"):
-        with pytest.raises(FormatError, match=f"format '{form}' does not take bias networks; archive, lava-job, loihi1, onnx"):
+        with pytest.raises(
+            FormatError, match=f"format '{form}' does not take bias networks; archive, lava-job, loihi1, onnx"
+        ):
             spikeport.export_network(network, tmp_path / "no", to=form, input_as="bias")
     assert not (tmp_path / "no").exists()
 
