@@ -13,6 +13,7 @@ from spikeport.hardware_profiles.latency import ImageTime, latency
 from spikeport.hardware_profiles.limits import CoreUse
 from spikeport.hardware_profiles.load import CoreLoad, core_load
 from spikeport.hardware_profiles.placement import Core, Cut, LowerBounds, Placement
+from spikeport.hardware_profiles.placement.results import Block
 from spikeport.hardware_profiles.profile import HardwareProfile, load_profile
 from tests.oracles.hardware.cases import Case, cases
 from tests.oracles.hardware.compare import recorded
@@ -77,13 +78,14 @@ def one_core_each(network: IntegerNetwork, profile: HardwareProfile) -> Placemen
     cores = []
     for name, grid in grids.items():
         channels, rows, columns = ((0, side) for side in astuple(grid))
-        block = {"channels": channels, "rows": rows, "columns": columns}
-        cores.append(Core(population=name, **block, use=replace(use, neurons=grid.neurons)))
+        whole = Block(population=name, channels=channels, rows=rows, columns=columns)
+        cores.append(Core(blocks=(whole,), use=replace(use, neurons=grid.neurons)))
     return Placement(
         profile=profile,
         strategy="unrolled",
         cuts={name: Cut.whole(grid) for name, grid in grids.items()},
         cores=tuple(cores),
+        numbers=tuple(range(len(cores))),
         lower_bounds=LowerBounds(neurons=0, memory=0),
     )
 
