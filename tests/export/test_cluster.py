@@ -130,8 +130,22 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("state", ["working", "waiting"])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "code", "state"),
+    [
+        (signal.SIGINT, 130, "working"),
+        (signal.SIGTERM, 143, "waiting"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (signal.SIGINT, 130, "waiting"),
+                (signal.SIGTERM, 143, "working"),
+                (signal.SIGHUP, 129, "working"),
+                (signal.SIGHUP, 129, "waiting"),
+            )
+        ),
+    ],
+)
 def test_signal_to_all_processes_prints_no_text_of_dask(tmp_path, state, number, code):
     """A terminal sends Ctrl-C, and its own end, to every process of the command."""
     (tmp_path / "run.py").write_text(INTERRUPTED)

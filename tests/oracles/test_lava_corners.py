@@ -105,7 +105,9 @@ def weights(shape, rng):
     }
 
 
-@pytest.mark.parametrize(("levels", "steps", "held"), [(1, 2, True), (255, 1, False)])
+@pytest.mark.parametrize(
+    ("levels", "steps", "held"), [(1, 2, True), pytest.param(255, 1, False, marks=pytest.mark.slow)]
+)
 def test_weights_of_every_sign_mode_and_exponent(levels, steps, held):
     rng, corners = np.random.default_rng(1), {}
     for exponent in (0, 1, 7, 15):
@@ -235,7 +237,8 @@ GEOMETRIES = (
 )
 
 
-@pytest.mark.parametrize("levels", [1, pytest.param(255, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("levels", [1, 255])
 def test_geometry_of_convolutions(levels):
     rng, corners = np.random.default_rng(4), {}
     for index, (kernel, stride, padding, dilation, groups) in enumerate(GEOMETRIES):
@@ -245,7 +248,8 @@ def test_geometry_of_convolutions(levels):
     assert_equal_in_lava(corners, levels=levels, steps=2, held=False)
 
 
-@pytest.mark.parametrize("channels", [128, pytest.param(256, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("channels", [128, 256])
 def test_groups_beyond_8_bit(channels):
     rng, corners, shape = np.random.default_rng(5), {}, (channels, 2, 2)
     for groups in {channels // 2, 64, 127, 128, channels}:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeport.export import bounds, executors, fidelity
@@ -95,7 +95,7 @@ def test_nir_equals_the_reference(data, network):
 
 @pytest.mark.lava
 @given(st.data())
-@settings(max_examples=6)
+@cases(12)
 def test_lava_equals_the_reference(data):
     network = data.draw(integer_networks(floors=True).filter(lambda n: n.steps > 1))
     assert_equal("lava", network, stimulus(data.draw(inputs(network)), network))

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeport.export import archive
@@ -29,7 +29,7 @@ from spikeport.export.network import (
 )
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
-from tests.strategies import inputs, integer_networks, reshaped_networks
+from tests.strategies import cases, inputs, integer_networks, reshaped_networks
 
 SHARED = Path(os.environ.get("SPIKEPORT_NETX_DATA", Path(__file__).parents[4] / "shared" / "data" / "netx"))
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason=f"lava-dl's recordings are not in {SHARED}")
@@ -63,6 +63,7 @@ def chain(seed=0, *, levels=255, steps=6, spiking=True):
 
 
 @given(seed=st.integers(0, 1000))
+@cases(40)
 def test_round_trip_keeps_every_spike(tmp_path_factory, seed):
     network = chain(seed)
     path = tmp_path_factory.mktemp("netx") / "network.net"
@@ -483,7 +484,7 @@ def delayed_layers(draw):
 
 
 @given(drawn=delayed_layers())
-@settings(max_examples=12)
+@cases(24)
 def test_axonal_delays_hold_back_the_spikes_of_their_layer(tmp_path_factory, drawn):
     assert_delays(tmp_path_factory.mktemp("delays"), *drawn)
 
@@ -634,6 +635,7 @@ def recurrent_chains(draw):
 
 
 @given(network=recurrent_chains(), data=st.data())
+@cases(40)
 def test_recurrent_blocks_and_readouts_come_back_equal(tmp_path_factory, network, data):
     path = tmp_path_factory.mktemp("netx") / "network.net"
     netx.write(network, path)

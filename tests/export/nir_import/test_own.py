@@ -17,12 +17,13 @@ from spikeport.export.lava.doctor import small_network
 from spikeport.export.nir_import import own
 from spikeport.export.stimulus import random_stimulus
 from spikeport.export.trace import record
-from tests.strategies import integer_networks
+from tests.strategies import cases, integer_networks
 
 NETWORK = small_network()
 
 
 @given(network=integer_networks(leaky=False, resets=("zero", "value")))
+@cases(40)
 def test_integers_come_back(tmp_path_factory, network):
     """The same bytes of an archive, but for parameters that were written out for every neuron."""
     path = tmp_path_factory.mktemp("own") / "network.nir"

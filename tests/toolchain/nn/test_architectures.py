@@ -63,7 +63,7 @@ def test_archive_onnx_and_nir_are_exact(name, tmp_path, compared):
 
 @pytest.mark.lava
 @pytest.mark.parametrize(
-    "name", ["vgg16", "sew18", *(pytest.param(n, marks=pytest.mark.slow) for n in ("vgg11", "wrn28"))]
+    "name", ["vgg16", *(pytest.param(n, marks=pytest.mark.slow) for n in ("vgg11", "wrn28", "sew18"))]
 )
 def test_lava_is_exact(name, compared):
     """WRN-28 and its relays take a minute in Lava; SEW-ResNet-18 has residual paths and relays, too."""
