@@ -28,7 +28,7 @@ from spikeport.hardware_profiles.profile import HardwareProfile
 CONSIDERED = 8
 """Cuts of a population whose cost to the populations before it is looked at."""
 ROUNDS = 12
-"""Rounds in which what was assumed may still grow."""
+"""Rounds in which what was assumed may still grow; the last assumes the most that any cut can need."""
 MOST_CORES = 2**62
 
 
@@ -49,18 +49,17 @@ class Search:
 
     def run(self) -> Placement:
         """Place all populations, again until what was assumed holds."""
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
+            if number == ROUNDS - 1:
+                self._assume_most()
             cuts = self._place()
             parts = {name: self._parts(cut) for name, cut in cuts.items() if self._leaves_shared(name)}
             recurrent = self._recurrent_axons(cuts)
-            grown = [name for name, number in parts.items() if (number > self.parts_of[name]).any()]
+            grown = [name for name, found in parts.items() if (found > self.parts_of[name]).any()]
             if not grown and all(np.all(recurrent[name] <= self.recurrent[name]) for name in recurrent):
                 return self._placement(cuts)
             self._assume(grown, parts, recurrent)
-        raise PlacementError(
-            f"{self.profile.name} ({self.strategy}): output-axon counts of recurrent projections and channel parts of "
-            f"sources did not converge in {ROUNDS} rounds; place with another strategy, or make the layers smaller"
-        )
+        raise AssertionError("no cut needs more than a core for every neuron")
 
     def _parts(self, cut: Cut) -> Counts:
         """Return on how many cores the channels of every position lie, (rows, columns)."""
@@ -75,6 +74,12 @@ class Search:
             if any(fan_out.projection.source in grown for fan_out in incoming):
                 self.partings.pop(name, None)
         self.recurrent = {name: np.maximum(recurrent[name], self.recurrent[name]) for name in recurrent}
+
+    def _assume_most(self) -> None:
+        """Assume a core for every neuron wherever something is assumed: no cut needs more."""
+        finest = {name: Cut.finest(self.grids[name]) for name in self.incoming}
+        parts = {name: self._parts(cut) for name, cut in finest.items() if self._leaves_shared(name)}
+        self._assume(list(parts), parts, self._recurrent_axons(finest))
 
     def _leaves_shared(self, name: str) -> bool:
         """Whether some projection out of a population goes over shared kernels."""

@@ -56,6 +56,18 @@ def test_all_rules_hold_and_every_neuron_is_placed_once(strategy, data, network)
     assert len(placement.cores) >= max(placement.lower_bounds.neurons, placement.lower_bounds.memory) >= 1
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@given(data=st.data(), network=integer_networks())
+@cases(40)
+def test_the_last_round_assumes_what_every_cut_keeps(strategy, data, network):
+    """With that round alone, networks with loops are placed on chips where every neuron just fits."""
+    profile = data.draw(tight_chips(network, strategy))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "ROUNDS", 1)
+        placement = place(network, profile, strategy)
+    assert all(first_violation(profile, core.use) is None for core in placement.cores)
+
+
 @pytest.mark.parametrize("name", [name for name in CHIPS if name != "truenorth"])
 @given(network=integer_networks(delays=False))
 @settings(max_examples=15)
@@ -145,9 +157,3 @@ def test_axons_of_a_source_on_several_cores_are_looked_at_again():
     assert place(network, limited(neurons=2, input_axons=8), "shared").cores
     with pytest.raises(PlacementError, match=r"population conv2 does not fit .* takes 8 of 6 input axons"):
         place(network, limited(neurons=2, input_axons=6), "shared")
-
-
-def test_a_search_that_does_not_converge_says_so(monkeypatch):
-    monkeypatch.setattr(search, "ROUNDS", 0)
-    with pytest.raises(PlacementError, match="did not converge in 0 rounds"):
-        place(convolutional(), load_profile("loihi1"), "unrolled")
