@@ -32,12 +32,12 @@ from spikeport.export.network import (
     Source,
 )
 
-EXAMPLES = int(os.environ.get("SPIKEPORT_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("SPIKEPORT_EXAMPLES", "20"))
 """Random cases of a property; `make test-all` sets 100."""
 
 
 def cases(most):
-    """Return the settings of a property that `make test-all` tries on ``most`` cases, and `make test` on a fourth."""
+    """Return the settings of a property that `make test-all` tries on ``most`` cases, and `make test` on a fifth."""
     return settings(max_examples=max(2, most * EXAMPLES // 100))
 
 

@@ -48,7 +48,14 @@ print(json.dumps([found.memory, estimates.resident(), found.seconds, time.proces
 """
 
 
-@pytest.mark.parametrize(("kind", "samples"), [("dense", 1), ("dense", 200), ("image", 1), ("image", 40)])
+@pytest.mark.parametrize(
+    ("kind", "samples"),
+    [
+        ("dense", 200),
+        ("image", 1),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("dense", 1), ("image", 40))),
+    ],
+)
 def test_memory_and_processor_time_are_as_large_as_said(kind, samples):
     done = subprocess.run(
         [sys.executable, "-c", RUN, kind, str(samples)], capture_output=True, text=True, check=True, timeout=300

@@ -105,9 +105,8 @@ def weights(shape, rng):
     }
 
 
-@pytest.mark.parametrize(
-    ("levels", "steps", "held"), [(1, 2, True), pytest.param(255, 1, False, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("levels", "steps", "held"), [(1, 2, True), (255, 1, False)])
 def test_weights_of_every_sign_mode_and_exponent(levels, steps, held):
     rng, corners = np.random.default_rng(1), {}
     for exponent in (0, 1, 7, 15):

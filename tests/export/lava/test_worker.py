@@ -132,8 +132,13 @@ def test_killed_parent_leaves_no_process_no_memory_and_no_folder(running, folder
     assert wait_for(lambda: not list(folder.iterdir()), seconds=5)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("which", ["worker", "one of its processes", "all, and the resource tracker"])
+SIGNALS = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
+WHICH = "worker", "one of its processes", "all, and the resource tracker"
+FIRST = list(zip(WHICH, SIGNALS, strict=True))
+OTHERS = [case for case in itertools.product(WHICH, SIGNALS) if case not in FIRST]
+
+
+@pytest.mark.parametrize(("which", "number"), FIRST + [pytest.param(*case, marks=pytest.mark.slow) for case in OTHERS])
 def test_stopped_processes_leave_nothing_either(running, folder, which, number):
     process, workers_left, memory_left = running
     in_order = sorted(workers_left(), key=started_at)

@@ -36,15 +36,20 @@ class Evil:
     ("held", "labels"),
     [
         (FRAMES, None),
-        (FRAMES.float(), None),
-        (FRAMES.to(torch.bfloat16), None),
-        (FRAMES.to_sparse(), None),
-        (list(FRAMES), None),
         ((FRAMES, LABELS), [4, 5, 6]),
-        ([FRAMES, LABELS], [4, 5, 6]),
-        ((FRAMES, [4, 5, 6]), [4, 5, 6]),
         ({"frames": FRAMES, "targets": LABELS}, [4, 5, 6]),
         ([(FRAMES[0], 4), (FRAMES[1], 5), (FRAMES[2], torch.tensor(6))], [4, 5, 6]),
+        *(
+            pytest.param(held, labels, marks=pytest.mark.slow)
+            for held, labels in (
+                (FRAMES.float(), None),
+                (FRAMES.to(torch.bfloat16), None),
+                (FRAMES.to_sparse(), None),
+                (list(FRAMES), None),
+                ([FRAMES, LABELS], [4, 5, 6]),
+                ((FRAMES, [4, 5, 6]), [4, 5, 6]),
+            )
+        ),
     ],
 )
 def test_tensors_are_read_however_people_keep_them(tmp_path, held, labels):

@@ -25,7 +25,6 @@ from tests.hardware_profiles.networks import (
     APART,
     READOUT,
     arriving_axons,
-    convolutional,
     limited,
     needs,
     two_convolutions,
