@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before PyTorch is imported: test processes share the processor
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # before PyTorch is imported; toolchain.cli says why
 
 from hypothesis import HealthCheck, settings
 

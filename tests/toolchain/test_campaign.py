@@ -14,7 +14,7 @@ from spikeport.export.formats import netx
 from tests.export.formats.test_netx import chain
 from tests.toolchain import campaign
 
-NORMAL, ALL = 60, 2000
+NORMAL, ALL = 40, 2000
 
 
 def nir_file(path):

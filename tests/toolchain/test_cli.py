@@ -302,7 +302,7 @@ def test_options_that_do_not_exist_exit_with_2():
 
 
 def test_progress_is_plain_lines_without_a_terminal(recipe, tmp_path):
-    done = call("run", recipe, "--out", tmp_path, "--to", "convert")
+    done = call("run", recipe, "--out", tmp_path, "--to", "pretrain")
     assert done.returncode == 0
     assert "\r" not in done.stderr
 
