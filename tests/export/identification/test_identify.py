@@ -87,7 +87,12 @@ KNOWN = {"exponential": False, "start": "zero", "gain": "file", "dt": 1e-4}
 """What narrows the search of a test whose subject is something else."""
 
 
-@pytest.mark.parametrize("truth", TRUTHS)
+LONG = ("at the threshold, subtracted", "half the step")
+
+
+@pytest.mark.parametrize(
+    "truth", [pytest.param(each, marks=pytest.mark.slow) if each in LONG else each for each in TRUTHS]
+)
 def test_rules_are_found_again(tmp_path, truth):
     path = model(tmp_path / "a.nir", 3, snntorch_like)
     inputs = drawn(4)

@@ -123,7 +123,14 @@ def running(folder):
     process.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGKILL,
+        signal.SIGTERM,
+        *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGINT, signal.SIGHUP)),
+    ],
+)
 def test_killed_parent_leaves_no_process_no_memory_and_no_folder(running, folder, number):
     process, workers_left, memory_left = running
     process.send_signal(number)

@@ -50,7 +50,9 @@ def agree(network, executors, steps, compared):
     return found
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", ["vgg16", "wrn28", *(pytest.param(n, marks=pytest.mark.slow) for n in ("vgg11", "sew18"))]
+)
 def test_archive_onnx_and_nir_are_exact(name, tmp_path, compared):
     """Ten million neuron steps over the four networks."""
     network = integers(name)
