@@ -11,7 +11,7 @@ signs are mixed. What arrives at a neuron in one step is added up in 21 bits plu
 (`builder/discretize.py`, `builder/validate.py`); brian2_loihi 0.5.2 for sign modes and the longest delay.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -19,8 +19,7 @@ import numpy.typing as npt
 
 from spikeport.export import bounds
 from spikeport.export.errors import FormatError
-from spikeport.export.fixed_point import BIAS_EXPONENT_MAX, NO_THRESHOLD, STATE_LIMIT, THRESHOLD_MAX
-from spikeport.export.linear import synaptic_sum
+from spikeport.export.fixed_point import ACTIVATION_SHIFT, BIAS_EXPONENT_MAX, NO_THRESHOLD, STATE_LIMIT, THRESHOLD_MAX
 from spikeport.export.network import (
     Array,
     BiasNetwork,
@@ -30,6 +29,7 @@ from spikeport.export.network import (
     IntegerProjection,
     Source,
 )
+from spikeport.export.targets import Range
 
 SignMode = Literal["mixed", "excitatory", "inhibitory"]
 Registers = npt.NDArray[np.int32]
@@ -178,15 +178,18 @@ def check(network: IntegerNetwork, *, unproven: bool = False) -> None:
             )
     if unproven:
         return
-    for population in network.neurons:
-        _check_accumulator(network, population)
+    reached = bounds.reached(network)
+    for name, each in reached.items():
+        assert each.sums is not None
+        _check_accumulator(name, each.sums)
     left = bounds.unproven(network)
     if left:
         raise FormatError(f"{left[0].sentence()}; quantize the network again without forcing the scale")
-    for name, found in bounds.prove(network).items():
-        if found.u_max > CURRENT_MAX:
+    for name, each in reached.items():
+        current = each.bounds.u_max
+        if current > CURRENT_MAX:
             raise FormatError(
-                f"the synaptic current of {name} can reach {found.u_max:,}; Loihi 1 holds {CURRENT_MAX:,}, Lava one "
+                f"the synaptic current of {name} can reach {current:,}; Loihi 1 holds {CURRENT_MAX:,}, Lava one "
                 "more: let the current decay faster, or divide weights, biases and threshold by a power of two"
             )
 
@@ -201,23 +204,12 @@ def _check_source(network: IntegerNetwork) -> None:
         )
 
 
-def _check_accumulator(network: IntegerNetwork, population: IntegerPopulation) -> None:
+def _check_accumulator(name: str, sums: Range) -> None:
     """Refuse sums that leave the accumulator in some order of additions: excitation and inhibition count apart."""
-    least = int(_sums(network, population, np.minimum).min())
-    most = int(_sums(network, population, np.maximum).max())
+    least, most = (end >> ACTIVATION_SHIFT for end in sums)
     if least < ACCUMULATOR[0] or most > ACCUMULATOR[1]:
         raise FormatError(
-            f"population {population.name}: what arrives in one step can reach {least:,}..{most:,}; Loihi 1 "
+            f"population {name}: what arrives in one step can reach {least:,}..{most:,}; Loihi 1 "
             f"adds it up in {ACCUMULATOR[0]:,}..{ACCUMULATOR[1]:,} and wraps beyond: divide the weights, biases and "
-            f"threshold of {population.name} by a power of two, or give its neurons fewer inputs"
+            f"threshold of {name} by a power of two, or give its neurons fewer inputs"
         )
-
-
-def _sums(network: IntegerNetwork, population: IntegerPopulation, part: np.ufunc) -> Array:
-    """Return what arrives where every source fires over its negative (`np.minimum`) or positive weights."""
-    total: Array = np.zeros(population.shape, np.int64)
-    for projection in network.incoming_on_chip(population.name):
-        synapses = replace(projection.synapses, weight=part(projection.synapses.weight, 0))
-        ones: Array = np.ones((1, *network.population(projection.source).shape))
-        total += synaptic_sum(synapses, ones).reshape(total.shape) << projection.exponent
-    return total
