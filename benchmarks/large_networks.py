@@ -26,8 +26,12 @@ from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import random_stimulus
 from spikeport.toolchain.lowering import lower
-from spikeport.toolchain.nn.architectures import VGG11, VGG16, Architecture, SewResNet, Vgg, WideResNet, specify
-from spikeport.toolchain.nn.networks import SNN
+from spikeport.toolchain.nn.architectures.architecture import Architecture, Images
+from spikeport.toolchain.nn.architectures.sew_resnet import SewResNet
+from spikeport.toolchain.nn.architectures.vgg import VGG11, VGG16, Vgg
+from spikeport.toolchain.nn.architectures.wide_resnet import WideResNet
+from spikeport.toolchain.nn.snn import SNN
+from spikeport.toolchain.nn.spiking import Spiking
 
 NETWORKS: dict[str, Architecture] = {
     "vgg11": Vgg(plan=VGG11, head=(256, 256)),
@@ -35,13 +39,13 @@ NETWORKS: dict[str, Architecture] = {
     "wrn28_4": WideResNet(),
     "sew18": SewResNet(),
 }
-IMAGES = {"classes": 10, "input_shape": (3, 32, 32), "mean": (0.49, 0.48, 0.45), "std": (0.25, 0.24, 0.26)}
+IMAGES = Images(classes=10, shape=(3, 32, 32), mean=(0.49, 0.48, 0.45), std=(0.25, 0.24, 0.26))
 
 
 def snn(architecture: Architecture, sparsity: float = 0.9) -> SNN:
     """Return a network with random, pruned weights and statistics that let spikes through."""
     torch.manual_seed(0)
-    model = SNN(specify(architecture, **IMAGES), 8).eval()  # type: ignore[arg-type]
+    model = SNN(architecture.specification(IMAGES), Spiking(steps=8)).eval()
     with torch.no_grad():
         for synapses in model.synapses().values():
             synapses.mask.copy_(torch.rand_like(synapses.mask) >= sparsity)

@@ -14,8 +14,10 @@ from spikeport.export.files import write_bytes
 from spikeport.export.inputs import LARGEST_FILE, read_bytes
 from spikeport.export.numbers import STEPS, whole
 from spikeport.export.tensors import metadata, strict_json
-from spikeport.toolchain.nn.networks import ANN, SNN
+from spikeport.toolchain.nn.ann import ANN
+from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.nn.specification import Specification
+from spikeport.toolchain.nn.spiking import Spiking
 
 FORMAT = "spikeport checkpoint 1"
 KEY = "spikeport"
@@ -88,7 +90,7 @@ def _model(values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> ANN | SN
 
 
 def _made(specification: Specification, steps: int) -> ANN | SNN:
-    return SNN(specification, steps) if steps else ANN(specification)
+    return SNN(specification, Spiking(steps=steps)) if steps else ANN(specification)
 
 
 def _check_sizes(model: ANN | SNN, tensors: dict[str, torch.Tensor]) -> None:

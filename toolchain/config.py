@@ -9,7 +9,10 @@ from msgspec import Meta
 from spikeport.export.errors import RecipeError
 from spikeport.export.three_counts import VERIFY
 from spikeport.hardware_profiles.tables import read_table
-from spikeport.toolchain.nn.architectures import Architecture, Count
+from spikeport.toolchain.nn.architectures.architecture import Count
+from spikeport.toolchain.nn.architectures.sew_resnet import SewResNet
+from spikeport.toolchain.nn.architectures.vgg import Vgg
+from spikeport.toolchain.nn.architectures.wide_resnet import WideResNet
 
 RECIPE_DIR = Path(__file__).parent / "recipes"
 Epochs = Annotated[int, Meta(ge=0, le=100_000)]
@@ -115,7 +118,8 @@ class Recipe(_Table, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     threads: Annotated[int, Meta(ge=1, le=1024)] = 2
     data: Data = Data()
-    network: Architecture
+    network: Vgg | WideResNet | SewResNet
+    steps: Count = 8
     pretrain: Pretrain
     prune: Prune
     convert: Convert = Convert()

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from spikeport.toolchain.nn.networks import ANN, SNN
+from spikeport.toolchain.nn.ann import ANN
+from spikeport.toolchain.nn.snn import SNN
+from spikeport.toolchain.nn.spiking import Spiking
 
 
 def convert(
@@ -26,7 +28,7 @@ def convert(
     (in percent) of the pre-activations over ``calibration_steps`` steps of any batch, with the layers below
     already spiking at theirs; at the end all thresholds are multiplied by ``threshold_scale`` (lambda).
     """
-    snn = SNN(ann.specification, calibration_steps)
+    snn = SNN(ann.specification, Spiking(steps=calibration_steps))
     snn.load_state_dict(ann.state_dict(), strict=False)
     batches = list(calibration)
     with torch.no_grad():

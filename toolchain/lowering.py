@@ -18,7 +18,7 @@ from spikeport.export.network import (
 )
 from spikeport.toolchain.data.dataset import PIXEL_LEVELS
 from spikeport.toolchain.nn.layers import ProjectionLayer, Synapses
-from spikeport.toolchain.nn.networks import SNN
+from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.nn.specification import INPUT, Linear, Node
 
 

@@ -3,11 +3,16 @@
 import torch
 from torch import nn
 
-from spikeport.toolchain.nn.architectures import SewResNet, Vgg, WideResNet, specify
-from spikeport.toolchain.nn.networks import ANN, SNN
+from spikeport.toolchain.nn.ann import ANN
+from spikeport.toolchain.nn.architectures.architecture import Images
+from spikeport.toolchain.nn.architectures.sew_resnet import SewResNet
+from spikeport.toolchain.nn.architectures.vgg import Vgg
+from spikeport.toolchain.nn.architectures.wide_resnet import WideResNet
+from spikeport.toolchain.nn.snn import SNN
+from spikeport.toolchain.nn.spiking import Spiking
 
-IMAGES = {"classes": 5, "input_shape": (2, 8, 8), "mean": (0.4, 0.5), "std": (0.2, 0.3)}
-SPECIFICATION = specify(Vgg(plan=(4, "P", 6), head=(8,)), **IMAGES)
+IMAGES = Images(classes=5, shape=(2, 8, 8), mean=(0.4, 0.5), std=(0.2, 0.3))
+SPECIFICATION = Vgg(plan=(4, "P", 6), head=(8,)).specification(IMAGES)
 
 
 def generator(seed=0):
@@ -30,9 +35,9 @@ def ann(seed=0):
 
 NETWORKS = {
     "vgg": SPECIFICATION,
-    "vgg11": specify(Vgg(plan=(2, "P", 3, "P", 4, 4, "P", 5, 5), head=(6, 6)), **IMAGES),
-    "wide_resnet": specify(WideResNet(depth=10, width=2, channels=2), **IMAGES),
-    "sew_resnet": specify(SewResNet(blocks=(1, 2), channels=3), **IMAGES),
+    "vgg11": Vgg(plan=(2, "P", 3, "P", 4, 4, "P", 5, 5), head=(6, 6)).specification(IMAGES),
+    "wide_resnet": WideResNet(depth=10, width=2, channels=2).specification(IMAGES),
+    "sew_resnet": SewResNet(blocks=(1, 2), channels=3).specification(IMAGES),
 }
 """One of each architecture, small."""
 
@@ -40,7 +45,7 @@ NETWORKS = {
 def snn(seed=0, steps=4, specification=SPECIFICATION):
     """An SNN with batch norm statistics, affine parameters and thresholds that are all different."""
     torch.manual_seed(seed)
-    model = SNN(specification, steps)
+    model = SNN(specification, Spiking(steps=steps))
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -54,11 +59,11 @@ def snn(seed=0, steps=4, specification=SPECIFICATION):
 
 
 RECIPE = """
+steps = 4
 [network]
-architecture = "vgg"
+kind = "vgg"
 plan = [4, "P", 6]
 head = []
-steps = 4
 [pretrain]
 epochs = 1
 learning_rate = 0.1

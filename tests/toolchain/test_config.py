@@ -12,7 +12,7 @@ from tests.toolchain.networks import RECIPE
 @pytest.mark.parametrize("name", sorted(path.stem for path in RECIPE_DIR.glob("*.toml")))
 def test_embedded_recipes_are_valid(name):
     recipe = embedded(name)
-    assert recipe.network.steps == 8
+    assert recipe.steps == 8
     assert recipe.prune.sparsity == 0.9
     assert recipe.convert.threshold_scale == 0.3
     assert recipe.convert.percentile == 99.7
@@ -24,10 +24,10 @@ def test_embedded_recipes_are_valid(name):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("steps = 4", "stpes = 4", r"\[network\] has no key 'stpes'; it takes steps, plan, head"),
-        ("[convert]", "[convrt]", r"has no key 'convrt'; it takes seed, threads, data, network"),
-        ("steps = 4", 'steps = "4"', r"\[network.steps\] expected `int`, got `str`"),
-        ("steps = 4", "steps = 0", r"\[network.steps\] expected `int` >= 1"),
+        ("head = []", "haed = []", r"\[network\] has no key 'haed'; it takes plan, head"),
+        ("[convert]", "[convrt]", r"has no key 'convrt'; it takes seed, threads, data, network, steps"),
+        ("steps = 4", 'steps = "4"', r"\[steps\] expected `int`, got `str`"),
+        ("steps = 4", "steps = 0", r"\[steps\] expected `int` >= 1"),
         ("sparsity = 0.8", "sparsity = 1.0", r"\[prune.sparsity\] expected `float` < 1.0"),
         ("head = []", "", r"\[network\] lacks the key 'head'"),
         ('[4, "P", 6]', '[4, "M", 6]', r"\[network.plan\[1\]\] invalid enum value 'M'; expected 'P'"),
@@ -55,13 +55,13 @@ TEXTS = {
     "learning rate NaN": ("learning_rate = ", "learning_rate = nan # ", "pretrain.learning_rate. expected"),
     "learning rate infinite": ("learning_rate = ", "learning_rate = inf # ", "pretrain.learning_rate. expected"),
     "batch size of 10^18": ("[pretrain]", f"[pretrain]\nbatch_size = {10**18}", "pretrain.batch_size. expected .* <="),
-    "steps of 10^9": ("steps = 4", "steps = 1000000000", "network.steps. expected .* <= 100000"),
+    "steps of 10^9": ("steps = 4", "steps = 1000000000", "steps. expected .* <= 100000"),
     "steps beyond 64 bit": ("steps = 4", f"steps = {10**30}", "steps. "),
     "5,000 digits": ("steps = 4", f"steps = {'9' * 5000}", "not a TOML file .*digits"),
     "10^5 lists deep": ("steps = 4", f"steps = {'[' * 50_000}{']' * 50_000}", "nested too deeply"),
     "tables deep": ("steps = 4", f"steps = {'{a=' * 20_000}1{'}' * 20_000}", "nested too deeply"),
     "two equal keys": ("steps = 4", "steps = 4\nsteps = 4", "not a TOML file .*overwrite"),
-    "escape sequence in a key": ("steps = 4", '"a\\u001b[31m\\n" = 4', r"has no key 'a\\x1b\[31m\\n'; it takes steps"),
+    "escape sequence in a key": ("steps = 4", '"a\\u001b[31m\\n" = 4', r"has no key 'a\\x1b\[31m\\n'; it takes seed"),
     "long key": ("steps = 4", f"{'k' * 100_000} = 4", "has no key 'kkk"),
     "no text": ("steps = 4", "\udcff", "not a TOML file"),
 }

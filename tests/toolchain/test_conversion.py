@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from spikeport.toolchain.conversion import convert
-from spikeport.toolchain.nn.networks import MINIMUM_THRESHOLD, SNN
+from spikeport.toolchain.nn.neurons import MINIMUM_THRESHOLD
+from spikeport.toolchain.nn.snn import SNN
+from spikeport.toolchain.nn.spiking import Spiking
 from tests.toolchain.networks import ann, images
 
 SETTINGS = {"steps": 3, "calibration_steps": 12, "percentile": 90.0, "threshold_scale": 0.3}
@@ -82,7 +84,7 @@ def test_statistics_are_those_of_the_spiking_network():
 
 
 def test_thresholds_train_and_stay_positive():
-    snn = SNN(ann().specification, 4)
+    snn = SNN(ann().specification, Spiking(steps=4))
     snn.train()
     for neurons in snn.neuron_list():
         neurons.threshold.data.fill_(0.05)

@@ -95,7 +95,7 @@ def test_adversarial_images_stay_in_the_ball(tiny_run):
 def test_run_writes_recipe_versions_and_seed(tiny_run):
     run = json.loads((tiny_run / "run.json").read_text())
     assert run["recipe"]["seed"] == 0
-    assert run["recipe"]["network"]["steps"] == 4
+    assert run["recipe"]["steps"] == 4
     assert run["versions"]["torch"] == torch.__version__
 
 
@@ -190,7 +190,7 @@ def test_stages_are_the_documented_ones():
             '[4, "P", 6]',
             '[4, "P", "P", "P", "P"]',
             RecipeError,
-            r"\[network\] plan: nothing is left of an image of 8x8 pixels",
+            r"network: nothing is left of an image of 8x8 pixels",
         ),
     ],
 )
@@ -227,7 +227,7 @@ def test_verdict_of_the_run_fails_where_a_comparison_failed(recipe, tiny_run, tm
 @pytest.mark.parametrize(
     ("old", "new", "stage", "section"),
     [
-        ("steps = 4", "steps = 3", "pretrain", "network"),
+        ("steps = 4", "steps = 3", "pretrain", "steps"),
         ("sparsity = 0.8", "sparsity = 0.7", "prune", "prune"),
         ("images = 20", "images = 30", "pretrain", "evaluate"),
         ("[finetune]\nepochs = 1", "[finetune]\nepochs = 2", "finetune", "finetune"),

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.nn.layers import Synapses, top_mask
-from spikeport.toolchain.nn.networks import ANN
 from spikeport.toolchain.pruning.lwm import kept
 
 

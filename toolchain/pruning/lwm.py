@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.nn.layers import Synapses, top_mask
-from spikeport.toolchain.nn.networks import ANN
 
 
 def kept(synapses: Synapses, sparsity: float) -> int:

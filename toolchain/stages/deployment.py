@@ -17,7 +17,7 @@ from spikeport.hardware_profiles.report import build
 from spikeport.hardware_profiles.report.write import write
 from spikeport.toolchain import checkpoint
 from spikeport.toolchain.lowering import lower
-from spikeport.toolchain.nn.networks import SNN
+from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.stages.records import results
 from spikeport.toolchain.stages.run import Metrics, Run
 

@@ -56,7 +56,11 @@ def keep(run: Run, stage: str, results: Metrics) -> None:
 
 def _settings(recipe: Recipe, stage: str) -> Metrics:
     """Return the parts of a recipe that a stage depends on beyond the stages before it."""
-    names = {"pretrain": ("seed", "threads", "data", "network", "pretrain"), "check": (), "report": ("hardware",)}
+    names = {
+        "pretrain": ("seed", "threads", "steps", "data", "network", "pretrain"),
+        "check": (),
+        "report": ("hardware",),
+    }
     own = names.get(stage, (stage,) if hasattr(recipe, stage) else ())
     whole: Metrics = msgspec.json.decode(msgspec.json.encode(recipe))
     used = {name: whole[name] for name in own}

@@ -14,8 +14,9 @@ from spikeport.toolchain.config import Finetune, Pretrain, Recipe, Training
 from spikeport.toolchain.conversion import convert
 from spikeport.toolchain.data.dataset import Dataset, levels, pixels
 from spikeport.toolchain.evaluation import attacked
-from spikeport.toolchain.nn.architectures import specify
-from spikeport.toolchain.nn.networks import ANN, SNN
+from spikeport.toolchain.nn.ann import ANN
+from spikeport.toolchain.nn.architectures.architecture import Images
+from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.nn.specification import Specification
 from spikeport.toolchain.pruning import hydra, lwm
 from spikeport.toolchain.stages.run import LEVEL, Metrics, Run
@@ -26,13 +27,8 @@ from spikeport.toolchain.training.trades import trades
 
 def specified(recipe: Recipe, data: Dataset) -> Specification:
     """Return the recipe's network for the images; `RecipeError` where nothing would be left of an image."""
-    return specify(
-        recipe.network,
-        classes=data.classes,
-        input_shape=data.train.images.shape[1:],
-        mean=data.mean,
-        std=data.std,
-    )
+    images = Images(shape=data.train.images.shape[1:], classes=data.classes, mean=data.mean, std=data.std)
+    return recipe.network.specification(images)
 
 
 def pretrain(run: Run) -> Metrics:
@@ -67,7 +63,7 @@ def convert_network(run: Run) -> Metrics:
     snn = convert(
         ann,
         torch.split(images[order], settings.batch_size),
-        steps=run.recipe.network.steps,
+        steps=run.recipe.steps,
         calibration_steps=settings.steps,
         percentile=settings.percentile,
         threshold_scale=settings.threshold_scale,

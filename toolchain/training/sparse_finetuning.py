@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from spikeport.toolchain.attacks.rfgsm import rfgsm
-from spikeport.toolchain.nn.networks import SNN, Backbone
+from spikeport.toolchain.nn.backbone import Backbone
+from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.training.loop import divergence
 
 

@@ -1,5 +1,6 @@
 """The papers' networks, small, all the way: PyTorch, integers, archive, and every executor on every neuron and step."""
 
+import dataclasses
 import math
 
 import pytest
@@ -11,10 +12,12 @@ from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import random_stimulus
 from spikeport.export.trace import record
 from spikeport.toolchain.lowering import lower
-from spikeport.toolchain.nn.architectures import VGG11, VGG16, SewResNet, Vgg, WideResNet, specify
+from spikeport.toolchain.nn.architectures.sew_resnet import SewResNet
+from spikeport.toolchain.nn.architectures.vgg import VGG11, VGG16, Vgg
+from spikeport.toolchain.nn.architectures.wide_resnet import WideResNet
 from tests.toolchain.networks import IMAGES, snn
 
-THIN = {**IMAGES, "input_shape": (2, 16, 16)}
+THIN = dataclasses.replace(IMAGES, shape=(2, 16, 16))
 
 
 def thin(plan, divisor=32):
@@ -32,7 +35,7 @@ NETWORKS = {
 
 
 def integers(name):
-    model = snn(specification=specify(NETWORKS[name], **THIN), steps=8)
+    model = snn(specification=NETWORKS[name].specification(THIN), steps=8)
     return quantize(folded(lower(model)))
 
 

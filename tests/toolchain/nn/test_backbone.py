@@ -1,5 +1,6 @@
 """Neurons and surrogate gradients against the paper's equations."""
 
+import dataclasses
 import math
 from itertools import product
 
@@ -11,9 +12,13 @@ from spikeport.export.errors import RecipeError
 from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.toolchain.lowering import lower
-from spikeport.toolchain.nn.architectures import VGG11, VGG16, SewResNet, Vgg, WideResNet, specify
+from spikeport.toolchain.nn.ann import ANN
+from spikeport.toolchain.nn.architectures.architecture import Images
+from spikeport.toolchain.nn.architectures.sew_resnet import SewResNet
+from spikeport.toolchain.nn.architectures.vgg import VGG11, VGG16, Vgg
+from spikeport.toolchain.nn.architectures.wide_resnet import WideResNet
 from spikeport.toolchain.nn.layers import rounded
-from spikeport.toolchain.nn.networks import ANN, IntegrateAndFire
+from spikeport.toolchain.nn.neurons import IntegrateAndFire
 from spikeport.toolchain.nn.surrogate import piecewise_linear
 from tests.toolchain.networks import IMAGES, SPECIFICATION, ann, images, snn
 
@@ -90,26 +95,26 @@ def weights(specification):
         return sum(synapses.weight.numel() for synapses in ANN(specification).synapses().values())
 
 
-CIFAR = {"classes": 10, "input_shape": (3, 32, 32), "mean": (0.5,) * 3, "std": (0.25,) * 3}
+CIFAR = Images(classes=10, shape=(3, 32, 32), mean=(0.5,) * 3, std=(0.25,) * 3)
 
 
 def test_vgg16_of_the_papers_energy_table():
     """276,992 IF neurons and 15,302,848 weights."""
-    specification = specify(Vgg(plan=VGG16, head=(256, 256)), **CIFAR)
+    specification = Vgg(plan=VGG16, head=(256, 256)).specification(CIFAR)
     assert (neurons(specification), weights(specification)) == (276_992, 15_302_848)
 
 
 def test_wrn_28_4_of_the_paper():
     """933,888 IF neurons in 25 layers and 5,864,880 weights on 100 classes."""
-    specification = specify(WideResNet(depth=28, width=4), **{**CIFAR, "classes": 100})
+    specification = WideResNet(depth=28, width=4).specification(dataclasses.replace(CIFAR, classes=100))
     assert (neurons(specification), weights(specification)) == (933_888, 5_864_880)
     assert sum(node.kind == "neurons" for node in specification.nodes) == 25
 
 
 def test_vgg11_and_sew_resnet18():
-    vgg = specify(Vgg(plan=VGG11, head=(256, 256)), **CIFAR)
+    vgg = Vgg(plan=VGG11, head=(256, 256)).specification(CIFAR)
     assert sum(node.kind == "neurons" for node in vgg.nodes) == 10
-    sew = specify(SewResNet(), **CIFAR)
+    sew = SewResNet().specification(CIFAR)
     assert weights(sew) == 11_164_352  # torchvision's ResNet-18: 11,689,512 less batch norm, 7x7 stem and 1,000 classes
     assert sum(node.kind == "neurons" for node in sew.nodes) == 1 + 16 + 3
 
@@ -128,20 +133,20 @@ def test_layers_are_plain_data_and_build():
 
 def test_impossible_sizes_are_refused():
     with pytest.raises(RecipeError, match="nothing is left of an image of 8x8 pixels at 'conv1'"):
-        specify(Vgg(plan=("P", "P", "P", "P", 4), head=()), **IMAGES)
+        Vgg(plan=("P", "P", "P", "P", 4), head=()).specification(IMAGES)
     for layers, place in (
         ({"plan": ("P",) * 6, "head": (5,)}, "dense1"),
         ({"plan": (4, *"PPPP"), "head": ()}, "readout"),
     ):
-        with pytest.raises(RecipeError, match=rf"\[network\] plan: nothing is left of .* 8x8 pixels at '{place}'"):
-            specify(Vgg(**layers), **IMAGES)
+        with pytest.raises(RecipeError, match=rf"network: nothing is left of .* 8x8 pixels at '{place}'"):
+            Vgg(**layers).specification(IMAGES)
     for nothing in ((), ("P",)):
-        with pytest.raises(RecipeError, match=r"\[network\] plan: the network has no neurons"):
-            specify(Vgg(plan=nothing, head=()), **IMAGES)
+        with pytest.raises(RecipeError, match=r"network: has no neurons"):
+            Vgg(plan=nothing, head=()).specification(IMAGES)
     with pytest.raises(RecipeError, match=r"\[network\] blocks: is empty"):
-        specify(SewResNet(blocks=()), **IMAGES)
+        SewResNet(blocks=()).specification(IMAGES)
     with pytest.raises(RecipeError, match=r"network.depth is 27; expected 6n \+ 4"):
-        specify(WideResNet(depth=27), **IMAGES)
+        WideResNet(depth=27).specification(IMAGES)
 
 
 @pytest.mark.parametrize(("name", "bits"), [("conv1", 4), ("conv1", 2), *product(["conv2", "dense1"], [8, 4, 2])])

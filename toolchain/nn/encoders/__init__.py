@@ -1,0 +1,1 @@
+"""Input encoders of spiking networks: one file each."""

@@ -1,0 +1,14 @@
+"""Direct coding: the image is held."""
+
+import torch
+from torch import Tensor
+
+from spikeport.toolchain.nn.encoders.encoder import Encoder
+
+
+class Direct(Encoder, frozen=True, kw_only=True, tag="direct"):
+    """The pixels are given in every step (Schmolli et al., CPAL 2025, section 2.1)."""
+
+    def __call__(self, images: Tensor, steps: int, *, generator: torch.Generator | None = None) -> Tensor:
+        del steps, generator
+        return images[None]

@@ -1,0 +1,17 @@
+"""A triangle around the threshold."""
+
+from torch import Tensor
+
+from spikeport.toolchain.nn.surrogates.surrogate import Surrogate
+
+
+class PiecewiseLinear(Surrogate, frozen=True, kw_only=True, tag="piecewise_linear"):
+    """``max(0, g - |v - V_th|) / g^2`` with half-width ``g`` (``width``), in units of the potential.
+
+    Source: Schmolli et al., CPAL 2025, Eq. 13 and section 3.3 (gamma_w = 1 in training).
+    """
+
+    width: float = 1.0
+
+    def slope(self, distance: Tensor) -> Tensor:
+        return (self.width - distance.abs()).clamp(min=0) / self.width**2
