@@ -49,6 +49,10 @@ class RecipeError(SpikeportError):
     """A recipe has an unknown key, a wrong type or an impossible value."""
 
 
+class DataError(SpikeportError):
+    """A dataset is missing, damaged, or holds other images or labels than expected."""
+
+
 class TrainingError(SpikeportError):
     """Training diverged."""
 

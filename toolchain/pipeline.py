@@ -18,8 +18,8 @@ from spikeport.export.files import locked, write_text
 from spikeport.export.lava import environment
 from spikeport.hardware_profiles.profile import load_profile
 from spikeport.toolchain.config import Recipe
-from spikeport.toolchain.data import digits
 from spikeport.toolchain.data.dataset import Dataset
+from spikeport.toolchain.data.digits import Digits
 from spikeport.toolchain.stages import deployment, records, training
 from spikeport.toolchain.stages.run import Metrics, Run
 
@@ -35,7 +35,7 @@ STAGES: dict[str, Callable[[Run], Metrics]] = {
     "check": deployment.check,
     "report": deployment.report,
 }
-DATASETS: dict[str, Callable[[], Dataset]] = {"digits": digits.load}
+DATASETS: dict[str, Callable[[], Dataset]] = {"digits": lambda: Digits(validation=0.0).load(0)}
 
 
 def execute(recipe: Recipe, folder: Path, *, first: str | None = None, last: str | None = None) -> Path:

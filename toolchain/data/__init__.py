@@ -1,1 +1,1 @@
-"""Image datasets: one file each, each with a function ``load() -> Dataset``."""
+"""Datasets: a source is a file, with a tagged subclass of `dataset.DataSource`; `loader.py` makes batches."""

@@ -1,40 +1,133 @@
-"""What every dataset gives: 8-bit images with labels, already split."""
+"""What every dataset gives: images or event frames with labels, parted into training, validation and test."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
+from msgspec import Meta
+
+from spikeport.toolchain.choices import Choice
+from spikeport.toolchain.data.splitting import cut
+from spikeport.toolchain.data.statistics import channel_statistics
 
 PIXEL_LEVELS = 255
+LEVEL = 1 / PIXEL_LEVELS
+"""One pixel level of images in [0, 1]; an epsilon of 8 in a recipe is 8 of these."""
+Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+Statistics = Annotated[tuple[float, ...], Meta(min_length=1, max_length=1024)]
 
 
-@dataclass(frozen=True, kw_only=True)
+class Augmentation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Per image: a random crop after ``crop`` pixels of zeros on every side, and a horizontal flip half of the time."""
+
+    crop: Annotated[int, Meta(ge=0, le=1000)] = 0
+    flip: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
-    """Images uint8 (N, C, H, W) and labels int64 (N,)."""
+    """Images uint8 (N, C, H, W), or frames float32 (N, T, C, H, W) or (N, C, H, W) in [0, 1]; labels int64 (N,)."""
 
-    images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
+    images: Images
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
     def tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return pixels in [0, 1] as float32 (N, C, H, W), and labels (N,)."""
+        """Return pixels in [0, 1] as float32 of the images' shape, and labels (N,)."""
         return pixels(self.images), torch.from_numpy(self.labels.copy())
 
+    def part(self, rows: npt.NDArray[np.int64]) -> "Split":
+        """Return the images ``rows`` alone."""
+        return Split(images=self.images[rows], labels=self.labels[rows])
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """A training and a held-out split; ``mean`` and ``std`` per channel are of the training pixels in [0, 1]."""
+    """Three splits without a common image; ``mean`` and ``std`` per channel are of ``train`` in [0, 1].
+
+    ``validation`` may be empty. ``levels``: what a value of 1 is as a whole number, 255 for 8-bit images, and the
+    largest count for frames of events. ``augment`` is what the recipe wants of training batches.
+    """
+
+    name: str
+    classes: int
+    train: Split
+    validation: Split
+    test: Split
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    levels: int = PIXEL_LEVELS
+    augment: Augmentation = field(default_factory=Augmentation)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape (C, H, W) of an image, or of a frame."""
+        channels, height, width = self.train.images.shape[-3:]
+        return channels, height, width
+
+    @property
+    def frames(self) -> int | None:
+        """Number T of frames of a sample (N, T, C, H, W): frame t is the input of step t; None for held images."""
+        return self.train.images.shape[1] if self.train.images.ndim == 5 else None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Found:
+    """What a source holds before its training data are cut."""
 
     name: str
     classes: int
     train: Split
     test: Split
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    levels: int = PIXEL_LEVELS
 
 
-def pixels(images: npt.NDArray[np.uint8]) -> torch.Tensor:
-    """Map 8-bit levels to pixels in [0, 1]."""
+class DataSource(Choice, frozen=True, kw_only=True):
+    """Where images come from, as a recipe says it; each source is a file with a `found`.
+
+    ``images``: only so many of the training images, stratified. ``validation``: share of these that is cut off,
+    stratified by the run's seed. ``mean``, ``std``: per channel, in place of those of the training pixels in [0, 1].
+    """
+
+    validation: Annotated[float, Meta(ge=0, lt=1)] = 0.1
+    images: Annotated[int, Meta(ge=2, le=10**9)] | None = None
+    augment: Augmentation = Augmentation()
+    mean: Statistics | None = None
+    std: Statistics | None = None
+
+    def found(self) -> Found:
+        """Return what the source holds, the same whatever the seed; `DataError` says what is missing or damaged."""
+        raise NotImplementedError
+
+    def load(self, seed: int) -> Dataset:
+        """Return the dataset; ``seed`` decides which training images are limited and cut off, never the test split."""
+        found = self.found()
+        kept, held = cut(found.train.labels, seed=seed, limit=self.images, share=self.validation)
+        train = found.train.part(kept)
+        mean, std = channel_statistics(train.images)
+        return Dataset(
+            name=found.name,
+            classes=found.classes,
+            train=train,
+            validation=found.train.part(held),
+            test=found.test,
+            mean=self.mean or mean,
+            std=self.std or std,
+            levels=found.levels,
+            augment=self.augment,
+        )
+
+
+def pixels(images: Images) -> torch.Tensor:
+    """Return float32 pixels in [0, 1]: 8-bit levels over 255, frames as they are."""
+    if images.dtype == np.float32:
+        return torch.from_numpy(images.astype(np.float32))
     return torch.from_numpy(images.astype(np.float32) / PIXEL_LEVELS)
 
 
@@ -42,10 +135,3 @@ def levels(images: torch.Tensor) -> npt.NDArray[np.uint8]:
     """Map pixels in [0, 1] to the nearest 8-bit levels."""
     rounded = np.rint(images.detach().cpu().numpy() * PIXEL_LEVELS)
     return np.asarray(np.clip(rounded, 0, PIXEL_LEVELS), np.uint8)
-
-
-def channel_statistics(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation per channel of the pixels in [0, 1]."""
-    scaled = images.astype(np.float64) / PIXEL_LEVELS
-    mean, std = scaled.mean(axis=(0, 2, 3)), scaled.std(axis=(0, 2, 3))
-    return tuple(map(float, mean)), tuple(map(float, std))

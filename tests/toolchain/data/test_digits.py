@@ -1,13 +1,12 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
-from spikeport.toolchain.data import digits
-from spikeport.toolchain.data.dataset import levels, pixels
+from spikeport.toolchain.data.digits import Digits
 
 
 def test_split_is_fixed_complete_and_without_overlap():
-    data, again = digits.load(), digits.load()
-    assert (len(data.train.images), len(data.test.images), data.classes) == (1297, 500, 10)
+    data, again = Digits(validation=0.0).load(0), Digits().load(7)
+    assert (len(data.train), len(data.validation), len(data.test), data.classes) == (1297, 0, 500, 10)
     assert np.array_equal(data.test.images, again.test.images)
     originals = np.sort(load_digits().data @ (17.0 ** (np.arange(64) % 13)))
     both = np.concatenate([data.train.images, data.test.images]).reshape(1797, 64)
@@ -17,20 +16,16 @@ def test_split_is_fixed_complete_and_without_overlap():
 
 
 def test_images_are_8_bit_with_their_labels():
-    data = digits.load()
+    data = Digits().load(0)
     assert data.train.images.dtype == np.uint8
-    assert data.train.images.shape[1:] == (1, 8, 8)
+    assert data.train.images.shape[1:] == data.shape == (1, 8, 8)
     assert (data.train.images.min(), data.train.images.max()) == (0, 255)
     assert np.bincount(data.test.labels).min() > 30
 
 
-def test_mean_and_std_are_of_the_training_pixels():
-    data = digits.load()
-    scaled = data.train.images / 255
-    assert data.mean == (scaled.mean(),)
-    assert data.std == (scaled.std(),)
-
-
-def test_levels_and_pixels_are_inverse():
-    every = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
-    assert np.array_equal(levels(pixels(every)), every)
+def test_the_held_out_images_are_those_of_version_0_1():
+    """The first labels of the permutation with seed 20260 over scikit-learn's order."""
+    order = np.random.default_rng(20_260).permutation(1797)[:500]
+    data, (images, labels) = Digits().load(1), load_digits(return_X_y=True)
+    assert np.array_equal(data.test.labels, labels[order])
+    assert np.array_equal(np.rint(data.test.images.reshape(500, 64) * (16 / 255)), images[order])
