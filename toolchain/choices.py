@@ -35,4 +35,4 @@ def tag_of(kind: type[Choice] | Choice) -> str:
 def _belongs(kind: object, base: type[Choice], module: str) -> bool:
     if not isinstance(kind, type) or not issubclass(kind, base) or kind.__module__ != module:
         return False
-    return kind.__struct_config__.tag is not None
+    return bool(kind.__struct_config__.tag == module.rpartition(".")[2])

@@ -2,8 +2,9 @@
 
 import math
 import zipfile
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,29 +15,47 @@ from spikeport.export.network import Array
 from spikeport.export.stimulus.content import Content, chosen, sample
 from spikeport.export.stimulus.definition import LARGEST_IMAGES
 
+T = TypeVar("T")
 PER_BYTE = 100
 """Bytes of images per byte of file beyond `inputs.ROOM`: spikes are mostly zeros, which a .npz packs."""
 
 
 def read(path: Path) -> Content:
     """Return what a .npy or .npz file holds."""
+    return _read(path, chosen, lambda array: Content(samples=sample(array)))
+
+
+def read_named(path: Path, names: Callable[[Sequence[str]], Iterable[str]]) -> dict[str, Array]:
+    """Return the arrays of a .npz file that ``names`` picks from the names of all; the others are not read."""
+
+    def picked(every: Sequence[str], get: Callable[[str], Array]) -> dict[str, Array]:
+        return {name: get(name) for name in names(every)}
+
+    def single(_: Array) -> dict[str, Array]:
+        raise StimulusError("a .npy file; expected a .npz file with images and labels")
+
+    return _read(path, picked, single)
+
+
+def _read(path: Path, several: Callable[[Sequence[str], Callable[[str], Array]], T], one: Callable[[Array], T]) -> T:
+    """Return what ``several`` makes of the arrays of a .npz file by their names, or ``one`` of that of a .npy file."""
     size = check_regular(path, StimulusError, expected="images (.npy or .npz)")
     try:
         with path.open("rb") as file:
             budget = Budget(min(LARGEST_IMAGES, ROOM + PER_BYTE * size))
             if zipfile.is_zipfile(file):
-                return _members(file, budget)
-            return Content(samples=sample(_array(file, size, budget)))
+                return _members(file, budget, several)
+            return one(_array(file, size, budget))
     except SpikeportError as error:
         raise StimulusError(f"{path}: {error}") from None
     except Exception as error:  # noqa: BLE001 - a damaged header raises errors of zipfile, tokenize, ast and numpy
         raise StimulusError(f"{path}: not a .npy or .npz file without pickles ({one_line(error)})") from None
 
 
-def _members(file: IO[bytes], budget: Budget) -> Content:
+def _members(file: IO[bytes], budget: Budget, several: Callable[[Sequence[str], Callable[[str], Array]], T]) -> T:
     with zipfile.ZipFile(file) as archive:
         infos = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        return chosen(list(infos), lambda name: _member(archive, infos[name], budget))
+        return several(list(infos), lambda name: _member(archive, infos[name], budget))
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> Array:

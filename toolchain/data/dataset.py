@@ -9,7 +9,9 @@ import numpy.typing as npt
 import torch
 from msgspec import Meta
 
+from spikeport.export.errors import DataError, SpikeportError
 from spikeport.toolchain.choices import Choice
+from spikeport.toolchain.data.checks import check_crop, check_cut, check_splits, check_statistics
 from spikeport.toolchain.data.splitting import cut
 from spikeport.toolchain.data.statistics import channel_statistics
 
@@ -79,9 +81,10 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Found:
-    """What a source holds before its training data are cut."""
+    """What a source holds before its training data are cut; ``place`` is the file or folder, for messages."""
 
     name: str
+    place: str
     classes: int
     train: Split
     test: Split
@@ -107,21 +110,46 @@ class DataSource(Choice, frozen=True, kw_only=True):
 
     def load(self, seed: int) -> Dataset:
         """Return the dataset; ``seed`` decides which training images are limited and cut off, never the test split."""
-        found = self.found()
-        kept, held = cut(found.train.labels, seed=seed, limit=self.images, share=self.validation)
-        train = found.train.part(kept)
-        mean, std = channel_statistics(train.images)
+        try:
+            found = self.found()
+        except SpikeportError as error:
+            raise DataError(error) from None
+        try:
+            return self._cut(found, seed)
+        except DataError as error:
+            raise DataError(f"{found.place}: {error}") from None
+
+    def _cut(self, found: Found, seed: int) -> Dataset:
+        every = found.train
+        check_splits((every.images, every.labels), (found.test.images, found.test.labels), found.classes)
+        check_crop(self.augment.crop, every.images.shape)
+        kept, held = cut(every.labels, seed=seed, limit=self.images, share=self.validation)
+        check_cut(every.labels, kept)
+        train = every.part(kept)
+        mean, std = self._statistics(train.images)
         return Dataset(
             name=found.name,
             classes=found.classes,
             train=train,
-            validation=found.train.part(held),
+            validation=every.part(held),
             test=found.test,
-            mean=self.mean or mean,
-            std=self.std or std,
+            mean=mean,
+            std=std,
             levels=found.levels,
             augment=self.augment,
         )
+
+    def _statistics(self, images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        mean, std = channel_statistics(images)
+        if self.std is None and min(std) == 0:
+            raise DataError(
+                f"channel {std.index(0)} has one value in all training images, so its standard deviation is 0; leave "
+                "the channel out, or set data.std"
+            )
+        mean, std = self.mean or mean, self.std or std
+        check_statistics("mean", mean, images.shape[-3], positive=False)
+        check_statistics("std", std, images.shape[-3], positive=True)
+        return mean, std
 
 
 def pixels(images: Images) -> torch.Tensor:

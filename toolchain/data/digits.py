@@ -5,7 +5,6 @@ The 17 grey levels 0..16 are stretched to 8 bit. 500 images are held out by one 
 """
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from spikeport.toolchain.data.dataset import DataSource, Found, Split
 
@@ -19,8 +18,16 @@ class Digits(DataSource, frozen=True, kw_only=True, tag="digits"):
 
     def found(self) -> Found:
         """Return the digits; 500 are held out by one permutation, whatever the seed."""
+        from sklearn.datasets import load_digits  # noqa: PLC0415 - takes a second, which other sources need not wait
+
         images, labels = load_digits(return_X_y=True)
         stretched = np.rint(images * (255 / GREY_LEVELS)).astype(np.uint8).reshape(-1, 1, 8, 8)
         order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
         every = Split(images=stretched, labels=labels.astype(np.int64))
-        return Found(name="digits", classes=10, train=every.part(order[HELD_OUT:]), test=every.part(order[:HELD_OUT]))
+        return Found(
+            name="digits",
+            place="digits",
+            classes=10,
+            train=every.part(order[HELD_OUT:]),
+            test=every.part(order[:HELD_OUT]),
+        )

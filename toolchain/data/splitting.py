@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+TEST_SEED = 20_260
+"""The seed of every test split that a source cuts itself, so that no run has another."""
 Rows = npt.NDArray[np.int64]
 
 
@@ -22,7 +24,15 @@ def stratified_order(labels: npt.NDArray[np.int64], seed: int) -> Rows:
 
 
 def cut(labels: npt.NDArray[np.int64], *, seed: int, limit: int | None, share: float) -> tuple[Rows, Rows]:
-    """Return the rows to train on and those to validate on, ascending: of the first ``limit`` the last ``share``."""
+    """Return the rows to train on and those to validate on, ascending: of the first ``limit`` the last ``share``.
+
+    A share above zero is one image at least.
+    """
     rows = stratified_order(labels, seed)[:limit]
-    kept = len(rows) - round(share * len(rows))
+    kept = len(rows) - (max(1, round(share * len(rows))) if share else 0)
     return np.sort(rows[:kept]), np.sort(rows[kept:])
+
+
+def test_rows(labels: npt.NDArray[np.int64], share: float) -> tuple[Rows, Rows]:
+    """Return the rows to train on and those to test on, stratified, the same in every run."""
+    return cut(labels, seed=TEST_SEED, limit=None, share=share)

@@ -1,0 +1,136 @@
+"""Images or event frames of one's own, in .npz files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from msgspec import Meta
+
+from spikeport.export.errors import DataError
+from spikeport.export.network import Array
+from spikeport.export.stimulus.arrays import read_named
+from spikeport.toolchain.data.checks import number_of_classes, whole_labels
+from spikeport.toolchain.data.dataset import PIXEL_LEVELS, DataSource, Found, Labels, Split
+from spikeport.toolchain.data.reading.layout import Layout, eight_bit, largest_count, ordered, unit_frames
+from spikeport.toolchain.data.reading.places import existing
+from spikeport.toolchain.data.splitting import test_rows
+
+PAIRS = {
+    "all": (("images", "labels"), ("x", "y"), ("frames", "labels")),
+    "train": (("train_images", "train_labels"), ("x_train", "y_train")),
+    "test": (("test_images", "test_labels"), ("x_test", "y_test")),
+}
+"""Names of arrays of images and of their labels."""
+Pair = tuple[Array, Labels]
+
+
+class Npz(DataSource, frozen=True, kw_only=True, tag="npz"):
+    """Arrays of a .npz file.
+
+    ``path``: a file with ``images`` and ``labels``, or with ``train_images``, ``train_labels``, ``test_images`` and
+    ``test_labels``. Images to test on come from the file itself, from ``test_path`` (``images`` and ``labels``), or are
+    the share ``test`` of the images, cut off by one fixed stratified order. Images are 8-bit levels, or numbers in
+    [0, 1] that are levels over 255, (N, H, W) or with channels, whose place ``layout`` says where it is not certain.
+    Frames of events have five axes, (N, T, C, H, W) or (N, T, H, W, C): numbers in [0, 1], or counts, of which
+    ``levels`` becomes 1 (without it the largest of the training data), as does every larger one.
+    ``classes``: number of classes, where not every label from 0 is among the training images.
+    """
+
+    path: str
+    test_path: str | None = None
+    test: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    layout: Layout | None = None
+    levels: Annotated[int, Meta(ge=1, le=2**24 - 1)] | None = None
+    classes: Annotated[int, Meta(ge=2, le=1_000_000)] | None = None
+
+    def found(self) -> Found:
+        """Return the arrays of the files as splits."""
+        path = existing(self.path, "a .npz file with images and labels")
+        try:
+            train, test = self._pairs(path)
+            classes = self.classes or number_of_classes(train[1])
+            first, second, levels = self._images(train[0], test[0])
+        except DataError as error:
+            raise error if str(error).startswith(str(self.test_path)) else DataError(f"{path}: {error}") from None
+        return Found(
+            name=path.stem,
+            place=str(path),
+            classes=classes,
+            train=Split(images=first, labels=train[1]),
+            test=Split(images=second, labels=test[1]),
+            levels=levels,
+        )
+
+    def _pairs(self, path: Path) -> tuple[Pair, Pair]:
+        """Return images and labels to train on and to test on."""
+        found = _read(path, ("all", "train", "test"))
+        ways = [self.test_path is not None, self.test is not None, "test" in found]
+        if ("all" in found) == ("train" in found):
+            raise DataError(
+                f"holds {_names(found)}; expected arrays images and labels, or train_images and train_labels"
+            )
+        if sum(ways) != 1:
+            raise DataError(
+                f"there are {sum(ways)} ways to images to test on; expected one of test_images and test_labels in the "
+                "file, data.test_path, data.test (a share, for instance 0.2)"
+            )
+        train = found.get("all") or found["train"]
+        if self.test is not None:
+            return _parted(train, self.test)
+        if self.test_path is None:
+            return train, found["test"]
+        place = existing(self.test_path, "a .npz file with images and labels")
+        other = _read(place, ("all", "test"))
+        if len(other) != 1:
+            raise DataError(
+                f"{place}: holds {_names(other)}; expected images and labels, or test_images and test_labels"
+            )
+        return train, next(iter(other.values()))
+
+    def _images(self, train: Array, test: Array) -> tuple[Array, Array, int]:
+        """Return images or frames of both splits, and what 1 stands for."""
+        first, second = (ordered(each, self.layout, "the array of images") for each in (train, test))
+        if first.ndim != second.ndim:
+            raise DataError(f"images to train on have {first.ndim} axes and those to test on {second.ndim}")
+        if first.ndim == 4:
+            if self.levels is not None:
+                raise DataError("data.levels is for frames of events, (N, T, C, H, W); images have 255 levels")
+            return eight_bit(first, "the array of images"), eight_bit(second, "the array of images"), PIXEL_LEVELS
+        if first.dtype.kind == second.dtype.kind == "f":
+            return first.astype(np.float32), second.astype(np.float32), self.levels or PIXEL_LEVELS
+        most = [largest_count(each, "the array of frames") for each in (first, second)]
+        levels = self.levels or most[0]
+        return unit_frames(first, levels), unit_frames(second, levels), levels
+
+
+def _read(path: Path, kinds: Sequence[str]) -> dict[str, Pair]:
+    """Return images and labels by kind: all, train, test."""
+    chosen: dict[str, tuple[str, str]] = {}
+
+    def names(every: Sequence[str]) -> list[str]:
+        for kind in kinds:
+            pairs = [pair for pair in PAIRS[kind] if set(pair) <= set(every)]
+            if len(pairs) > 1:
+                raise DataError(f"holds {pairs[0][0]} and {pairs[1][0]}; expected one array of images")
+            if pairs:
+                chosen[kind] = pairs[0]
+        return sorted({name for pair in chosen.values() for name in pair})
+
+    arrays = read_named(path, names)
+    return {
+        kind: (arrays[images], whole_labels(arrays[labels], f"the array {labels!r}"))
+        for kind, (images, labels) in chosen.items()
+    }
+
+
+def _names(found: dict[str, Pair]) -> str:
+    return " and ".join({"all": "images"}.get(kind, f"{kind}_images") for kind in found) or "neither images nor labels"
+
+
+def _parted(pair: Pair, share: float) -> tuple[Pair, Pair]:
+    images, labels = pair
+    if len(images) != len(labels):
+        raise DataError(f"there are {len(images):,} images and {len(labels):,} labels; expected one per image")
+    train, test = test_rows(labels, share)
+    return (images[train], labels[train]), (images[test], labels[test])

@@ -1,0 +1,67 @@
+"""Where data lie, and whether a file is the published one."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikeport.export.errors import DataError
+from spikeport.export.inputs import check_regular
+
+VARIABLE = "SPIKEPORT_DATA"
+"""The environment variable that names the folder of all datasets."""
+PART = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A file that its authors publish: address and md5."""
+
+    address: str
+    md5: str
+
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        return self.address.rsplit("/", 1)[-1]
+
+
+def data_folder() -> Path:
+    """Return the folder of all datasets: ``SPIKEPORT_DATA``, else ``~/.local/share/spikeport/data``."""
+    given = os.environ.get(VARIABLE)
+    return Path(given).expanduser() if given else Path.home() / ".local" / "share" / "spikeport" / "data"
+
+
+def located(path: str | None, folder: str) -> Path:
+    """Return what a recipe names, from the current folder; without a ``path`` the dataset's own ``folder``."""
+    return data_folder() / folder if path is None else Path(path).expanduser()
+
+
+def existing(path: str, what: str) -> Path:
+    """Return a path of a recipe at which something stands."""
+    place = Path(path).expanduser()
+    if not os.path.lexists(place):
+        raise DataError(f"{place.absolute()}: no such file or folder; expected {what}: set data.path to where it is")
+    return place
+
+
+def missing(place: Path, name: str, download: str) -> DataError:
+    """Return the sentence for a dataset that is not there."""
+    return DataError(
+        f"{place.absolute()}: no {name} here; download {download} into this folder, or set data.path or the "
+        f"environment variable {VARIABLE} to where it is"
+    )
+
+
+def check_published(path: Path, published: Published) -> None:
+    """Raise `DataError` where the file is not the published one."""
+    check_regular(path, DataError)
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while part := file.read(PART):
+            digest.update(part)
+    if digest.hexdigest() != published.md5:
+        raise DataError(
+            f"{path}: md5 {digest.hexdigest()}; the published file has {published.md5}: download {published.address} "
+            "again, or set data.official to false where the file is meant to differ"
+        )
