@@ -101,7 +101,7 @@ def _batch(split: Split, rows: Array, epoch: _Epoch, augment: Augmentation, devi
 
 
 def cropped(images: Array, crop: int, rows: Array, columns: Array) -> Array:
-    """Return the part of each image (B, ..., H, W) that begins at its row and column, after ``crop`` zeros around it."""
+    """Return the part of each image (B, ..., H, W) that begins at its row and column, within ``crop`` zeros."""
     if crop == 0:
         return images
     height, width = images.shape[-2:]

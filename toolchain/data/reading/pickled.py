@@ -39,7 +39,7 @@ class _Unfilled:
 
 
 def read(data: bytes) -> dict[str, Any]:
-    """Return the dictionary of a pickle of at most protocol 5; `DataError` names the instruction that is refused."""
+    """Return the dictionary of a pickle of at most protocol 4; `DataError` names the instruction that is refused."""
     try:
         value = _Machine().run(data)
     except DataError:
@@ -178,7 +178,7 @@ _CONSTANTS = {
 }
 """Instructions that push their argument."""
 _ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
-    "PROTO": lambda _, version: None if version <= 5 else _refuse_protocol(version),
+    "PROTO": lambda _, version: None if version <= 4 else _refuse_protocol(version),
     "FRAME": lambda *_: None,
     "MARK": lambda machine, _: machine.stack.append(_MARK),
     "NONE": lambda machine, _: machine.stack.append(None),
@@ -212,4 +212,4 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], object]] = {
 
 
 def _refuse_protocol(version: int) -> None:
-    raise DataError(f"a pickle of protocol {version}; expected at most 5")
+    raise DataError(f"a pickle of protocol {version}; expected at most 4")
