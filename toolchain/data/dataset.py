@@ -18,6 +18,8 @@ from spikeport.toolchain.data.statistics import channel_statistics
 PIXEL_LEVELS = 255
 LEVEL = 1 / PIXEL_LEVELS
 """One pixel level of images in [0, 1]; an epsilon of 8 in a recipe is 8 of these."""
+CONSTANT = 1e-6
+"""A standard deviation below this is that of a constant, rounded."""
 Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 Statistics = Annotated[tuple[float, ...], Meta(min_length=1, max_length=1024)]
@@ -141,10 +143,10 @@ class DataSource(Choice, frozen=True, kw_only=True):
 
     def _statistics(self, images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
         mean, std = channel_statistics(images)
-        if self.std is None and min(std) == 0:
+        if self.std is None and min(std) < CONSTANT:
             raise DataError(
-                f"channel {std.index(0)} has one value in all training images, so its standard deviation is 0; leave "
-                "the channel out, or set data.std"
+                f"channel {std.index(min(std))} has one value in all training images, so its standard deviation is 0; "
+                "leave the channel out, or set data.std"
             )
         mean, std = self.mean or mean, self.std or std
         check_statistics("mean", mean, images.shape[-3], positive=False)

@@ -64,7 +64,7 @@ class Npz(DataSource, frozen=True, kw_only=True, tag="npz"):
 
     def _pairs(self, path: Path) -> tuple[Pair, Pair]:
         """Return images and labels to train on and to test on."""
-        found = _read(path, ("all", "train", "test"))
+        found = self._read(path, ("all", "train", "test"))
         ways = [self.test_path is not None, self.test is not None, "test" in found]
         if ("all" in found) == ("train" in found):
             raise DataError(
@@ -81,47 +81,48 @@ class Npz(DataSource, frozen=True, kw_only=True, tag="npz"):
         if self.test_path is None:
             return train, found["test"]
         place = existing(self.test_path, "a .npz file with images and labels")
-        other = _read(place, ("all", "test"))
+        other = self._read(place, ("all", "test"))
         if len(other) != 1:
             raise DataError(
                 f"{place}: holds {_names(other)}; expected images and labels, or test_images and test_labels"
             )
         return train, next(iter(other.values()))
 
+    def _read(self, path: Path, kinds: Sequence[str]) -> dict[str, Pair]:
+        """Return images and labels by kind: all, train, test."""
+        chosen: dict[str, tuple[str, str]] = {}
+
+        def names(every: Sequence[str]) -> list[str]:
+            for kind in kinds:
+                pairs = [pair for pair in PAIRS[kind] if set(pair) <= set(every)]
+                if len(pairs) > 1:
+                    raise DataError(f"holds {pairs[0][0]} and {pairs[1][0]}; expected one array of images")
+                if pairs:
+                    chosen[kind] = pairs[0]
+            return sorted({name for pair in chosen.values() for name in pair})
+
+        arrays = read_named(path, names)
+        return {
+            kind: (
+                ordered(arrays[images], self.layout, f"the array {images!r}"),
+                whole_labels(arrays[labels], f"the array {labels!r}"),
+            )
+            for kind, (images, labels) in chosen.items()
+        }
+
     def _images(self, train: Array, test: Array) -> tuple[Array, Array, int]:
         """Return images or frames of both splits, and what 1 stands for."""
-        first, second = (ordered(each, self.layout, "the array of images") for each in (train, test))
-        if first.ndim != second.ndim:
-            raise DataError(f"images to train on have {first.ndim} axes and those to test on {second.ndim}")
-        if first.ndim == 4:
+        if train.ndim != test.ndim:
+            raise DataError(f"images to train on have {train.ndim} axes and those to test on {test.ndim}")
+        if train.ndim == 4:
             if self.levels is not None:
                 raise DataError("data.levels is for frames of events, (N, T, C, H, W); images have 255 levels")
-            return eight_bit(first, "the array of images"), eight_bit(second, "the array of images"), PIXEL_LEVELS
-        if first.dtype.kind == second.dtype.kind == "f":
-            return first.astype(np.float32), second.astype(np.float32), self.levels or PIXEL_LEVELS
-        most = [largest_count(each, "the array of frames") for each in (first, second)]
+            return eight_bit(train, "the array of images"), eight_bit(test, "the array of images"), PIXEL_LEVELS
+        if train.dtype.kind == test.dtype.kind == "f":
+            return train.astype(np.float32), test.astype(np.float32), self.levels or PIXEL_LEVELS
+        most = [largest_count(each, "the array of frames") for each in (train, test)]
         levels = self.levels or most[0]
-        return unit_frames(first, levels), unit_frames(second, levels), levels
-
-
-def _read(path: Path, kinds: Sequence[str]) -> dict[str, Pair]:
-    """Return images and labels by kind: all, train, test."""
-    chosen: dict[str, tuple[str, str]] = {}
-
-    def names(every: Sequence[str]) -> list[str]:
-        for kind in kinds:
-            pairs = [pair for pair in PAIRS[kind] if set(pair) <= set(every)]
-            if len(pairs) > 1:
-                raise DataError(f"holds {pairs[0][0]} and {pairs[1][0]}; expected one array of images")
-            if pairs:
-                chosen[kind] = pairs[0]
-        return sorted({name for pair in chosen.values() for name in pair})
-
-    arrays = read_named(path, names)
-    return {
-        kind: (arrays[images], whole_labels(arrays[labels], f"the array {labels!r}"))
-        for kind, (images, labels) in chosen.items()
-    }
+        return unit_frames(train, levels), unit_frames(test, levels), levels
 
 
 def _names(found: dict[str, Pair]) -> str:

@@ -1,5 +1,7 @@
 """Mean and standard deviation per channel, the same to the last bit wherever they are computed."""
 
+import math
+
 import numpy as np
 
 from spikeport.export.network import Array
@@ -21,6 +23,7 @@ def channel_statistics(images: Array) -> tuple[tuple[float, ...], tuple[float, .
         sums += part.sum(axis=axes, dtype=kind)
         squares += np.square(part).sum(axis=axes, dtype=kind)
     count = images.size // images.shape[-3]
-    means = [int(each) / count if kind is np.int64 else float(each) / count for each in sums]
-    variances = [max(float(each) / count - mean**2, 0.0) for each, mean in zip(squares, means, strict=True)]
-    return tuple(mean / scale for mean in means), tuple(float(np.sqrt(each)) / scale for each in variances)
+    exact = [(each.item(), square.item()) for each, square in zip(sums, squares, strict=True)]
+    means = [each / (count * scale) for each, _ in exact]
+    variances = [max(count * square - each * each, 0) / (count * scale) ** 2 for each, square in exact]
+    return tuple(means), tuple(math.sqrt(each) for each in variances)
