@@ -4,11 +4,13 @@ Half of the damage is blind (bits, pieces, length); half knows the format and pu
 places where nobody expects them.
 """
 
+import gzip
 import io
 import json
 import os
 import re
 import resource
+import tarfile
 import time
 import traceback
 import zipfile
@@ -24,7 +26,12 @@ from spikeport.export.errors import SpikeportError
 from spikeport.hardware_profiles.profile import PROFILE_DIR, load_profile
 from spikeport.toolchain import checkpoint
 from spikeport.toolchain.config import RECIPE_DIR, read_recipe
+from spikeport.toolchain.data import idx
+from spikeport.toolchain.data.cifar10 import Cifar10
+from spikeport.toolchain.data.npz import Npz
+from spikeport.toolchain.data.tiny_imagenet import TinyImageNet
 from spikeport.toolchain.verbs.networks import ImportSettings, import_network
+from tests.toolchain.data import made
 
 ARCHIVES = Path(__file__).parents[1] / "export" / "archives"
 SECONDS, WAITING, BYTES = 10, 60, 2**30
@@ -94,7 +101,42 @@ def kinds(run: Path, net: Path, nir: Path) -> dict[str, Kind]:
         "profile": (PROFILE_DIR / "loihi1.toml", lambda path, _: load_profile(str(path)), toml_changed),
     }
     every = {name: Kind(path.read_bytes(), path.suffix, read, change) for name, (path, read, change) in sources.items()}
-    return every | {"npy": Kind(images.getvalue(), ".npy", seen, npy_changed)}
+    return every | {"npy": Kind(images.getvalue(), ".npy", seen, npy_changed)} | datasets()
+
+
+def datasets() -> dict[str, Kind]:
+    """Return every kind of file that a source of training data reads."""
+    images, labels = made.random_images(40)
+    arrays = io.BytesIO()
+    np.savez(arrays, images=images.transpose(0, 2, 3, 1), labels=labels)
+    values = made.idx(images[:, 0])
+
+    def cifar(path: Path, _: Path) -> object:
+        return Cifar10(path=str(path), official=False).load(0)
+
+    def own(path: Path, _: Path) -> object:
+        return Npz(path=str(path), test=0.2).load(0)
+
+    def tiny(path: Path, _: Path) -> object:
+        return TinyImageNet(path=str(path), official=False).load(0)
+
+    def array(path: Path, _: Path) -> object:
+        return idx.read(path)
+
+    def packed(path: Path, _: Path) -> object:
+        made.write(path.parent, {path.name.replace("train", "test"): jpegs})
+        return Cifar10(path=str(path), official=False).load(0)
+
+    jpegs = made.packed_jpeg(images, labels)
+    return {
+        "cifar binary": Kind(made.tar(made.binary_files(images, labels)), ".tar.gz", cifar, tar_changed),
+        "cifar python": Kind(made.tar(made.python_files(images, labels)), ".tar.gz", cifar, tar_changed),
+        "packed jpeg": Kind(jpegs, "_train.npz", packed, npz_changed),
+        "own images": Kind(arrays.getvalue(), ".npz", own, npz_changed),
+        "tiny imagenet": Kind(made.zipped(made.tiny_files()), ".zip", tiny, zip_changed),
+        "idx": Kind(values, "", array, blind),
+        "packed idx": Kind(gzip.compress(values), ".gz", array, gzip_changed),
+    }
 
 
 def attempt(every: dict[str, Kind], seed: int, folder: Path) -> Result:
@@ -298,6 +340,58 @@ def npz_changed(data: bytes, rng: np.random.Generator) -> bytes:
         for each, content in members.items():
             target.writestr(each, content)
     return memory.getvalue()
+
+
+def tar_changed(data: bytes, rng: np.random.Generator) -> bytes:
+    """Damage, drop, double, rename, enlarge or link a member, or put other values into its header."""
+    plain = gzip.decompress(data)
+    if rng.random() < 0.3:
+        return gzip.compress(blind(plain, rng), 1)
+    with tarfile.open(fileobj=io.BytesIO(plain)) as source:
+        members = [(info, source.extractfile(info).read()) for info in source.getmembers() if info.isreg()]
+    info, content = members[int(rng.integers(0, len(members)))]
+    how = rng.integers(0, 5)
+    if how == 0:
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    elif how == 1:
+        info.name = _text(rng)[:200] + "x"
+    elif how == 2:
+        members.append((info, blind(content, rng)))
+    changed = (
+        blind(content, rng) if how == 3 else content + bytes(int(rng.choice([10, 10**8]))) if how == 4 else content
+    )
+    memory = io.BytesIO()
+    with tarfile.open(fileobj=memory, mode="w:gz", compresslevel=1) as target:
+        for each, held in members:
+            written = changed if held is content else held
+            each.size = 0 if each.issym() else len(written)
+            target.addfile(each, io.BytesIO(written))
+    return memory.getvalue()
+
+
+def zip_changed(data: bytes, rng: np.random.Generator) -> bytes:
+    """Damage, drop, rename, enlarge or pack otherwise a member."""
+    with zipfile.ZipFile(io.BytesIO(data)) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    name = list(members)[int(rng.integers(0, len(members)))]
+    how, content = rng.integers(0, 5), members.pop(name)
+    if how == 0:
+        members[f"{_text(rng)[:500]}x"] = content
+    elif how > 1:
+        members[name] = blind(content, rng) if how < 4 else content + bytes(int(rng.choice([10, 10**8])))
+    memory = io.BytesIO()
+    with zipfile.ZipFile(
+        memory, "w", int(rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA]))
+    ) as target:
+        for each, held in members.items():
+            target.writestr(each, held)
+    return memory.getvalue()
+
+
+def gzip_changed(data: bytes, rng: np.random.Generator) -> bytes:
+    """Damage what is packed, or append what unpacks to much."""
+    plain = gzip.decompress(data)
+    return gzip.compress(blind(plain, rng) if rng.random() < 0.8 else plain + bytes(10**8), 1)
 
 
 def toml_changed(data: bytes, rng: np.random.Generator) -> bytes:

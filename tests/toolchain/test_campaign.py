@@ -14,7 +14,7 @@ from spikeport.export.formats import netx
 from tests.export.formats.test_netx import chain
 from tests.toolchain import campaign
 
-NORMAL, ALL = 40, 2000
+NORMAL, ALL = 60, 3500
 
 
 def nir_file(path):
@@ -92,7 +92,7 @@ def test_damaged_files_are_refused_or_read(files, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_thousand_damaged_files_are_refused_or_read(files, tmp_path, record_property):
+def test_thousands_of_damaged_files_are_refused_or_read(files, tmp_path, record_property):
     processes = 2
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         jobs = [
