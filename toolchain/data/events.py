@@ -27,8 +27,8 @@ class EventFrames(DataSource, frozen=True, kw_only=True, tag="events"):
 
     ``path``: a file of recordings, or a folder with a file for each, whose label stands in it or is the number of its
     folder (docs/input.md has the forms). Recordings to test on come from ``test_path``, or are the share ``test``.
-    ``sensor``: (2, H, W) for two polarities, (1, H, W) for one. ``frames``: T; each recording is parted into T equal
-    bins, or into bins of the length ``bin`` ('10ms'), of which a shorter recording leaves the last ones empty.
+    ``sensor``: (2, H, W) for both polarities, (1, H, W) for their sum. ``frames``: T; each recording is parted into T
+    equal bins, or into bins of the length ``bin`` ('10ms'), of which a shorter recording leaves the last ones empty.
     ``levels``: the count that becomes 1, as does every larger one; without it the largest of the training data.
     ``classes``: number of classes, where not every label from 0 is among the training recordings.
     """
@@ -88,6 +88,22 @@ class EventFrames(DataSource, frozen=True, kw_only=True, tag="events"):
         for number, recording in enumerate(content.samples):
             if not isinstance(recording, Events):
                 raise DataError(f"sample {number} is an array; expected a list of events")
+            self._check(recording, number, settings.microseconds())
             found = framed(recording, intake, settings, number).counts
             counts[number, : len(found)] = found
         return counts
+
+    def _check(self, recording: Events, number: int, width: int | None) -> None:
+        """Refuse events outside of the sensor, and recordings of more bins than there are frames."""
+        sides = 1 + int(recording.x.max(initial=0)), 1 + (0 if recording.y is None else int(recording.y.max(initial=0)))
+        _, rows, columns = self.sensor
+        if sides[0] > columns or sides[1] > rows:
+            raise DataError(
+                f"sample {number} has events up to x {sides[0] - 1}, y {sides[1] - 1}; data.sensor is "
+                f"{list(self.sensor)} (polarities, height, width): set it to the camera's, or crop the events"
+            )
+        if width and recording.duration // width > self.frames:
+            raise DataError(
+                f"sample {number} lasts {recording.duration:,} us, {recording.duration // width:,} bins of {width:,} "
+                f"us; data.frames is {self.frames}: raise it, or set data.bin to a longer time"
+            )

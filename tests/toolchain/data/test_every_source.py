@@ -1,6 +1,7 @@
 """What every source of data promises; a new file of toolchain/data gets its case in made.py."""
 
 from collections import Counter
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -8,6 +9,9 @@ import pytest
 
 from spikeport.export.errors import DataError
 from spikeport.toolchain.choices import kinds, tag_of
+from spikeport.toolchain.data import idx, tiny_imagenet
+from spikeport.toolchain.data.cifar10 import Cifar10
+from spikeport.toolchain.data.cifar100 import Cifar100
 from spikeport.toolchain.data.dataset import DataSource
 from tests.toolchain.data import made
 
@@ -119,3 +123,15 @@ def test_without_a_path_the_data_folder_is_searched_and_the_download_named(kind,
     assert str(tmp_path) in str(caught.value)
     assert download in str(caught.value)
     assert "SPIKEPORT_DATA" in str(caught.value)
+
+
+def test_the_manual_has_every_kind_address_and_sum():
+    manual = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
+    assert all(f"`{kind}`" in manual for kind in KINDS)
+    published = [each for form in (Cifar10.FORM, Cifar100.FORM) for each in (form.binary, form.python)]
+    for each in (*published, tiny_imagenet.PUBLISHED):
+        assert f"<{each.address}> | " in manual
+        assert f"`{each.md5}`" in manual
+    for name, sums in idx.CHECKSUMS.items():
+        assert f"<{idx.ADDRESSES[name]}>" in manual
+        assert all(f"`{each}`" in manual for each in sums)
