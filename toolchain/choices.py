@@ -33,6 +33,7 @@ def tag_of(kind: type[Choice] | Choice) -> str:
 
 
 def _belongs(kind: object, base: type[Choice], module: str) -> bool:
+    """Return whether a class of ``module`` is a choice; a base class has its own name as the tag, by msgspec's rule."""
     if not isinstance(kind, type) or not issubclass(kind, base) or kind.__module__ != module:
         return False
-    return bool(kind.__struct_config__.tag == module.rpartition(".")[2])
+    return kind.__struct_config__.tag not in {None, kind.__name__}

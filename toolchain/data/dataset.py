@@ -116,6 +116,8 @@ class DataSource(Choice, frozen=True, kw_only=True):
             found = self.found()
         except SpikeportError as error:
             raise DataError(error) from None
+        except OSError as error:
+            raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from None
         try:
             return self._cut(found, seed)
         except DataError as error:
@@ -127,7 +129,7 @@ class DataSource(Choice, frozen=True, kw_only=True):
         check_crop(self.augment.crop, every.images.shape)
         kept, held = cut(every.labels, seed=seed, limit=self.images, share=self.validation)
         check_cut(every.labels, kept)
-        train = every.part(kept)
+        train = every if len(kept) == len(every) else every.part(kept)
         mean, std = self._statistics(train.images)
         return Dataset(
             name=found.name,

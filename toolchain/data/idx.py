@@ -7,23 +7,25 @@ every number the most significant byte comes first (Y. LeCun, C. Cortes, C. Burg
 import math
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import numpy as np
 from msgspec import Meta
 
 from spikeport.export.errors import DataError
-from spikeport.export.inputs import read_bytes
+from spikeport.export.inputs import ROOM
 from spikeport.export.network import Array
 from spikeport.toolchain.data.checks import number_of_classes, whole_labels
 from spikeport.toolchain.data.dataset import DataSource, Found, Labels, Split
-from spikeport.toolchain.data.reading.archives import gunzipped
+from spikeport.toolchain.data.reading.archives import opened
 from spikeport.toolchain.data.reading.layout import Layout, eight_bit, ordered
 from spikeport.toolchain.data.reading.places import Published, check_published, existing, located, missing
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MOST = 2**31
-"""Bytes of a file; MNIST's images have 47 million."""
+"""Bytes of an array; MNIST's training images have 47 million."""
+PER_BYTE = 100
+"""Bytes of an array per byte of its packed file beyond `inputs.ROOM`."""
 ADDRESSES = {
     "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "fashion-mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -101,18 +103,25 @@ class Idx(DataSource, frozen=True, kw_only=True, tag="idx"):
 
 
 def read(path: Path) -> Array:
-    """Return the array of an IDX file, of any type and number of axes."""
-    data = gunzipped(path, MOST) if path.suffix == ".gz" else read_bytes(path, DataError, most=MOST)
-    kind, axes = (data[2], data[3]) if len(data) >= 4 and data[:2] == b"\0\0" else (0, 0)
-    if kind not in TYPES or not 1 <= axes <= 8 or len(data) < 4 + 4 * axes:
-        raise DataError(
-            f"{path}: begins with {data[:4].hex() or 'nothing'}; expected an IDX file: 0000, type, number of axes"
-        )
-    shape = tuple(np.frombuffer(data, ">u4", axes, 4).tolist())
-    dtype, start = np.dtype(TYPES[kind]), 4 + 4 * axes
+    """Return the array of an IDX file, of any type and number of axes; sizes are looked at before it is unpacked."""
+    with opened(path) as file:
+        return _array(file, min(MOST, ROOM + PER_BYTE * path.stat().st_size))
+
+
+def _array(file: IO[bytes], most: int) -> Array:
+    head = file.read(4)
+    kind, axes = (head[2], head[3]) if len(head) == 4 and head[:2] == b"\0\0" else (0, 0)
+    sides = file.read(4 * axes)
+    if kind not in TYPES or not 1 <= axes <= 8 or len(sides) < 4 * axes:
+        raise DataError(f"begins with {head.hex() or 'nothing'}; expected an IDX file: 0000, type, number of axes")
+    shape, dtype = tuple(np.frombuffer(sides, ">u4").tolist()), np.dtype(TYPES[kind])
     needed = math.prod(shape) * dtype.itemsize
-    if needed != len(data) - start:
+    if needed > most:
         raise DataError(
-            f"{path}: its header says {shape} of {dtype.name}, {needed:,} bytes; {len(data) - start:,} follow"
+            f"its header says {shape} of {dtype.name}, {needed:,} bytes; at most {most:,} are read of such a file"
         )
-    return np.frombuffer(data, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    data = file.read(needed + 1)
+    if len(data) != needed:
+        found = "more" if len(data) > needed else f"{len(data):,}"
+        raise DataError(f"its header says {shape} of {dtype.name}, {needed:,} bytes; {found} follow")
+    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))

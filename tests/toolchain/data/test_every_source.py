@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Union
 
 import msgspec
 import numpy as np
@@ -43,6 +44,15 @@ def test_a_file_is_a_choice_of_its_name_with_a_docstring(kind):
     assert source.__module__.rsplit(".", 1)[1] == kind == tag_of(source)
     assert source.__doc__
     assert source.__struct_config__.frozen
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_source_comes_back_from_the_table_that_a_recipe_holds(kind, every):
+    table = msgspec.to_builtins(every[kind])
+    assert table["kind"] == kind
+    assert msgspec.convert(table, Union[tuple(KINDS.values())]) == every[kind]  # noqa: UP007 - made at run time
+    with pytest.raises(msgspec.ValidationError, match="unknown"):
+        msgspec.convert(table | {"unknown": 1}, KINDS[kind])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -135,3 +145,18 @@ def test_the_manual_has_every_kind_address_and_sum():
     for name, sums in idx.CHECKSUMS.items():
         assert f"<{idx.ADDRESSES[name]}>" in manual
         assert all(f"`{each}`" in manual for each in sums)
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-that-name/data", "a\0b", "x" * 5000])
+def test_paths_that_cannot_be_are_one_sentence(path):
+    with pytest.raises(DataError, match=r"no home folder|no such file|cannot be read"):
+        Cifar10(path=path).load(0)
+
+
+def test_a_folder_that_may_not_be_read_is_one_sentence(monkeypatch, tmp_path):
+    def denied(*_):
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr(Path, "is_file", denied)
+    with pytest.raises(DataError, match=f"^{tmp_path}: cannot be read \\(Permission denied\\)$"):
+        Cifar10(path=str(tmp_path)).load(0)

@@ -1,20 +1,21 @@
 """Files of archives and folders, of bounded size; nothing is unpacked to the disk, so no path of an archive matters."""
 
 import gzip
-import tarfile
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import IO, Protocol, cast
 
 from spikeport.export.errors import DataError, one_line
 from spikeport.export.inputs import check_regular, read_bytes
 
 MOST = 2**28
 """Bytes that a packed archive may become; those of CIFAR become 186 million."""
+BLOCK, PART = 512, 2**20
 _FAULTS = (
-    tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
     OSError,
@@ -88,57 +89,82 @@ class Zip:
 class _Counted:
     """A stream of which at most so many bytes are read."""
 
-    def __init__(self, file: gzip.GzipFile, most: int) -> None:
+    def __init__(self, file: IO[bytes], most: int) -> None:
         self.file, self.left = file, most
 
-    def read(self, size: int = -1) -> bytes:
-        """Return at most ``size`` bytes."""
-        data = self.file.read(self.left + 1 if size < 0 else min(size, self.left + 1))
-        self.left -= len(data)
+    def read(self, size: int) -> bytes:
+        """Return ``size`` bytes."""
+        self.left -= size
         if self.left < 0:
             raise DataError("it unpacks to more bytes than expected")
+        data = self.file.read(size)
+        if len(data) < size:
+            raise DataError("it is cut off")
         return data
 
 
-def gunzipped(path: Path, most: int) -> bytes:
-    """Return what a gzip file becomes, at most ``most`` bytes."""
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a regular file, or what a .gz file unpacks to; whatever is wrong with it becomes a `DataError`."""
     check_regular(path, DataError)
     try:
-        with gzip.open(path) as file:
-            return _Counted(file, most).read()
-    except DataError:
-        raise DataError(f"{path}: unpacks to more than {most:,} bytes, which its header does not ask for") from None
-    except _FAULTS as error:
-        raise DataError(f"{path}: damaged ({one_line(error)})") from None
-
-
-def members_of_tar(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
-    """Return the files of a .tar.gz archive whose last name is ``wanted``; `MOST` bytes are unpacked at most."""
-    check_regular(path, DataError)
-    found: dict[str, bytes] = {}
-    try:
-        with (
-            gzip.open(path) as stream,
-            tarfile.open(None, "r|", _Counted(stream, MOST)) as archive,  # type: ignore[call-overload]  # a stream to read
-        ):
-            for member in archive:
-                name = PurePosixPath(member.name).name
-                if name in wanted:
-                    found[name] = _member(archive, member, name, found)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            yield cast("IO[bytes]", file)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     except _FAULTS as error:
         raise DataError(f"{path}: damaged ({one_line(error)}); download it again") from None
+
+
+@dataclass(frozen=True)
+class _Member:
+    """The header of a member of a tar archive."""
+
+    name: str
+    size: int
+    regular: bool
+
+
+def members_of_tar(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
+    """Return the files of a .tar.gz archive whose last name is ``wanted``; `MOST` bytes are unpacked at most.
+
+    Headers are read here: tarfile of Python before 3.11.10 takes time without end for some (CVE-2024-6232), and what
+    extended headers say is not needed, as wanted names are short.
+    """
+    found: dict[str, bytes] = {}
+    with opened(path) as file:
+        stream = _Counted(file, MOST)
+        while member := _header(stream.read(BLOCK)):
+            if member.name not in wanted:
+                _skip(stream, member.size + -member.size % BLOCK)
+                continue
+            if not member.regular or member.size > MOST:
+                raise DataError(f"{member.name} is a link, a device or larger than {MOST:,} bytes; expected a file")
+            if member.name in found:
+                raise DataError(f"holds {member.name} twice")
+            found[member.name] = stream.read(member.size)
+            stream.read(-member.size % BLOCK)
     return found
 
 
-def _member(archive: tarfile.TarFile, member: tarfile.TarInfo, name: str, found: dict[str, bytes]) -> bytes:
-    if not member.isreg() or member.size > MOST:
-        raise DataError(f"{name} is a link, a device or larger than {MOST:,} bytes; expected a file")
-    if name in found:
-        raise DataError(f"holds {name} twice")
-    file = archive.extractfile(member)
-    data = b"" if file is None else file.read(member.size)
-    if len(data) != member.size:
-        raise DataError(f"{name} is cut off; download the archive again")
-    return data
+def _header(block: bytes) -> _Member | None:
+    """Return what a header says (POSIX ustar and its kin); None for the empty block behind the last member."""
+    if not any(block):
+        return None
+    checksum = sum(block[:148]) + sum(block[156:]) + 8 * ord(" ")
+    if _octal(block[148:156]) != checksum:
+        raise DataError("a member's header is damaged; expected a tar archive")
+    name = block[:100].split(b"\0")[0].decode("utf-8", "replace")
+    return _Member(PurePosixPath(name).name, _octal(block[124:136]), block[156:157] in (b"0", b"\0"))
+
+
+def _octal(field: bytes) -> int:
+    text = field.split(b"\0")[0].strip()
+    if not text or text.strip(b"01234567"):
+        raise DataError("a member's header holds no octal number; expected a tar archive")
+    return int(text, 8)
+
+
+def _skip(stream: _Counted, size: int) -> None:
+    while size:
+        size -= len(stream.read(min(size, PART)))

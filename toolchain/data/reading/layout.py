@@ -8,6 +8,8 @@ from spikeport.export.errors import DataError
 from spikeport.export.network import Array
 from spikeport.export.numbers import described
 
+PART = 1000
+"""Images that are made whole numbers at a time."""
 Layout = Literal["channels_first", "channels_last"]
 FEW = 4
 """Channels of a picture: grey, two polarities, colour, colour with opacity."""
@@ -54,11 +56,18 @@ def eight_bit(images: Array, what: str) -> Array:
             f"{what} spans {images.min():g} to {images.max():g}; expected numbers from 0 to 1, or uint8 levels "
             "(a normalisation belongs into data.mean and data.std)"
         )
+    whole = np.empty(images.shape, np.uint8)
+    for start in range(0, len(images), PART):
+        whole[start : start + PART] = _rounded(images[start : start + PART], what)
+    return whole
+
+
+def _rounded(images: Array, what: str) -> Array:
     scaled = images * 255
     rounded: Array = np.rint(scaled)
-    if images.size and np.abs(scaled - rounded).max() > NEAR:
+    if np.abs(scaled - rounded).max() > NEAR:
         raise DataError(f"{what} holds numbers between the 256 levels of 8 bit; round them: np.rint(255 * images)")
-    return rounded.astype(np.uint8)
+    return rounded
 
 
 def largest_count(frames: Array, what: str) -> int:

@@ -29,20 +29,27 @@ class Published:
 def data_folder() -> Path:
     """Return the folder of all datasets: ``SPIKEPORT_DATA``, else ``~/.local/share/spikeport/data``."""
     given = os.environ.get(VARIABLE)
-    return Path(given).expanduser() if given else Path.home() / ".local" / "share" / "spikeport" / "data"
+    return _expanded(given or "~/.local/share/spikeport/data")
 
 
 def located(path: str | None, folder: str) -> Path:
     """Return what a recipe names, from the current folder; without a ``path`` the dataset's own ``folder``."""
-    return data_folder() / folder if path is None else Path(path).expanduser()
+    return data_folder() / folder if path is None else _expanded(path)
 
 
 def existing(path: str, what: str) -> Path:
     """Return a path of a recipe at which something stands."""
-    place = Path(path).expanduser()
+    place = _expanded(path)
     if not os.path.lexists(place):
         raise DataError(f"{place.absolute()}: no such file or folder; expected {what}: set data.path to where it is")
     return place
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise DataError(f"{path}: no home folder is known for it; expected a path from the root") from None
 
 
 def missing(place: Path, name: str, download: str) -> DataError:
