@@ -25,8 +25,12 @@ def packed(path, *infos):
 
 
 def test_members_are_found_by_their_last_name_wherever_they_claim_to_lie(tmp_path):
-    path = packed(tmp_path / "a.tar.gz", ("/etc/one", b"1", tarfile.REGTYPE), ("../../two", b"22", tarfile.REGTYPE),
-                  ("x/three", b"333", tarfile.REGTYPE))  # fmt: skip
+    path = packed(
+        tmp_path / "a.tar.gz",
+        ("/etc/one", b"1", tarfile.REGTYPE),
+        ("../../two", b"22", tarfile.REGTYPE),
+        ("x/three", b"333", tarfile.REGTYPE),
+    )
     assert members_of_tar(path, {"one", "two"}) == {"one": b"1", "two": b"22"}
     assert [each.name for each in tmp_path.iterdir()] == ["a.tar.gz"]
 
@@ -52,8 +56,16 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch, w
         members_of_tar(path, wanted)
 
 
-@pytest.mark.parametrize("change", [lambda data: data[:-200], lambda _: b"x" * 100, lambda _: b"",
-                                    lambda _: gzip.compress(b"x" * 600), lambda data: gzip.compress(gzip.decompress(data)[:700])])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data[:-200],
+        lambda _: b"x" * 100,
+        lambda _: b"",
+        lambda _: gzip.compress(b"x" * 600),
+        lambda data: gzip.compress(gzip.decompress(data)[:700]),
+    ],
+)
 def test_a_damaged_archive_is_refused_by_name(tmp_path, change):
     path = packed(tmp_path / "a.tar.gz", ("one", made.random_images(2)[0].tobytes(), tarfile.REGTYPE))
     path.write_bytes(change(path.read_bytes()))
