@@ -36,7 +36,7 @@ class TinyImageNet(DataSource, frozen=True, kw_only=True, tag="tiny_imagenet"):
     official: bool = True
 
     def found(self) -> Found:
-        """Return the decoded images, by class and name."""
+        """Return the decoded images."""
         if self.path is not None:
             existing(self.path, "TinyImageNet's archive or folder")
         place = _place(located(self.path, "tiny-imagenet"))
@@ -73,7 +73,7 @@ def _place(place: Path) -> Path:
 
 
 def _entries(files: Files) -> tuple[list[Entry], list[Entry]]:
-    """Return the images to train on and to test on, each sorted by class and name."""
+    """Return the images to train on, sorted by class and name, and those to test on, in val_annotations.txt's order."""
     names = sorted(files.names())
     top = f"{TOP}/" if f"{TOP}/wnids.txt" in names else ""
     numbers = {wnid: number for number, wnid in enumerate(sorted(set(_lines(files, f"{top}wnids.txt"))))}
@@ -94,7 +94,7 @@ def _entries(files: Files) -> tuple[list[Entry], list[Entry]]:
     absent = [name for name, _ in test if name not in present]
     if absent:
         raise DataError(f"no file {absent[0][:100]}, which val_annotations.txt names")
-    return train, sorted(test, key=lambda entry: (entry[1], entry[0]))
+    return train, test
 
 
 def _lines(files: Files, name: str) -> list[str]:

@@ -114,7 +114,7 @@ def tiny_files(count=6, *, side=64):
         for index in range(count):
             files[f"train/{wnid}/images/{wnid}_{index}.JPEG"] = jpeg(images[number * count + index])
         for index in range(2):
-            name = f"val_{2 * number + index}.JPEG"
+            name = f"val_{3 * index + number}.JPEG"
             files[f"val/images/{name}"] = jpeg(images[3 * count + 2 * number + index])
             lines.append(f"{name}\t{wnid}\t0\t0\t62\t62\n")
     return files | {"val/val_annotations.txt": "".join(lines).encode(), "test/images/test_0.JPEG": b"not read"}

@@ -33,10 +33,11 @@ def test_classes_are_numbered_by_their_names(tmp_path):
         name: grey.get(name.split("/")[1], data) if name.startswith("train") else data for name, data in FILES.items()
     }
     files["train/n01443537/images/more.JPEG"] = made.jpeg(made.random_images(1, (3, 64, 64))[0][0])
+    files["val/val_annotations.txt"] = b"".join(reversed(files["val/val_annotations.txt"].splitlines(keepends=True)))
     data = source(made.write(tmp_path, files)).load(0)
     for number in range(3):
         assert np.median(data.train.images[data.train.labels == number]) == pytest.approx(60 * (number + 1), abs=2)
-    assert data.test.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert data.test.labels.tolist() == [2, 2, 1, 1, 0, 0], "the order of the annotations"
 
 
 def without(name):
