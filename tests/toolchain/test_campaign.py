@@ -14,7 +14,7 @@ from spikeport.export.formats import netx
 from tests.export.formats.test_netx import chain
 from tests.toolchain import campaign
 
-NORMAL, ALL = 60, 3500
+NORMAL, ALL = 68, 3400
 
 
 def nir_file(path):
