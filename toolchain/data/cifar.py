@@ -121,7 +121,7 @@ def _reader(form: Form, place: Path) -> tuple[Path, Reader]:
 
 def _archive(form: Form, path: Path, official: bool) -> dict[str, Read]:  # noqa: FBT001 - one of three readers
     if official:
-        check_published(path, form.python if "python" in path.name else form.binary)
+        check_published(path, form.binary, form.python)
     members = members_of_tar(path, {*form.files(".bin"), *form.files("")})
     ending = ".bin" if any(name.endswith(".bin") for name in members) else ""
     absent = [name for name in form.files(ending) if name not in members]

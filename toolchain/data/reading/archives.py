@@ -15,6 +15,8 @@ from spikeport.export.inputs import check_regular, read_bytes
 MOST = 2**28
 """Bytes that a packed archive may become; those of CIFAR become 186 million."""
 BLOCK, PART = 512, 2**20
+GZIP = b"\x1f\x8b"
+"""How a file begins that is packed by gzip."""
 _FAULTS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -105,11 +107,13 @@ class _Counted:
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """Open a regular file, or what a .gz file unpacks to; whatever is wrong with it becomes a `DataError`."""
+    """Open a regular file, or what it unpacks to if gzip packed it; what is wrong with it becomes a `DataError`."""
     check_regular(path, DataError)
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            yield cast("IO[bytes]", file)
+        with path.open("rb") as file:
+            packed = file.read(2) == GZIP
+            file.seek(0)
+            yield cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     except _FAULTS as error:
@@ -126,7 +130,9 @@ class _Member:
 
 
 def members_of_tar(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
-    """Return the files of a .tar.gz archive whose last name is ``wanted``; `MOST` bytes are unpacked at most.
+    """Return the files of a tar archive, packed by gzip or not, whose last name is ``wanted``.
+
+    At most `MOST` bytes are unpacked.
 
     Headers are read here: tarfile of Python before 3.11.10 takes time without end for some (CVE-2024-6232), and what
     extended headers say is not needed, as wanted names are short.

@@ -60,15 +60,16 @@ def missing(place: Path, name: str, download: str) -> DataError:
     )
 
 
-def check_published(path: Path, published: Published) -> None:
-    """Raise `DataError` where the file is not the published one."""
+def check_published(path: Path, *published: Published) -> None:
+    """Raise `DataError` where the file is none of the published ones."""
     check_regular(path, DataError)
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while part := file.read(PART):
             digest.update(part)
-    if digest.hexdigest() != published.md5:
+    if digest.hexdigest() not in {each.md5 for each in published}:
+        expected = " or ".join(each.md5 for each in published)
         raise DataError(
-            f"{path}: md5 {digest.hexdigest()}; the published file has {published.md5}: download {published.address} "
+            f"{path}: md5 {digest.hexdigest()}; the published file has {expected}: download {published[0].address} "
             "again, or set data.official to false where the file is meant to differ"
         )

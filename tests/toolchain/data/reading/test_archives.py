@@ -87,6 +87,12 @@ def test_archives_of_every_format_and_size_of_members(tmp_path, format_, size):
     assert members_of_tar(path, {"one", "two"}) == {"one": content, "two": content}
 
 
+def test_packed_or_not_is_seen_by_the_first_bytes(tmp_path):
+    packed(tmp_path / "a.tgz", ("one", b"1", tarfile.REGTYPE))
+    (tmp_path / "a.tar").write_bytes(gzip.decompress((tmp_path / "a.tgz").read_bytes()))
+    assert members_of_tar(tmp_path / "a.tgz", {"one"}) == members_of_tar(tmp_path / "a.tar", {"one"}) == {"one": b"1"}
+
+
 def test_an_extended_header_is_passed_over_whatever_its_size(tmp_path):
     path = packed(tmp_path / "a.tar.gz", ("pax", b"6 a=b\n" * 1_000_000, b"x"), ("one", b"1", tarfile.REGTYPE))
     assert members_of_tar(path, {"one"}) == {"one": b"1"}
