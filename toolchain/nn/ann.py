@@ -17,4 +17,4 @@ class ANN(Backbone):
         for node in self.specification.nodes:
             total = sum(layer(values[layer.source]) for layer in self.projections_into(node.name))
             values[node.name] = torch.relu(total) if node.kind == "neurons" else cast("Tensor", total)
-        return values[READOUT]
+        return values[READOUT].flatten(1)

@@ -1,10 +1,25 @@
 """Synaptic layers with a connectivity mask, and the projection of pooling, synapses and batch norm."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spikeport.toolchain.nn.specification import Convolution, Linear, Projection, Shape, projected_shape
+from spikeport.toolchain.nn.specification import (
+    AveragePooling,
+    BatchNorm,
+    Borders,
+    Convolution,
+    Linear,
+    MaxPooling,
+    Pair,
+    Projection,
+    Shape,
+    pair,
+    pooled_shape,
+    projected_shape,
+)
 
 
 class TopScores(torch.autograd.Function):
@@ -27,16 +42,18 @@ def top_mask(importance: Tensor, keep: int) -> Tensor:
 
 
 class Synapses(nn.Module):
-    """Weights times mask; while ``scores`` is set, the mask follows the scores."""
+    """Weights times mask, and a bias where there is one; while ``scores`` is set, the mask follows the scores."""
 
     mask: Tensor
+    bias: nn.Parameter | None
 
-    def __init__(self, *shape: int, padding: int = 0, stride: int = 1) -> None:
+    def __init__(self, *shape: int, convolution: Convolution | None = None, bias: bool = False) -> None:
         super().__init__()
+        self.convolution = convolution
         self.weight = nn.Parameter(torch.empty(shape))
         nn.init.kaiming_normal_(self.weight)
+        self.register_parameter("bias", nn.Parameter(torch.zeros(shape[0])) if bias else None)
         self.register_buffer("mask", torch.ones(shape))
-        self.padding, self.stride = padding, stride
         self.scores: nn.Parameter | None = None
         self.keep = self.weight.numel()
 
@@ -51,9 +68,28 @@ class Synapses(nn.Module):
         weight = self.weight * self.connectivity()
         if rounding is not None:
             weight = rounded(weight, *rounding)
-        if weight.ndim == 4:
-            return functional.conv2d(x, weight, padding=self.padding, stride=self.stride)
-        return functional.linear(x.flatten(1), weight)
+        if self.convolution is None:
+            return functional.linear(x.flatten(1), weight, self.bias)
+        x, padding = _padded(x, self.convolution.borders())
+        stride, dilation, groups = self.convolution.stride, self.convolution.dilation, self.convolution.groups
+        return functional.conv2d(x, weight, self.bias, stride, padding, dilation, groups)
+
+
+def _synapses(kind: Convolution | Linear | None, source: Shape) -> Synapses | None:
+    if kind is None:
+        return None
+    if isinstance(kind, Linear):
+        return Synapses(kind.features, math.prod(source), bias=kind.bias)
+    shape = (kind.channels, source[0] // kind.groups, *pair(kind.kernel))
+    return Synapses(*shape, convolution=kind, bias=kind.bias)
+
+
+def _padded(x: Tensor, borders: Borders) -> tuple[Tensor, Pair]:
+    """Return the map, and the padding that is equal on opposite sides; any other is put around the map."""
+    top, bottom, left, right = borders
+    if top == bottom and left == right:
+        return x, (top, left)
+    return functional.pad(x, (left, right, top, bottom)), (0, 0)
 
 
 def rounded(weight: Tensor, factors: Tensor, bits: int) -> Tensor:
@@ -69,8 +105,24 @@ def rounded(weight: Tensor, factors: Tensor, bits: int) -> Tensor:
     return result
 
 
+class Norm(nn.BatchNorm2d):
+    """Batch norm over all axes but the second: of maps (N, C, H, W) and of flat values (N, C).
+
+    Without ``affine`` the slope and the shift are there as well, but are not trained.
+    """
+
+    def __init__(self, channels: int, settings: BatchNorm) -> None:
+        super().__init__(channels, eps=settings.eps, momentum=settings.momentum)
+        for parameter in (self.weight, self.bias):
+            parameter.requires_grad_(settings.affine)
+
+    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 - torch's name
+        if input.ndim not in (2, 4):
+            raise ValueError(f"batch norm gets {input.ndim} axes; expected (N, C) or (N, C, H, W)")
+
+
 class ProjectionLayer(nn.Module):
-    """One projection of the specification: average pooling, synapses and batch norm, each if there is one.
+    """One projection of the specification: `linear`, which is pooling and synapses, then `norm`, each if there is one.
 
     ``gains`` are what the values that arrive were multiplied by, per channel: 1 / std of the pixels.
     """
@@ -80,17 +132,28 @@ class ProjectionLayer(nn.Module):
     def __init__(self, projection: Projection, source: Shape, gains: Tensor) -> None:
         super().__init__()
         self.source, self.shape = projection.source, projected_shape(projection, source)
-        self.pooling = projection.pooling
-        self.synapses = _synapses(projection, source)
-        self.norm = nn.BatchNorm2d(self.shape[0]) if projection.norm else None
+        self.projection, self.pooling = projection, projection.pool()
+        self.synapses = _synapses(projection.synapses, pooled_shape(projection, source))
+        settings = projection.batch_norm()
+        self.norm = None if settings is None else Norm(self.shape[0], settings)
         self.bits: int | None = None
         self.register_buffer("gains", gains, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        if self.pooling > 1:
-            x = functional.avg_pool2d(x, self.pooling)
+    def linear(self, x: Tensor) -> Tensor:
+        """Return everything before batch norm: (N, C, H, W) or (N, features)."""
+        if x.ndim == 2 and (self.pooling is not None or isinstance(self.projection.synapses, Convolution)):
+            x = x[:, :, None, None]
+        if self.pooling is not None:
+            x = pooled(self.pooling, x)
         if self.synapses is not None:
             x = self.synapses(x, None if self.bits is None else (self.factors(), self.bits))
+        if self.projection.channels is not None:
+            first, total = self.projection.channels
+            x = functional.pad(x, (*(0, 0) * (x.ndim - 2), first, total - first - x.shape[1]))
+        return x.flatten(1) if self.projection.flatten else x
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.linear(x)
         normalized: Tensor = x if self.norm is None else self.norm(x)
         return normalized
 
@@ -98,20 +161,29 @@ class ProjectionLayer(nn.Module):
         """Return what the passes multiply each weight by: ``gains``, and batch norm with its running variance."""
         assert self.synapses is not None
         axes = (1,) * (self.synapses.weight.ndim - 2)
-        factors = self.gains.repeat_interleave(self.synapses.weight.shape[1] // len(self.gains)).view(1, -1, *axes)
-        if self.norm is None:
+        factors = self._input_gains(self.synapses.weight).view(-1, self.synapses.weight.shape[1], *axes)
+        if self.norm is None or self.norm.num_features != len(self.synapses.weight):
             return factors
         assert self.norm.running_var is not None
         slope: Tensor = self.norm.weight.detach() / torch.sqrt(self.norm.running_var + self.norm.eps)
         return factors * slope.view(-1, 1, *axes)
 
+    def _input_gains(self, weight: Tensor) -> Tensor:
+        """Return ``gains`` per input of each weight: (1, in), or (out, in / groups) with groups."""
+        groups = self.synapses.convolution.groups if self.synapses and self.synapses.convolution else 1
+        if groups == 1:
+            return self.gains.repeat_interleave(weight.shape[1] // len(self.gains))[None]
+        return self.gains.view(groups, -1).repeat_interleave(len(weight) // groups, 0)
 
-def _synapses(projection: Projection, source: Shape) -> Synapses | None:
-    channels, height, width = source[0], source[1] // projection.pooling, source[2] // projection.pooling
-    if isinstance(projection.synapses, Convolution):
-        kernel = projection.synapses.kernel
-        sizes = (projection.synapses.channels, channels, kernel, kernel)
-        return Synapses(*sizes, padding=kernel // 2, stride=projection.synapses.stride)
-    if isinstance(projection.synapses, Linear):
-        return Synapses(projection.synapses.features, channels * height * width)
-    return None
+
+def pooled(pooling: AveragePooling | MaxPooling, x: Tensor) -> Tensor:
+    """Return the average or the largest value of windows; what max pooling gets is never below zero."""
+    kernel, stride = pair(pooling.kernel), pair(pooling.stride or pooling.kernel)
+    if isinstance(pooling, MaxPooling):
+        top, bottom, left, right = pooling.padding
+        x = functional.pad(x, (left, right, top, bottom)) if any(pooling.padding) else x
+        return functional.max_pool2d(x, kernel, stride)
+    x, padding = _padded(x, pooling.padding)
+    if max(2 * side - size for side, size in zip(padding, kernel, strict=True)) > 0:  # more than torch's pooling takes
+        x, padding = functional.pad(x, (padding[1],) * 2 + (padding[0],) * 2), (0, 0)
+    return x if kernel == stride == (1, 1) else functional.avg_pool2d(x, kernel, stride, padding)

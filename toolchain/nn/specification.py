@@ -1,6 +1,7 @@
 """A network's shape as plain data: ANN, SNN and exported network are all built from it.
 
 It is a graph like `spikeport.export.network`: populations, each fed by projections of pooling, synapses and batch norm.
+Maps have the axes (C, H, W). A 1-D network's are (C, 1, L), and a flat population's (features, 1, 1).
 """
 
 from typing import Literal
@@ -8,33 +9,98 @@ from typing import Literal
 import msgspec
 
 Shape = tuple[int, int, int]
+Pair = tuple[int, int]
+Borders = tuple[int, int, int, int]
+"""Rows above and below a map, columns left and right of it."""
 INPUT, READOUT = "input", "readout"
 
 
-class Convolution(msgspec.Struct, frozen=True, kw_only=True, tag="convolution"):
-    """Square convolution without bias, padded so that stride 1 keeps the shape."""
+class Convolution(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag="convolution"
+):
+    """Cross-correlation of ``kernel`` (rows, columns; one number for a square).
+
+    ``padding`` are zeros around the map; without it as many as keep the shape at stride 1, the odd one behind.
+    """
 
     channels: int
-    kernel: int = 3
-    stride: int = 1
+    kernel: int | Pair = 3
+    stride: int | Pair = 1
+    padding: Borders | None = None
+    dilation: int | Pair = 1
+    groups: int = 1
+    bias: bool = False
+
+    def borders(self) -> Borders:
+        """Return the zeros above, below, left and right."""
+        if self.padding is not None:
+            return self.padding
+        rows, columns = (reach - 1 for reach in reaches(self.kernel, self.dilation))
+        return (rows // 2, rows - rows // 2, columns // 2, columns - columns // 2)
 
 
-class Linear(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
-    """Fully connected synapses without bias."""
+class Linear(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag="linear"):
+    """Fully connected synapses from all values of the source in C order."""
 
     features: int
+    bias: bool = False
 
 
-class Projection(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``source`` sends: average pooling without overlap, then synapses, then batch norm, each if there is one."""
+class AveragePooling(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag="average"
+):
+    """Mean over windows; the zeros of ``padding`` count as values. A kernel of one takes every ``stride``-th value."""
+
+    kernel: int | Pair
+    stride: int | Pair | None = None
+    padding: Borders = (0, 0, 0, 0)
+
+
+class MaxPooling(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag="maximum"
+):
+    """Largest value of windows of a population with neurons; of spikes, whether any fired."""
+
+    kernel: int | Pair
+    stride: int | Pair | None = None
+    padding: Borders = (0, 0, 0, 0)
+
+
+class BatchNorm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Batch norm per channel with torch's ``eps`` and ``momentum``; without ``affine`` slope and shift stay 1 and 0."""
+
+    eps: float = 1e-5
+    momentum: float | None = 0.1
+    affine: bool = True
+
+
+class Projection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What ``source`` sends: pooling, then synapses, then batch norm, each if there is one.
+
+    A number as ``pooling`` is the side of averages that do not overlap. ``channels`` (first, all) puts the result's
+    channels behind ``first`` others among ``all``, which get zeros, so that several projections concatenate maps.
+    ``flatten`` makes one axis of what came out, in C order, as linear synapses do. Both happen before batch norm.
+    """
 
     source: str
-    pooling: int = 1
+    pooling: int | AveragePooling | MaxPooling = 1
     synapses: Convolution | Linear | None = None
-    norm: bool = False
+    channels: Pair | None = None
+    flatten: bool = False
+    norm: bool | BatchNorm = False
+
+    def pool(self) -> AveragePooling | MaxPooling | None:
+        """Return the pooling, or None where there is none."""
+        if isinstance(self.pooling, int):
+            return AveragePooling(kernel=self.pooling) if self.pooling > 1 else None
+        return self.pooling
+
+    def batch_norm(self) -> BatchNorm | None:
+        """Return the batch norm, or None where there is none."""
+        return (BatchNorm() if self.norm else None) if isinstance(self.norm, bool) else self.norm
 
 
-class Node(msgspec.Struct, frozen=True, kw_only=True, rename={"projections": "edges"}):
+class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"projections": "edges"}):
     """A population that adds up what its projections bring.
 
     'neurons' put it through ReLU or integrate-and-fire neurons, a 'stream' hands the sum on (residual paths), and the
@@ -46,7 +112,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, rename={"projections": "ed
     kind: Literal["neurons", "stream", "readout"] = "neurons"
 
 
-class Specification(msgspec.Struct, frozen=True, kw_only=True):
+class Specification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Input shape (C, H, W), pixel mean and standard deviation per channel, and the populations in order."""
 
     input_shape: Shape
@@ -55,19 +121,67 @@ class Specification(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[Node, ...]
 
     def shapes(self) -> dict[str, Shape]:
-        """Return the shape (C, H, W) of every population; dense ones are (features, 1, 1)."""
+        """Return the shape (C, H, W) of every population; flat ones are (features, 1, 1)."""
         shapes = {INPUT: self.input_shape}
         for node in self.nodes:
             shapes[node.name] = projected_shape(node.projections[0], shapes[node.projections[0].source])
         return shapes
 
+    def flat(self) -> set[str]:
+        """Return the populations whose values form one axis: behind linear synapses or a flatten."""
+        names: set[str] = set()
+        for node in self.nodes:
+            first = node.projections[0]
+            unchanged = first.synapses is None and first.pool() is None and first.source in names
+            if isinstance(first.synapses, Linear) or first.flatten or unchanged:
+                names.add(node.name)
+        return names
+
 
 def projected_shape(projection: Projection, shape: Shape) -> Shape:
-    """Return the shape that a projection makes of its source's."""
-    channels, height, width = shape[0], shape[1] // projection.pooling, shape[2] // projection.pooling
-    if isinstance(projection.synapses, Linear):
-        return (projection.synapses.features, 1, 1)
-    if projection.synapses is None:
-        return (channels, height, width)
-    sides = ((side - 1) // projection.synapses.stride + 1 for side in (height, width))
-    return (projection.synapses.channels, *sides)  # type: ignore[return-value]
+    """Return the shape that a projection makes of its source's; sides below one where nothing is left."""
+    shape = pooled_shape(projection, shape)
+    channels, synapses, sides = linear_channels(projection, shape), projection.synapses, shape[1:]
+    if isinstance(synapses, Linear):
+        sides = (1, 1)
+    elif synapses is not None:
+        reach = reaches(synapses.kernel, synapses.dilation)
+        sides = windows(shape, reach, pair(synapses.stride), synapses.borders())
+    if projection.channels is not None:
+        channels = projection.channels[1]
+    return (channels * sides[0] * sides[1], 1, 1) if projection.flatten else (channels, *sides)
+
+
+def linear_channels(projection: Projection, shape: Shape) -> int:
+    """Return the number of channels behind the synapses of a projection."""
+    synapses = projection.synapses
+    if synapses is None:
+        return shape[0]
+    return synapses.features if isinstance(synapses, Linear) else synapses.channels
+
+
+def pooled_shape(projection: Projection, shape: Shape) -> Shape:
+    """Return the shape that the synapses of a projection get."""
+    pool = projection.pool()
+    if pool is None:
+        return shape
+    return (shape[0], *windows(shape, pair(pool.kernel), pair(pool.stride or pool.kernel), pool.padding))
+
+
+def windows(shape: Shape, reach: Pair, stride: Pair, padding: Borders) -> Pair:
+    """Return how many windows fit into a map, vertically and horizontally."""
+    top, bottom, left, right = padding
+    rooms = shape[1] + top + bottom, shape[2] + left + right
+    rows, columns = ((room - side) // step + 1 for room, side, step in zip(rooms, reach, stride, strict=True))
+    return rows, columns
+
+
+def reaches(kernel: int | Pair, dilation: int | Pair) -> Pair:
+    """Return how many positions a kernel spans, vertically and horizontally."""
+    rows, columns = (step * (side - 1) + 1 for side, step in zip(pair(kernel), pair(dilation), strict=True))
+    return rows, columns
+
+
+def pair(value: int | Pair) -> Pair:
+    """Return (vertical, horizontal) of one number for both, or of both."""
+    return (value, value) if isinstance(value, int) else value

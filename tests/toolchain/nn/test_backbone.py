@@ -160,7 +160,7 @@ def test_rounded_weights_are_those_of_the_quantizer(name, bits):
     (layer,) = model.projections_into(name)
     scaled = layer.synapses.weight.detach() * layer.factors()
     step = scaled.abs().max() / (2 ** (bits - 1) - 1)
-    model.neurons_of(name).threshold.data.fill_(float(100 * step / layer.pooling**2))
+    model.neurons_of(name).threshold.data.fill_(float(100 * step / layer.projection.pooling**2))
     (projection,) = quantize(folded(lower(model)), weight_bits=bits).incoming(name)
     found = projection.synapses.weight
     found = found[:, :, :: layer.pooling, :: layer.pooling] if name == "conv2" else found

@@ -8,7 +8,15 @@ from torch import Tensor
 
 from spikeport.export.errors import RecipeError
 from spikeport.toolchain.choices import Choice
-from spikeport.toolchain.nn.specification import READOUT, Linear, Node, Projection, Shape, Specification
+from spikeport.toolchain.nn.specification import (
+    READOUT,
+    Linear,
+    Node,
+    Projection,
+    Shape,
+    Specification,
+    pooled_shape,
+)
 
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 
@@ -55,7 +63,7 @@ def _check_sizes(specification: Specification) -> None:
         raise RecipeError("network: has no neurons; expected one layer at least")
     shapes, (_, height, width) = specification.shapes(), specification.input_shape
     for node in specification.nodes:
-        pooled = [side // p.pooling for p in node.projections for side in shapes[p.source][1:]]
+        pooled = [side for p in node.projections for side in pooled_shape(p, shapes[p.source])[1:]]
         if min(*pooled, *shapes[node.name]) < 1:
             raise RecipeError(
                 f"network: nothing is left of an image of {height}x{width} pixels at {node.name!r}; pool less often"
