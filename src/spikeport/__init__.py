@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from spikeport.hardware_profiles.report.result import Report
     from spikeport.hardware_profiles.verdicts import ChipVerdict
     from spikeport.hardware_profiles.what_if import Variations
+    from spikeport.toolchain.importing.imported import ImportedNetwork
+    from spikeport.toolchain.importing.torch_module import from_torch, to_specification
+    from spikeport.toolchain.nn.specification import Specification
     from spikeport.toolchain.verbs.checking import CheckSettings, Verdict, check
     from spikeport.toolchain.verbs.costs import count, energy, place, report, what_if
     from spikeport.toolchain.verbs.identify import Identified, identify
@@ -73,6 +76,7 @@ __all__ = [
     "HardwareProfile",
     "Identified",
     "ImportSettings",
+    "ImportedNetwork",
     "InputSettings",
     "IntegerNetwork",
     "IntegerNeuron",
@@ -85,6 +89,7 @@ __all__ = [
     "Simulation",
     "SimulationSettings",
     "Source",
+    "Specification",
     "SpikeportError",
     "Stimulus",
     "Tls",
@@ -98,6 +103,7 @@ __all__ = [
     "executor_names",
     "export_network",
     "format_names",
+    "from_torch",
     "identify",
     "import_netx",
     "import_nir",
@@ -110,6 +116,7 @@ __all__ = [
     "run",
     "simulate",
     "stimulus",
+    "to_specification",
     "what_if",
     "write_network",
 ]
@@ -133,6 +140,9 @@ _HOMES = {
     "hardware_profiles.report.result": ("Report",),
     "hardware_profiles.verdicts": ("ChipVerdict",),
     "hardware_profiles.what_if": ("Variations",),
+    "toolchain.importing.imported": ("ImportedNetwork",),
+    "toolchain.importing.torch_module": ("from_torch", "to_specification"),
+    "toolchain.nn.specification": ("Specification",),
     "toolchain.verbs.checking": ("CheckSettings", "Verdict", "check"),
     "toolchain.verbs.costs": ("count", "energy", "place", "report", "what_if"),
     "toolchain.verbs.identify": ("Identified", "identify"),

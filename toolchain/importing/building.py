@@ -70,12 +70,6 @@ class Building:
         """Return a value of one axis."""
         return self.settled(value if all(map(self.nodes.is_flat, value.terms)) else replace(value, flat=True))
 
-    def image(self, value: Value) -> Value:
-        """Return a value with the axes (C, H, W)."""
-        if value.flat and value.shape[1:] != (1, 1):
-            raise self.refused("gets a flat value", "maps of channels, height and width")
-        return self.settled(replace(value, flat=False))
-
     def made(self, value: Value, term: Term, operation: Operation) -> Value:
         """Return the value of a term with another step; refuse windows that do not fit."""
         shape = projected_shape(term.projection(), self.source_shape(term))
@@ -117,7 +111,7 @@ class Building:
 def hint(operation: Operation) -> str:
     """Return a name for a population: where the operation's weights are, or the module that it stands in."""
     module = operation.place.partition(" ")[0]
-    return operation.parameters or (module if module != "forward" else operation.name)
+    return operation.parameters or (module if module != "forward" else operation.kind)
 
 
 def side(sides: tuple[int, ...]) -> int | tuple[int, int]:

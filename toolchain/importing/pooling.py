@@ -16,7 +16,7 @@ NONE = (0, 0, 0, 0)
 
 def average_pooling(building: Building, operation: Operation, value: Value) -> Value:
     """A divisor other than the window's size becomes a factor."""
-    value, settings = building.image(value), operation.settings
+    value, settings = building.settled(value), operation.settings
     if rounded_up(settings, value.shape) != settings.padding:
         raise building.refused("rounds its size up, so that its last windows are smaller", "ceil_mode=False")
     if any(settings.padding) and not settings.count_padding:
@@ -42,7 +42,7 @@ def _averaged(building: Building, operation: Operation, value: Value, settings: 
 
 def max_pooling(building: Building, operation: Operation, value: Value) -> Value:
     """Maxima of what neurons send, of each map where maps lie side by side."""
-    value, settings = building.image(value), operation.settings
+    value, settings = building.settled(value), operation.settings
     if settings.dilation != (1, 1):
         raise building.refused(f"has windows with a dilation of {settings.dilation}", "dilation=1")
     settings = replace(settings, padding=rounded_up(settings, value.shape), ceil=False)
@@ -93,7 +93,7 @@ def _of_windows(first: AveragePooling | MaxPooling, second: Settings) -> tuple[P
 
 def adaptive_pooling(building: Building, operation: Operation, value: Value) -> Value:
     """Pooling to an output size, as windows of one size."""
-    value = building.image(value)
+    value = building.settled(value)
     windows = replace(operation, settings=adapted(operation, value.shape))
     kind = average_pooling if operation.kind == "adaptive_average_pooling" else max_pooling
     return kind(building, windows, value)
@@ -101,7 +101,7 @@ def adaptive_pooling(building: Building, operation: Operation, value: Value) -> 
 
 def pad(building: Building, operation: Operation, value: Value) -> Value:
     """Zeros around the maps, and before and behind the channels."""
-    value, settings = building.image(value), operation.settings
+    value, settings = building.settled(value), operation.settings
     if min(*settings.padding, *settings.channels) < 0:
         raise building.refused("cuts values off the map", "zeros around it, or a stride")
     if any(settings.padding):
@@ -122,7 +122,7 @@ def behind(building: Building, value: Value, first: int, total: int) -> Value:
 
 def stride(building: Building, operation: Operation, value: Value) -> Value:
     """Every n-th row and column: averages over one value."""
-    return _averaged(building, operation, building.image(value), operation.settings)
+    return _averaged(building, operation, building.settled(value), operation.settings)
 
 
 def flatten(_building: Building, _operation: Operation, value: Value) -> Value:

@@ -14,7 +14,7 @@ from spikeport.toolchain.nn.specification import BatchNorm, Convolution, Linear
 
 def convolution(building: Building, operation: Operation, value: Value) -> Value:
     """Zeros that a padding put around the map become the convolution's own."""
-    value, settings = building.image(value), operation.settings
+    value, settings = building.settled(value), operation.settings
     weight = operation.arrays["weight"]
     if weight.shape[1] * settings.groups != value.shape[0]:
         raise building.refused(f"reads {weight.shape[1] * settings.groups} channels of {value.shape[0]}", "as many")
