@@ -61,7 +61,10 @@ def _built(building: Building) -> Built:
     specification = Specification(
         input_shape=building.shape, mean=tuple(mean.tolist()), std=tuple(std.tolist()), nodes=nodes
     )
-    state = building.nodes.state(node.name for node in nodes)
+    weights = [op.arrays["weight"] for op in building.operations if op.kind in ("convolution", "linear")]
+    kind = np.result_type(*weights) if weights else np.float32
+    found = building.nodes.state(node.name for node in nodes)
+    state = {name: array.astype(kind) for name, array in found.items()}
     pixels = {"mean": mean.reshape(-1, 1, 1), "std": std.reshape(-1, 1, 1)}
     return Built(specification=specification, state={**pixels, **state, **masks(state)}, notes=building.said(state))
 

@@ -30,10 +30,10 @@ def from_torch(module: nn.Module, example: Any, *, mean: Statistics = 0.0, std: 
     """Return a ReLU network in PyTorch as a specification with its weights.
 
     ``example`` is an input of the module with the batch as its first axis: images (N, C, H, W), signals (N, C, L),
-    which become (N, C, 1, L), or features (N, F), which become (N, F, 1, 1). The module gets pixels that were normalised,
-    ``(pixels - mean) / std``: one number, or one per channel. It is read in evaluation mode and stays as it is.
-    Its logits for a random input are compared with those of the result. Raises `FormatError`, which names the place in
-    the module and the nearest that is supported, for what no spiking network holds.
+    which become (N, C, 1, L), or features (N, F), which become (N, F, 1, 1). The module gets pixels that were
+    normalised, ``(pixels - mean) / std``: one number, or one per channel. It is read in evaluation mode and stays as
+    it is. Its logits for a random input are compared with those of the result. Raises `FormatError`, which names the
+    place in the module and the nearest that is supported, for what no spiking network holds.
     """
     sample = _sample(module, example)
     with _evaluating(module):
@@ -191,7 +191,7 @@ def _check_same(
     difference = float((found - expected).abs().max() / expected.abs().max().clamp(min=1e-30))
     if not difference <= TOLERANCE.get(sample.dtype, HALF):
         raise FormatError(
-            f"the logits of {type(module).__name__} and of its specification differ by {difference:.2g} of the largest; "
+            f"the logits of {type(module).__name__} and its specification differ by {difference:.2g} of the largest; "
             "expected equal ones: a forward function that is random, or that changes a value which another layer holds "
             "a view of, is not read rightly; otherwise report this network"
         )
