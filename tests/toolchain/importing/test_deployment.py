@@ -23,7 +23,7 @@ def levels(specification, count=3):
 
 
 def spiking(name):
-    """Return the SNN with the weights of an architecture and thresholds beside what the largest fifth of currents reach, never on one."""
+    """Return the SNN with an architecture's weights; a fifth of the currents reach the thresholds and none is one."""
     network = spikeport.from_torch(*module(name, dtype=torch.float64))
     snn = SNN(network.specification, Spiking(steps=STEPS)).double().eval()
     snn.load_state_dict(network.model.state_dict(), strict=False)
