@@ -24,10 +24,24 @@ NEAREST = {
     **dict.fromkeys(("conv3d", "conv_transpose1d", "conv_transpose2d"), "torch.nn.Conv2d or torch.nn.Conv1d"),
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu", "embedding"), "convolutions and linear layers"),
     "scaled_dot_product_attention": "convolutions and linear layers",
+    **dict.fromkeys(
+        ("zeros", "ones", "full", "zeros_like", "ones_like", "arange", "rand", "randn"), "a buffer of the module"
+    ),
+    **dict.fromkeys(
+        ("upsample_nearest2d", "upsample_bilinear2d", "pixel_shuffle"), "a network without larger maps behind"
+    ),
+    **dict.fromkeys(("expand", "expand_as", "repeat"), "sums of values, without squeeze-and-excitation or attention"),
     "bmm": "torch.nn.Linear with weights of its own",
     "max_unpool2d": "average pooling",
 }
 """What a spiking network has in place of a call."""
+LAYERS = {
+    **dict.fromkeys(("LocalResponseNorm", "CrossMapLRN2d", "RMSNorm"), _NORM),
+    **dict.fromkeys(("ReLU6", "Softsign", "Softshrink", "Hardshrink", "Tanhshrink", "GLU", "Threshold"), _RELU),
+    **dict.fromkeys(("LSTM", "GRU", "RNN", "MultiheadAttention", "Bilinear"), "convolutions and linear layers"),
+    "LPPool2d": "torch.nn.AvgPool2d",
+}
+"""What stands nearest to layers of torch whose calls alone would not say it."""
 
 
 def operations(program: Program) -> tuple[list[Operation], str]:
@@ -55,10 +69,11 @@ def _is_constant(call: Call, translation: Translation) -> bool:
 
 
 def _translate(call: Call, translation: Translation) -> None:
+    layer = call.place.rpartition("torch.nn.")[2].removesuffix(")")
     function = CALLS.get(call.operation)
-    if function is None:
-        nearest = NEAREST.get(call.operation, "a layer that docs/own_networks.md names")
-        raise FormatError(f"{call.place}: {call.operation} is nothing that spikes can say; expected {nearest}")
+    if layer in LAYERS or function is None:
+        nearest = LAYERS.get(layer) or NEAREST.get(call.operation, "layers that docs/own_networks.md lists")
+        raise FormatError(f"{call.place}: {call.operation} has no form in spikes; expected {nearest}")
     function(translation, call)
     if call.in_place:
         changed = call.arguments.get("self", call.arguments.get("input"))

@@ -144,7 +144,7 @@ def _clamped(translation: Translation, call: Call) -> None:
     arguments = call.arguments
     low, high = arguments.get("min", arguments.get("threshold")), arguments.get("max", arguments.get("value") or None)
     if low != 0 or high is not None:
-        raise translation.refused(call, f"{call.operation} is nothing that spikes can say", "torch.nn.ReLU")
+        raise translation.refused(call, f"{call.operation} has no form in spikes", "torch.nn.ReLU")
     _relu(translation, call)
 
 
@@ -155,7 +155,7 @@ def _ended(translation: Translation, call: Call) -> None:
 def _dropout(translation: Translation, call: Call) -> None:
     ref = translation.value(call)
     if call.arguments.get("train"):
-        raise translation.refused(call, "drops values at inference", "a model in evaluation mode")
+        raise translation.refused(call, "drops values at inference", "F.dropout(x, training=self.training)")
     translation.add(call, "dropout", [ref])
 
 

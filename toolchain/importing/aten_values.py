@@ -151,7 +151,8 @@ def _reshaped(translation: Translation, call: Call) -> None:
     elif len(after) == 2 or _axes(after) == (math.prod(after[1:]), 1, 1):
         translation.add(call, "flatten", [ref])
     else:
-        raise translation.refused(call, f"makes {after} of {before}", "torch.nn.Flatten")
+        expected = "torch.nn.Flatten" if len(after) < 5 else "the channels in their order: no channel shuffle"
+        raise translation.refused(call, f"makes {after} of {before}", expected)
 
 
 def _axes(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -48,6 +48,13 @@ class Nodes:
             found = f"{name}_{number}"
         return found
 
+    def is_positive(self, term: Term) -> bool:
+        """Return whether nothing that a term gives is below zero: spikes, their averages and sums."""
+        if term.synapses is not None or term.norm is not None:
+            return False
+        kind = self.kinds.get(term.source)
+        return kind == "neurons" or (kind == "stream" and all(map(self.is_positive, self.terms[term.source])))
+
     def parts(self, term: Term) -> list[Term] | None:
         """Return the maps that lie side by side in what a term sends, as neurons send them, or None."""
         if self.kinds.get(term.source) == "neurons":

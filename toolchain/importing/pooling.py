@@ -48,7 +48,7 @@ def max_pooling(building: Building, operation: Operation, value: Value) -> Value
     settings = replace(settings, padding=rounded_up(settings, value.shape), ceil=False)
     if settings.kernel == (1, 1):
         return _averaged(building, operation, value, settings)
-    terms = [_largest(building, term, settings) for term in _sent(building, value)]
+    terms = [_largest(term, settings) for term in _sent(building, value, settings)]
     sides = {pooled_shape(term.projection(), building.source_shape(term))[1:] for term in terms}
     if len(sides) > 1 or min(min(sides)) < 1:
         raise building.refused(
@@ -58,27 +58,38 @@ def max_pooling(building: Building, operation: Operation, value: Value) -> Value
     return replace(value, terms=tuple(terms), shape=shape, parts=len(terms) > 1, hint=hint(operation))
 
 
-def _sent(building: Building, value: Value) -> list[Term]:
-    """Return the maps of a value as neurons send them, with the zeros around them that it has."""
-    found = []
+def _sent(building: Building, value: Value, settings: Settings) -> list[Term]:
+    """Return the maps of a value as neurons send them, with the zeros around them that it has.
+
+    What is no such map and never below zero gets a population of its own, whose ReLU changes nothing.
+    """
+    found: list[Term] = []
     for term in value.terms:
         padding = term.padding
         parts = building.nodes.parts(term if padding is None else replace(term, pooling=None))
-        if parts is None or not value.side_by_side or (padding and any(part.pooling for part in parts)):
-            what = "the image" if term.source == INPUT and not term.synapses else "sums of synapses, or of averages"
-            raise building.refused(f"takes the largest of {what}, which spikes do not say", "a ReLU, then max pooling")
         zeros = AveragePooling(kernel=1, padding=padding) if padding else None
-        found += [replace(part, pooling=zeros or part.pooling) for part in parts]
+        found += [replace(part, pooling=zeros or part.pooling) for part in parts or []]
+        again = any(part.pooling for part in parts or []) and any(padding or settings.padding)
+        if parts is None or again or not value.side_by_side:
+            return [_own_population(building, value)]
     return found
 
 
-def _largest(building: Building, term: Term, settings: Settings) -> Term:
+def _own_population(building: Building, value: Value) -> Term:
+    if not all(building.nodes.is_positive(term) for term in value.terms):
+        what = "the image" if value.terms[0].source == INPUT else "sums of synapses"
+        raise building.refused(f"takes the largest of {what}, which spikes do not say", "a ReLU directly before it")
+    building.notes.append(
+        f"{building.place} gets averages, sums or other maxima: a population of its own stands before it"
+    )
+    return building.nodes.add(value, "neurons")
+
+
+def _largest(term: Term, settings: Settings) -> Term:
     kernel, stride, padding = settings.kernel, settings.stride, settings.padding
     if term.padding is not None:
         padding = added(padding, term.padding)
     elif term.pooling is not None:
-        if any(padding):
-            raise building.refused("stands behind max pooling and has a padding", "no padding, or one max pooling")
         kernel, stride, padding = _of_windows(term.pooling, settings)
     pooling = MaxPooling(kernel=side(kernel), stride=side(stride), padding=padding)
     return replace(term, pooling=pooling)

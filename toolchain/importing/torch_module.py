@@ -1,8 +1,10 @@
 """PyTorch modules as specifications, through `torch.export`: any forward function, seen as the calls that it makes."""
 
+import io
+import logging
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from operator import getitem
 from typing import Any
@@ -106,14 +108,40 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def _exported(module: nn.Module, sample: Tensor) -> torch.export.ExportedProgram:
+    """Return the calls of a module that runs on the example; PyTorch's own logs of a failure are left out."""
+    shape, kind = tuple(sample.shape), type(module).__name__
     try:
-        return torch.export.export(module, (sample,), strict=False)
+        with torch.no_grad():
+            output = module(sample.clone())
     except Exception as error:  # noqa: BLE001 - whatever a user's forward function raises
-        reason = one_line(error)[:300]
         raise FormatError(
-            f"{type(module).__name__} cannot be read by torch.export with an example of shape {tuple(sample.shape)} "
-            f"({type(error).__name__}: {reason}); expected a forward function of one tensor that runs on it"
+            f"{kind} does not run on the example of shape {shape} ({_reason(error)}); expected an input of the module, "
+            "the batch first"
         ) from None
+    if not isinstance(output, Tensor):
+        raise FormatError(f"{kind} gives a {type(output).__name__}; expected one tensor of logits")
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            return torch.export.export(module, (sample,), strict=False)
+    except Exception as error:  # noqa: BLE001 - as above
+        raise FormatError(
+            f"torch.export cannot read {kind} with an example of shape {shape} ({_reason(error)}); expected a forward "
+            "function whose calls do not depend on the values of the image"
+        ) from None
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+_LOGGERS = ("torch._subclasses.fake_tensor", "torch.fx.experimental.symbolic_shapes")
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {one_line(error)[:200]}"
 
 
 def _program(exported: torch.export.ExportedProgram) -> Program:

@@ -406,6 +406,21 @@ class Inception(nn.Module):
         return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
 
 
+class Pooled(nn.Module):
+    """GoogLeNet: max pooling that keeps the size behind max pooling; maxima of averages and of sums of spikes."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.conv = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
+        self.fc = nn.Linear(4, 10)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.stem(x)), 3, 2, 1)
+        x = F.relu(self.conv(F.max_pool2d(x, 3, 1, 1))) + x
+        x = F.max_pool2d(F.avg_pool2d(F.max_pool2d(x, 3, 1, 1), 2), 2)
+        return self.fc(x.flatten(1))
+
+
 class OptionA(nn.Module):
     """The shortcut without weights: every other position, zeros as new channels."""
 
@@ -528,6 +543,7 @@ ARCHITECTURES = {
     "squeezenet": (squeeze_net, (3, 16, 16)),
     "densenet": (dense_net, (3, 8, 8)),
     "inception": (Inception, (3, 8, 8)),
+    "pooled": (Pooled, (3, 8, 8)),
     "option a": (OptionA, (3, 9, 9)),
     "normalized": (Normalized, (3, 8, 8)),
     "tied": (Tied, (1, 8, 8)),
