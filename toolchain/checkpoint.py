@@ -19,7 +19,9 @@ from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.nn.specification import Specification
 from spikeport.toolchain.nn.spiking import Spiking
 
-FORMAT = "spikeport checkpoint 1"
+FORMAT = "spikeport checkpoint 2"
+EARLIER = ("spikeport checkpoint 1",)
+"""Formats that are read as well: projections without biases, with square kernels and averages only."""
 KEY = "spikeport"
 """The only key of the metadata: safetensors writes several in random order. Older checkpoints have one per value."""
 
@@ -61,7 +63,7 @@ def _read(path: Path) -> ANN | SNN:
         tensors = load(data)
     except (SafetensorError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise ArchiveError(f"{path}: damaged or not a safetensors file ({one_line(error)})") from None
-    if values.get("format") != FORMAT:
+    if values.get("format") not in (FORMAT, *EARLIER):
         raise ArchiveError(f"{path}: format is {values.get('format')!r}; expected {FORMAT!r}")
     try:
         return _model(values, tensors)

@@ -38,7 +38,7 @@ def test_missing_truncated_and_foreign_files_are_named(tmp_path):
     with pytest.raises(ArchiveError, match=r"snn\.safetensors: damaged"):
         checkpoint.read_snn(path)
     save_file({"a": torch.zeros(1)}, path)
-    with pytest.raises(ArchiveError, match="format is None; expected 'spikeport checkpoint 1'"):
+    with pytest.raises(ArchiveError, match="format is None; expected 'spikeport checkpoint 2'"):
         checkpoint.read_snn(path)
     torch.save({"a": torch.zeros(1)}, path)
     with pytest.raises(ArchiveError, match="damaged or not a safetensors file"):
@@ -77,6 +77,29 @@ def test_checkpoint_with_a_key_per_value_is_read(tmp_path):
     assert all(torch.equal(value, restored.state_dict()[name]) for name, value in model.state_dict().items())
 
 
+OLD = """{"input_shape":[2,8,8],"mean":[0.4,0.5],"std":[0.2,0.3],"nodes":[
+{"name":"conv1","edges":[{"source":"input","pooling":1,"synapses":{"type":"convolution","channels":4,"kernel":3,
+"stride":1},"norm":true}],"kind":"neurons"},
+{"name":"conv2","edges":[{"source":"conv1","pooling":2,"synapses":{"type":"convolution","channels":6,"kernel":3,
+"stride":1},"norm":true}],"kind":"neurons"},
+{"name":"dense1","edges":[{"source":"conv2","pooling":1,"synapses":{"type":"linear","features":8},"norm":false}],
+"kind":"neurons"},
+{"name":"readout","edges":[{"source":"dense1","pooling":1,"synapses":{"type":"linear","features":5},"norm":false}],
+"kind":"readout"}]}"""
+
+
+def test_checkpoint_of_version_0_1_is_read(tmp_path):
+    """Its specification has fewer fields, and its tensors are called links."""
+    model, path = snn(), tmp_path / "old.safetensors"
+    tensors = {name.replace("projections.", "links."): tensor for name, tensor in model.state_dict().items()}
+    values = {"format": "spikeport checkpoint 1", "kind": "SNN", "specification": OLD, "steps": "4"}
+    save_file(tensors, path, {checkpoint.KEY: json.dumps(values)})
+    restored = checkpoint.read_snn(path)
+    assert restored.specification == model.specification
+    with torch.no_grad():
+        assert torch.equal(restored.eval()(images()), model(images()))
+
+
 def changed(path, change):
     """Write a checkpoint with other values."""
     checkpoint.write(snn(), path)
@@ -95,7 +118,23 @@ def specified(change):
     return apply
 
 
+def edge(**values):
+    return specified(lambda s: s["nodes"][1]["edges"][0].update(values))
+
+
 FAULTS = {
+    "no groups": (specified(lambda s: s["nodes"][0]["edges"][0]["synapses"].update(groups=0)), "damaged .*groups"),
+    "negative padding": (
+        specified(lambda s: s["nodes"][0]["edges"][0]["synapses"].update(padding=[-1, 0, 0, 0])),
+        "damaged .*padding",
+    ),
+    "an unknown field": (edge(gain=2), "damaged .*gain"),
+    "pooling of nothing": (edge(pooling={"type": "maximum", "kernel": 0}), "kernel is 0; expected 1 or more"),
+    "channels elsewhere": (edge(channels=[3, 40]), "its specification says|damaged checkpoint"),
+    "several shapes": (
+        specified(lambda s: s["nodes"][1]["edges"].append({"source": "conv1"})),
+        "'conv2': its projections give the shapes",
+    ),
     "steps of 10^9": (lambda values: values.update(steps=str(10**9)), "number of steps is .*; expected one whole"),
     "steps of 5,000 digits": (lambda values: values.update(steps="9" * 5000), "damaged checkpoint .*digits"),
     "wide layer": (

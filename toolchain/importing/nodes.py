@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
+import msgspec
 import numpy as np
 from torch import nn
 
 from spikeport.toolchain.importing.operations import Array
 from spikeport.toolchain.importing.values import Step, Term, Value
-from spikeport.toolchain.nn.specification import INPUT, READOUT, Linear, Node, Shape
+from spikeport.toolchain.nn.specification import INPUT, READOUT, AveragePooling, Linear, Node, Projection, Shape
 
 Kind = Literal["neurons", "stream", "readout"]
 PRUNED = 0.01
@@ -80,8 +81,18 @@ class Nodes:
         return tuple(self._node(name) for name in reversed(kept))
 
     def _node(self, name: str) -> Node:
-        projections = tuple(term.projection() for term in self.terms[name])
+        projections = tuple(self._plain(term) for term in self.terms[name])
         return Node(name=name, kind=self.kinds[name], projections=projections)
+
+    def _plain(self, term: Term) -> Projection:
+        """Return the projection of a term, with averages that part a map without rest as one number."""
+        projection, pool = term.projection(), term.pooling
+        sides = self.shapes[term.source][1:] if term.source in self.shapes else (1, 1)
+        if not isinstance(pool, AveragePooling) or not isinstance(pool.kernel, int) or any(pool.padding):
+            return projection
+        if pool.kernel != pool.stride or any(size % pool.kernel for size in sides):
+            return projection
+        return msgspec.structs.replace(projection, pooling=pool.kernel)
 
     def state(self, names: Iterable[str]) -> dict[str, Array]:
         """Return the arrays of the projections into populations, by their names in an ANN; zeros become its masks."""

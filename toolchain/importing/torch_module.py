@@ -3,6 +3,7 @@
 import io
 import logging
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
@@ -41,7 +42,7 @@ def from_torch(module: nn.Module, example: Any, *, mean: Statistics = 0.0, std: 
     with _evaluating(module):
         exported = _exported(module, sample)
         network = to_network(_program(exported), mean=mean, std=std)
-        _check_same(module, network, exported, sample, (torch.as_tensor(mean), torch.as_tensor(std)))
+        _check_same(module, network, exported, sample, tuple(map(_doubles, (mean, std))))
     return network
 
 
@@ -82,6 +83,10 @@ def statistics(name: str, value: Statistics, channels: int) -> list[float]:
     return numbers.tolist()
 
 
+def _doubles(value: Statistics) -> Tensor:
+    return torch.as_tensor(value, dtype=torch.float64)
+
+
 def _sample(module: nn.Module, example: Any) -> Tensor:
     """Return the example in the module's precision and on its device."""
     if isinstance(example, tuple | list) and len(example) == 1:
@@ -108,7 +113,7 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def _exported(module: nn.Module, sample: Tensor) -> torch.export.ExportedProgram:
-    """Return the calls of a module that runs on the example; PyTorch's own logs of a failure are left out."""
+    """Return the calls of a module that runs on the example; PyTorch's own logs and warnings are left out."""
     shape, kind = tuple(sample.shape), type(module).__name__
     try:
         with torch.no_grad():
@@ -125,7 +130,8 @@ def _exported(module: nn.Module, sample: Tensor) -> torch.export.ExportedProgram
     try:
         for logger in loggers:
             logger.setLevel(logging.CRITICAL + 1)
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             return torch.export.export(module, (sample,), strict=False)
     except Exception as error:  # noqa: BLE001 - as above
         raise FormatError(
@@ -204,7 +210,7 @@ def _check_same(
     network: ImportedNetwork,
     exported: torch.export.ExportedProgram,
     sample: Tensor,
-    statistics: tuple[Tensor, Tensor],
+    statistics: tuple[Tensor, ...],
 ) -> None:
     """Refuse a network whose logits for a random input are not the module's."""
     drawn = torch.rand(sample.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -139,12 +139,12 @@ class ProjectionLayer(nn.Module):
         self.bits: int | None = None
         self.register_buffer("gains", gains, persistent=False)
 
-    def linear(self, x: Tensor) -> Tensor:
-        """Return everything before batch norm: (N, C, H, W) or (N, features)."""
+    def linear(self, x: Tensor, *, pooled: bool = False) -> Tensor:
+        """Return everything before batch norm, (N, C, H, W) or (N, features), of values that are ``pooled`` or not."""
         if x.ndim == 2 and (self.pooling is not None or isinstance(self.projection.synapses, Convolution)):
             x = x[:, :, None, None]
-        if self.pooling is not None:
-            x = pooled(self.pooling, x)
+        if self.pooling is not None and not pooled:
+            x = pool(self.pooling, x)
         if self.synapses is not None:
             x = self.synapses(x, None if self.bits is None else (self.factors(), self.bits))
         if self.projection.channels is not None:
@@ -176,7 +176,7 @@ class ProjectionLayer(nn.Module):
         return self.gains.view(groups, -1).repeat_interleave(len(weight) // groups, 0)
 
 
-def pooled(pooling: AveragePooling | MaxPooling, x: Tensor) -> Tensor:
+def pool(pooling: AveragePooling | MaxPooling, x: Tensor) -> Tensor:
     """Return the average or the largest value of windows; what max pooling gets is never below zero."""
     kernel, stride = pair(pooling.kernel), pair(pooling.stride or pooling.kernel)
     if isinstance(pooling, MaxPooling):

@@ -4,13 +4,18 @@ It is a graph like `spikeport.export.network`: populations, each fed by projecti
 Maps have the axes (C, H, W). A 1-D network's are (C, 1, L), and a flat population's (features, 1, 1).
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
-Shape = tuple[int, int, int]
-Pair = tuple[int, int]
-Borders = tuple[int, int, int, int]
+from spikeport.export.errors import NetworkError
+
+Count = Annotated[int, Meta(ge=1, le=2**24)]
+Border = Annotated[int, Meta(ge=0, le=2**16)]
+Shape = tuple[Count, Count, Count]
+Pair = tuple[Count, Count]
+Borders = tuple[Border, Border, Border, Border]
 """Rows above and below a map, columns left and right of it."""
 INPUT, READOUT = "input", "readout"
 
@@ -23,13 +28,18 @@ class Convolution(
     ``padding`` are zeros around the map; without it as many as keep the shape at stride 1, the odd one behind.
     """
 
-    channels: int
+    channels: Count
     kernel: int | Pair = 3
     stride: int | Pair = 1
     padding: Borders | None = None
     dilation: int | Pair = 1
-    groups: int = 1
+    groups: Count = 1
     bias: bool = False
+
+    def __post_init__(self) -> None:
+        _check_sides(kernel=self.kernel, stride=self.stride, dilation=self.dilation)
+        if self.channels % self.groups:
+            raise NetworkError(f"{self.channels} channels cannot form {self.groups} groups; expected a divisor")
 
     def borders(self) -> Borders:
         """Return the zeros above, below, left and right."""
@@ -42,7 +52,7 @@ class Convolution(
 class Linear(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag="linear"):
     """Fully connected synapses from all values of the source in C order."""
 
-    features: int
+    features: Count
     bias: bool = False
 
 
@@ -55,6 +65,9 @@ class AveragePooling(
     stride: int | Pair | None = None
     padding: Borders = (0, 0, 0, 0)
 
+    def __post_init__(self) -> None:
+        _check_sides(kernel=self.kernel, stride=1 if self.stride is None else self.stride)
+
 
 class MaxPooling(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, tag="maximum"
@@ -64,6 +77,9 @@ class MaxPooling(
     kernel: int | Pair
     stride: int | Pair | None = None
     padding: Borders = (0, 0, 0, 0)
+
+    def __post_init__(self) -> None:
+        _check_sides(kernel=self.kernel, stride=1 if self.stride is None else self.stride)
 
 
 class BatchNorm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -85,9 +101,13 @@ class Projection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     source: str
     pooling: int | AveragePooling | MaxPooling = 1
     synapses: Convolution | Linear | None = None
-    channels: Pair | None = None
+    channels: tuple[Border, Count] | None = None
     flatten: bool = False
     norm: bool | BatchNorm = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.pooling, int):
+            _check_sides(pooling=self.pooling)
 
     def pool(self) -> AveragePooling | MaxPooling | None:
         """Return the pooling, or None where there is none."""
@@ -121,10 +141,18 @@ class Specification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     nodes: tuple[Node, ...]
 
     def shapes(self) -> dict[str, Shape]:
-        """Return the shape (C, H, W) of every population; flat ones are (features, 1, 1)."""
+        """Return the shape (C, H, W) of every population; flat ones are (features, 1, 1).
+
+        Raises `NetworkError` where the projections of one give values of several shapes.
+        """
         shapes = {INPUT: self.input_shape}
         for node in self.nodes:
-            shapes[node.name] = projected_shape(node.projections[0], shapes[node.projections[0].source])
+            first, *others = (projected_shape(each, shapes[each.source]) for each in node.projections)
+            if any(shape != first for shape in others):
+                raise NetworkError(
+                    f"population {node.name!r}: its projections give the shapes {[first, *others]}; expected one shape"
+                )
+            shapes[node.name] = first
         return shapes
 
     def flat(self) -> set[str]:
@@ -136,6 +164,13 @@ class Specification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             if isinstance(first.synapses, Linear) or first.flatten or unchanged:
                 names.add(node.name)
         return names
+
+
+def _check_sides(**sides: int | Pair) -> None:
+    """Refuse sides below one here: msgspec 0.22 ends the process where a field is a bounded number or a pair."""
+    for name, value in sides.items():
+        if min(pair(value)) < 1:
+            raise NetworkError(f"{name} is {value}; expected 1 or more")
 
 
 def projected_shape(projection: Projection, shape: Shape) -> Shape:
