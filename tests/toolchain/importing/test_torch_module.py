@@ -128,7 +128,7 @@ def test_a_specification_without_weights_trains_as_an_snn():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
-    assert snn.projections_into("conv2_sum")[0].synapses.bias.grad.abs().sum() > 0
+    assert snn.projections_into("conv1")[0].synapses.bias.grad.abs().sum() > 0
 
 
 def test_a_first_reshape_makes_the_images():
