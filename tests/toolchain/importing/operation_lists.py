@@ -22,8 +22,11 @@ def operation_lists(draw):
     shape = (draw(st.integers(1, 3)), draw(st.integers(5, 9)), draw(st.integers(5, 9)))
     known, found = {INPUT: shape}, []
     for index in range(draw(st.integers(2, 9))):
-        source = draw(st.sampled_from(list(known)[-3:]))
+        source = draw(st.sampled_from([*list(known)[-3:], *list(known)[-1:] * 3]))
         kind = draw(st.sampled_from(list(KINDS)))
+        if kind == "max_pooling" and draw(st.integers(0, 3)):
+            found.append(_operation(f"fire{index}", "relu", (source,), {}, Settings()))
+            source, known[f"fire{index}"] = f"fire{index}", known[source]
         inputs, arrays, settings, made = KINDS[kind](draw, rng, source, known)
         name = f"value{index}"
         found.append(_operation(name, kind, inputs, arrays, settings))

@@ -74,6 +74,86 @@ def linear(name, source, size, classes=2):
     return operation(name, "linear", source, arrays={"weight": np.ones((classes, size))})
 
 
+def norm(name, source, slope=0.7):
+    values = {"mean": [0.1, -0.2], "variance": [0.5, 2.0], "weight": [slope, 1.3], "bias": [0.3, -0.4]}
+    return operation(name, "batch_norm", source, arrays={key: np.array(value) for key, value in values.items()})
+
+
+def convolution(name, source):
+    weight = np.random.default_rng(len(name)).normal(size=(2, 2, 3, 3))
+    return operation(name, "convolution", source, arrays={"weight": weight}, padding=(1, 1, 1, 1))
+
+
+def fire(name, source):
+    return operation(name, "relu", source)
+
+
+def largest(name, source, **settings):
+    return operation(name, "max_pooling", source, **{"kernel": (2, 2), "stride": (2, 2)} | settings)
+
+
+FACTORS = {"factor": np.array([2.0, -3.0]), "shift": np.array([0.5, 0.25])}
+LISTS = {
+    "a shift behind batch norm": [
+        *(convolution("a", INPUT), norm("b", "a"), operation("c", "scale", "b", arrays=FACTORS), fire("end", "c")),
+    ],
+    "a shift behind synapses": [
+        *(convolution("a", INPUT), operation("b", "scale", "a", arrays=FACTORS), fire("end", "b")),
+    ],
+    "a shift of spikes": [fire("a", INPUT), operation("b", "scale", "a", arrays=FACTORS), convolution("end", "b")],
+    "zeros around averages": [
+        fire("a", INPUT),
+        operation("b", "pad", "a", padding=(2, 0, 1, 0)),
+        operation("end", "average_pooling", "b", kernel=(2, 3), stride=(1, 2), padding=(1, 1, 0, 0)),
+    ],
+    "batch norm behind maxima": [convolution("a", INPUT), largest("b", "a"), norm("c", "b"), fire("end", "c")],
+    "ReLU behind maxima": [convolution("a", INPUT), largest("b", "a"), fire("end", "b")],
+    "maxima of maps side by side": [
+        *(fire("a", INPUT), convolution("b", "a"), fire("c", "b"), operation("d", "concatenate", "a", "c")),
+        *(operation("e", "concatenate", "d", "a"), convolution("x", "c"), largest("end", "e")),
+    ],
+    "maxima of maxima": [fire("a", INPUT), largest("b", "a"), largest("end", "b", padding=(1, 1, 1, 1))],
+    "maxima rounded up": [fire("a", INPUT), largest("end", "a", kernel=(3, 3), padding=(0, 1, 0, 1))],
+    "maxima of averages": [
+        *(fire("a", INPUT), operation("b", "average_pooling", "a", kernel=(2, 2), stride=(1, 1)), largest("end", "b")),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_pairs_that_random_lists_seldom_hold(name):
+    operations = LISTS[name]
+    images = torch.from_numpy(np.random.default_rng(3).random((3, 2, 6, 6)) - 0.3)
+    if name == "maxima rounded up":
+        expected = torch.nn.functional.max_pool2d(images.relu(), 3, 2, ceil_mode=True)
+    else:
+        expected = computed(operations, images)["end"]
+    size = int(np.prod(expected.shape[1:]))
+    readout = [operation("flat", "flatten", "end"), linear("last", "flat", size)]
+    rng = np.random.default_rng(4)
+    readout[1].arrays["weight"][:] = rng.normal(size=(2, size))
+    ended = operations if any(each.kind == "relu" for each in operations) else [*operations, fire("x", "end")]
+    network = imported(build([*ended, *readout], "last", shape=(2, 6, 6), mean=[0.0] * 2, std=[1.0] * 2))
+    with torch.no_grad():
+        found = network.model(images)
+    weight = torch.from_numpy(readout[1].arrays["weight"])
+    torch.testing.assert_close(found, expected.flatten(1) @ weight.T, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [convolution("a", INPUT), largest("b", "a"), norm("c", "b", slope=-0.7), fire("end", "c")],
+        [fire("a", INPUT), norm("b", "a"), largest("end", "b")],
+        [fire("a", INPUT), norm("b", "a"), operation("c", "average_pooling", "b", kernel=(2, 2)), largest("end", "c")],
+    ],
+    ids=["a falling batch norm", "batch norm before", "averages of batch norm"],
+)
+def test_maxima_of_what_may_be_below_zero_are_refused(operations):
+    with pytest.raises(FormatError, match="takes the largest of sums of synapses"):
+        build(operations, "end", shape=(2, 6, 6), mean=[0.0] * 2, std=[1.0] * 2)
+
+
 def test_axes_in_another_order_become_an_order_of_weights():
     rng = np.random.default_rng(0)
     weight, image = rng.normal(size=(3, 24)), rng.random((1, 2, 3, 4))
