@@ -49,7 +49,11 @@ def from_torch(module: nn.Module, example: Any, *, mean: Statistics = 0.0, std: 
 def to_specification(
     module: nn.Module, example: Any, *, mean: Statistics = 0.0, std: Statistics = 1.0
 ) -> Specification:
-    """Return the specification of a PyTorch module without its weights; see `from_torch`."""
+    """Return the shape of a PyTorch module as plain data, to train a network of that shape from the start.
+
+    ``module`` and ``example`` are those of `from_torch`; so are ``mean`` and ``std``, the pixel statistics that the
+    specification keeps. Its populations have the module's names.
+    """
     return from_torch(module, example, mean=mean, std=std).specification
 
 
