@@ -1,38 +1,119 @@
-"""Layers of spiking neurons: the time loop."""
+"""Layers of spiking neurons: batch norm and time loop as one function that keeps its input and recomputes the rest."""
+
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from spikeport.toolchain.nn.surrogate import piecewise_linear
+from spikeport.toolchain.nn.backends import loops_on
+from spikeport.toolchain.nn.loop import Loop, Normal
+from spikeport.toolchain.nn.moments import moments_in_force, of_the_batch
+from spikeport.toolchain.nn.spiking import Spiking
 
 MINIMUM_THRESHOLD = 0.03
+LARGEST_WINDOW = 15
+"""Side of a window whose spikes fit into a byte."""
+
+
+class Spikes(NamedTuple):
+    """What a population sends, (T, N, C, ...): spikes averaged over windows of ``pool`` x ``pool``, or real values.
+
+    ``counts`` are the spikes of every window as bytes; real values have none.
+    """
+
+    values: Tensor
+    counts: Tensor | None = None
+    pool: int = 1
+
+    def rate(self) -> float:
+        """Return spikes per neuron and step."""
+        return float(self.values.detach().mean())
 
 
 class IntegrateAndFire(nn.Module):
-    """Hard-reset IF neurons with one trainable threshold.
+    """Integrate-and-fire neurons with one threshold and one leak, as `spikeport.toolchain.nn.loop` defines them.
 
-    Schmolli et al., CPAL 2025, Eq. 1 to 3 with tau = 1::
-
-        v(t-) = v(t-1) + I(t);   s(t) = 1[v(t-) >= V_th];   v(t) = v(t-) (1 - s(t))
-
-    ``I`` is (T, N, ...); ``v(0) = 0``.
+    Both train where ``spiking`` says so: the threshold stays at 0.03 or above and ``tau`` in [0, 1], by `clamp` after
+    an update. A leak that does not train is no part of the state.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spiking: Spiking) -> None:
         super().__init__()
-        self.threshold = nn.Parameter(torch.tensor(1.0))
-        self.width = 1.0
+        self.threshold = nn.Parameter(torch.tensor(1.0), requires_grad=spiking.train_threshold)
+        if spiking.train_tau:
+            self.tau: Tensor = nn.Parameter(torch.tensor(spiking.tau))
+        else:
+            self.register_buffer("tau", torch.tensor(spiking.tau), persistent=False)
 
-    def forward(self, current: Tensor) -> Tensor:
-        potential, spikes = torch.zeros_like(current[0]), []
-        for arriving in current:
-            potential = potential + arriving
-            fired = piecewise_linear(potential - self.threshold, self.width)
-            potential = potential * (1 - fired)
-            spikes.append(fired)
-        return torch.stack(spikes)
+    def forward(self, current: Tensor, spiking: Spiking, *, norm: nn.BatchNorm2d | None = None, pool: int = 1) -> Spikes:
+        """Return the spikes that a current (T or 1, N, C, ...) causes in ``spiking.steps`` steps.
+
+        ``norm`` is applied to the current before, ``pool`` averages the spikes behind.
+        """
+        loop = Loop(
+            steps=spiking.steps,
+            threshold=self.threshold,
+            tau=self.tau,
+            hard=spiking.reset == "hard",
+            surrogate=spiking.surrogate,
+            pool=pool,
+            batch=norm is not None and of_the_batch(norm),
+        )
+        current = current if current.dtype in {torch.float32, torch.float64} else current.float()
+        affine = (None, None) if norm is None else (norm.weight, norm.bias)
+        moments = (None, None) if norm is None else moments_in_force(current.detach(), norm)
+        values, counts = TimeLoop.apply(current, *affine, self.threshold, self.tau, *moments, loop.detached())  # type: ignore[no-untyped-call]
+        return Spikes(values, counts, pool)
 
     @torch.no_grad()
-    def clamp_threshold(self) -> None:
-        """Keep the trained threshold at or above 0.03."""
+    def clamp(self) -> None:
+        """Keep the trained threshold at or above 0.03, and the trained leak in [0, 1]."""
         self.threshold.clamp_(min=MINIMUM_THRESHOLD)
+        self.tau.clamp_(0, 1)
+
+
+class TimeLoop(torch.autograd.Function):
+    """Batch norm and time loop: keeps the current, (C) moments and two numbers; recomputes potentials and spikes."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        current: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        threshold: Tensor,
+        tau: Tensor,
+        mean: Tensor | None,
+        inverse: Tensor | None,
+        loop: Loop,
+    ) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(current, weight, bias, threshold, tau, mean, inverse)
+        ctx.loop = loop
+        spikes, counts = loops_on(current).forward(current, _normal(current, weight, bias, mean, inverse), loop)
+        ctx.mark_non_differentiable(counts)
+        return spikes, counts
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:
+        current, weight, bias, _, _, mean, inverse = ctx.saved_tensors
+        normal, loops = _normal(current, weight, bias, mean, inverse), loops_on(current)
+        found = loops.backward(current, normal, ctx.loop, arriving[0])
+        if ctx.loop.batch:
+            count = current.numel() // normal.scale.numel()
+            loops.centre(current, normal, torch.stack((found.shift, found.scaled)) / count, found.current)
+        norm = (None if weight is None else found.scaled, None if bias is None else found.shift)
+        return (found.current, *norm, found.threshold, found.tau, None, None, None)
+
+
+def _on(current: Tensor) -> Any:
+    return compiled_loop if current.device.type == "cpu" else plain_loop
+
+
+def _normal(
+    current: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor | None, inverse: Tensor | None
+) -> Normal:
+    if mean is None or inverse is None:
+        return Normal.none(current)
+    scale = inverse if weight is None else weight * inverse
+    return Normal(mean, inverse, scale, -mean * scale if bias is None else bias - mean * scale)

@@ -1,28 +1,58 @@
-"""The SNN: integrate-and-fire neurons in the populations of the graph."""
+"""The SNN: spiking neurons in the populations of the graph."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
+import msgspec
+import torch
 from torch import Tensor, nn
 
 from spikeport.toolchain.nn.backbone import Backbone
 from spikeport.toolchain.nn.layers import ProjectionLayer
-from spikeport.toolchain.nn.neurons import IntegrateAndFire
-from spikeport.toolchain.nn.specification import INPUT, READOUT, Specification
+from spikeport.toolchain.nn.neurons import LARGEST_WINDOW, IntegrateAndFire, Spikes
+from spikeport.toolchain.nn.packed import packed
+from spikeport.toolchain.nn.specification import INPUT, READOUT, Node, Specification
 from spikeport.toolchain.nn.spiking import Spiking
+from spikeport.toolchain.nn.surrogates.surrogate import Surrogate
 
 
 class SNN(Backbone):
-    """Spiking network with direct coding: the normalised image is the current of every step.
+    """Spiking network; its encoder says what every step is given, direct coding: the normalised image.
 
     Batch norm is threshold-dependent batch norm as the conversion of Schmolli et al. (section 3.2) uses it:
     statistics run over batch and time of the weighted spikes, the affine parameters come from the ANN.
-    The logits are the integrated readout current divided by T: (N, classes).
+    The logits are the integrated readout current divided by T: (N, classes). With ``watch_rates``, every forward pass
+    leaves the spikes per neuron and step of each population in ``rates``. ``generator`` is what encoders draw from.
     """
 
     def __init__(self, specification: Specification, spiking: Spiking) -> None:
         super().__init__(specification)
-        self.spiking, self.steps = spiking, spiking.steps
-        self.neurons = nn.ModuleDict({node.name: IntegrateAndFire() for node in self.neuron_nodes()})
+        self.spiking = spiking
+        self.neurons = nn.ModuleDict({node.name: IntegrateAndFire(spiking) for node in self.neuron_nodes()})
+        self.generator: torch.Generator | None = None
+        self.watch_rates = False
+        self.rates: dict[str, float] = {}
+        self._pooled = _pooled(specification)
+
+    @property
+    def steps(self) -> int:
+        """T, the steps of a sample."""
+        return self.spiking.steps
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self.spiking = msgspec.structs.replace(self.spiking, steps=steps)
+
+    @contextmanager
+    def surrogate(self, surrogate: Surrogate) -> Iterator[None]:
+        """Let forward passes inside use another surrogate gradient; their backward passes may come later."""
+        before = self.spiking.surrogate
+        self.spiking = msgspec.structs.replace(self.spiking, surrogate=surrogate)
+        try:
+            yield
+        finally:
+            self.spiking = msgspec.structs.replace(self.spiking, surrogate=before)
 
     def neuron_list(self) -> list[IntegrateAndFire]:
         """Return the neurons of every population from the input on; streams and the readout have none."""
@@ -34,34 +64,66 @@ class SNN(Backbone):
 
     def currents(self, images: Tensor, name: str) -> Tensor:
         """Return the pre-activations (T, N, ...) of a population; what comes only from the image is (1, N, ...)."""
-        values = self._values(images, until=name)
+        values = self._values(images, until=name, pooled={})
         return self._sum(values, name)
 
     def spikes(self, images: Tensor) -> dict[str, Tensor]:
         """Return the spikes (T, N, ...) of every population with neurons."""
-        values = self._values(images, until=READOUT)
-        return {node.name: values[node.name] for node in self.neuron_nodes()}
+        values = self._values(images, until=READOUT, pooled={})
+        return {node.name: values[node.name].values for node in self.neuron_nodes()}
 
-    def _values(self, images: Tensor, until: str) -> dict[str, Tensor]:
-        """Return what every population before ``until`` sends, (T, N, ...); the held image has one step."""
-        values = {INPUT: self.normalized(images)[None]}
+    def forward(self, images: Tensor) -> Tensor:
+        values = self._values(images, until=READOUT, pooled=self._pooled)
+        return self._sum(values, READOUT).mean(0)
+
+    def _values(self, images: Tensor, *, until: str, pooled: dict[str, int]) -> dict[str, Spikes]:
+        """Return what every population before ``until`` sends; ``pooled`` are those that send averages of windows."""
+        images = self.spiking.encoder(images, self.steps, generator=self.generator)
+        values = {INPUT: Spikes(self.normalized(images))}
+        self.rates = {}
         for node in self.specification.nodes:
             if node.name == until:
                 break
-            total = self._sum(values, node.name)
-            if node.kind == "neurons":
-                total = self.neurons_of(node.name)(total.expand(self.steps, *total.shape[1:]))
-            values[node.name] = total
+            values[node.name] = self._sent(node, values, pooled.get(node.name, 1))
         return values
 
-    def _sum(self, values: dict[str, Tensor], name: str) -> Tensor:
-        arriving = [_at_every_step(layer, values[layer.source]) for layer in self.projections_into(name)]
-        return cast("Tensor", sum(arriving))
+    def _sent(self, node: Node, values: dict[str, Spikes], pool: int) -> Spikes:
+        if node.kind != "neurons":
+            return Spikes(self._sum(values, node.name))
+        layers = self.projections_into(node.name)
+        current = _at_every_step(layers[0], values) if len(layers) == 1 else self._sum(values, node.name)
+        norm = layers[0].norm if len(layers) == 1 else None
+        spikes = self.neurons_of(node.name)(current, self.spiking, norm=norm, pool=pool)
+        if self.watch_rates:
+            self.rates[node.name] = spikes.rate()
+        return cast("Spikes", spikes)
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.currents(images, READOUT).mean(0)
+    def _sum(self, values: dict[str, Spikes], name: str) -> Tensor:
+        layers = self.projections_into(name)
+        return cast("Tensor", sum(_normalized(layer, _at_every_step(layer, values)) for layer in layers))
 
 
-def _at_every_step(layer: ProjectionLayer, values: Tensor) -> Tensor:
-    """Apply a layer to all steps at once, so that batch norm sees batch and time."""
-    return cast("Tensor", layer(values.flatten(0, 1)).unflatten(0, values.shape[:2]))
+def _at_every_step(layer: ProjectionLayer, values: dict[str, Spikes]) -> Tensor:
+    """Apply pooling and synapses of a projection to all steps at once."""
+    sent = values[layer.source]
+    with packed(sent):
+        current = layer.linear(sent.values.flatten(0, 1), pooled=sent.pool > 1)
+    return current.unflatten(0, sent.values.shape[:2])
+
+
+def _normalized(layer: ProjectionLayer, current: Tensor) -> Tensor:
+    """Apply batch norm, if there is one, so that it sees batch and time."""
+    if layer.norm is None:
+        return current
+    return cast("Tensor", layer.norm(current.flatten(0, 1)).unflatten(0, current.shape[:2]))
+
+
+def _pooled(specification: Specification) -> dict[str, int]:
+    """Return the side of the windows, for the populations whose spikes all of their targets average in the same ones."""
+    sides: dict[str, set[object]] = {}
+    for node in specification.nodes:
+        for projection in node.projections:
+            sides.setdefault(projection.source, set()).add(projection.pooling)
+    firing = {node.name for node in specification.nodes if node.kind == "neurons"}
+    found = {name: next(iter(each)) for name, each in sides.items() if name in firing and len(each) == 1}
+    return {name: side for name, side in found.items() if isinstance(side, int) and 1 < side <= LARGEST_WINDOW}

@@ -1,8 +1,9 @@
 """A triangle around the threshold."""
 
+from numba.extending import register_jitable
 from torch import Tensor
 
-from spikeport.toolchain.nn.surrogates.surrogate import Surrogate
+from spikeport.toolchain.nn.surrogates.surrogate import Compiled, Surrogate
 
 
 class PiecewiseLinear(Surrogate, frozen=True, kw_only=True, tag="piecewise_linear"):
@@ -15,3 +16,11 @@ class PiecewiseLinear(Surrogate, frozen=True, kw_only=True, tag="piecewise_linea
 
     def slope(self, distance: Tensor) -> Tensor:
         return (self.width - distance.abs()).clamp(min=0) / self.width**2
+
+    def compiled(self) -> Compiled:
+        return _slope, (self.width, self.width**2)
+
+
+@register_jitable
+def _slope(distance: float, width: float, square: float) -> float:
+    return max(width - abs(distance), width * 0) / square

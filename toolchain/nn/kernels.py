@@ -1,0 +1,209 @@
+"""Loops over layers of neurons on the CPU, compiled: moments, spikes, potentials, gradients.
+
+Arrays are (steps, rows, values): a row is a channel of a sample, so row ``r`` belongs to channel ``r % channels``. A
+held current has one step. Every row is computed alone, so results do not depend on ``blocks``, the parts that run at once.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+from spikeport.export.compiled import compiled_parallel, digest
+
+Array = Any
+Slope = Callable[..., float]
+prange: Any = numba.prange
+TILE, APART = 256, 272
+"""Values of a step that are taken at once, and their distance in memory from the next ones."""
+
+
+@compiled_parallel
+def moments(current: Array, channels: int, blocks: int, sums: Array, squares: Array) -> None:
+    """Write sums and sums of squares (steps, channels) in float64; a step's do not depend on the other steps."""
+    steps, rows, size = current.shape
+    for block in prange(blocks):
+        first, second = np.zeros(size), np.zeros(size)
+        for pair in range(block * steps * channels // blocks, (block + 1) * steps * channels // blocks):
+            step, channel = pair // channels, pair % channels
+            first[:] = 0
+            second[:] = 0
+            for row in range(channel, rows, channels):
+                values = current[step, row]
+                for i in range(size):
+                    value = np.float64(values[i])
+                    first[i] += value
+                    second[i] += value * value
+            sums[step, channel] = first.sum()
+            squares[step, channel] = second.sum()
+
+
+@compiled_parallel
+def fire(
+    current: Array,
+    scale: Array,
+    shift: Array,
+    threshold: float,
+    tau: float,
+    hard: bool,
+    grid: tuple[int, int],
+    blocks: int,
+    rest: Array,
+    spikes: Array,
+    counts: Array,
+) -> None:
+    """Write spikes, averaged over windows of ``pool`` x ``pool`` of a map ``width`` wide, and their counts.
+
+    ``grid`` is (pool, width); ``rest`` (rows, values) are the potentials before the first step and after the last one.
+    """
+    steps, rows, _ = spikes.shape
+    size, held = current.shape[2], current.shape[0] == 1
+    pool, width = grid
+    zero, one = current.dtype.type(0), current.dtype.type(1)
+    area = current.dtype.type(pool * pool)
+    across, down = width // pool, size // width // pool
+    for block in prange(blocks):
+        fired = np.zeros(size, np.uint8)
+        for row in range(block * rows // blocks, (block + 1) * rows // blocks):
+            a, b, potential = scale[row % scale.size], shift[row % scale.size], rest[row]
+            for step in range(steps):
+                arriving = current[0 if held else step, row]
+                out, count = spikes[step, row], counts[step, row]
+                for i in range(size):
+                    p = tau * potential[i] + (a * arriving[i] + b)
+                    spike = p >= threshold
+                    potential[i] = (zero if hard else p - threshold) if spike else p
+                    fired[i] = spike
+                if pool == 1:
+                    for i in range(size):
+                        out[i] = one if fired[i] else zero
+                        count[i] = fired[i]
+                else:
+                    for y in range(down):
+                        for x in range(across):
+                            total = 0
+                            for j in range(pool):
+                                start = (y * pool + j) * width + x * pool
+                                for i in range(start, start + pool):
+                                    total += fired[i]
+                            count[y * across + x] = total
+                            out[y * across + x] = current.dtype.type(total) / area
+
+
+def backward(slope: Slope) -> Any:
+    """Return the loop that goes back through time with ``slope(distance, *parameters)`` as the surrogate gradient.
+
+    The code is kept on disk by what ``slope`` says, as by what is said here.
+    """
+    key = digest(slope)
+
+    @compiled_parallel
+    def gradients(
+        current: Array,
+        normal: tuple[Array, Array, Array, Array],
+        factor: Array,
+        threshold: float,
+        tau: float,
+        hard: bool,
+        grid: tuple[int, int],
+        parameters: tuple[float, ...],
+        blocks: int,
+        arriving: Array,
+        leaving: Array,
+        sums: Array,
+    ) -> None:
+        """Recompute the potentials of a tile of a row, then go back; the reset is differentiated as well.
+
+        ``normal`` is mean, inverse, scale and shift; ``arriving`` are the gradients of the (pooled) spikes, ``leaving``
+        those of the current, times ``factor`` of the channel; ``sums`` (rows, 4) those of shift, scale of the normalised
+        current, threshold and tau.
+        """
+        key  # noqa: B018 - part of the key under which the code is kept
+        steps, rows, _ = arriving.shape
+        size, held, (pool, width) = current.shape[2], current.shape[0] == 1, grid
+        mean, inverse, scale, shift = normal
+        zero, one = current.dtype.type(0), current.dtype.type(1)
+        share, across = one / current.dtype.type(pool * pool), width // pool
+        tile = TILE if pool == 1 else TILE // (pool * width) * (pool * width)
+        for block in prange(blocks):
+            room = np.zeros((8 + steps, APART), current.dtype)
+            later, given, leaves, total = room[0], room[1], room[2], room[3]
+            shifts, scales, thresholds, leaks = room[4], room[5], room[6], room[7]
+            for row in range(block * rows // blocks, (block + 1) * rows // blocks):
+                channel = row % mean.size
+                m, k, f, a, b = mean[channel], inverse[channel], factor[channel], scale[channel], shift[channel]
+                room[4:8] = zero
+                for start in range(0, size, tile):
+                    count = min(tile, size - start)
+                    later[:] = zero
+                    for step in range(steps):
+                        values, now = current[0 if held else step, row, start:], room[8 + step]
+                        for i in range(count):
+                            p = tau * later[i] + (a * values[i] + b)
+                            later[i] = (zero if hard else p - threshold) if p >= threshold else p
+                            now[i] = p
+                    later[:] = zero
+                    total[:] = zero
+                    for step in range(steps - 1, -1, -1):
+                        values, g = current[0 if held else step, row, start:], arriving[step, row]
+                        now, before = room[8 + step], room[8 + max(step - 1, 0)]
+                        known = one if step else zero
+                        if pool == 1:
+                            given[:count] = g[start : start + count]
+                        else:
+                            given[:] = zero
+                            for y in range(count // (pool * width)):
+                                source = g[(start // (pool * width) + y) * across :]
+                                for j in range(pool):
+                                    place = given[(y * pool + j) * width :]
+                                    for x in range(across):
+                                        for i in range(pool):
+                                            place[x * pool + i] = source[x] * share
+                        for i in range(count):
+                            p, left, last = now[i], before[i], later[i]
+                            falls = p if hard else threshold
+                            wanted = (given[i] - last * falls) * slope(p - threshold, *parameters)
+                            kept = zero if p >= threshold else last
+                            back = wanted + (kept if hard else last)
+                            left = (zero if hard else left - threshold) if left >= threshold else left
+                            shifts[i] += back
+                            scales[i] += back * ((values[i] - m) * k)
+                            thresholds[i] -= wanted + (zero if hard else last - kept)
+                            leaks[i] += back * left * known
+                            later[i] = tau * back
+                            leaves[i] = f * back
+                        if held:
+                            for i in range(count):
+                                total[i] += leaves[i]
+                        else:
+                            leaving[step, row, start : start + count] = leaves[:count]
+                    if held:
+                        leaving[0, row, start : start + count] = total[:count]
+                for part in range(4):
+                    amount = np.float64(0)
+                    for i in range(min(size, tile)):
+                        amount += np.float64(room[4 + part, i])
+                    sums[row, part] = amount
+
+    return gradients
+
+
+@compiled_parallel
+def centre(
+    current: Array, mean: Array, inverse: Array, scale: Array, shares: Array, blocks: int, leaving: Array
+) -> None:
+    """Turn gradients of the normalised current into those of the current: batch norm with batch statistics, in place.
+
+    ``shares`` (2, channels) are the means of the gradient, and of the gradient times the normalised current.
+    """
+    steps, rows, size = current.shape
+    for block in prange(blocks):
+        for row in range(block * rows // blocks, (block + 1) * rows // blocks):
+            channel = row % mean.size
+            m, k, f = mean[channel], inverse[channel], scale[channel]
+            g, x = shares[0, channel], shares[1, channel]
+            for step in range(steps):
+                values, out = current[step, row], leaving[step, row]
+                for i in range(size):
+                    out[i] = f * (out[i] - g - (values[i] - m) * k * x)

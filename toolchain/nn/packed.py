@@ -1,0 +1,35 @@
+"""Spikes that synapses keep for the backward pass, kept as bytes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikeport.toolchain.nn.neurons import Spikes
+
+
+@contextmanager
+def packed(spikes: Spikes) -> Iterator[None]:
+    """Let what is computed inside keep ``spikes`` as their counts, a byte each.
+
+    Values are counts divided by the size of a window, so unpacking gives the same bits. Other tensors are kept as they are.
+    """
+    values, counts, windows = spikes.values, spikes.counts, spikes.pool**2
+    if counts is None or not torch.is_grad_enabled():
+        yield
+        return
+
+    def pack(tensor: Tensor) -> Any:
+        same = tensor.data_ptr() == values.data_ptr() and tensor.numel() == values.numel()
+        return (counts.view(tensor.shape), tensor.dtype) if same and tensor.is_contiguous() else tensor
+
+    def unpack(kept: Any) -> Tensor:
+        if isinstance(kept, Tensor):
+            return kept
+        whole: Tensor = kept[0].to(kept[1])
+        return whole if windows == 1 else whole / windows
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        yield

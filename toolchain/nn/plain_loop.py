@@ -1,0 +1,93 @@
+"""The time loop of a layer of neurons in PyTorch's own operations: other devices than the CPU, and the tests."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from spikeport.toolchain.nn.loop import Gradients, Loop, Normal
+
+
+def forward(current: Tensor, normal: Normal, loop: Loop) -> tuple[Tensor, Tensor]:
+    """Return spikes and their counts as `spikeport.toolchain.nn.loop.Loop` defines them."""
+    before = _potentials(current, normal, loop)
+    spikes = torch.stack([potential >= loop.threshold for potential in before]).to(current.dtype)
+    if loop.pool == 1:
+        return spikes, spikes.to(torch.uint8)
+    pooled = functional.avg_pool2d(spikes.flatten(0, 1), loop.pool).unflatten(0, spikes.shape[:2])
+    return pooled, torch.round(pooled * loop.pool**2).to(torch.uint8)
+
+
+def backward(current: Tensor, normal: Normal, loop: Loop, arriving: Tensor) -> Gradients:
+    """Return the gradients that `spikeport.toolchain.nn.loop.Gradients` defines."""
+    before = _potentials(current, normal, loop)
+    given = arriving if loop.pool == 1 else _spread(arriving, loop.pool, before[0])
+    later, leaving = torch.zeros_like(before[0]), []
+    threshold = tau = current.new_zeros(())
+    for step in reversed(range(loop.steps)):
+        potential = before[step]
+        fired = potential >= loop.threshold
+        falls = potential if loop.hard else loop.threshold
+        wanted = (given[step] - later * falls) * loop.surrogate.slope(potential - loop.threshold)
+        kept = later.masked_fill(fired, 0)
+        back = wanted + (kept if loop.hard else later)
+        threshold = threshold - wanted.sum() - (0 if loop.hard else (later - kept).sum())
+        tau = tau + (back * _rest(before[step - 1], loop)).sum() if step else tau
+        later = loop.tau * back
+        leaving.append(back)
+    return _gradients(current, normal, loop, torch.stack(leaving[::-1]), threshold, tau)
+
+
+def moments(current: Tensor, channels: int) -> tuple[Tensor, Tensor]:
+    """Return sums and sums of squares (steps, channels) in the device's widest numbers."""
+    wide = current.view(*current.shape[:2], channels, -1)
+    wide = wide.float() if current.device.type == "mps" else wide.double()
+    return wide.sum((1, 3)), wide.square().sum((1, 3))
+
+
+def centre(current: Tensor, normal: Normal, shares: Tensor, leaving: Tensor) -> None:
+    """Turn gradients of the normalised current into those of the current, in place."""
+    mean, inverse, scale, gradient, product = (
+        _channels(each.to(current.dtype), current) for each in (normal.mean, normal.inverse, normal.scale, *shares)
+    )
+    leaving.sub_(gradient + (current - mean) * inverse * product).mul_(scale)
+
+
+def _potentials(current: Tensor, normal: Normal, loop: Loop) -> list[Tensor]:
+    """Return the potentials before the reset, one (N, C, ...) a step."""
+    scale, shift = _channels(normal.scale, current), _channels(normal.shift, current)
+    rest, before = torch.zeros_like(current[0]), []
+    for step in range(loop.steps):
+        before.append(loop.tau * rest + (scale * current[min(step, len(current) - 1)] + shift))
+        rest = _rest(before[-1], loop)
+    return before
+
+
+def _rest(potential: Tensor, loop: Loop) -> Tensor:
+    """Return the potential after the reset."""
+    fired = potential >= loop.threshold
+    return potential.masked_fill(fired, 0) if loop.hard else torch.where(fired, potential - loop.threshold, potential)
+
+
+def _gradients(
+    current: Tensor, normal: Normal, loop: Loop, leaving: Tensor, threshold: Tensor, tau: Tensor
+) -> Gradients:
+    if len(current) == 1:
+        leaving = leaving.sum(0, keepdim=True)
+    mean, inverse = _channels(normal.mean, current), _channels(normal.inverse, current)
+    shift = leaving.view(*current.shape[:2], normal.scale.numel(), -1).sum((0, 1, 3))
+    scaled = (leaving * ((current - mean) * inverse)).view(*current.shape[:2], normal.scale.numel(), -1).sum((0, 1, 3))
+    if not loop.batch:
+        leaving = leaving * _channels(normal.scale, current)
+    return Gradients(leaving, shift, scaled, threshold, tau)
+
+
+def _spread(arriving: Tensor, pool: int, like: Tensor) -> Tensor:
+    """Return the gradient of every spike under average pooling; rows and columns left out get none."""
+    whole = (arriving / pool**2).repeat_interleave(pool, -2).repeat_interleave(pool, -1)
+    rows, columns = like.shape[-2] - whole.shape[-2], like.shape[-1] - whole.shape[-1]
+    return functional.pad(whole, (0, columns, 0, rows))
+
+
+def _channels(values: Tensor, current: Tensor) -> Tensor:
+    """Return values per channel with axes that broadcast to a step's (N, C, ...)."""
+    return values.view(-1, *(1,) * (current.ndim - 3))
