@@ -28,7 +28,7 @@ def digest(function: Callable[..., Any]) -> str:
     return hashlib.sha256(repr((code.co_code, code.co_consts, code.co_names)).encode()).hexdigest()
 
 
-def _compiled(loop: Loop, **options: bool) -> Loop:
+def _compiled(loop: Loop, **options: Any) -> Loop:
     try:
         fast: Any = numba.njit(nogil=True, cache=True, error_model="numpy", **options)(loop)
     except RuntimeError:  # neither the package's folder nor the user's takes a cache

@@ -17,7 +17,7 @@ from spikeport.export.tensors import metadata, strict_json
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.nn.specification import Specification
-from spikeport.toolchain.nn.spiking import Spiking
+from spikeport.toolchain.nn.spiking import Spiking, spiking_of
 
 FORMAT = "spikeport checkpoint 2"
 EARLIER = ("spikeport checkpoint 1",)
@@ -34,6 +34,8 @@ def write(model: ANN | SNN, path: Path) -> None:
         "specification": msgspec.json.encode(model.specification).decode(),
         "steps": str(model.steps if isinstance(model, SNN) else 0),
     }
+    if isinstance(model, SNN):
+        values["spiking"] = msgspec.json.encode(model.spiking).decode()
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     write_bytes(path, save(tensors, {KEY: json.dumps(values, sort_keys=True)}))
 
@@ -84,15 +86,23 @@ def _model(values: dict[str, Any], tensors: dict[str, torch.Tensor]) -> ANN | SN
     tensors = {_renamed(name): tensor for name, tensor in tensors.items()}
     specification = msgspec.json.decode(values["specification"], type=Specification)
     steps = whole(int(values["steps"]), "number of steps", STEPS) if values["kind"] == "SNN" else 0
+    spiking = _spiking(values, steps) if steps else None
     with torch.device("meta"):
-        _check_sizes(_made(specification, steps), tensors)
-    model = _made(specification, steps)
+        _check_sizes(_made(specification, spiking), tensors)
+    model = _made(specification, spiking)
     model.load_state_dict(tensors)
     return model
 
 
-def _made(specification: Specification, steps: int) -> ANN | SNN:
-    return SNN(specification, Spiking(steps=steps)) if steps else ANN(specification)
+def _spiking(values: dict[str, Any], steps: int) -> Spiking:
+    """Return the neurons' settings; checkpoints of version 0.1 have steps alone."""
+    if "spiking" not in values:
+        return Spiking(steps=steps)
+    return msgspec.structs.replace(spiking_of(strict_json(values["spiking"])), steps=steps)
+
+
+def _made(specification: Specification, spiking: Spiking | None) -> ANN | SNN:
+    return ANN(specification) if spiking is None else SNN(specification, spiking)
 
 
 def _check_sizes(model: ANN | SNN, tensors: dict[str, torch.Tensor]) -> None:

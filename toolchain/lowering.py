@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from spikeport.export import network as exported
+from spikeport.export.errors import NetworkError
 from spikeport.export.network import (
     Array,
     Dense,
@@ -19,8 +20,11 @@ from spikeport.export.network import (
     Source,
     Stage,
 )
+from spikeport.toolchain.choices import tag_of
 from spikeport.toolchain.data.dataset import PIXEL_LEVELS
+from spikeport.toolchain.nn.encoders.direct import Direct
 from spikeport.toolchain.nn.layers import ProjectionLayer, Synapses
+from spikeport.toolchain.nn.neurons import IntegrateAndFire
 from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.nn.specification import (
     INPUT,
@@ -36,6 +40,7 @@ from spikeport.toolchain.nn.specification import (
     pooled_shape,
     reaches,
 )
+from spikeport.toolchain.nn.spiking import Spiking
 
 ANY = 0.5
 """Threshold of a neuron that fires when at least one spike of weight one arrives."""
@@ -46,7 +51,12 @@ def lower(snn: SNN) -> FloatNetwork:
 
     Biases are shifts behind their synapses. Overlapping or padded averages are convolutions of each channel. Padding
     that differs between opposite sides becomes zeros in the kernel; max pooling with such a padding a population.
+    `NetworkError` where the encoder is not direct: what runs the network takes held images, or has encoders of its own.
     """
+    if not isinstance(snn.spiking.encoder, Direct):
+        raise NetworkError(
+            f"the encoder is {tag_of(snn.spiking.encoder)!r}; only a network with direct coding becomes a float network"
+        )
     specification = snn.specification
     source = Source(levels=PIXEL_LEVELS, unit=1 / PIXEL_LEVELS)
     network = _Network(populations=[FloatPopulation(name=INPUT, shape=specification.input_shape, neuron=source)])
@@ -97,8 +107,14 @@ class _Network:
 
 def _neuron(snn: SNN, node: Node) -> FloatNeuron:
     if node.kind == "neurons":
-        return FloatNeuron(threshold=_doubles(snn.neurons_of(node.name).threshold))
+        return _spiking_neuron(snn.neurons_of(node.name), snn.spiking)
     return FloatNeuron(threshold=None, decay_potential=np.array(float(node.kind == "stream")))
+
+
+def _spiking_neuron(neurons: IntegrateAndFire, spiking: Spiking) -> FloatNeuron:
+    threshold = _doubles(neurons.threshold)
+    reset_by = threshold if spiking.reset == "subtractive" else None
+    return FloatNeuron(threshold=threshold, decay_potential=1 - _doubles(neurons.tau), reset_by=reset_by)
 
 
 def _pixel_stages(snn: SNN, layer: ProjectionLayer) -> list[Stage]:

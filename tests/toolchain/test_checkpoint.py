@@ -8,7 +8,11 @@ from safetensors.torch import load, save_file
 from spikeport.export.errors import ArchiveError
 from spikeport.export.tensors import metadata
 from spikeport.toolchain import checkpoint
-from tests.toolchain.networks import ann, images, snn
+from spikeport.toolchain.choices import kinds
+from spikeport.toolchain.nn.snn import SNN
+from spikeport.toolchain.nn.spiking import Spiking
+from spikeport.toolchain.nn.surrogates.surrogate import Surrogate
+from tests.toolchain.networks import SPECIFICATION, ann, images, snn
 
 
 @pytest.mark.parametrize(("make", "read"), [(ann, checkpoint.read_ann), (snn, checkpoint.read_snn)])
@@ -157,3 +161,30 @@ def test_hostile_values_are_refused_before_anything_is_made(tmp_path, name):
     changed(path, change)
     with pytest.raises(ArchiveError, match=rf"bad\.safetensors: .*({message})"):
         checkpoint.read_snn(path)
+
+
+@pytest.mark.parametrize("kind", kinds(Surrogate).values())
+def test_settings_of_the_neurons_are_kept(tmp_path, kind):
+    spiking = Spiking(steps=3, tau=0.5, reset="subtractive", train_threshold=False, train_tau=True, surrogate=kind())
+    model = SNN(SPECIFICATION, spiking)
+    checkpoint.write(model, tmp_path / "snn.safetensors")
+    restored = checkpoint.read_snn(tmp_path / "snn.safetensors")
+    assert restored.spiking == spiking
+    assert restored.state_dict().keys() == model.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    ("spiking", "message"),
+    [
+        ('{"surrogate": {"kind": "none"}}', "its surrogate is 'none'; there are arctan, "),
+        ('{"encoder": 3}', "its encoder is None; there are direct"),
+        ('{"surrogate": {"kind": "arctan", "alpha": -1}}', "damaged checkpoint .*alpha"),
+        ("[]", "its spiking settings are no table"),
+        ('{"tau": 2}', "damaged checkpoint .*tau"),
+        ('{"steps": 1e9}', "damaged checkpoint .*steps"),
+    ],
+)
+def test_hostile_settings_are_refused(tmp_path, spiking, message):
+    changed(tmp_path / "bad.safetensors", lambda values: values.update(spiking=spiking))
+    with pytest.raises(ArchiveError, match=rf"bad\.safetensors: {message}"):
+        checkpoint.read_snn(tmp_path / "bad.safetensors")

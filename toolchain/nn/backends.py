@@ -5,8 +5,13 @@ from typing import Any
 from torch import Tensor
 
 from spikeport.toolchain.nn import compiled_loop, plain_loop
+from spikeport.toolchain.nn.surrogates.surrogate import Surrogate
 
 
-def loops_on(current: Tensor) -> Any:
-    """Return the functions ``forward``, ``backward``, ``moments`` and ``centre`` for the device of a tensor."""
-    return compiled_loop if current.device.type == "cpu" else plain_loop
+def loops_on(current: Tensor, surrogate: Surrogate | None = None) -> Any:
+    """Return the module whose ``forward``, ``backward``, ``moments`` and ``centre`` take this current.
+
+    Compiled loops run on the CPU, with a surrogate that has a compiled form.
+    """
+    compiled = surrogate is None or surrogate.compiled() is not None
+    return compiled_loop if current.device.type == "cpu" and compiled else plain_loop

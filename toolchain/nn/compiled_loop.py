@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spikeport.toolchain.nn import kernels
 from spikeport.toolchain.nn.loop import Gradients, Loop, Normal
+from spikeport.toolchain.nn.surrogates.surrogate import Compiled
 
 _loop_of = functools.cache(kernels.backward)
 
@@ -38,7 +39,7 @@ def backward(current: Tensor, normal: Normal, loop: Loop, arriving: Tensor) -> G
     leaving = torch.zeros_like(current) if len(rows) == 1 else torch.empty_like(current)
     factor = torch.ones_like(normal.scale) if loop.batch else normal.scale
     norm, sums = tuple(_array(each) for each in normal), np.empty((rows.shape[1], 4))
-    slope, numbers = loop.surrogate.compiled()
+    slope, numbers = _compiled(loop)
     parameters = tuple(rows.dtype.type(number) for number in numbers)
     settings = (*_neuron(rows, loop), _grid(current, loop), parameters, torch.get_num_threads())
     _loop_of(slope)(rows, norm, _array(factor), *settings, given, leaving.numpy().reshape(rows.shape), sums)
@@ -59,6 +60,12 @@ def centre(current: Tensor, normal: Normal, shares: Tensor, leaving: Tensor) -> 
     norm = (_array(normal.mean), _array(normal.inverse), _array(normal.scale))
     shares = shares.to(current.dtype)
     kernels.centre(rows, *norm, _array(shares), torch.get_num_threads(), leaving.numpy().reshape(rows.shape))
+
+
+def _compiled(loop: Loop) -> Compiled:
+    compiled = loop.surrogate.compiled()
+    assert compiled is not None
+    return compiled
 
 
 def _gradients(current: Tensor, leaving: Tensor, sums: Tensor, channels: int) -> Gradients:

@@ -1,7 +1,8 @@
 """Loops over layers of neurons on the CPU, compiled: moments, spikes, potentials, gradients.
 
 Arrays are (steps, rows, values): a row is a channel of a sample, so row ``r`` belongs to channel ``r % channels``. A
-held current has one step. Every row is computed alone, so results do not depend on ``blocks``, the parts that run at once.
+held current has one step. Every row is computed alone, so results do not depend on ``blocks``, the parts that run at
+once.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from spikeport.export.compiled import compiled_parallel, digest
+from spikeport.export.compiled import compiled, compiled_parallel, digest
 
 Array = Any
 Slope = Callable[..., float]
@@ -59,10 +60,8 @@ def fire(
     """
     steps, rows, _ = spikes.shape
     size, held = current.shape[2], current.shape[0] == 1
-    pool, width = grid
+    pool, _ = grid
     zero, one = current.dtype.type(0), current.dtype.type(1)
-    area = current.dtype.type(pool * pool)
-    across, down = width // pool, size // width // pool
     for block in prange(blocks):
         fired = np.zeros(size, np.uint8)
         for row in range(block * rows // blocks, (block + 1) * rows // blocks):
@@ -80,15 +79,50 @@ def fire(
                         out[i] = one if fired[i] else zero
                         count[i] = fired[i]
                 else:
-                    for y in range(down):
-                        for x in range(across):
-                            total = 0
-                            for j in range(pool):
-                                start = (y * pool + j) * width + x * pool
-                                for i in range(start, start + pool):
-                                    total += fired[i]
-                            count[y * across + x] = total
-                            out[y * across + x] = current.dtype.type(total) / area
+                    averages(fired, grid, out, count)
+
+
+@compiled
+def averages(fired: Array, grid: tuple[int, int], out: Array, count: Array) -> None:
+    """Write how many fired in each window, and their share of it."""
+    pool, width = grid
+    across, down = width // pool, fired.size // width // pool
+    area = out.dtype.type(pool * pool)
+    for y in range(down):
+        for x in range(across):
+            total = 0
+            for j in range(pool):
+                start = (y * pool + j) * width + x * pool
+                for i in range(start, start + pool):
+                    total += fired[i]
+            count[y * across + x] = total
+            out[y * across + x] = out.dtype.type(total) / area
+
+
+@compiled
+def recall(
+    values: Array, a: float, b: float, threshold: float, tau: float, hard: bool, count: int, rest: Array, before: Array
+) -> None:
+    """Advance the potentials ``rest`` by a step and write what they were before the reset."""
+    zero = values.dtype.type(0)
+    for i in range(count):
+        p = tau * rest[i] + (a * values[i] + b)
+        rest[i] = (zero if hard else p - threshold) if p >= threshold else p
+        before[i] = p
+
+
+@compiled
+def spread(source: Array, share: float, grid: tuple[int, int], count: int, given: Array) -> None:
+    """Give every spike of a window its share of the window's gradient; rows and columns left out get none."""
+    pool, width = grid
+    across = width // pool
+    given[:] = 0
+    for y in range(count // (pool * width)):
+        for j in range(pool):
+            place = given[(y * pool + j) * width :]
+            for x in range(across):
+                for i in range(pool):
+                    place[x * pool + i] = source[y * across + x] * share
 
 
 def backward(slope: Slope) -> Any:
@@ -116,8 +150,8 @@ def backward(slope: Slope) -> Any:
         """Recompute the potentials of a tile of a row, then go back; the reset is differentiated as well.
 
         ``normal`` is mean, inverse, scale and shift; ``arriving`` are the gradients of the (pooled) spikes, ``leaving``
-        those of the current, times ``factor`` of the channel; ``sums`` (rows, 4) those of shift, scale of the normalised
-        current, threshold and tau.
+        those of the current, times ``factor`` of the channel; ``sums`` (rows, 4) those of shift, scale of the
+        normalised current, threshold and tau.
         """
         key  # noqa: B018 - part of the key under which the code is kept
         steps, rows, _ = arriving.shape
@@ -138,11 +172,8 @@ def backward(slope: Slope) -> Any:
                     count = min(tile, size - start)
                     later[:] = zero
                     for step in range(steps):
-                        values, now = current[0 if held else step, row, start:], room[8 + step]
-                        for i in range(count):
-                            p = tau * later[i] + (a * values[i] + b)
-                            later[i] = (zero if hard else p - threshold) if p >= threshold else p
-                            now[i] = p
+                        values = current[0 if held else step, row, start:]
+                        recall(values, a, b, threshold, tau, hard, count, later, room[8 + step])
                     later[:] = zero
                     total[:] = zero
                     for step in range(steps - 1, -1, -1):
@@ -152,14 +183,7 @@ def backward(slope: Slope) -> Any:
                         if pool == 1:
                             given[:count] = g[start : start + count]
                         else:
-                            given[:] = zero
-                            for y in range(count // (pool * width)):
-                                source = g[(start // (pool * width) + y) * across :]
-                                for j in range(pool):
-                                    place = given[(y * pool + j) * width :]
-                                    for x in range(across):
-                                        for i in range(pool):
-                                            place[x * pool + i] = source[x] * share
+                            spread(g[start // (pool * width) * across :], share, grid, count, given)
                         for i in range(count):
                             p, left, last = now[i], before[i], later[i]
                             falls = p if hard else threshold

@@ -30,7 +30,9 @@ class Loop:
 
     def shape(self, current: Tensor) -> tuple[int, ...]:
         """Return the shape of the spikes: (T, N, C, H, W), where windows that are not whole are left out."""
-        sides = current.shape[2:] if self.pool == 1 else (current.shape[2], *(s // self.pool for s in current.shape[3:]))
+        sides = (
+            current.shape[2:] if self.pool == 1 else (current.shape[2], *(s // self.pool for s in current.shape[3:]))
+        )
         return (self.steps, current.shape[1], *sides)
 
     def detached(self) -> "Loop":

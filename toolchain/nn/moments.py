@@ -17,7 +17,7 @@ def of_the_batch(norm: nn.BatchNorm2d) -> bool:
 
 @torch.no_grad()
 def moments_in_force(current: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Return mean and ``1 / sqrt(variance + eps)`` (C) for a current (T, N, C, ...); in training, update the running ones."""
+    """Return mean and ``1 / sqrt(variance + eps)`` (C) of a current (T, N, C, ...); training moves the running ones."""
     if not of_the_batch(norm):
         assert norm.running_mean is not None
         assert norm.running_var is not None

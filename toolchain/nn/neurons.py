@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from spikeport.toolchain.nn.backends import loops_on
+from spikeport.toolchain.nn.kernels import TILE
 from spikeport.toolchain.nn.loop import Loop, Normal
 from spikeport.toolchain.nn.moments import moments_in_force, of_the_batch
 from spikeport.toolchain.nn.spiking import Spiking
@@ -33,8 +34,8 @@ class Spikes(NamedTuple):
 class IntegrateAndFire(nn.Module):
     """Integrate-and-fire neurons with one threshold and one leak, as `spikeport.toolchain.nn.loop` defines them.
 
-    Both train where ``spiking`` says so: the threshold stays at 0.03 or above and ``tau`` in [0, 1], by `clamp` after
-    an update. A leak that does not train is no part of the state.
+    Both train where ``spiking`` says so; `clamp_threshold`, after an update, keeps the threshold at 0.03 or above and
+    ``tau`` in [0, 1]. A leak that does not train is no part of the state.
     """
 
     def __init__(self, spiking: Spiking) -> None:
@@ -45,11 +46,15 @@ class IntegrateAndFire(nn.Module):
         else:
             self.register_buffer("tau", torch.tensor(spiking.tau), persistent=False)
 
-    def forward(self, current: Tensor, spiking: Spiking, *, norm: nn.BatchNorm2d | None = None, pool: int = 1) -> Spikes:
+    def forward(
+        self, current: Tensor, spiking: Spiking, *, norm: nn.BatchNorm2d | None = None, pool: int = 1
+    ) -> Spikes:
         """Return the spikes that a current (T or 1, N, C, ...) causes in ``spiking.steps`` steps.
 
-        ``norm`` is applied to the current before, ``pool`` averages the spikes behind.
+        ``norm`` is applied to the current before; ``pool`` averages the spikes behind, unless windows are too wide for
+        the loops: ``Spikes.pool`` says whether it did.
         """
+        pool = pool if pool * current.shape[-1] <= TILE else 1
         loop = Loop(
             steps=spiking.steps,
             threshold=self.threshold,
@@ -66,8 +71,8 @@ class IntegrateAndFire(nn.Module):
         return Spikes(values, counts, pool)
 
     @torch.no_grad()
-    def clamp(self) -> None:
-        """Keep the trained threshold at or above 0.03, and the trained leak in [0, 1]."""
+    def clamp_threshold(self) -> None:
+        """Keep the trained threshold at 0.03 or above, and the trained leak in [0, 1]."""
         self.threshold.clamp_(min=MINIMUM_THRESHOLD)
         self.tau.clamp_(0, 1)
 
@@ -89,7 +94,8 @@ class TimeLoop(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(current, weight, bias, threshold, tau, mean, inverse)
         ctx.loop = loop
-        spikes, counts = loops_on(current).forward(current, _normal(current, weight, bias, mean, inverse), loop)
+        loops = loops_on(current, loop.surrogate)
+        spikes, counts = loops.forward(current, _normal(current, weight, bias, mean, inverse), loop)
         ctx.mark_non_differentiable(counts)
         return spikes, counts
 
@@ -97,17 +103,13 @@ class TimeLoop(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:
         current, weight, bias, _, _, mean, inverse = ctx.saved_tensors
-        normal, loops = _normal(current, weight, bias, mean, inverse), loops_on(current)
+        normal, loops = _normal(current, weight, bias, mean, inverse), loops_on(current, ctx.loop.surrogate)
         found = loops.backward(current, normal, ctx.loop, arriving[0])
         if ctx.loop.batch:
             count = current.numel() // normal.scale.numel()
             loops.centre(current, normal, torch.stack((found.shift, found.scaled)) / count, found.current)
         norm = (None if weight is None else found.scaled, None if bias is None else found.shift)
         return (found.current, *norm, found.threshold, found.tau, None, None, None)
-
-
-def _on(current: Tensor) -> Any:
-    return compiled_loop if current.device.type == "cpu" else plain_loop
 
 
 def _normal(

@@ -14,15 +14,17 @@ from spikeport.toolchain.nn.neurons import Spikes
 def packed(spikes: Spikes) -> Iterator[None]:
     """Let what is computed inside keep ``spikes`` as their counts, a byte each.
 
-    Values are counts divided by the size of a window, so unpacking gives the same bits. Other tensors are kept as they are.
+    Values are counts divided by the size of a window, so unpacking gives the same bits. Other tensors stay as they
+    are.
     """
     values, counts, windows = spikes.values, spikes.counts, spikes.pool**2
     if counts is None or not torch.is_grad_enabled():
         yield
         return
+    place, size = values.data_ptr(), values.numel()  # the graph keeps the hooks, which must not keep the spikes
 
     def pack(tensor: Tensor) -> Any:
-        same = tensor.data_ptr() == values.data_ptr() and tensor.numel() == values.numel()
+        same = tensor.data_ptr() == place and tensor.numel() == size
         return (counts.view(tensor.shape), tensor.dtype) if same and tensor.is_contiguous() else tensor
 
     def unpack(kept: Any) -> Tensor:

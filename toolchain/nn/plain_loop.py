@@ -13,7 +13,7 @@ def forward(current: Tensor, normal: Normal, loop: Loop) -> tuple[Tensor, Tensor
     spikes = torch.stack([potential >= loop.threshold for potential in before]).to(current.dtype)
     if loop.pool == 1:
         return spikes, spikes.to(torch.uint8)
-    pooled = functional.avg_pool2d(spikes.flatten(0, 1), loop.pool).unflatten(0, spikes.shape[:2])
+    pooled = functional.avg_pool2d(spikes.flatten(0, 1), loop.pool).view(loop.shape(current))
     return pooled, torch.round(pooled * loop.pool**2).to(torch.uint8)
 
 

@@ -108,7 +108,7 @@ def _at_every_step(layer: ProjectionLayer, values: dict[str, Spikes]) -> Tensor:
     sent = values[layer.source]
     with packed(sent):
         current = layer.linear(sent.values.flatten(0, 1), pooled=sent.pool > 1)
-    return current.unflatten(0, sent.values.shape[:2])
+    return cast("Tensor", current.unflatten(0, sent.values.shape[:2]))  # type: ignore[no-untyped-call]
 
 
 def _normalized(layer: ProjectionLayer, current: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ def _normalized(layer: ProjectionLayer, current: Tensor) -> Tensor:
 
 
 def _pooled(specification: Specification) -> dict[str, int]:
-    """Return the side of the windows, for the populations whose spikes all of their targets average in the same ones."""
+    """Return the side of the windows, for populations whose spikes all of their targets average in the same ones."""
     sides: dict[str, set[object]] = {}
     for node in specification.nodes:
         for projection in node.projections:

@@ -1,10 +1,12 @@
 """What a spiking network has beyond its specification: steps, neurons, surrogate gradient, encoder."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from spikeport.export.errors import ArchiveError
+from spikeport.toolchain.choices import kinds
 from spikeport.toolchain.nn.encoders.direct import Direct
 from spikeport.toolchain.nn.encoders.encoder import Encoder
 from spikeport.toolchain.nn.surrogates.piecewise_linear import PiecewiseLinear
@@ -21,3 +23,21 @@ class Spiking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     train_tau: bool = False
     surrogate: Surrogate = PiecewiseLinear()
     encoder: Encoder = Direct()
+
+
+def spiking_of(table: Any) -> Spiking:
+    """Return the settings of a JSON table as `msgspec.json.encode` writes them; `ArchiveError` where it is none."""
+    if not isinstance(table, dict):
+        raise ArchiveError("its spiking settings are no table")
+    found: dict[str, Any] = {}
+    for key, base in (("surrogate", Surrogate), ("encoder", Encoder)):
+        choices, each = kinds(base), table.get(key)
+        kind = str(each.get("kind")) if isinstance(each, dict) else None
+        if each is None:
+            continue
+        if kind not in choices:
+            raise ArchiveError(f"its {key} is {kind!r}; there are {', '.join(choices)}")
+        found[key] = msgspec.convert(each, choices[kind])
+    return msgspec.structs.replace(
+        msgspec.convert({k: v for k, v in table.items() if k not in found}, Spiking), **found
+    )

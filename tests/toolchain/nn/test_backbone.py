@@ -1,4 +1,4 @@
-"""Neurons and surrogate gradients against the paper's equations."""
+"""Networks of both kinds against the paper's equations and sizes."""
 
 import dataclasses
 import math
@@ -18,44 +18,7 @@ from spikeport.toolchain.nn.architectures.sew_resnet import SewResNet
 from spikeport.toolchain.nn.architectures.vgg import VGG11, VGG16, Vgg
 from spikeport.toolchain.nn.architectures.wide_resnet import WideResNet
 from spikeport.toolchain.nn.layers import rounded
-from spikeport.toolchain.nn.neurons import IntegrateAndFire
-from spikeport.toolchain.nn.surrogate import piecewise_linear
 from tests.toolchain.networks import IMAGES, SPECIFICATION, ann, images, snn
-
-
-def test_neuron_fires_at_the_threshold_and_resets_to_zero():
-    neurons = IntegrateAndFire()
-    currents = torch.tensor([[0.5, 1.0, -1.0], [0.5, 0.25, 2.0], [0.5, 0.5, 0.5]])
-    expected = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
-    assert torch.equal(neurons(currents), expected)
-
-
-def test_surrogate_is_the_triangle_of_eq_13():
-    distance = torch.linspace(-2, 2, 81, dtype=torch.float64, requires_grad=True)
-    for width in (0.5, 1.0):
-        (slope,) = torch.autograd.grad(piecewise_linear(distance, width).sum(), distance)
-        expected = torch.clamp(width - distance.detach().abs(), min=0) / width**2
-        assert torch.equal(slope, expected)
-        assert slope.sum().item() * 0.05 == pytest.approx(1.0)
-    assert torch.equal(piecewise_linear(distance).detach(), (distance.detach() >= 0).double())
-
-
-def test_gradient_passes_through_time_and_reset():
-    """The same neuron written out step by step in autograd gives the same gradient."""
-    neurons = IntegrateAndFire()
-    torch.manual_seed(0)
-    currents = torch.randn(5, 7, requires_grad=True)
-    weights = torch.randn(5, 7)
-    (found,) = torch.autograd.grad((neurons(currents) * weights).sum(), currents)
-    potential, total = torch.zeros(7), torch.zeros(())
-    for step in range(5):
-        potential = potential + currents[step]
-        fired = piecewise_linear(potential - neurons.threshold)
-        potential = potential - potential * fired
-        total = total + (fired * weights[step]).sum()
-    (expected,) = torch.autograd.grad(total, currents)
-    assert torch.allclose(found, expected)
-    assert found[0].abs().sum() > 0
 
 
 def test_snn_is_driven_by_the_same_image_at_every_step():

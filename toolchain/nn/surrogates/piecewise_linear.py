@@ -3,7 +3,7 @@
 from numba.extending import register_jitable
 from torch import Tensor
 
-from spikeport.toolchain.nn.surrogates.surrogate import Compiled, Surrogate
+from spikeport.toolchain.nn.surrogates.surrogate import Compiled, Positive, Surrogate
 
 
 class PiecewiseLinear(Surrogate, frozen=True, kw_only=True, tag="piecewise_linear"):
@@ -12,7 +12,7 @@ class PiecewiseLinear(Surrogate, frozen=True, kw_only=True, tag="piecewise_linea
     Source: Schmolli et al., CPAL 2025, Eq. 13 and section 3.3 (gamma_w = 1 in training).
     """
 
-    width: float = 1.0
+    width: Positive = 1.0
 
     def slope(self, distance: Tensor) -> Tensor:
         return (self.width - distance.abs()).clamp(min=0) / self.width**2
