@@ -16,20 +16,19 @@ _loop_of = functools.cache(kernels.backward)
 
 def forward(current: Tensor, normal: Normal, loop: Loop) -> tuple[Tensor, Tensor]:
     """Return spikes and their counts as `spikeport.toolchain.nn.loop.Loop` defines them."""
-    rows = _rows(current, normal)
-    shape = loop.shape(current)
-    spikes, counts = current.new_empty(shape), current.new_empty(shape, dtype=torch.uint8)
-    rest = np.zeros(rows.shape[1:], rows.dtype)
-    flat = (loop.steps, rows.shape[1], -1)
-    fire(current, normal, loop, rest, spikes.numpy().reshape(flat), counts.numpy().reshape(flat))
+    spikes, counts, _ = fire(current, normal, loop)
     return spikes, counts
 
 
-def fire(current: Tensor, normal: Normal, loop: Loop, rest: Any, spikes: Any, counts: Any) -> None:
-    """Write spikes and counts (steps, rows, values) from the potentials ``rest`` (rows, values) on."""
-    rows = _rows(current, normal)
+def fire(current: Tensor, normal: Normal, loop: Loop, rest: Any = None) -> tuple[Tensor, Tensor, Any]:
+    """Return spikes, counts and the potentials after the last step; ``rest`` are those before the first one."""
+    rows, shape = _rows(current, normal), loop.shape(current)
+    spikes, counts = current.new_empty(shape), current.new_empty(shape, dtype=torch.uint8)
+    rest = np.zeros(rows.shape[1:], rows.dtype) if rest is None else rest
     settings = (*_neuron(rows, loop), _grid(current, loop), torch.get_num_threads())
-    kernels.fire(rows, _array(normal.scale), _array(normal.shift), *settings, rest, spikes, counts)
+    out = (each.numpy().reshape(loop.steps, rows.shape[1], -1) for each in (spikes, counts))
+    kernels.fire(rows, _array(normal.scale), _array(normal.shift), *settings, rest, *out)
+    return spikes, counts, rest
 
 
 def backward(current: Tensor, normal: Normal, loop: Loop, arriving: Tensor) -> Gradients:

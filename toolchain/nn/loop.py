@@ -8,7 +8,7 @@ Source: Schmolli et al., CPAL 2025, Eq. 1 to 3. ``I`` is (T, N, C, ...), or (1, 
 surrogate's, and the reset is differentiated as well.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor
@@ -35,10 +35,6 @@ class Loop:
         )
         return (self.steps, current.shape[1], *sides)
 
-    def detached(self) -> "Loop":
-        """Return the same without a graph behind threshold and leak."""
-        return replace(self, threshold=self.threshold.detach(), tau=self.tau.detach())
-
 
 class Normal(NamedTuple):
     """Batch norm per channel, (C): ``scale = weight inverse``, ``shift = bias - mean scale``; one channel: none."""
@@ -47,6 +43,12 @@ class Normal(NamedTuple):
     inverse: Tensor
     scale: Tensor
     shift: Tensor
+
+    @classmethod
+    def of(cls, weight: Tensor | None, bias: Tensor | None, mean: Tensor, inverse: Tensor) -> "Normal":
+        """Return batch norm with its affine parameters, if it has any, and the moments in force."""
+        scale = inverse if weight is None else weight * inverse
+        return cls(mean, inverse, scale, -mean * scale if bias is None else bias - mean * scale)
 
     @classmethod
     def none(cls, current: Tensor) -> "Normal":

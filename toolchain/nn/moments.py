@@ -3,6 +3,8 @@
 Threshold-dependent batch norm (Schmolli et al., section 3.2): the weighted spikes of all steps are one sample.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -19,31 +21,50 @@ def of_the_batch(norm: nn.BatchNorm2d) -> bool:
 def moments_in_force(current: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Return mean and ``1 / sqrt(variance + eps)`` (C) of a current (T, N, C, ...); training moves the running ones."""
     if not of_the_batch(norm):
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        return norm.running_mean, torch.rsqrt(norm.running_var + norm.eps)
-    sums, squares = loops_on(current).moments(current, norm.num_features)
-    count = current.numel() // norm.num_features
-    mean, variance = mean_and_variance(sums, squares, count)
-    if norm.training and norm.running_mean is not None:
-        follow(norm, mean, variance, count)
-    return mean.to(current.dtype), torch.rsqrt(variance + norm.eps).to(current.dtype)
+        return running(norm)
+    values, squares = loops_on(current).moments(current, norm.num_features)
+    sums = Sums(values, squares, current.numel() // norm.num_features)
+    mean, inverse = followed(norm, sums) if norm.training and norm.running_mean is not None else of_sums(norm, sums)
+    return mean.to(current.dtype), inverse.to(current.dtype)
 
 
-def mean_and_variance(sums: Tensor, squares: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return mean and variance (C), the biased one, from sums (steps, C) of ``count`` values a channel in all."""
-    if count < 2:
-        raise TrainingError("batch norm has one value a channel; expected two or more: give it larger batches")
-    mean = sums.sum(0) / count
-    return mean, (squares.sum(0) / count - mean.square()).clamp(min=0)
+class Sums(NamedTuple):
+    """Sums and sums of squares (steps, C) of a current, of ``number`` values a channel in all."""
+
+    values: Tensor
+    squares: Tensor
+    number: int
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Return mean and variance (C), the biased one; `TrainingError` where a channel has one value."""
+        if self.number < 2:
+            raise TrainingError("batch norm has one value a channel; expected two or more: give it larger batches")
+        mean = self.values.sum(0) / self.number
+        return mean, (self.squares.sum(0) / self.number - mean.square()).clamp(min=0)
 
 
-def follow(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
-    """Move the running moments towards the batch's, as torch's batch norm does: with the unbiased variance."""
+def running(norm: nn.BatchNorm2d, _sums: Sums | None = None) -> tuple[Tensor, Tensor]:
+    """Return the running mean, and ``1 / sqrt(variance + eps)`` of the running variance."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    return norm.running_mean, torch.rsqrt(norm.running_var + norm.eps)
+
+
+def of_sums(norm: nn.BatchNorm2d, sums: Sums) -> tuple[Tensor, Tensor]:
+    """Return the batch's mean and ``1 / sqrt(variance + eps)``."""
+    mean, variance = sums.moments()
+    return mean, torch.rsqrt(variance + norm.eps)
+
+
+def followed(norm: nn.BatchNorm2d, sums: Sums) -> tuple[Tensor, Tensor]:
+    """Return the same, and move the running moments towards it as torch does: with the unbiased variance."""
+    mean, variance = sums.moments()
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked.add_(1)
     share = 1 / norm.num_batches_tracked.item() if norm.momentum is None else norm.momentum
-    norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), share)
-    norm.running_var.lerp_((variance * (count / (count - 1))).to(norm.running_var.dtype), share)
+    unbiased = variance * (sums.number / (sums.number - 1))
+    norm.running_mean.lerp_(mean.to(norm.running_mean), share)
+    norm.running_var.lerp_(unbiased.to(norm.running_var), share)
+    return mean, torch.rsqrt(variance + norm.eps)

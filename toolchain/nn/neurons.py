@@ -55,20 +55,22 @@ class IntegrateAndFire(nn.Module):
         the loops: ``Spikes.pool`` says whether it did.
         """
         pool = pool if pool * current.shape[-1] <= TILE else 1
-        loop = Loop(
-            steps=spiking.steps,
-            threshold=self.threshold,
-            tau=self.tau,
-            hard=spiking.reset == "hard",
-            surrogate=spiking.surrogate,
-            pool=pool,
-            batch=norm is not None and of_the_batch(norm),
-        )
+        loop = self.loop(spiking, pool=pool, batch=norm is not None and of_the_batch(norm))
         current = current if current.dtype in {torch.float32, torch.float64} else current.float()
         affine = (None, None) if norm is None else (norm.weight, norm.bias)
         moments = (None, None) if norm is None else moments_in_force(current.detach(), norm)
-        values, counts = TimeLoop.apply(current, *affine, self.threshold, self.tau, *moments, loop.detached())  # type: ignore[no-untyped-call]
+        values, counts = TimeLoop.apply(current, *affine, self.threshold, self.tau, *moments, loop)  # type: ignore[no-untyped-call]
         return Spikes(values, counts, pool)
+
+    def loop(self, spiking: Spiking, **others: Any) -> Loop:
+        """Return the settings of the time loop with threshold and leak as they are now."""
+        return Loop(
+            threshold=self.threshold.detach(),
+            tau=self.tau.detach(),
+            hard=spiking.reset == "hard",
+            surrogate=spiking.surrogate,
+            **{"steps": spiking.steps, **others},
+        )
 
     @torch.no_grad()
     def clamp_threshold(self) -> None:
@@ -117,5 +119,4 @@ def _normal(
 ) -> Normal:
     if mean is None or inverse is None:
         return Normal.none(current)
-    scale = inverse if weight is None else weight * inverse
-    return Normal(mean, inverse, scale, -mean * scale if bias is None else bias - mean * scale)
+    return Normal.of(weight, bias, mean, inverse)

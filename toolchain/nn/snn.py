@@ -1,6 +1,7 @@
 """The SNN: spiking neurons in the populations of the graph."""
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import cast
 
@@ -12,7 +13,7 @@ from spikeport.toolchain.nn.backbone import Backbone
 from spikeport.toolchain.nn.layers import ProjectionLayer
 from spikeport.toolchain.nn.neurons import LARGEST_WINDOW, IntegrateAndFire, Spikes
 from spikeport.toolchain.nn.packed import packed
-from spikeport.toolchain.nn.specification import INPUT, READOUT, Node, Specification
+from spikeport.toolchain.nn.specification import INPUT, READOUT, Node, Specification, needed_after
 from spikeport.toolchain.nn.spiking import Spiking
 from spikeport.toolchain.nn.surrogates.surrogate import Surrogate
 
@@ -34,6 +35,7 @@ class SNN(Backbone):
         self.watch_rates = False
         self.rates: dict[str, float] = {}
         self._pooled = _pooled(specification)
+        self._needed_after = needed_after(specification)
 
     @property
     def steps(self) -> int:
@@ -64,20 +66,24 @@ class SNN(Backbone):
 
     def currents(self, images: Tensor, name: str) -> Tensor:
         """Return the pre-activations (T, N, ...) of a population; what comes only from the image is (1, N, ...)."""
-        values = self._values(images, until=name, pooled={})
-        return self._sum(values, name)
+        return self._sum(self._values(images, until=name, pooled={}), name)
 
     def spikes(self, images: Tensor) -> dict[str, Tensor]:
         """Return the spikes (T, N, ...) of every population with neurons."""
-        values = self._values(images, until=READOUT, pooled={})
-        return {node.name: values[node.name].values for node in self.neuron_nodes()}
+        names = {node.name for node in self.neuron_nodes()}
+        values = self._values(images, until=READOUT, pooled={}, kept=names)
+        return {name: values[name].values for name in values if name in names}
 
     def forward(self, images: Tensor) -> Tensor:
-        values = self._values(images, until=READOUT, pooled=self._pooled)
-        return self._sum(values, READOUT).mean(0)
+        return self._sum(self._values(images, until=READOUT, pooled=self._pooled), READOUT).mean(0)
 
-    def _values(self, images: Tensor, *, until: str, pooled: dict[str, int]) -> dict[str, Spikes]:
-        """Return what every population before ``until`` sends; ``pooled`` are those that send averages of windows."""
+    def _values(
+        self, images: Tensor, *, until: str, pooled: dict[str, int], kept: AbstractSet[str] = frozenset()
+    ) -> dict[str, Spikes]:
+        """Return what the populations that ``until`` needs send, and those of ``kept``.
+
+        ``pooled`` are those that send averages of windows. What nothing needs any more is let go.
+        """
         images = self.spiking.encoder(images, self.steps, generator=self.generator)
         values = {INPUT: Spikes(self.normalized(images))}
         self.rates = {}
@@ -85,6 +91,7 @@ class SNN(Backbone):
             if node.name == until:
                 break
             values[node.name] = self._sent(node, values, pooled.get(node.name, 1))
+            values = {name: sent for name, sent in values.items() if name in kept | self._needed_after[node.name]}
         return values
 
     def _sent(self, node: Node, values: dict[str, Spikes], pool: int) -> Spikes:

@@ -173,6 +173,15 @@ def _check_sides(**sides: int | Pair) -> None:
             raise NetworkError(f"{name} is {value}; expected 1 or more")
 
 
+def needed_after(specification: Specification) -> dict[str, frozenset[str]]:
+    """Return for every population which ones feed a population behind it."""
+    nodes = specification.nodes
+    behind = [
+        frozenset(each.source for node in nodes[index:] for each in node.projections) for index in range(len(nodes) + 1)
+    ]
+    return {node.name: behind[index + 1] for index, node in enumerate(nodes)}
+
+
 def projected_shape(projection: Projection, shape: Shape) -> Shape:
     """Return the shape that a projection makes of its source's; sides below one where nothing is left."""
     shape = pooled_shape(projection, shape)
