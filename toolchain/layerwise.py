@@ -113,13 +113,13 @@ class Layerwise:
             kept = kept or self.room.keep(source.steps, tuple(values.shape[1:]), values.dtype)
             kept.write(first, values)
             if layer.norm is not None:
-                found = compiled_loop.moments(values, layer.shape[0])
+                found = compiled_loop.moments(values, layer.norm.num_features)
                 sums.append(found[0])
                 squares.append(found[1])
         assert kept is not None
         if layer.norm is None:
             return Currents(kept=kept, normal=Normal.none(self.snn.mean.cpu()))
-        count = source.steps * int(np.prod(kept.shape)) // layer.shape[0]
+        count = source.steps * int(np.prod(kept.shape)) // layer.norm.num_features
         moments = self.moments(layer.norm, Sums(torch.cat(sums), torch.cat(squares), count))
         mean, inverse = (each.to(self.snn.mean) for each in moments)
         normal = Normal.of(layer.norm.weight, layer.norm.bias, mean, inverse)
