@@ -3,7 +3,7 @@
     python benchmarks/training.py [--json] [--out PATH] [--networks vgg11 vgg16] [--batch 16] [--repeats 15]
         [--spikingjelly DIR ...] [--snntorch DIR ...] [--compile]
 
-CIFAR shapes, T = 8, plain cross-entropy, SGD with momentum. ``DIR`` are folders that a framework and what it needs were
+CIFAR shapes, T = 8, plain cross-entropy, fused SGD with momentum. ``DIR`` are folders that a framework and what it needs were
 installed in (``pip install --no-deps --target DIR``); ratios of a framework that is not given are absent. All
 candidates take turns in one process, so load hits them alike; ratios are medians over the turns, of elapsed time and of
 processor time. ``--compile`` adds SpikingJelly under ``torch.compile``, which needs a C++ compiler and minutes. The
@@ -54,7 +54,7 @@ def ours(plan: Any) -> SNN:
 
 def training_step(model: nn.Module, images: Tensor, labels: Tensor, after: Step = lambda: None) -> Step:
     """Return forward, backward and update."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=True)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -67,7 +67,7 @@ def training_step(model: nn.Module, images: Tensor, labels: Tensor, after: Step 
 
 def finetuning_step(model: nn.Module, images: Tensor, labels: Tensor) -> Step:
     """Return a step of Eq. 8 with RFGSM (Schmolli et al., CPAL 2025); the attack runs in evaluation mode."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=True)
 
     def divergence(logits: Tensor, other: Tensor) -> Tensor:
         first, second = functional.log_softmax(logits, 1), functional.log_softmax(other, 1)

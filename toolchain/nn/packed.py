@@ -31,7 +31,7 @@ def packed(spikes: Spikes) -> Iterator[None]:
         if isinstance(kept, Tensor):
             return kept
         whole: Tensor = kept[0].to(kept[1])
-        return whole if windows == 1 else whole / windows
+        return whole if windows == 1 else whole.div_(windows)
 
     with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
         yield
