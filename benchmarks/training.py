@@ -3,11 +3,11 @@
     python benchmarks/training.py [--json] [--out PATH] [--networks vgg11 vgg16] [--batch 16] [--repeats 15]
         [--spikingjelly DIR ...] [--snntorch DIR ...] [--compile]
 
-CIFAR shapes, T = 8, plain cross-entropy, fused SGD with momentum. ``DIR`` are folders that a framework and
-what it needs were installed in (``pip install --no-deps --target DIR``); ratios of a framework that is not given are absent. All
-candidates take turns in one process, so load hits them alike; ratios are medians over the turns, of elapsed time and of
-processor time. ``--compile`` adds SpikingJelly under ``torch.compile``, which needs a C++ compiler and minutes. The
-activation memory is the most that PyTorch's allocator holds within a step beyond what it held before.
+CIFAR shapes, T = 8, plain cross-entropy, fused SGD with momentum. ``DIR`` are folders that a framework and what it
+needs were installed in (``pip install --no-deps --target DIR``); ratios of a framework that is not given are absent.
+All candidates take turns in one process, so load hits them alike; ratios are medians over the turns, of elapsed time
+and of processor time. ``--compile`` adds SpikingJelly under ``torch.compile``, which needs a C++ compiler and minutes.
+The activation memory is the most that PyTorch's allocator holds within a step beyond what it held before.
 """
 
 import argparse
