@@ -47,15 +47,20 @@ class Attack(Choice, frozen=True, kw_only=True):
         """Return the attacked images alone, checked to lie in the ball and in [0, 1].
 
         The model's mode is as the caller set it; random numbers come from ``generator`` alone; no gradient of a weight
-        is computed. `AttackError` where images or ``epsilon`` are not in [0, 1].
+        is computed. `AttackError` where images or ``epsilon`` are not in [0, 1], and where the model gives NaN.
         """
         _check(images, labels, epsilon)
         if epsilon == 0:
             return images.detach().clone()
         loss = self._bound(model, images, labels)
-        found = self.search(
-            lambda at: self.gradient(model, at, loss), images.detach(), epsilon=epsilon, generator=generator
-        )
+
+        def ascend(at: Tensor) -> tuple[Tensor, Tensor]:
+            gradient, losses = self.gradient(model, at, loss)
+            if bool(gradient.isnan().any() | losses.isnan().any()):
+                raise AttackError(f"attack {tag_of(self)!r}: the model's loss or its gradient by the pixels is NaN")
+            return gradient, losses
+
+        found = self.search(ascend, images.detach(), epsilon=epsilon, generator=generator)
         return checked(found, images, epsilon, tag_of(self))
 
     def __call__(
@@ -92,7 +97,7 @@ def checked(found: Tensor, images: Tensor, epsilon: float, name: str) -> Tensor:
     if found.shape != images.shape or not bool(inside.all()):
         raise AttackError(
             f"attack {name!r}: {int((~inside).sum())} pixels of {inside.numel()} lie outside of the ball of radius "
-            f"{epsilon:.4g} or of [0, 1], or are no numbers; check the model's logits for NaN"
+            f"{epsilon:.4g} or of [0, 1], or are no numbers; a search must end in `ball`"
         )
     return found
 

@@ -2,6 +2,8 @@
 
 import copy
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -134,21 +136,17 @@ def _train_ann(run: Run, model: ANN, settings: Pretrain, parameters: Any, title:
 def _train(
     run: Run, model: ANN | SNN, settings: Training, objective: Objective, parameters: Any, title: str
 ) -> Metrics:
-    trained = fit(
-        model,
-        run.data,
-        objective,
-        Settings(
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            learning_rate=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-        ),
-        folder=run.folder / "trainings" / title.replace(" ", "_"),
-        seed=run.generator.initial_seed(),
-        parameters=parameters,
-        title=title,
+    wanted = Settings(
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
     )
+    seed = run.generator.initial_seed()
+    with TemporaryDirectory(dir=run.folder) as scratch:
+        trained = fit(
+            model, run.data, objective, wanted, folder=Path(scratch), seed=seed, parameters=parameters, title=title
+        )
     return {"best_epoch": trained.best_epoch}
 
 

@@ -23,7 +23,8 @@ def hold(model: torch.nn.Module) -> None:
 
 
 def sparsity(model: torch.nn.Module) -> float:
-    """Return the share of weights that are exactly zero, over all synaptic layers."""
-    weights = [each.weight.detach() for each in model.synapses().values()] if isinstance(model, Backbone) else []
+    """Return the share of weights that are exactly zero under the masks in force, over all synaptic layers."""
+    layers = model.synapses().values() if isinstance(model, Backbone) else ()
+    weights = [(synapses.weight * synapses.connectivity()).detach() for synapses in layers]
     zeros = sum(int((weight == 0).sum()) for weight in weights)
     return zeros / max(1, sum(weight.numel() for weight in weights))

@@ -20,6 +20,12 @@ def check_loss(value: float, model: nn.Module, images: Tensor, place: str) -> No
         raise TrainingError(f"{place}: the loss is {value}{found}; {ADVICE}; the last good checkpoint stays")
 
 
+def stop_at_nan(model: nn.Module, images: Tensor, place: str) -> None:
+    """Raise `TrainingError` where a layer's output is no finite number: an attack on the model failed for that."""
+    if first_not_finite(model, images) is not None:
+        check_loss(math.nan, model, images, place)
+
+
 def check_gradients(model: nn.Module, parameters: Iterable[nn.Parameter], norm: Tensor, place: str) -> None:
     """Raise `TrainingError` with the layer, where the ``norm`` of all gradients is no finite number."""
     if bool(torch.isfinite(norm)):

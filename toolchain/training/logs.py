@@ -41,7 +41,7 @@ class Events:
         from tensorboardX import SummaryWriter  # noqa: PLC0415 - half a second, and only where something is trained
 
         logging.getLogger("tensorboardX").setLevel(logging.ERROR)
-        self._writer = SummaryWriter(str(folder), purge_step=epoch + 1 if epoch else None)
+        self._writer = SummaryWriter(str(folder), purge_step=epoch + 1 if epoch else None, filename_suffix=f".{epoch}")
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write the numbers of an epoch."""

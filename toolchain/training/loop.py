@@ -4,6 +4,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -12,7 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from spikeport.export.errors import TrainingError
+from spikeport.export.errors import AttackError, TrainingError
 from spikeport.toolchain.attacks.noise import rows
 from spikeport.toolchain.data.dataset import LEVEL, Dataset, Split, pixels
 from spikeport.toolchain.data.loader import batches
@@ -23,7 +24,7 @@ from spikeport.toolchain.training.activity import check_activity, rates
 from spikeport.toolchain.training.constraints import sparsity
 from spikeport.toolchain.training.digests import derived
 from spikeport.toolchain.training.epochs import Epochs, Row, State, Trained
-from spikeport.toolchain.training.health import check_gradients, check_loss
+from spikeport.toolchain.training.health import check_gradients, check_loss, stop_at_nan
 from spikeport.toolchain.training.logs import Events, write_csv
 from spikeport.toolchain.training.processes import Part, add_gradients, add_up, parts, share_statistics
 from spikeport.toolchain.training.schedule import learning_rate, optimizer_of
@@ -62,19 +63,16 @@ def train(job: Job, fabric: Fabric) -> None:
         _take_scaler(fabric, state)
     if state.epoch >= job.settings.epochs:
         return
-    table, events = _outputs(job, fabric, state)
-    for epoch in range(state.epoch + 1, job.settings.epochs + 1):
-        row = _Epoch(job, fabric, trained, epoch, table).run()
-        state = _after(job, state, row, fabric)
-        if fabric.is_global_zero:
-            job.epochs.save(state, trained)
-            write_csv(job.folder / "log.csv", state.history)
-        if table is not None and events is not None:
-            table.row(row)
-            events.add(row)
-        fabric.barrier()
-    if events is not None:
-        events.close()
+    with _outputs(job, fabric, state) as (table, events):
+        for epoch in range(state.epoch + 1, job.settings.epochs + 1):
+            row = _Epoch(job, fabric, trained, epoch, table).run()
+            state = _after(job, state, row, fabric)
+            if table is not None and events is not None:
+                job.epochs.save(state, trained)
+                write_csv(job.folder / "log.csv", state.history)
+                table.row(row)
+                events.add(row)
+            fabric.barrier()
 
 
 def _placed(job: Job, fabric: Fabric) -> Trained:
@@ -88,11 +86,14 @@ def _placed(job: Job, fabric: Fabric) -> Trained:
     return Trained(model=job.model, parameters=job.parameters, optimizer=optimizer)
 
 
-def _outputs(job: Job, fabric: Fabric, state: State) -> tuple[Table | None, Events | None]:
-    """Return the table and TensorBoard's events, in the first process alone."""
+@contextmanager
+def _outputs(job: Job, fabric: Fabric, state: State) -> Iterator[tuple[Table | None, Events | None]]:
+    """Yield the table and TensorBoard's events, in the first process alone."""
     if not fabric.is_global_zero:
-        return None, None
-    return Table(job.title, job.settings.epochs), Events(job.folder, state.epoch)
+        yield None, None
+        return
+    with closing(Events(job.folder, state.epoch)) as events:
+        yield Table(job.title, job.settings.epochs), events
 
 
 def _after(job: Job, state: State, row: Row, fabric: Fabric) -> State:
@@ -145,7 +146,12 @@ class _Epoch:
         self.plain_optimizer.zero_grad()
         sums: dict[str, Tensor] = {name: torch.zeros(()) for name in self.sums}
         for part in parts(len(labels), job.settings, self.fabric.global_rank):
-            self._add(sums, self._computed(images, labels, part, step), labels[part.first : part.last], part)
+            try:
+                loss = self._computed(images, labels, part, step)
+            except AttackError:
+                stop_at_nan(job.model, self._moved(images), place)
+                raise
+            self._add(sums, loss, labels[part.first : part.last], part)
         names = sorted(sums)
         summed = torch.stack([sums[name].detach().cpu().double() for name in names])
         add_up(self.fabric, [summed])

@@ -2,12 +2,13 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from spikeport.export.progress import Progress, announce
 
 PERCENT = ("train", "clean", "robust", "sparsity")
+WIDTH = 8
 TIMES = ((3600, "h"), (60, "min"))
 
 
@@ -17,7 +18,7 @@ class Table:
     def __init__(self, title: str, epochs: int) -> None:
         self.title, self.epochs = title, epochs
         self._progress = Progress(title)
-        self._columns: list[str] = []
+        self._widths: dict[str, int] = {}
         self._rows, self._started = 0, time.monotonic()
 
     def step(self, done: int, steps: int, epoch: int) -> None:
@@ -35,10 +36,10 @@ class Table:
             announce(f"{self.title}: epoch {row['epoch']} of {self.epochs}, {told}")
             return
         sys.stderr.write("\r\x1b[K")
-        if list(cells) != self._columns:
-            self._columns = list(cells)
-            announce(_line(self._columns, cells, self._columns))
-        announce(_line([*cells.values()], cells, self._columns))
+        if list(cells) != list(self._widths):
+            self._widths = {name: max(len(name), len(text), WIDTH) for name, text in cells.items()}
+            announce("  ".join(name.rjust(width) for name, width in self._widths.items()))
+        announce("  ".join(cells[name].rjust(width) for name, width in self._widths.items()))
 
     def _left(self, epoch: int) -> str:
         each = (time.monotonic() - self._started) / self._rows
@@ -53,11 +54,6 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
     if row["rates"]:
         cells["rates %"] = " ".join(f"{100 * rate:.0f}" for rate in row["rates"].values())
     return cells
-
-
-def _line(texts: Sequence[str], cells: Mapping[str, str], columns: Sequence[str]) -> str:
-    widths = [max(len(name), len(cells[name]), 8) for name in columns]
-    return "  ".join(text.rjust(width) for text, width in zip(texts, widths, strict=True))
 
 
 def duration(seconds: float) -> str:
