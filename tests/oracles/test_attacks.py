@@ -1,6 +1,6 @@
 """FGSM and PGD against torchattacks and foolbox: the same network, images and random numbers, in single precision.
 
-The libraries clip the step, ours the pixel, which may differ in the last bit; where a gradient is zero but for rounding,
+The libraries clip the step, ours the pixel, which may differ in the last bit; where a gradient is zero but rounding,
 another processor may take the other sign. So pixels agree to 1e-6, all but one in a thousand. The gradient of a
 divergence is nearly zero at the start beside the clean image, where its rounding decides: all but two in a hundred.
 """

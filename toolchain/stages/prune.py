@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
@@ -21,8 +21,11 @@ from spikeport.toolchain.training.trainer import fit
 class Prune(Stage, frozen=True, kw_only=True, tag="prune"):
     """Set a share ``sparsity`` of the weights to zero, by ``pruner``.
 
-    Pruners that learn train on ``objective`` by ``training``, on a copy: of the model only the masks change.
+    Pruners that learn train on ``objective`` by ``training``, on a copy: of the model only the masks change. Others
+    need neither.
     """
+
+    TAKES: ClassVar = ("model",)
 
     sparsity: Annotated[float, Meta(ge=0, lt=1)]
     pruner: Pruner
@@ -35,12 +38,9 @@ class Prune(Stage, frozen=True, kw_only=True, tag="prune"):
         return {"model": available["model"], "adversarial": "images"}
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        learned = {"training": self.training, "objective": self.objective}
-        for key, value in learned.items():
+        for key, value in (("training", self.training), ("objective", self.objective)):
             if self.pruner.learns and value is None:
                 yield key, f"is missing; pruner {tag_of(self.pruner)!r} learns, and needs it"
-            if not self.pruner.learns and value is not None:
-                yield key, f"has no effect: pruner {tag_of(self.pruner)!r} learns nothing; remove it"
 
     def run(self, run: Any, source: Artefacts) -> Result:
         model = checkpoint.read(source["model"])

@@ -1,7 +1,7 @@
 """Trains a network: one made from the recipe, or the one that comes in, under its masks."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from msgspec import Meta
@@ -30,6 +30,8 @@ class Train(Stage, frozen=True, kw_only=True, tag="train"):
     is sparse from the start, ``sparsity`` the same in every layer. ``weight_bits``: every forward pass rounds the
     weights as the quantizer will, with the statistics of batch norm as they are.
     """
+
+    TAKES: ClassVar = ("model",)
 
     training: Training
     objective: Objective = Plain()

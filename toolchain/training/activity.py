@@ -50,13 +50,17 @@ def _sums(model: Backbone) -> Iterator[dict[str, Tensor]]:
             handle.remove()
 
 
-def check_activity(model: nn.Module, found: Rates, everything: Iterable[Tensor], epoch: int, title: str) -> None:
-    """Raise `TrainingError` where a layer never fires, or an SNN's always does, over all images of an epoch.
+def check_activity(
+    model: nn.Module, found: Rates, before: Rates, everything: Iterable[Tensor], epoch: int, title: str
+) -> None:
+    """Raise `TrainingError` where a layer never fires, or an SNN's always does, ``before`` an epoch and behind it.
 
-    ``found`` is of a sample; only where that is suspicious, all of ``everything`` are looked at.
+    ``found`` is of a sample; only where that is suspicious, all images of ``everything`` are looked at. An epoch may wake
+    a silent layer: surrogate gradients pass it.
     """
     spiking = isinstance(model, SNN)
-    suspects = {name for name, rate in found.items() if rate == 0 or (spiking and rate == 1)}
+    extremes = {0.0, 1.0} if spiking else {0.0}
+    suspects = {name for name, rate in found.items() if rate in extremes and before.get(name, rate) == rate}
     for images in everything if suspects else ():
         seen = rates(model, images)
         suspects = {name for name in suspects if seen[name] == found[name]}
@@ -64,7 +68,7 @@ def check_activity(model: nn.Module, found: Rates, everything: Iterable[Tensor],
             return
     if suspects:
         name = next(name for name in found if name in suspects)
-        raise TrainingError(f"{title}: {_sentence(name, spiking=spiking, dead=found[name] == 0)} (epoch {epoch})")
+        raise TrainingError(f"{title}: epoch {epoch}: {_sentence(name, spiking=spiking, dead=found[name] == 0)}")
 
 
 def _sentence(name: str, *, spiking: bool, dead: bool) -> str:

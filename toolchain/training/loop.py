@@ -1,6 +1,5 @@
 """Epochs of a training in one process: updates, validation, checkpoints."""
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +15,8 @@ from torch import Tensor, nn
 from spikeport.export.errors import AttackError, TrainingError
 from spikeport.toolchain.attacks.noise import rows
 from spikeport.toolchain.data.dataset import LEVEL, Dataset, Split, pixels
-from spikeport.toolchain.data.loader import batches
-from spikeport.toolchain.evaluation import attacked, predictions
+from spikeport.toolchain.data.loader import batch_count, batches
+from spikeport.toolchain.evaluation import attacked, device_of, predictions
 from spikeport.toolchain.objectives.attacked import AttackedObjective
 from spikeport.toolchain.objectives.objective import Loss, Objective
 from spikeport.toolchain.training.activity import check_activity, rates
@@ -66,6 +65,7 @@ def train(job: Job, fabric: Fabric) -> None:
     with _outputs(job, fabric, state) as (table, events):
         for epoch in range(state.epoch + 1, job.settings.epochs + 1):
             row = _Epoch(job, fabric, trained, epoch, table).run()
+            _check_activity(job, state, row)
             state = _after(job, state, row, fabric)
             if table is not None and events is not None:
                 job.epochs.save(state, trained)
@@ -107,6 +107,14 @@ def _after(job: Job, state: State, row: Row, fabric: Fabric) -> State:
     return State(of=state.of, epoch=row["epoch"], best=best, history=[*state.history, row], scaler=kept)
 
 
+def _check_activity(job: Job, state: State, row: Row) -> None:
+    """Stop at a layer that fired never, or always, over a whole epoch: before it and behind it, or in the only one."""
+    if state.history or job.settings.epochs == 1:
+        before = state.history[-1]["rates"] if state.history else {}
+        everything = (images.to(device_of(job.model)) for images, _ in chunks(job.data.train))
+        check_activity(job.model, row["rates"], before, everything, row["epoch"], job.title)
+
+
 def _take_scaler(fabric: Fabric, state: State) -> None:
     scaler = getattr(fabric.strategy.precision, "scaler", None)
     if scaler is not None and state.scaler:
@@ -121,7 +129,7 @@ class _Epoch:
         assert trained.optimizer is not None
         self.optimizer = cast("torch.optim.Optimizer", fabric.setup_optimizers(trained.optimizer))
         self.plain_optimizer = trained.optimizer
-        self.steps = math.ceil(len(job.data.train.images) / job.settings.batch_size)
+        self.steps = batch_count(len(job.data.train.images), job.settings.batch_size)
         self.sums: dict[str, float] = defaultdict(float)
         self.images, self.rate = 0, 0.0
 
@@ -129,9 +137,14 @@ class _Epoch:
         """Train, measure, and return the row of the history."""
         started, job = time.monotonic(), self.job
         order = torch.Generator().manual_seed(derived(job.seed, "order", self.epoch))
-        for step, (images, labels) in enumerate(
-            batches(job.data.train, job.settings.batch_size, order, job.data.augment)
-        ):
+        drawn = batches(
+            job.data.train,
+            job.settings.batch_size,
+            generator=order,
+            augment=job.data.augment,
+            device=self.fabric.device,
+        )
+        for step, (images, labels) in enumerate(drawn):
             self._update(images, labels, step)
             if self.table is not None:
                 self.table.step(step + 1, self.steps, self.epoch)
@@ -151,7 +164,7 @@ class _Epoch:
             except AttackError:
                 stop_at_nan(job.model, self._moved(images), place)
                 raise
-            self._add(sums, loss, labels[part.first : part.last], part)
+            self._add(sums, loss, labels[part.first : part.last].cpu(), part)
         names = sorted(sums)
         summed = torch.stack([sums[name].detach().cpu().double() for name in names])
         add_up(self.fabric, [summed])
@@ -226,8 +239,6 @@ class _Epoch:
                 row["robust"] = self._robust(job.objective)
         row["sparsity"] = sparsity(job.model)
         row["rates"] = rates(job.model, self._moved(pixels(job.data.train.images[:SAMPLE])))
-        everything = (self._moved(images) for images, _ in chunks(job.data.train))
-        check_activity(job.model, row["rates"], everything, self.epoch, job.title)
         return row
 
     def _accuracy(self) -> float:

@@ -325,14 +325,29 @@ def shifted_norm(model, value):
 @pytest.mark.parametrize(
     ("make", "value", "message"),
     [
-        (ann, -5.0, r"no unit of 'conv2' is above zero on any training image.* \(epoch 1\)"),
-        (snn, -5.0, r"no neuron of 'conv2' fires on any training image; .* smaller learning_rate.* \(epoch 1\)"),
-        (snn, 50.0, r"every neuron of 'conv2' fires in every step; .* \(epoch 1\)"),
+        (ann, -5.0, r"epoch 2: no unit of 'conv2' is above zero on any training image"),
+        (snn, -5.0, r"epoch 2: no neuron of 'conv2' fires on any training image; .* smaller learning_rate"),
+        (snn, 50.0, r"epoch 2: every neuron of 'conv2' fires in every step; "),
     ],
 )
 def test_dead_and_exploding_layers_stop_the_training(make, value, message, tmp_path):
     with pytest.raises(TrainingError, match=message):
-        trained(shifted_norm(make(), value), tmp_path, learning_rate=1e-6)
+        trained(shifted_norm(make(), value), tmp_path, learning_rate=1e-6, epochs=3)
+    assert [path.name for path in (tmp_path / "epochs").iterdir()] == ["0001"]
+
+
+def test_a_layer_that_wakes_up_goes_on(tmp_path):
+    """Silent behind the first epoch, in which nothing is trained; the second one raises its rate."""
+    model = shifted_norm(snn(), -5.0)
+    norm, count = model.projections_into("conv2")[0].norm, iter(range(1, 100))
+
+    def after_update():
+        if next(count) == 5:
+            norm.bias.data.fill_(1.0)
+
+    fitted = trained(model, tmp_path, learning_rate=1e-6, epochs=2, after_update=after_update)
+    assert fitted.history[0]["rates"]["conv2"] == 0
+    assert fitted.history[1]["rates"]["conv2"] > 0
 
 
 @pytest.mark.parametrize(
