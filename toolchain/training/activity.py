@@ -55,8 +55,8 @@ def check_activity(
 ) -> None:
     """Raise `TrainingError` where a layer never fires, or an SNN's always does, ``before`` an epoch and behind it.
 
-    ``found`` is of a sample; only where that is suspicious, all images of ``everything`` are looked at. An epoch may wake
-    a silent layer: surrogate gradients pass it.
+    ``found`` is of a sample; only where that is suspicious, all images of ``everything`` are looked at. An epoch may
+    wake a silent layer: surrogate gradients pass it.
     """
     spiking = isinstance(model, SNN)
     extremes = {0.0, 1.0} if spiking else {0.0}
