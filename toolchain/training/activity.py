@@ -22,10 +22,22 @@ def rates(model: nn.Module, images: Tensor) -> Rates:
         return {}
     with evaluating(model):
         if isinstance(model, SNN):
-            return {name: float(spikes.mean()) for name, spikes in model.spikes(images).items()}
+            return _spike_rates(model, images)
         with _sums(model) as sums:
             model(images)
     return {node.name: float((sums[node.name] > 0).float().mean()) for node in model.neuron_nodes()}
+
+
+def _spike_rates(model: SNN, images: Tensor) -> Rates:
+    """Return spikes per neuron and step."""
+    if not hasattr(model, "watch_rates"):
+        return {name: float(spikes.mean()) for name, spikes in model.spikes(images).items()}
+    model.watch_rates = True
+    try:
+        model(images)
+        return dict(model.rates)
+    finally:
+        model.watch_rates = False
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from spikeport.toolchain.training.settings import Training
 from tests.toolchain.stages.one_run import TRAINING, run_in
 
 KINDS = kinds(Pruner)
-LEARNING = {"training": Training(**TRAINING), "objective": Trades(attack=Fgsm())}
+LEARNING = {"training": Training(**TRAINING | {"epochs": 1}), "objective": Trades(attack=Fgsm())}
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

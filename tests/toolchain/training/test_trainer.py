@@ -71,7 +71,9 @@ def test_equal_seeds_give_equal_bits_and_others_do_not(make, options, tmp_path):
 
 
 @pytest.mark.parametrize(("make", "options"), CASES.values(), ids=CASES)
-@pytest.mark.parametrize("at", [1, 5, 8], ids="update {}".format)
+@pytest.mark.parametrize(
+    "at", [pytest.param(at, marks=pytest.mark.slow if at != 5 else ()) for at in (1, 5, 8)], ids="update {}".format
+)
 def test_a_broken_training_goes_on_to_the_same_bits(make, options, at, tmp_path):
     unbroken, broken = make(), make()
     whole = trained(unbroken, tmp_path / "whole", epochs=3, **options)
@@ -168,6 +170,17 @@ def test_sparsity_does_not_change_under_momentum_and_weight_decay(make, optimize
         assert not torch.equal(synapses.weight, before[f"{name}.weight"])
         assert not synapses.weight[synapses.mask == 0].any()
     assert [int((synapses.weight != 0).sum()) for synapses in model.synapses().values()] == kept
+
+
+@pytest.mark.parametrize("make", [ann, snn])
+def test_a_weight_that_a_mask_meets_at_work_goes_with_the_first_update(make, tmp_path):
+    """Gradients never reach such a weight, so only setting it to zero removes it."""
+    model = make()
+    for synapses in model.synapses().values():
+        synapses.mask.flatten()[::3] = 0
+    assert all(synapses.weight[synapses.mask == 0].any() for synapses in model.synapses().values())
+    trained(model, tmp_path, epochs=1)
+    assert not any(synapses.weight[synapses.mask == 0].any() for synapses in model.synapses().values())
 
 
 def test_thresholds_stay_above_their_floor(tmp_path):
