@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,14 @@ from spikeport.toolchain.nn.backbone import Backbone
 from spikeport.toolchain.nn.snn import SNN
 
 Rates = dict[str, float]
+
+
+@runtime_checkable
+class CountsSpikes(Protocol):
+    """A network that leaves the ``rates`` of a forward pass while it is told to watch them, and keeps no spikes."""
+
+    watch_rates: bool
+    rates: dict[str, float]
 
 
 @torch.no_grad()
@@ -30,7 +39,7 @@ def rates(model: nn.Module, images: Tensor) -> Rates:
 
 def _spike_rates(model: SNN, images: Tensor) -> Rates:
     """Return spikes per neuron and step."""
-    if not hasattr(model, "watch_rates"):
+    if not isinstance(model, CountsSpikes):
         return {name: float(spikes.mean()) for name, spikes in model.spikes(images).items()}
     model.watch_rates = True
     try:
