@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,7 +36,7 @@ def launched(work: Callable[[Fabric], Made], settings: Training, device: str) ->
     )
     if not several:
         return work(fabric)
-    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo0" if sys.platform == "darwin" else "lo"
     try:
         made, error = fabric.launch(partial(_answering, work=work))
     except (ProcessRaisedException, ProcessExitedException) as fault:
