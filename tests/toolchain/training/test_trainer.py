@@ -118,12 +118,15 @@ def test_a_training_killed_at_random_moments_goes_on_to_the_same_bits(kind, tmp_
             cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
+    def written():
+        return {path.name for path in (tmp_path / "killed/epochs").glob("0*")}
+
     rng, kills = np.random.default_rng(int.from_bytes(kind.encode(), "little")), 0
     while True:
-        process = started("killed")
-        end = time.monotonic() + rng.uniform(3, 6)
-        while process.poll() is None and time.monotonic() < end:
+        before, process = written(), started("killed")
+        while process.poll() is None and written() == before:
             time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.5))
         if process.poll() is not None:
             break
         process.send_signal(signal.SIGKILL)
