@@ -54,7 +54,11 @@ class DataError(SpikeportError):
 
 
 class TrainingError(SpikeportError):
-    """Training diverged."""
+    """Training cannot start with this input, or diverged."""
+
+
+class AttackError(SpikeportError):
+    """An attack is given what it cannot attack, or left its epsilon ball."""
 
 
 class NetworkError(SpikeportError):

@@ -40,6 +40,11 @@ def write(model: ANN | SNN, path: Path) -> None:
     write_bytes(path, save(tensors, {KEY: json.dumps(values, sort_keys=True)}))
 
 
+def read(path: Path) -> ANN | SNN:
+    """Read a network of either kind."""
+    return _read(path)
+
+
 def read_ann(path: Path) -> ANN:
     """Read an ANN."""
     model = _read(path)

@@ -269,7 +269,7 @@ def test_robust_accuracy_of_float_and_integers_is_of_the_same_images(tiny_run):
 def test_diverged_training_is_called_that(tmp_path):
     path = tmp_path / "wild.toml"
     path.write_text(RECIPE.replace("learning_rate = 0.1", "learning_rate = 1e6", 1))
-    with pytest.raises(TrainingError, match=r"pretrain: the loss is .*; use a smaller learning_rate"):
+    with pytest.raises(TrainingError, match=r"pretrain: epoch 1, step .*; use a smaller learning_rate"):
         spikeport.run(path, tmp_path / "out")
 
 

@@ -1,37 +1,59 @@
-"""Projected gradient descent.
+"""Projected gradient descent."""
 
-    x_0 = clip(x + U(-eps, eps));   x_{k+1} = clip_eps(x_k + alpha sign(grad_x L(f(x_k))))
-
-Source: Madry et al., ICLR 2018; alpha = 2.5 eps / steps as in Schmolli et al., section 4.2.
-"""
-
-from collections.abc import Callable
+from typing import Annotated, Literal
 
 import torch
-from torch import Tensor, nn
+from msgspec import Meta
+from torch import Tensor
 
-Loss = Callable[[Tensor], Tensor]
+from spikeport.toolchain.attacks.attack import Ascent, Attack, ball
+from spikeport.toolchain.attacks.noise import normal, uniform
 
-
-def ball(images: Tensor, center: Tensor, epsilon: float) -> Tensor:
-    """Clip ``images`` to the epsilon ball around ``center`` and to [0, 1]."""
-    return torch.clamp(torch.clamp(images, center - epsilon, center + epsilon), 0, 1)
-
-
-def ascent(model: nn.Module, images: Tensor, loss: Loss) -> Tensor:
-    """Return the sign of the gradient of ``loss(model(images))`` with respect to the images."""
-    images = images.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(loss(model(images)), images)
-    return gradient.sign()
+Count = Annotated[int, Meta(ge=1, le=100_000)]
+SMALL_NOISE = 0.001
 
 
-def pgd(
-    model: nn.Module, images: Tensor, loss: Loss, *, epsilon: float, steps: int, generator: torch.Generator
-) -> Tensor:
-    """Return adversarial images (N, C, H, W) that raise ``loss`` of the model's logits."""
-    start = torch.empty_like(images).uniform_(-epsilon, epsilon, generator=generator)
-    attacked = ball(images + start, images, epsilon)
-    for _ in range(steps):
-        moved = attacked + 2.5 * epsilon / steps * ascent(model, attacked, loss)
-        attacked = ball(moved, images, epsilon)
-    return attacked.detach()
+class Pgd(Attack, frozen=True, kw_only=True, tag="pgd"):
+    """Steps along the sign of the gradient, clipped to the ball after each; the best of all ``restarts``.
+
+        x_0 = clip(x + U(-eps, eps));   x_{k+1} = clip_eps(x_k + step_size eps / steps sign(grad_x L(f(x_k))))
+
+    ``start``: 'uniform' in the ball, 'normal' (0.001 N(0, I), as the code of TRADES does), or 'none'. With several
+    restarts an image keeps the end point with the largest objective.
+
+    Source: Madry et al., ICLR 2018; step_size = 2.5 as in Schmolli et al., section 4.2.
+    """
+
+    steps: Count = 10
+    step_size: Annotated[float, Meta(gt=0, le=1000)] = 2.5
+    restarts: Count = 1
+    start: Literal["uniform", "normal", "none"] = "uniform"
+
+    def search(self, ascend: Ascent, images: Tensor, *, epsilon: float, generator: torch.Generator) -> Tensor:
+        best = self._climbed(ascend, images, epsilon, generator)
+        if self.restarts == 1:
+            return best
+        highest = ascend(best)[1]
+        for _ in range(self.restarts - 1):
+            found = self._climbed(ascend, images, epsilon, generator)
+            reached = ascend(found)[1]
+            better = reached > highest
+            best = torch.where(better.view(-1, *(1,) * (images.ndim - 1)), found, best)
+            highest = torch.where(better, reached, highest)
+        return best
+
+    def _climbed(self, ascend: Ascent, images: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
+        """Return the end point of one start."""
+        attacked = ball(images + self._offset(images, epsilon, generator), images, epsilon)
+        for _ in range(self.steps):
+            attacked = ball(
+                attacked + self.step_size * epsilon / self.steps * ascend(attacked)[0].sign(), images, epsilon
+            )
+        return attacked
+
+    def _offset(self, images: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
+        if self.start == "uniform":
+            return epsilon * uniform(images, generator)
+        if self.start == "normal":
+            return SMALL_NOISE * normal(images, generator)
+        return torch.zeros_like(images)

@@ -1,20 +1,25 @@
-"""Random-step FGSM.
+"""Random-step FGSM."""
 
-    x' = clip(x + alpha sign(N(0, I)));   x~ = clip_eps(x' + (eps - alpha) sign(grad L(f(x'))))
-
-Source: Tramer et al., ICLR 2018; alpha = eps / 4 as in the training runs of Schmolli et al.
-"""
+from typing import Annotated
 
 import torch
-from torch import Tensor, nn
+from msgspec import Meta
+from torch import Tensor
 
-from spikeport.toolchain.attacks.pgd import Loss, ascent, ball
+from spikeport.toolchain.attacks.attack import Ascent, Attack, ball
+from spikeport.toolchain.attacks.noise import normal
 
 
-def rfgsm(model: nn.Module, images: Tensor, loss: Loss, *, epsilon: float, generator: torch.Generator) -> Tensor:
-    """Return adversarial images (N, C, H, W) after one random and one gradient step."""
-    alpha = epsilon / 4
-    noise = torch.empty_like(images).normal_(generator=generator)
-    started = ball(images + alpha * noise.sign(), images, epsilon)
-    moved = started + (epsilon - alpha) * ascent(model, started, loss)
-    return ball(moved, images, epsilon).detach()
+class Rfgsm(Attack, frozen=True, kw_only=True, tag="rfgsm"):
+    """A random step of ``alpha`` (in units of epsilon), then a gradient step of the rest.
+
+        x' = clip(x + alpha eps sign(N(0, I)));   x~ = clip_eps(x' + (1 - alpha) eps sign(grad L(f(x'))))
+
+    Source: Tramer et al., ICLR 2018; alpha = 1/2 as in the training scripts of Ozdenizci and Legenstein, TMLR 2024.
+    """
+
+    alpha: Annotated[float, Meta(ge=0, le=1)] = 0.5
+
+    def search(self, ascend: Ascent, images: Tensor, *, epsilon: float, generator: torch.Generator) -> Tensor:
+        started = ball(images + self.alpha * epsilon * normal(images, generator).sign(), images, epsilon)
+        return ball(started + (1 - self.alpha) * epsilon * ascend(started)[0].sign(), images, epsilon)

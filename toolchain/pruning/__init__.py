@@ -1,1 +1,1 @@
-"""Pruners: one file each, each with ``masks(network, ...) -> dict of masks``."""
+"""Pruners: one file each."""

@@ -1,19 +1,19 @@
-"""Least weight magnitude: keep the largest |w| of every layer (Schmolli et al., Eq. 5 and 6)."""
+"""Least weight magnitude."""
 
+import torch
 from torch import Tensor
 
-from spikeport.toolchain.nn.ann import ANN
-from spikeport.toolchain.nn.layers import Synapses, top_mask
+from spikeport.toolchain.nn.backbone import Backbone
+from spikeport.toolchain.nn.layers import top_mask
+from spikeport.toolchain.pruning.pruner import Learn, Pruner, kept
 
 
-def kept(synapses: Synapses, sparsity: float) -> int:
-    """Return how many weights a layer keeps under uniform ``sparsity``; at least one."""
-    return max(1, round((1 - sparsity) * synapses.weight.numel()))
+class Lwm(Pruner, frozen=True, kw_only=True, tag="lwm"):
+    """Keep the largest |w| of every layer (Schmolli et al., Eq. 5 and 6)."""
 
-
-def masks(model: ANN, sparsity: float) -> dict[str, Tensor]:
-    """Return a 0/1 mask per synaptic layer, each with the same ``sparsity``."""
-    return {
-        name: top_mask(synapses.weight.detach().abs(), kept(synapses, sparsity))
-        for name, synapses in model.synapses().items()
-    }
+    def masks(self, model: Backbone, sparsity: float, learn: Learn, *, generator: torch.Generator) -> dict[str, Tensor]:
+        del learn, generator
+        return {
+            name: top_mask(synapses.weight.detach().abs(), kept(synapses, sparsity))
+            for name, synapses in model.synapses().items()
+        }

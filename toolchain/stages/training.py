@@ -1,28 +1,34 @@
 """Stages that train: dense ANN, pruned ANN, converted SNN, finetuned SNN."""
 
 import copy
-from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from spikeport.export.files import write_arrays
-from spikeport.export.progress import Progress
 from spikeport.toolchain import checkpoint
+from spikeport.toolchain.attacks.pgd import Pgd
 from spikeport.toolchain.config import Finetune, Pretrain, Recipe, Training
 from spikeport.toolchain.conversion import convert
 from spikeport.toolchain.data.dataset import Dataset, levels, pixels
-from spikeport.toolchain.evaluation import attacked
+from spikeport.toolchain.evaluation import accuracy, attacked
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.nn.architectures.architecture import Images
 from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.nn.specification import Specification
-from spikeport.toolchain.pruning import hydra, lwm
+from spikeport.toolchain.objectives.objective import Objective
+from spikeport.toolchain.objectives.robust_kl import RobustKl
+from spikeport.toolchain.objectives.trades import Trades
+from spikeport.toolchain.pruning.hydra import Hydra
+from spikeport.toolchain.pruning.lwm import Lwm
 from spikeport.toolchain.stages.run import LEVEL, Metrics, Run
-from spikeport.toolchain.training.loop import accuracy, train
-from spikeport.toolchain.training.sparse_finetuning import keep_sparse, robust_loss
-from spikeport.toolchain.training.trades import trades
+from spikeport.toolchain.training.constraints import keep_sparse, sparsity
+from spikeport.toolchain.training.settings import Training as Settings
+from spikeport.toolchain.training.trainer import fit
 
 
 def specified(recipe: Recipe, data: Dataset) -> Specification:
@@ -96,21 +102,8 @@ def tune_integers(run: Run) -> Metrics:
 
 def finetune_snn(run: Run, snn: SNN, settings: Finetune, title: str) -> None:
     """Finetune by Eq. 8 under the masks of Eq. 9."""
-
-    def after_update() -> None:
-        keep_sparse(snn)
-        for neurons in snn.neuron_list():
-            neurons.clamp_threshold()
-
-    loss = robust_loss(snn, epsilon=settings.epsilon * LEVEL, beta=settings.beta, generator=run.generator)
-    _train(run, settings, list(snn.parameters()), loss, after_update, title)
-
-
-def sparsity(model: ANN | SNN) -> float:
-    """Return the share of weights that are exactly zero, over all synaptic layers."""
-    weights = [synapses.weight.detach() for synapses in model.synapses().values()]
-    zeros = sum(int((weight == 0).sum()) for weight in weights)
-    return zeros / sum(weight.numel() for weight in weights)
+    objective = RobustKl(epsilon=settings.epsilon, beta=settings.beta)
+    _train(run, snn, settings, objective, list(snn.parameters()), title)
 
 
 def _measured(run: Run, snn: SNN) -> Metrics:
@@ -129,45 +122,32 @@ def _measured(run: Run, snn: SNN) -> Metrics:
 
 def _masks(run: Run, model: ANN, method: str) -> dict[str, Tensor]:
     settings = run.recipe.prune
-    if method == "lwm":
-        return lwm.masks(model, settings.sparsity)
-    return hydra.masks(
-        model, settings.sparsity, lambda scores: _train_ann(run, model, settings.score, scores, "HYDRA scores")
-    )
+    learn = partial(_train_ann, run, model, settings.score, title="HYDRA scores")
+    pruner = Lwm() if method == "lwm" else Hydra()
+    return pruner.masks(model, settings.sparsity, learn, generator=run.generator)
 
 
-def _train_ann(run: Run, model: ANN, settings: Pretrain, parameters: list[Any], title: str) -> None:
-    loss = trades(
-        model,
-        epsilon=settings.epsilon * LEVEL,
-        steps=settings.attack_steps,
-        regularization=settings.regularization,
-        generator=run.generator,
-    )
-    _train(run, settings, parameters, loss, lambda: keep_sparse(model), title)
+def _train_ann(run: Run, model: ANN, settings: Pretrain, parameters: Any, title: str, **_: Any) -> Metrics:
+    attack = Pgd(steps=settings.attack_steps)
+    objective = Trades(epsilon=settings.epsilon, attack=attack, regularization=settings.regularization)
+    return _train(run, model, settings, objective, parameters, title)
 
 
 def _train(
-    run: Run,
-    settings: Training,
-    parameters: list[Any],
-    loss: Callable[[Tensor, Tensor], Tensor],
-    after_update: Callable[[], None],
-    title: str,
-) -> None:
-    train(
-        parameters,
-        run.data.train.tensors(),
-        loss,
+    run: Run, model: ANN | SNN, settings: Training, objective: Objective, parameters: Any, title: str
+) -> Metrics:
+    wanted = Settings(
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
-        shift=settings.shift,
-        generator=run.generator,
-        after_update=after_update,
-        progress=Progress(title),
     )
+    seed = run.generator.initial_seed()
+    with TemporaryDirectory(dir=run.folder) as scratch:
+        trained = fit(
+            model, run.data, objective, wanted, folder=Path(scratch), seed=seed, parameters=parameters, title=title
+        )
+    return {"best_epoch": trained.best_epoch}
 
 
 def _attack(run: Run, model: ANN | SNN) -> Tensor:
@@ -175,10 +155,10 @@ def _attack(run: Run, model: ANN | SNN) -> Tensor:
     return attacked(
         model,
         *run.held_out_tensors(),
+        attack=Pgd(steps=settings.attack_steps),
         epsilon=settings.epsilon * LEVEL,
-        steps=settings.attack_steps,
         generator=run.generator,
-    )
+    ).images
 
 
 def _robustness(run: Run, model: ANN | SNN) -> Metrics:

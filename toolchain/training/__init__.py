@@ -1,1 +1,1 @@
-"""Training loops: robust pretraining of the ANN and robust finetuning of the SNN."""
+"""The trainer: one loop for every network, objective and device."""

@@ -1,10 +1,36 @@
-"""Every pruner keeps exactly the same number of weights in every layer."""
+"""Every pruner keeps exactly the same number of weights in every layer, and a pruner that learns its rates fits too."""
 
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
 
-from spikeport.toolchain.nn.layers import Synapses
-from spikeport.toolchain.pruning import hydra, lwm
-from tests.toolchain.networks import ann, images, labels
+from spikeport.export.errors import NetworkError
+from spikeport.toolchain.attacks.fgsm import Fgsm
+from spikeport.toolchain.choices import kinds
+from spikeport.toolchain.nn.layers import Synapses, top_mask
+from spikeport.toolchain.objectives.trades import Trades
+from spikeport.toolchain.pruning.hydra import Hydra, start_scores
+from spikeport.toolchain.pruning.lwm import Lwm
+from spikeport.toolchain.pruning.masks import layer_rates, set_masks
+from spikeport.toolchain.pruning.pruner import Pruner
+from spikeport.toolchain.pruning.random import Random
+from tests.strategies import cases
+from tests.toolchain.networks import ann, generator, images, labels, snn
+from tests.toolchain.training import small
+
+KINDS = kinds(Pruner)
+MODELS = {"ann": ann, "snn": snn}
+
+
+def learn_nothing(parameters, **_):
+    del parameters
+    return {}
+
+
+def masks_of(pruner, model, sparsity, learn=learn_nothing, seed=0):
+    return pruner.masks(model, sparsity, learn, generator=generator(seed))
 
 
 def counts(masks):
@@ -12,46 +38,83 @@ def counts(masks):
 
 
 def expected_counts(model, sparsity):
-    return [round((1 - sparsity) * synapses.weight.numel()) for synapses in model.synapses().values()]
+    return [max(1, round((1 - sparsity) * synapses.weight.numel())) for synapses in model.synapses().values()]
 
 
 def same(masks, others):
     return all(torch.equal(mask, others[name]) for name, mask in masks.items())
 
 
+def test_the_folder_holds_the_documented_pruners():
+    assert set(KINDS) >= {"lwm", "hydra", "random"}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+def test_every_pruner_trains_nothing_of_the_model_and_is_reproducible(kind, make, tmp_path):
+    found = []
+    for index in range(2):
+        model, folder = make(), tmp_path / str(index)
+        before = {name: value.detach().clone() for name, value in model.named_parameters()}
+
+        def learn(parameters, model=model, folder=folder, **options):
+            objective, data = Trades(attack=Fgsm()), small.dataset()
+            options |= {"data": data, "objective": objective, "parameters": parameters, "epochs": 1}
+            return small.trained(model, folder, **options).history
+
+        found.append(masks_of(kind(), model, 0.7, learn))
+        assert (tmp_path / "0").exists() == kind().learns
+        assert {name for name, _ in model.named_parameters()} == before.keys()
+        assert all(torch.equal(value, before[name]) for name, value in model.named_parameters())
+        assert all(parameter.requires_grad for parameter in model.parameters())
+        assert found[-1].keys() == model.synapses().keys()
+        assert all(set(mask.unique().tolist()) <= {0.0, 1.0} for mask in found[-1].values())
+    assert same(*found)
+
+
+@given(sparsity=st.one_of(st.floats(0, 1, exclude_max=True), st.sampled_from([0.0, 0.9, 0.99])))
+@pytest.mark.parametrize("kind", [Lwm, Hydra, Random])
+@cases(100)
+def test_uniform_sparsity_is_met_exactly_in_every_layer(kind, sparsity):
+    model = ann()
+    assert counts(masks_of(kind(), model, sparsity)) == expected_counts(model, sparsity)
+
+
 def test_lwm_keeps_the_largest_magnitudes():
     model = ann()
-    masks = lwm.masks(model, 0.9)
-    assert counts(masks) == expected_counts(model, 0.9)
+    masks = masks_of(Lwm(), model, 0.9)
     for name, synapses in model.synapses().items():
         kept = synapses.weight.abs()[masks[name] == 1]
         lost = synapses.weight.abs()[masks[name] == 0]
         assert kept.min() >= lost.max()
 
 
-def test_lwm_keeps_at_least_one_weight():
-    assert all(count >= 1 for count in counts(lwm.masks(ann(), 0.9999)))
+def test_random_draws_every_weight_alike():
+    """Each weight of the readout is kept in about a share 0.25 of 400 draws, by the generator that is given."""
+    model = ann()
+    kept = sum(masks_of(Random(), model, 0.75, seed=seed)["projections.readout.0.synapses"] for seed in range(400))
+    assert bool((kept > 60).all())
+    assert bool((kept < 140).all())
 
 
 def test_hydra_without_learning_is_lwm():
-    model = ann()
-    assert same(hydra.masks(model, 0.8, lambda _: None), lwm.masks(model, 0.8))
+    assert same(masks_of(Hydra(), ann(), 0.8), masks_of(Lwm(), ann(), 0.8))
 
 
 def test_hydra_learns_scores_and_leaves_weights():
     model = ann()
     weights = {name: synapses.weight.detach().clone() for name, synapses in model.synapses().items()}
 
-    def learn(scores):
+    def learn(scores, **_):
         optimizer = torch.optim.SGD(scores, lr=0.5)
         for _ in range(5):
             optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(model(images()), labels()).backward()
+            nn.functional.cross_entropy(model(images()), labels()).backward()
             optimizer.step()
 
-    masks = hydra.masks(model, 0.8, learn)
+    masks = masks_of(Hydra(), model, 0.8, learn)
     assert counts(masks) == expected_counts(model, 0.8)
-    assert not same(masks, lwm.masks(model, 0.8))
+    assert not same(masks, masks_of(Lwm(), model, 0.8))
     for name, synapses in model.synapses().items():
         assert torch.equal(synapses.weight, weights[name])
         assert synapses.weight.requires_grad
@@ -59,12 +122,23 @@ def test_hydra_learns_scores_and_leaves_weights():
         assert synapses.scores is None
 
 
+def test_weights_are_trainable_again_where_learning_fails():
+    def learn(scores, **_):
+        del scores
+        raise KeyError
+
+    model = ann()
+    with pytest.raises(KeyError):
+        masks_of(Hydra(), model, 0.8, learn)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
 def test_harmful_weight_is_pruned_whatever_its_sign():
     """Two weights, of which the larger only adds to the loss: learning the scores must drop it."""
     for sign in (1.0, -1.0):
         synapses = Synapses(1, 2)
         synapses.weight.data = torch.tensor([[0.5, sign]])
-        synapses.scores, synapses.keep = torch.nn.Parameter(synapses.weight.detach().clone()), 1
+        synapses.scores, synapses.keep = nn.Parameter(synapses.weight.detach().clone()), 1
         for _ in range(20):
             loss = synapses(torch.tensor([[-2.0, sign]])).sum()
             (gradient,) = torch.autograd.grad(loss, synapses.scores)
@@ -75,10 +149,78 @@ def test_harmful_weight_is_pruned_whatever_its_sign():
 def test_score_gradient_passes_straight_through_the_mask():
     """dL/ds = dL/dW * W * sign(s) at every entry, kept or not (HYDRA's estimator: the mask follows |s|)."""
     model = ann()
-    scores = hydra.start_scores(model, 0.5)
+    scores = start_scores(model, 0.5)
     synapses = model.projections_into("readout")[0].synapses
     torch.manual_seed(0)
     x, target = torch.randn(3, 8), torch.randn(3, 5)
     synapses(x).backward(target)
     expected = (target.T @ x) * synapses.weight.detach() * scores[-1].detach().sign()
     assert torch.allclose(scores[-1].grad, expected, atol=1e-6)
+
+
+class LearnedRates(Pruner, frozen=True, kw_only=True, tag="learned_rates"):
+    """Magnitudes with a learned rate per layer, as HARP learns them: a penalty pulls their sum to the target."""
+
+    pull: float = 30.0
+
+    def masks(self, model, sparsity, learn, *, generator):
+        del generator
+        layers, target = model.synapses(), 1 - sparsity
+        rates = [nn.Parameter(torch.tensor(0.0)) for _ in layers]
+        sizes = [synapses.weight.numel() for synapses in layers.values()]
+
+        def kept():
+            return sum(rate.sigmoid() * size for rate, size in zip(rates, sizes, strict=True)) / sum(sizes)
+
+        learn(
+            rates,
+            penalty=lambda epoch: (epoch + 1) * self.pull * (kept() / target - 1).clamp(min=0),
+            accept=lambda: bool(kept() <= target),
+        )
+        return {
+            name: top_mask(synapses.weight.detach().abs(), max(1, int(rate.sigmoid() * synapses.weight.numel())))
+            for (name, synapses), rate in zip(layers.items(), rates, strict=True)
+        }
+
+
+def test_a_pruner_that_learns_rates_meets_the_target_by_penalty_and_accept(tmp_path):
+    model = small.ann()
+
+    def learn(parameters, **options):
+        return small.trained(model, tmp_path, parameters=parameters, epochs=8, weight_decay=0, **options).history
+
+    masks = masks_of(LearnedRates(), model, 0.7, learn)
+    shares = [float(mask.mean()) for mask in masks.values()]
+    assert sum(counts(masks)) <= 0.3 * sum(mask.numel() for mask in masks.values())
+    assert max(shares) > min(shares) + 0.05
+
+
+def test_masks_are_set_and_counted_per_layer():
+    model = ann()
+    set_masks(model, masks_of(Lwm(), model, 0.75))
+    for name, synapses in model.synapses().items():
+        assert int((synapses.weight != 0).sum()) == int(synapses.mask.sum()) == layer_rates(model)[name]["kept"]
+    assert layer_rates(model)["projections.dense1.0.synapses"] == {"kept": 192, "weights": 768, "sparsity": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda masks: masks.pop("projections.readout.0.synapses"),
+            "the network's synaptic layers are projections.conv1",
+        ),
+        (
+            lambda masks: masks.update({"projections.readout.0.synapses": torch.ones(3)}),
+            r"is \(3,\); expected only 0 and 1",
+        ),
+        (lambda masks: masks["projections.readout.0.synapses"].fill_(0.5), r"expected only 0 and 1, \(5, 8\)"),
+    ],
+    ids=["missing", "shape", "values"],
+)
+def test_masks_that_do_not_fit_are_refused(change, message):
+    model = ann()
+    masks = masks_of(Lwm(), model, 0.5)
+    change(masks)
+    with pytest.raises(NetworkError, match=message):
+        set_masks(model, masks)

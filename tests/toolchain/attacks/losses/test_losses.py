@@ -1,0 +1,55 @@
+"""Losses of attacks against their formulas in numpy."""
+
+import numpy as np
+import pytest
+import torch
+
+from spikeport.toolchain.attacks.losses.cross_entropy import CrossEntropy
+from spikeport.toolchain.attacks.losses.divergence import Divergence
+from spikeport.toolchain.attacks.losses.loss import AttackLoss
+from spikeport.toolchain.attacks.losses.margin import Margin
+from spikeport.toolchain.choices import kinds
+
+torch.manual_seed(0)
+LOGITS, CLEAN, LABELS = 3 * torch.randn(6, 5), 3 * torch.randn(6, 5), torch.tensor([0, 1, 2, 3, 4, 0])
+
+
+def probabilities(logits):
+    values = np.exp(logits.double().numpy())
+    return values / values.sum(1, keepdims=True)
+
+
+def kullback_leibler(p, q):
+    return (p * np.log(p / q)).sum(1)
+
+
+@pytest.mark.parametrize("kind", kinds(AttackLoss).values(), ids=kinds(AttackLoss))
+def test_every_loss_is_per_image_and_differentiable(kind):
+    logits = LOGITS.clone().requires_grad_()
+    losses = kind()(logits, LABELS, CLEAN)
+    assert losses.shape == (6,)
+    (gradient,) = torch.autograd.grad(losses[2], logits)
+    assert gradient[2].abs().sum() > 0
+    assert not gradient[[0, 1, 3, 4, 5]].any()
+
+
+def test_cross_entropy():
+    expected = -np.log(probabilities(LOGITS)[np.arange(6), LABELS.numpy()])
+    assert np.allclose(CrossEntropy()(LOGITS, LABELS), expected, rtol=1e-5)
+
+
+def test_margin_is_above_zero_exactly_where_the_label_is_not_chosen():
+    found = Margin()(LOGITS, LABELS)
+    values = LOGITS.numpy()
+    for row, label in enumerate(LABELS.tolist()):
+        assert found[row] == np.delete(values[row], label).max() - values[row, label]
+    assert torch.equal(found > 0, LOGITS.argmax(1) != LABELS)
+
+
+@pytest.mark.parametrize("direction", ["attacked||clean", "clean||attacked"])
+def test_divergence_is_of_the_first_from_the_second(direction):
+    p = {"attacked": probabilities(LOGITS), "clean": probabilities(CLEAN)}
+    first, second = direction.split("||")
+    found = Divergence(direction=direction)(LOGITS, LABELS, CLEAN)
+    assert np.allclose(found, kullback_leibler(p[first], p[second]), rtol=1e-4)
+    assert not np.allclose(found, kullback_leibler(p[second], p[first]), rtol=1e-1)

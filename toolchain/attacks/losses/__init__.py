@@ -1,0 +1,1 @@
+"""What an attack raises: a loss per image, one file each."""

@@ -1,0 +1,93 @@
+"""What is looked at before a training starts, so that bad input costs no minutes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from spikeport.export.errors import TrainingError
+from spikeport.toolchain.data.dataset import Dataset, Split
+from spikeport.toolchain.nn.backbone import Backbone
+from spikeport.toolchain.nn.snn import SNN
+from spikeport.toolchain.nn.specification import READOUT
+from spikeport.toolchain.objectives.attacked import AttackedObjective
+from spikeport.toolchain.objectives.objective import Objective
+from spikeport.toolchain.training.settings import Training
+
+
+def check(
+    model: nn.Module, data: Dataset, objective: Objective, settings: Training, parameters: Sequence[nn.Parameter]
+) -> None:
+    """Raise `TrainingError` for data, a network or settings that cannot be trained together."""
+    if not parameters:
+        raise TrainingError("nothing to train: the network has no parameter that requires a gradient")
+    for name in ("train", "validation"):
+        check_split(getattr(data, name), data.classes, f"{data.name}, {name} split")
+    _check_network(model, data)
+    _check_settings(data, objective, settings)
+
+
+def check_split(split: Split, classes: int, where: str) -> None:
+    """Raise `TrainingError` where images or labels have a wrong shape, type or range; an empty split is right."""
+    images, labels = split.images, split.labels
+    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
+        raise TrainingError(
+            f"{where}: labels are {labels.dtype} {labels.shape}; expected whole numbers ({len(images)},), one an image"
+        )
+    if images.ndim not in {4, 5}:
+        raise TrainingError(f"{where}: images are {images.shape}; expected (N, C, H, W) or frames (N, T, C, H, W)")
+    if images.dtype not in (np.uint8, np.float32):
+        raise TrainingError(f"{where}: images are {images.dtype}; expected uint8 levels, or float32 in [0, 1]")
+    if not len(images):
+        return
+    if images.dtype == np.float32 and not (images.min() >= 0 and images.max() <= 1):
+        raise TrainingError(f"{where}: images reach from {images.min():.4g} to {images.max():.4g}; expected [0, 1]")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise TrainingError(f"{where}: labels reach from {labels.min()} to {labels.max()}; expected 0 to {classes - 1}")
+
+
+def _check_network(model: nn.Module, data: Dataset) -> None:
+    if isinstance(model, SNN) and model.steps < 1:
+        raise TrainingError(f"the spiking network has T = {model.steps} steps; expected 1 at least")
+    if not isinstance(model, Backbone):
+        return
+    shape, expected = tuple(data.train.images.shape[-3:]), tuple(model.specification.input_shape)
+    if len(data.train.images) and shape != expected:
+        raise TrainingError(f"{data.name}: images are {shape} (C, H, W); the network takes {expected}")
+    outputs = model.specification.shapes()[READOUT][0]
+    if outputs != data.classes:
+        raise TrainingError(f"{data.name} has {data.classes} classes; the network's readout has {outputs} outputs")
+
+
+def _check_settings(data: Dataset, objective: Objective, settings: Training) -> None:
+    count, pieces = len(data.train.images), settings.processes * settings.accumulate
+    if count == 0:
+        raise TrainingError(f"{data.name}: the training split is empty; expected {settings.batch_size} images at least")
+    if settings.batch_size > count:
+        raise TrainingError(
+            f"batch_size is {settings.batch_size}; {data.name} has {count} images to train on; use a smaller batch"
+        )
+    if settings.batch_size % pieces:
+        raise TrainingError(
+            f"batch_size {settings.batch_size} does not divide into {settings.processes} processes times "
+            f"{settings.accumulate} parts; use a multiple of {pieces}"
+        )
+    if 0 < settings.epochs <= settings.warmup:
+        raise TrainingError(f"warmup is {settings.warmup} epochs of {settings.epochs}; expected fewer")
+    if settings.best == "robust" and not isinstance(objective, AttackedObjective):
+        raise TrainingError('best = "robust" needs an objective with an attack; use best = "clean"')
+    if settings.best == "robust" and not len(data.validation.images):
+        raise TrainingError('best = "robust" needs a validation split; set data.validation, or use best = "clean"')
+
+
+def check_device(device: str, settings: Training) -> None:
+    """Raise `TrainingError` where a device cannot do what the settings ask for."""
+    if settings.precision == "16" and device == "cpu":
+        raise TrainingError('precision = "16" needs a GPU; use "bf16" or "32" on the CPU')
+    if settings.processes > 1 and device == "mps":
+        raise TrainingError(f"processes = {settings.processes}: mps is one device; use 1")
+    if settings.processes > 1 and device == "cuda" and settings.processes > torch.cuda.device_count():
+        raise TrainingError(
+            f"processes = {settings.processes}: there are {torch.cuda.device_count()} GPUs; use as many"
+        )
