@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from spikeport.toolchain.importing.imported import ImportedNetwork
     from spikeport.toolchain.importing.torch_module import from_torch, to_specification
     from spikeport.toolchain.nn.specification import Specification
+    from spikeport.toolchain.importing.folding import fold_batch_norm
     from spikeport.toolchain.verbs.checking import CheckSettings, Verdict, check
     from spikeport.toolchain.verbs.costs import count, energy, place, report, what_if
     from spikeport.toolchain.verbs.identify import Identified, identify
@@ -102,6 +103,7 @@ __all__ = [
     "energy",
     "executor_names",
     "export_network",
+    "fold_batch_norm",
     "format_names",
     "from_torch",
     "identify",
@@ -143,6 +145,7 @@ _HOMES = {
     "toolchain.importing.imported": ("ImportedNetwork",),
     "toolchain.importing.torch_module": ("from_torch", "to_specification"),
     "toolchain.nn.specification": ("Specification",),
+    "toolchain.importing.folding": ("fold_batch_norm",),
     "toolchain.verbs.checking": ("CheckSettings", "Verdict", "check"),
     "toolchain.verbs.costs": ("count", "energy", "place", "report", "what_if"),
     "toolchain.verbs.identify": ("Identified", "identify"),
