@@ -57,10 +57,16 @@ def _slice(_node: Node, arrays: Arguments) -> Array:
     return values[tuple(cut)]
 
 
+def _filled(node: Node, arrays: Arguments) -> Array:
+    value = np.asarray(node.attributes.get("value", np.zeros(1, np.float32)))
+    return np.full([int(side) for side in arrays[0].ravel()], value.ravel()[0])
+
+
 FOLDED: Mapping[str, Callable[[Node, Arguments], Array]] = {
     "Add": lambda _, arrays: np.asarray(arrays[0] + arrays[1]),
     "Cast": _cast,
     "Concat": lambda node, arrays: np.concatenate(arrays, axis=node.attributes["axis"]),
+    "ConstantOfShape": _filled,
     "Div": _divide,
     "Gather": _gather,
     "Identity": lambda _, arrays: arrays[0],
@@ -91,6 +97,8 @@ def _largest(node: Node, arrays: Arguments) -> int:
     """Return a bound of the numbers that a node makes of constants."""
     if node.kind == "Gather":
         return arrays[0].size * arrays[1].size
+    if node.kind == "ConstantOfShape":
+        return int(np.prod(arrays[0], dtype=object))
     if node.kind in ("Add", "Div", "Mul", "Sub"):
         return int(np.prod(np.broadcast_shapes(*(array.shape for array in arrays)), dtype=object))
     return sum(array.size for array in arrays)

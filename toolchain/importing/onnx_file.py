@@ -113,13 +113,25 @@ def _axes(value: onnx.ValueInfoProto) -> tuple[int | None, ...]:
 
 
 def _needed(nodes: list[Node], output: str) -> list[Node]:
-    """Return the nodes that the output depends on, in the file's order."""
-    wanted, kept = {output}, []
-    for node in reversed(nodes):
-        if wanted & set(node.outputs):
-            wanted |= set(node.inputs)
-            kept.append(node)
-    return kept[::-1]
+    """Return the nodes that the output depends on, each behind those that make its inputs; files may mix the order."""
+    makers = {name: node for node in nodes for name in node.outputs if name}
+    ordered: dict[Node, None] = {}
+    waiting, entered = [output], set[str]()
+    while waiting:
+        name = waiting[-1]
+        node = makers.get(name)
+        if node is None or node in ordered:
+            waiting.pop()
+            continue
+        missing = [each for each in node.inputs if each in makers and makers[each] not in ordered]
+        if name in entered and missing:
+            raise FormatError(f"{node.place}: depends on its own result; the file is damaged")
+        if name in entered:
+            ordered[node] = None
+        else:
+            entered.add(name)
+            waiting += missing
+    return list(ordered)
 
 
 def _node(node: onnx.NodeProto, index: int, folder: Path, budget: Budget) -> Node:

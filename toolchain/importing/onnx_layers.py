@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import permutations
 
 import numpy as np
 
 from spikeport.export.errors import FormatError
 from spikeport.toolchain.importing.onnx_file import Node
-from spikeport.toolchain.importing.onnx_values import Array, State, Value, borders, given, pair, windows
+from spikeport.toolchain.importing.onnx_values import Array, Shape, State, Value, borders, given, pair, windows
 from spikeport.toolchain.importing.operations import Kind, Settings
 
 NORMS_MOMENTUM = 0.9
+Order = tuple[int, int, int]
 
 
 def convolution(state: State, node: Node) -> None:
@@ -141,7 +143,7 @@ def _flat(state: State, node: Node, value: Value) -> None:
 
 
 def reshape(state: State, node: Node) -> None:
-    """Reshape that flattens, or changes nothing."""
+    """Reshape that flattens, moves axes of one place, or changes nothing."""
     value, sides = state.value(node), [int(side) for side in state.constant(node, 1, "shape").ravel()]
     own, count = (state.batch, *value.axes), math.prod(value.shape)
     if not node.attributes.get("allowzero", 0) and len(sides) <= len(own):
@@ -152,8 +154,24 @@ def reshape(state: State, node: Node) -> None:
         state.add(node, "identity", value.shape)
     elif sides == [state.batch, count]:
         _flat(state, node, value)
+    elif (order := _order(value.shape, sides[1:])) is not None and sides[0] == state.batch:
+        state.add(node, "permute", _permuted(value.shape, order), rank=4, settings=Settings(order=order))
     else:
         raise FormatError(f"{node.place}: makes {sides} of {list(own)}; expected {[state.batch, count]}: a flat one")
+
+
+def _order(shape: Shape, sides: list[int]) -> Order | None:
+    """Return the order of axes that a Reshape to ``sides`` is: those of more than one place keep theirs."""
+    for first, second, third in permutations((0, 1, 2)):
+        order = first, second, third
+        moved = [axis for axis in order if shape[axis] > 1]
+        if moved == sorted(moved) and list(_permuted(shape, order)) == sides:
+            return order
+    return None
+
+
+def _permuted(shape: Shape, order: Order) -> Shape:
+    return shape[order[0]], shape[order[1]], shape[order[2]]
 
 
 def squeeze(state: State, node: Node) -> None:
@@ -177,8 +195,8 @@ def transpose(state: State, node: Node) -> None:
         raise FormatError(f"{node.place}: perm is {order}; expected the batch first")
     known = {2: (0, 1, 2), 3: (0, 1, 2) if order == (0, 1, 2) else (2, 1, 0)}
     first, second, third = known.get(value.rank, tuple(axis - 1 for axis in order[1:]))
-    shape = (value.shape[first], value.shape[second], value.shape[third])
-    state.add(node, "permute", shape, settings=Settings(order=(first, second, third)))
+    moved = (first, second, third)
+    state.add(node, "permute", _permuted(value.shape, moved), settings=Settings(order=moved))
 
 
 def concatenate(state: State, node: Node) -> None:

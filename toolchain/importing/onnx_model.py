@@ -43,11 +43,12 @@ NEAREST = {
 class OnnxModel:
     """The operations of a model in order; the last one is its output.
 
-    ``input_shape``: (C, H, W) of an image. ``notes``: what was left out.
+    ``input_shape``: (C, H, W) of an image, ``axes`` the same as the file says them. ``notes``: what was left out.
     """
 
     operations: tuple[Operation, ...]
     input_shape: Shape
+    axes: tuple[int, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -65,7 +66,8 @@ def read_onnx(path: Path, shape: Shape | None = None) -> OnnxModel:
         _check_end(state)
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
-    return OnnxModel(operations=tuple(state.operations), input_shape=value.shape, notes=tuple(state.notes))
+    operations, notes = tuple(state.operations), tuple(state.notes)
+    return OnnxModel(operations=operations, input_shape=value.shape, axes=value.axes, notes=notes)
 
 
 def _check_end(state: State) -> None:

@@ -129,6 +129,11 @@ SINGLE = {
     "flatten": (NODE("Flatten", ["x"], ["y"]), {}, MAP),
     "reshape": (NODE("Reshape", ["x", "s"], ["y"]), {"s": np.array([0, -1])}, MAP),
     "reshape to itself": (NODE("Reshape", ["x", "s"], ["y"]), {"s": np.array([-1, 2, 4, 6])}, MAP),
+    "reshape of one channel": (
+        NODE("Reshape", ["x", "s"], ["y"]),
+        {"s": np.array([-1, 1, 4, 6])},
+        (4, 6, 1),
+    ),
     "squeeze": (NODE("Squeeze", ["x", "s"], ["y"]), {"s": np.array([2, 3])}, (5, 1, 1)),
     "unsqueeze": (NODE("Unsqueeze", ["x", "s"], ["y"]), {"s": np.array([2, 3])}, (5,)),
     "transpose": (NODE("Transpose", ["x"], ["y"], perm=[0, 3, 1, 2]), {}, MAP),
@@ -166,6 +171,14 @@ def test_shapes_and_weights_that_the_graph_computes_are_constants(tmp_path):
     ]
     constants = {"first": np.array([0]), "rest": np.array([-1]), "sides": np.array([3, 48]), "b": weights(RNG, 1, 3)}
     compare(saved(model_of(nodes, {"w": weights(RNG, 3, 2, 4, 6), **constants}, MAP), tmp_path), MAP)
+
+
+def test_nodes_in_any_order_are_sorted_and_circles_refused(tmp_path):
+    chain = [NODE("Relu", ["x"], ["a"]), NODE("Add", ["a", "x"], ["b"]), NODE("Add", ["b", "a"], ["y"])]
+    compare(saved(model_of(chain[::-1], {}, MAP), tmp_path), MAP)
+    circle = [NODE("Add", ["x", "c"], ["a"]), NODE("Relu", ["a"], ["c"]), NODE("Relu", ["c"], ["y"])]
+    with pytest.raises(FormatError, match=r"node . .*: depends on its own result; the file is damaged"):
+        read_onnx(saved(model_of(circle, {}, MAP), tmp_path))
 
 
 @pytest.mark.parametrize("opset", [7, 9, 11, 13, 18, NEWEST])
