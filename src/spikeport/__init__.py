@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from spikeport.hardware_profiles.report.result import Report
     from spikeport.hardware_profiles.verdicts import ChipVerdict
     from spikeport.hardware_profiles.what_if import Variations
+    from spikeport.toolchain.importing.folding import fold_batch_norm
     from spikeport.toolchain.importing.imported import ImportedNetwork
     from spikeport.toolchain.importing.torch_module import from_torch, to_specification
     from spikeport.toolchain.nn.specification import Specification
-    from spikeport.toolchain.importing.folding import fold_batch_norm
     from spikeport.toolchain.verbs.checking import CheckSettings, Verdict, check
     from spikeport.toolchain.verbs.costs import count, energy, place, report, what_if
     from spikeport.toolchain.verbs.identify import Identified, identify
