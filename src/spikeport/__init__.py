@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from spikeport.toolchain.importing.torch_module import from_torch, to_specification
     from spikeport.toolchain.nn.specification import Specification
     from spikeport.toolchain.verbs.checking import CheckSettings, Verdict, check
+    from spikeport.toolchain.verbs.convert import convert
+    from spikeport.toolchain.verbs.converted import Converted, ConvertSettings
     from spikeport.toolchain.verbs.costs import count, energy, place, report, what_if
     from spikeport.toolchain.verbs.identify import Identified, identify
     from spikeport.toolchain.verbs.networks import (
@@ -67,6 +69,8 @@ __all__ = [
     "CheckSettings",
     "ChipVerdict",
     "Cluster",
+    "ConvertSettings",
+    "Converted",
     "Convolution",
     "Dense",
     "EnergyPerImage",
@@ -99,6 +103,7 @@ __all__ = [
     "__version__",
     "as_bias",
     "check",
+    "convert",
     "count",
     "energy",
     "executor_names",
@@ -147,6 +152,8 @@ _HOMES = {
     "toolchain.nn.specification": ("Specification",),
     "toolchain.importing.folding": ("fold_batch_norm",),
     "toolchain.verbs.checking": ("CheckSettings", "Verdict", "check"),
+    "toolchain.verbs.convert": ("convert",),
+    "toolchain.verbs.converted": ("ConvertSettings", "Converted"),
     "toolchain.verbs.costs": ("count", "energy", "place", "report", "what_if"),
     "toolchain.verbs.identify": ("Identified", "identify"),
     "toolchain.verbs.networks": (

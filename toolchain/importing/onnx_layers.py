@@ -25,7 +25,12 @@ def convolution(state: State, node: Node) -> None:
     settings = _settings(node, value, (weight.shape[2], weight.shape[3]), groups=groups)
     shape = (weight.shape[0], *windows(node, value, settings))
     arrays = {"weight": weight, "bias": state.optional(node, 2, "bias")}
-    state.add(node, "convolution", shape, arrays=arrays, settings=settings, parameters=given(node, 1))
+    state.add(node, "convolution", shape, arrays=arrays, settings=settings, parameters=_owner(node))
+
+
+def _owner(node: Node) -> str:
+    """Return the name of the layer that the weights belong to: the initializer's, as PyTorch names it."""
+    return given(node, 1).removesuffix(".weight")
 
 
 def _settings(node: Node, value: Value, kernel: tuple[int, int], *, groups: int = 1) -> Settings:
@@ -64,7 +69,7 @@ def _linear(state: State, node: Node, weight: Array, bias: Array | None) -> None
     if value.rank != 2 or weight.ndim != 2 or weight.shape[1] != value.shape[0]:
         raise FormatError(f"{node.place}: weights {weight.shape[::-1]} do not fit its input {value.axes}; flatten it")
     arrays = {"weight": np.ascontiguousarray(weight), "bias": bias}
-    state.add(node, "linear", (weight.shape[0], 1, 1), arrays=arrays, parameters=given(node, 1))
+    state.add(node, "linear", (weight.shape[0], 1, 1), arrays=arrays, parameters=_owner(node))
 
 
 def _bias(node: Node, bias: Array, features: int) -> Array:
@@ -86,7 +91,7 @@ def batch_norm(state: State, node: Node) -> None:
         raise FormatError(f"{node.place}: its statistics do not fit its input {value.axes}")
     momentum = 1 - node.attributes.get("momentum", NORMS_MOMENTUM)
     settings = Settings(eps=node.attributes.get("epsilon", 1e-5), momentum=momentum)
-    state.add(node, "batch_norm", value.shape, arrays=arrays, settings=settings, parameters=given(node, 1))
+    state.add(node, "batch_norm", value.shape, arrays=arrays, settings=settings, parameters=_owner(node))
 
 
 def pooling(state: State, node: Node) -> None:

@@ -41,12 +41,13 @@ NEAREST = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OnnxModel:
-    """The operations of a model in order; the last one is its output.
+    """The operations of a model in order; ``output`` names the one that is its result.
 
     ``input_shape``: (C, H, W) of an image, ``axes`` the same as the file says them. ``notes``: what was left out.
     """
 
     operations: tuple[Operation, ...]
+    output: str
     input_shape: Shape
     axes: tuple[int, ...]
     notes: tuple[str, ...] = ()
@@ -63,16 +64,23 @@ def read_onnx(path: Path, shape: Shape | None = None) -> OnnxModel:
         state = State(graph=graph, batch=batch, values={graph.input: value}, constants=dict(graph.constants))
         for node in graph.nodes:
             _take(state, node)
-        _check_end(state)
+        output = _result(state)
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
-    operations, notes = tuple(state.operations), tuple(state.notes)
-    return OnnxModel(operations=operations, input_shape=value.shape, axes=value.axes, notes=notes)
+    return OnnxModel(
+        operations=tuple(state.operations),
+        output=output,
+        input_shape=value.shape,
+        axes=value.axes,
+        notes=tuple(state.notes),
+    )
 
 
-def _check_end(state: State) -> None:
-    if not state.operations or state.operations[-1].name != state.graph.output:
+def _result(state: State) -> str:
+    """Return the operation that makes the output."""
+    if state.graph.output not in state.values or not state.operations:
         raise FormatError("its output does not depend on its input")
+    return state.values[state.graph.output].name
 
 
 def _take(state: State, node: Node) -> None:
@@ -113,6 +121,11 @@ def _plain(kind: Kind) -> Callable[[State, Node], None]:
     return lambda state, node: state.add(node, kind, state.value(node).shape)
 
 
+def _same(state: State, node: Node) -> None:
+    """Let the result be another name of the input."""
+    state.values[node.outputs[0]] = state.value(node)
+
+
 def _dropout(state: State, node: Node) -> None:
     mode = state.optional(node, 2, "training mode")
     if mode is not None and mode.any():
@@ -124,7 +137,7 @@ def _cast(state: State, node: Node) -> None:
     """Cast of floating-point values to floating-point values, which float64 holds."""
     if node.attributes.get("to") not in (1, 10, 11, 16):
         raise FormatError(f"{node.place}: turns values into whole numbers or texts; expected floating-point numbers")
-    state.add(node, "identity", state.value(node).shape)
+    _same(state, node)
 
 
 def _softmax(state: State, node: Node) -> None:
@@ -198,7 +211,7 @@ POINTWISE: Mapping[str, Callable[[State, Node], None]] = {
     "Cast": _cast,
     "Div": _divide,
     "Dropout": _dropout,
-    "Identity": _plain("identity"),
+    "Identity": _same,
     "LogSoftmax": _softmax,
     "Mul": _multiply,
     "Relu": _plain("relu"),

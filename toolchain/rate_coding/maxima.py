@@ -9,12 +9,15 @@ spikes instead (any spike in the window) gives up to the sum of the rates, which
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.nn.specification import (
+    INPUT,
+    Borders,
     Convolution,
     MaxPooling,
     Node,
@@ -25,30 +28,54 @@ from spikeport.toolchain.nn.specification import (
     pair,
 )
 
+FIRST = (0, 0)
+
 
 def without_max_pooling(ann: ANN) -> ANN:
     """Return a network with the same outputs whose max pooling is done by ReLUs; the same one where there is none."""
-    specification = ann.specification
-    if not any(isinstance(p.pool(), MaxPooling) for node in specification.nodes for p in node.projections):
+    old = ann.specification
+    work = _Rewriting(shapes=old.shapes(), taken={node.name for node in old.nodes})
+    for node in old.nodes:
+        projections = tuple(work.replaced(projection) for projection in node.projections)
+        work.nodes.append(Node(name=node.name, projections=projections, kind=node.kind))
+    if not work.weights:
         return ann
-    rewriting = _Rewriting(shapes=specification.shapes(), taken={node.name for node in specification.nodes})
-    for node in specification.nodes:
-        projections = tuple(rewriting.replaced(projection) for projection in node.projections)
-        rewriting.nodes.append(
-            node if projections == node.projections else Node(name=node.name, projections=projections, kind=node.kind)
-        )
-    changed = Specification(
-        input_shape=specification.input_shape,
-        mean=specification.mean,
-        std=specification.std,
-        nodes=tuple(rewriting.nodes),
-    )
-    dtype = ann.mean.dtype
-    model = ANN(changed).to(dtype)
-    state = ann.state_dict() | {name: weight.to(dtype) for name, weight in rewriting.state.items()}
-    missing = model.load_state_dict(state, strict=False)
-    assert not missing.unexpected_keys
-    return model.eval()
+    specification = Specification(input_shape=old.input_shape, mean=old.mean, std=old.std, nodes=tuple(work.nodes))
+    changed = ANN(specification).to(ann.mean.dtype)
+    found = changed.load_state_dict(ann.state_dict() | work.weights, strict=False)
+    assert not found.unexpected_keys
+    return changed.eval()
+
+
+@dataclass(frozen=True)
+class _Windows:
+    kernel: Pair = (1, 1)
+    stride: Pair = (1, 1)
+    padding: Borders = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """Single values of a population's windows: that at ``plus``, less that at ``minus``, channel by channel."""
+
+    source: str
+    windows: _Windows = _Windows()
+    plus: Pair | None = FIRST
+    minus: Pair | None = None
+
+    def projection(self, channels: int) -> Projection:
+        """Return the convolution of each channel."""
+        kernel, stride, padding = self.windows.kernel, self.windows.stride, self.windows.padding
+        synapses = Convolution(channels=channels, kernel=kernel, stride=stride, padding=padding, groups=channels)
+        return Projection(source=self.source, synapses=synapses)
+
+    def weight(self, channels: int) -> Tensor:
+        """Return its weights: 1, -1 and 0."""
+        weight = torch.zeros(channels, 1, *self.windows.kernel)
+        for place, value in ((self.plus, 1), (self.minus, -1)):
+            if place is not None:
+                weight[:, :, place[0], place[1]] += value
+        return weight
 
 
 @dataclass(kw_only=True)
@@ -58,19 +85,18 @@ class _Rewriting:
     shapes: dict[str, Shape]
     taken: set[str]
     nodes: list[Node] = field(default_factory=list)
-    state: dict[str, Tensor] = field(default_factory=dict)
+    weights: dict[str, Tensor] = field(default_factory=dict)
     pooled: dict[tuple[str, MaxPooling], str] = field(default_factory=dict)
 
     def replaced(self, projection: Projection) -> Projection:
         """Return a projection that takes a stream of maxima instead of pooling."""
-        pooling = projection.pool()
-        if not isinstance(pooling, MaxPooling):
+        pooling, source = projection.pool(), projection.source
+        if not isinstance(pooling, MaxPooling) or source == INPUT:
             return projection
-        key = (projection.source, pooling)
-        if key not in self.pooled:
-            self.pooled[key] = self._maxima(projection.source, pooling)
+        if (source, pooling) not in self.pooled:
+            self.pooled[source, pooling] = self._maxima(source, pooling)
         return Projection(
-            source=self.pooled[key],
+            source=self.pooled[source, pooling],
             synapses=projection.synapses,
             channels=projection.channels,
             flatten=projection.flatten,
@@ -79,76 +105,38 @@ class _Rewriting:
 
     def _maxima(self, source: str, pooling: MaxPooling) -> str:
         """Add the populations of one pooling and return the stream of its maxima."""
-        name, channels = self._name(f"{source}_max"), self.shapes[source][0]
+        channels, name = self.shapes[source][0], self._name(f"{source}_max")
         (rows, columns), (down, right) = pair(pooling.kernel), pair(pooling.stride or pooling.kernel)
         top, bottom, left, end = pooling.padding
-        along = _Taps(channels, (1, columns), (1, right), (0, 0, left, end))
-        whole = _Taps(channels, (rows, columns), (down, right), pooling.padding)
-        across = _Taps(channels, (rows, 1), (down, 1), (top, bottom, 0, 0))
-        same = _Taps(channels, (1, 1), (1, 1), (0, 0, 0, 0))
-        first = [
-            self._difference(f"{name}_row{index}", [(source, along, (0, index), (0, 0)), *self._less(name, "row", index, same)])
-            for index in range(1, columns)
-        ]
-        second = [
-            self._difference(
-                f"{name}_column{index}",
-                [
-                    (source, whole, (index, 0), (0, 0)),
-                    *((each, across, (index, 0), (0, 0)) for each in first),
-                    *self._less(name, "column", index, same),
-                ],
-            )
-            for index in range(1, rows)
-        ]
-        parts = [(source, whole), *((each, across) for each in first), *((each, same) for each in second)]
-        self._add(name, "stream", [(each, taps, (0, 0), None) for each, taps in parts])
+        along = _Windows((1, columns), (1, right), (0, 0, left, end))
+        across = _Windows((rows, 1), (down, 1), (top, bottom, 0, 0))
+        both = _Windows((rows, columns), (down, right), pooling.padding)
+        first: list[str] = []
+        for index in range(1, columns):
+            parts = [_Part(source=source, windows=along, plus=(0, index), minus=FIRST), *_less(first)]
+            first.append(self._add(f"{name}_row{index}", "neurons", parts, channels))
+        second: list[str] = []
+        for index in range(1, rows):
+            sources = [(source, both), *((each, across) for each in first)]
+            parts = [_Part(source=each, windows=windows, plus=(index, 0), minus=FIRST) for each, windows in sources]
+            second.append(self._add(f"{name}_column{index}", "neurons", [*parts, *_less(second)], channels))
+        sums = [_Part(source=source, windows=both), *(_Part(source=each, windows=across) for each in first)]
+        return self._add(name, "stream", [*sums, *(_Part(source=each) for each in second)], channels)
+
+    def _add(self, name: str, kind: Literal["neurons", "stream"], parts: list[_Part], channels: int) -> str:
+        projections = tuple(part.projection(channels) for part in parts)
+        self.nodes.append(Node(name=name, projections=projections, kind=kind))
+        for index, part in enumerate(parts):
+            self.weights[f"projections.{name}.{index}.synapses.weight"] = part.weight(channels)
         return name
-
-    @staticmethod
-    def _less(name: str, word: str, index: int, same: "_Taps") -> list[tuple[str, "_Taps", Pair | None, Pair]]:
-        return [(f"{name}_{word}{before}", same, None, (0, 0)) for before in range(1, index)]
-
-    def _difference(self, name: str, parts: list[tuple[str, "_Taps", Pair | None, Pair | None]]) -> str:
-        self._add(name, "neurons", parts)
-        return name
-
-    def _add(self, name: str, kind: str, parts: list[tuple[str, "_Taps", Pair | None, Pair | None]]) -> None:
-        projections = []
-        for index, (source, taps, plus, minus) in enumerate(parts):
-            projections.append(Projection(source=source, synapses=taps.synapses()))
-            self.state[f"projections.{name}.{index}.synapses.weight"] = taps.weight(plus, minus)
-        self.nodes.append(Node(name=name, projections=tuple(projections), kind=kind))
 
     def _name(self, name: str) -> str:
+        """Return a name that no population has."""
         while name in self.taken:
             name += "_"
         self.taken.add(name)
         return name
 
 
-@dataclass(frozen=True)
-class _Taps:
-    """A convolution of each channel that takes single values of a window."""
-
-    channels: int
-    kernel: Pair
-    stride: Pair
-    padding: tuple[int, int, int, int]
-
-    def synapses(self) -> Convolution:
-        return Convolution(
-            channels=self.channels,
-            kernel=self.kernel,
-            stride=self.stride,
-            padding=self.padding,
-            groups=self.channels,
-        )
-
-    def weight(self, plus: Pair | None, minus: Pair | None) -> Tensor:
-        """Return weights of 1 at ``plus`` and -1 at ``minus``."""
-        weight = torch.zeros(self.channels, 1, *self.kernel)
-        for place, value in ((plus, 1.0), (minus, -1.0)):
-            if place is not None:
-                weight[:, :, place[0], place[1]] += value
-        return weight
+def _less(names: list[str]) -> list[_Part]:
+    return [_Part(source=name, plus=None, minus=FIRST) for name in names]

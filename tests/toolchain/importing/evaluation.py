@@ -6,15 +6,15 @@ from torch.nn import functional
 from spikeport.toolchain.importing.operations import INPUT
 
 
-def evaluated(operations, images):
-    """Return the last operation's result for images (N, C, H, W)."""
+def evaluated(operations, images, output=None):
+    """Return the result of an operation, the last if None, for images (N, C, H, W)."""
     values = {INPUT: images}
     for operation in operations:
         inputs = [values[name] for name in operation.inputs]
         arrays = {name: torch.from_numpy(array.copy()) for name, array in operation.arrays.items()}
         values[operation.name] = KINDS[operation.kind](operation.settings, arrays, *inputs)
         assert values[operation.name].ndim == 4
-    return values[operations[-1].name]
+    return values[output or operations[-1].name]
 
 
 def padded(x, borders, fill=0.0):
