@@ -5,6 +5,10 @@ its spikes counts theta in the layers behind, so that ``theta r`` stands for the
 what a spike leaves over (Rueckauer et al., Frontiers in Neuroscience 2017). What is left after T steps is lost: a
 spiking layer rounds down. ``shift`` thresholds, spread over the T steps as a bias, round to the nearest at one half
 (Bu et al., ICLR 2022, who start the potential there; Loihi's neurons start at 0).
+
+A population that gets held images alone has the same current in every step: where it is negative, no spike ever comes.
+A floor of 0 under its potential therefore changes no spike, and halves the range that its register has to hold over the
+steps, so that integers keep one or two bits more of its weights.
 """
 
 from dataclasses import replace
@@ -20,7 +24,6 @@ from spikeport.export.network import (
     MaxPooling,
     Normalization,
     Reshape,
-    Source,
 )
 from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.nn.ann import ANN
@@ -47,30 +50,33 @@ def rate_coded(
         if projection.target not in sizes and isinstance(neuron, FloatNeuron) and neuron.threshold is not None:
             sizes[projection.target] = sizes[projection.source]  # a window of max pooling hands spikes on as they are
     populations = tuple(
-        replace(population, neuron=_neuron(population.neuron, thresholds[population.name], steps, shift, reset))
+        _with_threshold(network, population, thresholds[population.name], shift, reset)
         if population.name in thresholds
         else population
         for population in network.populations
     )
-    shapes = {population.name: population for population in populations}
+    sources = {population.name: population for population in populations}
     handed_on = sizes.keys() - thresholds.keys()
     projections = tuple(
         projection
         if projection.source not in sizes or projection.target in handed_on
-        else _weighed(projection, shapes[projection.source], sizes[projection.source])
+        else _weighed(projection, sources[projection.source], sizes[projection.source])
         for projection in network.projections
     )
     return replace(network, populations=populations, projections=projections)
 
 
-def _neuron(neuron: FloatNeuron | Source, threshold: float, steps: int, shift: float, reset: Reset) -> FloatNeuron:
+def _with_threshold(
+    network: FloatNetwork, population: FloatPopulation, threshold: float, shift: float, reset: Reset
+) -> FloatPopulation:
+    neuron, size = population.neuron, np.array(threshold)
     assert isinstance(neuron, FloatNeuron)
-    return replace(
-        neuron,
-        threshold=np.array(threshold),
-        reset_by=np.array(threshold) if reset == "subtractive" else None,
-        bias=neuron.bias + threshold * shift / steps,
-    )
+    bias = neuron.bias + threshold * shift / network.steps
+    if reset == "hard":
+        return replace(population, neuron=replace(neuron, threshold=size, bias=bias))
+    held = all(each.source == network.source.name for each in network.incoming(population.name))
+    floor = np.zeros(()) if held else None
+    return replace(population, neuron=replace(neuron, threshold=size, bias=bias, reset_by=size, floor=floor))
 
 
 def _weighed(projection: FloatProjection, source: FloatPopulation, size: float) -> FloatProjection:

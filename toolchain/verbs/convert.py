@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 PIXELS = Source(levels=255, unit=1 / 255)
 MOST = 1000
 """Images on which accuracy is measured; the float network runs on them at a cost that follows its weights."""
-SCALED = 100
-"""Calibration images that choose the scales of fewer than 8 bits."""
 
 
 @names_file
@@ -73,7 +71,7 @@ def convert(
         weight_bits=chosen.weight_bits or 8,
     )
     source = "calibration images" if held_out is None else "held-out images"
-    made = _integers(found.network, images, chosen.weight_bits)
+    made = _integers(found.network, chosen.weight_bits)
     integers = None if made is None else made.network
     done = Converted(
         network=found.network,
@@ -192,11 +190,8 @@ def _about_maxima(ann: "ANN", relu: "ANN") -> tuple[str, ...]:
     return ()
 
 
-def _integers(network: FloatNetwork, images: Stimulus, weight_bits: int | None) -> Quantized | None:
-    if weight_bits is None:
-        return None
-    calibration = images.first(SCALED) if weight_bits < 8 else None
-    return quantize(network, calibration=calibration, settings=QuantizeSettings(weight_bits=weight_bits))
+def _integers(network: FloatNetwork, weight_bits: int | None) -> Quantized | None:
+    return None if weight_bits is None else quantize(network, settings=QuantizeSettings(weight_bits=weight_bits))
 
 
 def _classes(ann: "ANN", images: Stimulus) -> Array:
