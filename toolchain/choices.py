@@ -11,6 +11,8 @@ from typing import TypeVar
 import msgspec
 
 Kind = TypeVar("Kind", bound="Choice")
+ELSEWHERE = {"spikeport.toolchain.nn.architectures": ("spikeport.toolchain.importing.architectures",)}
+"""Second folders of a registry: for choices that import what itself imports the first folder."""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -19,12 +21,13 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def kinds(base: type[Kind]) -> dict[str, type[Kind]]:
     """Return the tagged subclasses of ``base`` in the files of its folder, by tag, in alphabetical order."""
-    package = base.__module__.rpartition(".")[0]
+    home = base.__module__.rpartition(".")[0]
     found: dict[str, type[Kind]] = {}
-    for info in sorted(pkgutil.iter_modules(import_module(package).__path__), key=lambda each: each.name):
-        module = import_module(f"{package}.{info.name}")
-        found |= {tag_of(kind): kind for kind in vars(module).values() if _belongs(kind, base, module.__name__)}
-    return found
+    for package in (home, *ELSEWHERE.get(home, ())):
+        for info in pkgutil.iter_modules(import_module(package).__path__):
+            module = import_module(f"{package}.{info.name}")
+            found |= {tag_of(kind): kind for kind in vars(module).values() if _belongs(kind, base, module.__name__)}
+    return dict(sorted(found.items()))
 
 
 def tag_of(kind: type[Choice] | Choice) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from spikeport.export.errors import printable
 from spikeport.toolchain import exits
-from spikeport.toolchain.options import bins, grouped, import_settings, known_rules, number
+from spikeport.toolchain.options import bins, grouped, import_settings, known_rules, number, numbers
 from spikeport.toolchain.options import reading as reading_of
 
 if TYPE_CHECKING:
@@ -138,6 +138,48 @@ def quantize(
         network, calibration=calibration, settings=settings, target=_names(for_), out=out, reading=reading
     )
     _say(done.text(), passed=done.passed)
+
+
+@app.command()
+def convert(
+    model: Annotated[Path, typer.Argument(help="ReLU network: .pt2 (torch.export.save), .onnx, .safetensors.")],
+    calibration: Annotated[Path, typer.Option(help="Images that set the thresholds: pixels, as --input.")],
+    out: Annotated[Path, typer.Option(help="Archive to write: of integers with --weight-bits, else of floats.")],
+    steps: Annotated[int, typer.Option(help="T, the steps of a sample.")] = 32,
+    sparsity: Annotated[float, typer.Option(help="Share of every layer's weights that become zero first.")] = 0.0,
+    input: Annotated[Path | None, typer.Option("--input", help="Images with labels for the accuracy.")] = None,
+    weight_bits: Annotated[int | None, typer.Option(help="Bits of a weight, 2 to 8: integers.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Of the training: one number, or one a channel, a,b,c.")] = None,
+    std: Annotated[str | None, typer.Option(help="Of the training: one number, or one a channel, a,b,c.")] = None,
+    percentile: Annotated[float | None, typer.Option(help="Of the activations, in percent; several tried.")] = None,
+    shift: Annotated[float | None, typer.Option(help="Thresholds that a neuron gets as a bias; several tried.")] = None,
+    threshold_scale: Annotated[float, typer.Option(help="Multiplies all thresholds.")] = 1.0,
+    reset: Annotated[str, typer.Option(help="subtractive or hard.")] = "subtractive",
+    max_pooling: Annotated[str, typer.Option(help="relu (exact rates) or spikes (any in a window).")] = "relu",
+    images: Annotated[int, typer.Option(help="Calibration images on which thresholds are tried.")] = 300,
+    json: Annotated[Path | None, typer.Option(help="Write the result as JSON.")] = None,
+) -> None:
+    """Turn a trained ReLU network into a spiking one, without training it again."""
+    from spikeport.toolchain.verbs import convert as verb
+    from spikeport.toolchain.verbs.converted import ConvertSettings
+
+    settings = ConvertSettings(
+        steps=steps,
+        sparsity=sparsity,
+        percentile=percentile,
+        threshold_scale=threshold_scale,
+        shift=shift,
+        reset=reset,  # type: ignore[arg-type]
+        max_pooling=max_pooling,  # type: ignore[arg-type]
+        mean=numbers(mean),
+        std=numbers(std),
+        weight_bits=weight_bits,
+        images=images,
+    )
+    done = verb.convert(model, calibration, settings=settings, held_out=input, out=out)
+    if json is not None:
+        done.write_json(json)
+    _say(done.text())
 
 
 def _source(network: Path, source: "ImportSettings", reading: "InputSettings") -> "ImportSettings":

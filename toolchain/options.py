@@ -142,3 +142,14 @@ def number(text: str | None) -> float | None:
     from spikeport.export.stimulus.settings import ratio
 
     return None if text is None else ratio(text)
+
+
+def numbers(text: str | None) -> tuple[float, ...] | None:
+    """Return what a text such as 0.5 or 0.485,0.456,0.406 says."""
+    from spikeport.export.errors import StimulusError
+    from spikeport.export.stimulus.settings import ratio
+
+    try:
+        return None if text is None else tuple(ratio(part) for part in text.split(","))
+    except StimulusError:
+        raise typer.BadParameter(f"{text!r} is no list of numbers, for instance 0.5 or 0.485,0.456,0.406") from None

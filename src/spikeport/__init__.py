@@ -41,10 +41,13 @@ if TYPE_CHECKING:
     from spikeport.hardware_profiles.report.result import Report
     from spikeport.hardware_profiles.verdicts import ChipVerdict
     from spikeport.hardware_profiles.what_if import Variations
+    from spikeport.toolchain.importing.folding import fold_batch_norm
     from spikeport.toolchain.importing.imported import ImportedNetwork
     from spikeport.toolchain.importing.torch_module import from_torch, to_specification
     from spikeport.toolchain.nn.specification import Specification
     from spikeport.toolchain.verbs.checking import CheckSettings, Verdict, check
+    from spikeport.toolchain.verbs.convert import convert
+    from spikeport.toolchain.verbs.converted import Converted, ConvertSettings
     from spikeport.toolchain.verbs.costs import count, energy, place, report, what_if
     from spikeport.toolchain.verbs.identify import Identified, identify
     from spikeport.toolchain.verbs.networks import (
@@ -66,6 +69,8 @@ __all__ = [
     "CheckSettings",
     "ChipVerdict",
     "Cluster",
+    "ConvertSettings",
+    "Converted",
     "Convolution",
     "Dense",
     "EnergyPerImage",
@@ -98,10 +103,12 @@ __all__ = [
     "__version__",
     "as_bias",
     "check",
+    "convert",
     "count",
     "energy",
     "executor_names",
     "export_network",
+    "fold_batch_norm",
     "format_names",
     "from_torch",
     "identify",
@@ -143,7 +150,10 @@ _HOMES = {
     "toolchain.importing.imported": ("ImportedNetwork",),
     "toolchain.importing.torch_module": ("from_torch", "to_specification"),
     "toolchain.nn.specification": ("Specification",),
+    "toolchain.importing.folding": ("fold_batch_norm",),
     "toolchain.verbs.checking": ("CheckSettings", "Verdict", "check"),
+    "toolchain.verbs.convert": ("convert",),
+    "toolchain.verbs.converted": ("ConvertSettings", "Converted"),
     "toolchain.verbs.costs": ("count", "energy", "place", "report", "what_if"),
     "toolchain.verbs.identify": ("Identified", "identify"),
     "toolchain.verbs.networks": (

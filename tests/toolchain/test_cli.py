@@ -22,6 +22,8 @@ from spikeport.export.quantize import quantize as folded_integers
 from spikeport.export.stimulus import InputSettings
 from spikeport.toolchain import cli
 from spikeport.toolchain.verbs import checking, costs, identify, lava, networks, profiles, recipes, simulation
+from spikeport.toolchain.verbs import convert as converting
+from spikeport.toolchain.verbs.converted import ConvertSettings
 from tests.export.engine.kernel_mutants import KERNELS, apply, force
 
 
@@ -72,6 +74,7 @@ VERBS = {
     "run": (recipes.run, ()),
     "import_network": (networks.import_network, (networks.ImportSettings,)),
     "quantize": (networks.quantize, (networks.QuantizeSettings, InputSettings, networks.ImportSettings)),
+    "convert": (converting.convert, (ConvertSettings,)),
     "identify": (identify.identify, (networks.ImportSettings,)),
     "export": (networks.export_network, ()),
     "simulate": (
@@ -102,10 +105,12 @@ OTHER_NAMES = {
     ("identify", "input"): "inputs",
     ("identify", "output"): "outputs",
     ("quantize", "for"): "target",
+    ("convert", "input"): "held_out",
+    ("convert", "sparsity"): "sparsity",
     "for": "chips",
 }
 """Options that are called otherwise in Python, where they are sequences or where a name is taken."""
-WRITTEN_APART = {"check": {"junit", "json"}, "identify": {"json"}}
+WRITTEN_APART = {"check": {"junit", "json"}, "convert": {"json"}, "identify": {"json"}}
 """Options that are methods of the result in Python."""
 
 

@@ -13,7 +13,7 @@ import torch
 import spikeport
 from spikeport.export.errors import FormatError
 from spikeport.toolchain.importing.exported_program import from_exported
-from tests.toolchain.importing.architectures import ARCHITECTURES, module
+from tests.toolchain.importing.user_networks import ARCHITECTURES, module
 
 QUICK = ("lenet", "normalized", "weight norm")
 

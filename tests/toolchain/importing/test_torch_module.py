@@ -15,7 +15,7 @@ from spikeport.toolchain.importing import aten
 from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.nn.specification import Convolution
 from spikeport.toolchain.nn.spiking import Spiking
-from tests.toolchain.importing.architectures import ARCHITECTURES, module
+from tests.toolchain.importing.user_networks import ARCHITECTURES, module
 
 QUICK = ("lenet", "audio", "image mlp", "biased batch norm", "oblong", "option a", "linears", "pooled", "inception")
 """Architectures whose test takes little time; together they have every kind of operation."""

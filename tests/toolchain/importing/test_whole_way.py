@@ -13,7 +13,7 @@ from spikeport.export.trace import record
 from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.nn.spiking import Spiking
-from tests.toolchain.importing.architectures import ARCHITECTURES, module
+from tests.toolchain.importing.user_networks import ARCHITECTURES, module
 
 STEPS = 4
 

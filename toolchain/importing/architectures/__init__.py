@@ -1,0 +1,1 @@
+"""Architectures that come from files; `spikeport.toolchain.nn.architectures` imports nothing of them."""

@@ -1,0 +1,73 @@
+"""Trained networks in files: what PyTorch exports, ONNX models, and checkpoints of our own ANNs."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from spikeport.export.errors import FormatError
+from spikeport.toolchain import checkpoint
+from spikeport.toolchain.importing.builder import build
+from spikeport.toolchain.importing.exported_program import from_exported
+from spikeport.toolchain.importing.imported import ImportedNetwork, imported
+from spikeport.toolchain.importing.onnx_model import read_onnx
+from spikeport.toolchain.importing.torch_module import Statistics, statistics
+from spikeport.toolchain.nn.specification import Shape
+
+
+def read_model(
+    path: Path, *, mean: Statistics | None = None, std: Statistics | None = None, shape: Shape | None = None
+) -> ImportedNetwork:
+    """Return the network of a .pt2, .onnx or .safetensors file.
+
+    The model gets pixels that were normalised, ``(pixels - mean) / std`` (0 and 1 if None); a checkpoint knows its own.
+    ``shape`` (C, H, W) of the images fills the axes that an ONNX file leaves open. Raises `FormatError` or
+    `ArchiveError` with the file and what is wrong.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise FormatError(
+            f"{path}: the name ends in {path.suffix!r}; expected '.pt2' (torch.export.save), '.onnx', or "
+            "'.safetensors' (a checkpoint of a ReLU network)"
+        )
+    return reader(path, mean, std, shape)
+
+
+def from_onnx(
+    path: Path, *, mean: Statistics = 0.0, std: Statistics = 1.0, shape: Shape | None = None
+) -> ImportedNetwork:
+    """Return the network of an ONNX model; see `read_model`."""
+    model = read_onnx(path, shape)
+    channels = model.input_shape[0]
+    try:
+        built = build(
+            model.operations,
+            model.output,
+            shape=model.input_shape,
+            mean=statistics("mean", mean, channels),
+            std=statistics("std", std, channels),
+            flat=len(model.axes) == 1,
+        )
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
+    return imported(built)
+
+
+def _exported(path: Path, mean: Statistics | None, std: Statistics | None, _shape: Shape | None) -> ImportedNetwork:
+    return from_exported(path, mean=0.0 if mean is None else mean, std=1.0 if std is None else std)
+
+
+def _onnx(path: Path, mean: Statistics | None, std: Statistics | None, shape: Shape | None) -> ImportedNetwork:
+    return from_onnx(path, mean=0.0 if mean is None else mean, std=1.0 if std is None else std, shape=shape)
+
+
+def _checkpoint(path: Path, mean: Statistics | None, std: Statistics | None, _shape: Shape | None) -> ImportedNetwork:
+    if mean is not None or std is not None:
+        raise FormatError(f"{path}: a checkpoint holds its own mean and standard deviation; leave both out")
+    ann = checkpoint.read_ann(path).eval()
+    return ImportedNetwork(specification=ann.specification, model=ann, notes=())
+
+
+READERS: Mapping[str, Callable[[Path, Statistics | None, Statistics | None, Shape | None], ImportedNetwork]] = {
+    ".pt2": _exported,
+    ".onnx": _onnx,
+    ".safetensors": _checkpoint,
+}

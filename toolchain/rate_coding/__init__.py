@@ -1,0 +1,1 @@
+"""Trained ReLU networks as rate-coded spiking networks, without training anything again."""

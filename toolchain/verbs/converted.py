@@ -1,0 +1,162 @@
+"""What `convert` takes and gives: settings, accuracy, a spiking network."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from spikeport.export import archive
+from spikeport.export.errors import NetworkError
+from spikeport.export.files import write_text
+from spikeport.export.network import FloatNetwork, IntegerNetwork
+from spikeport.export.numbers import STEPS, Range, real, whole
+from spikeport.toolchain.verbs.sources import AnyPath, wrote
+
+BITS = Range(least=2, most=8)
+PERCENT = Range(least=50, most=100)
+SCALE = Range(least=0.01, most=100)
+SHIFT = Range(least=0, most=1)
+IMAGES = Range(least=1, most=100_000)
+RESETS, MAXIMA = ("subtractive", "hard"), ("relu", "spikes")
+CLOSE = 0.01
+"""Accuracy that a conversion may cost before the text says what helps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertSettings:
+    """How a ReLU network becomes a spiking one.
+
+    ``steps``: T of a sample. ``sparsity``: share of every layer's weights, the smallest, that become zero first.
+    ``percentile`` of the activations (in percent) that a threshold is, and ``shift``, the thresholds that every neuron
+    gets as a bias over a sample (`spikeport.toolchain.rate_coding`): None tries several on the calibration images.
+    ``threshold_scale`` multiplies all thresholds. ``reset``: 'subtractive' codes rates exactly; 'hard' is what some
+    chips have. ``max_pooling``: 'relu' computes maxima by neurons of their own, 'spikes' fires where any neuron of a
+    window does. ``mean`` and ``std``: what the network was trained with, ``(pixels - mean) / std``, one number or one a
+    channel. ``weight_bits``: 2 to 8, for integers. ``images``: of the calibration, how many are tried at most.
+    """
+
+    steps: int = 32
+    sparsity: float = 0.0
+    percentile: float | None = None
+    threshold_scale: float = 1.0
+    shift: float | None = None
+    reset: Literal["subtractive", "hard"] = "subtractive"
+    max_pooling: Literal["relu", "spikes"] = "relu"
+    mean: float | tuple[float, ...] | None = None
+    std: float | tuple[float, ...] | None = None
+    weight_bits: int | None = None
+    images: int = 300
+
+    def __post_init__(self) -> None:
+        whole(self.steps, "steps", STEPS, error=NetworkError)
+        whole(self.images, "images", IMAGES, error=NetworkError)
+        if not 0 <= self.sparsity < 1:
+            raise NetworkError(f"sparsity is {self.sparsity}; expected a share from 0 to below 1: 0.9 keeps a tenth")
+        for name, within in (("percentile", PERCENT), ("threshold_scale", SCALE), ("shift", SHIFT)):
+            if getattr(self, name) is not None:
+                real(getattr(self, name), name, within, error=NetworkError)
+        if self.weight_bits is not None:
+            whole(self.weight_bits, "weight_bits", BITS, error=NetworkError)
+        for name, words in (("reset", RESETS), ("max_pooling", MAXIMA)):
+            if getattr(self, name) not in words:
+                raise NetworkError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(words)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """Shares of ``images`` of ``source`` whose class is right, each None without labels or without that network.
+
+    ``ann``: the network as it was given, ``pruned``: with its sparsity, ``snn``: spikes in real numbers, ``integers``.
+    ``agreement``: the same class as ``ann``, by the integers, or by the SNN where there are none.
+    """
+
+    source: str
+    images: int
+    ann: float | None
+    pruned: float | None
+    snn: float | None
+    integers: float | None
+    agreement: float
+
+    def text(self) -> str:
+        """Return the shares in one sentence."""
+        known = (("ANN", self.ann), ("pruned ANN", self.pruned), ("SNN", self.snn), ("integers", self.integers))
+        shares = [f"{name} {share:.2%}" for name, share in known if share is not None]
+        right = f"accuracy {', '.join(shares)}; " if shares else "no labels, so no accuracy; "
+        return f"{self.source}, {self.images} images: {right}same class as the ANN {self.agreement:.2%}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Converted:
+    """A spiking network of a ReLU network: in real numbers, and with ``weight_bits`` in integers.
+
+    ``percentile``, ``shift`` and ``error`` (of the logits) are those that were chosen; ``thresholds`` one per
+    population. ``accuracy`` is on the input, or on the calibration images. ``notes``: what was dropped or limits it.
+    ``proof``: whether a register of the integers can overflow.
+    """
+
+    network: FloatNetwork
+    integers: IntegerNetwork | None
+    settings: ConvertSettings
+    percentile: float
+    shift: float
+    error: float
+    thresholds: dict[str, float]
+    accuracy: Accuracy
+    notes: tuple[str, ...] = ()
+    proof: str = ""
+    out: Path | None = None
+
+    def text(self) -> str:
+        """Return how the network was converted, what it costs in accuracy, and what limits it."""
+        settings = self.settings
+        pruned = [f"pruned: {settings.sparsity:.1%} of every layer's weights are zero"] if settings.sparsity else []
+        chosen = "given" if None not in (settings.percentile, settings.shift) else "chosen on the calibration images"
+        kind = (
+            self.proof
+            if self.integers is not None
+            else "a float network: integers come from --weight-bits, or quantize"
+        )
+        difference = f"logits differ by {self.error:.1%} on the calibration images"
+        return "\n".join(
+            [
+                *(f"note: {note}" for note in self.notes),
+                *pruned,
+                f"thresholds: percentile {self.percentile:g} of the activations, shift {self.shift:g} ({chosen})",
+                f"T = {settings.steps}, {settings.reset} reset; {difference}",
+                self.accuracy.text(),
+                *self._advice(),
+                kind,
+                *wrote(self.out),
+            ]
+        )
+
+    def _advice(self) -> list[str]:
+        """Return what helps where the conversion costs more than a point."""
+        found = self.accuracy.integers if self.accuracy.integers is not None else self.accuracy.snn
+        if self.accuracy.ann is None or found is None or found >= self.accuracy.ann - CLOSE:
+            return []
+        ways = "less sparsity, more steps" if self.settings.sparsity else "more steps"
+        cost = self.accuracy.ann - found
+        return [
+            f"warning: the conversion costs {cost:.2%}; {ways}, or finetuning in a recipe (docs/own_networks.md) help"
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return digests, thresholds, accuracy and notes as plain data."""
+        return {
+            "digest": archive.digest(self.integers or self.network),
+            "steps": self.settings.steps,
+            "sparsity": self.settings.sparsity,
+            "percentile": self.percentile,
+            "shift": self.shift,
+            "reset": self.settings.reset,
+            "error": self.error,
+            "thresholds": dict(self.thresholds),
+            "accuracy": dict(vars(self.accuracy)),
+            "notes": list(self.notes),
+        }
+
+    def write_json(self, path: AnyPath) -> None:
+        """Write `to_dict` as JSON."""
+        write_text(Path(path), json.dumps(self.to_dict(), indent=1) + "\n")
