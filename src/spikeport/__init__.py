@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         read_network,
         write_network,
     )
-    from spikeport.toolchain.verbs.recipes import run
+    from spikeport.toolchain.verbs.recipes import RunSettings, forecast, run
     from spikeport.toolchain.verbs.simulation import Simulation, SimulationSettings, simulate
 
 __all__ = [
@@ -86,6 +86,7 @@ __all__ = [
     "Placement",
     "QuantizeSettings",
     "Report",
+    "RunSettings",
     "Simulation",
     "SimulationSettings",
     "Source",
@@ -102,6 +103,7 @@ __all__ = [
     "energy",
     "executor_names",
     "export_network",
+    "forecast",
     "format_names",
     "from_torch",
     "identify",
@@ -150,7 +152,7 @@ _HOMES = {
         *("ImportSettings", "QuantizeSettings", "export_network", "import_netx", "import_nir"),
         *("quantize", "read_network", "write_network"),
     ),
-    "toolchain.verbs.recipes": ("run",),
+    "toolchain.verbs.recipes": ("RunSettings", "forecast", "run"),
     "toolchain.verbs.simulation": ("Simulation", "SimulationSettings", "simulate"),
 }
 """The module that each public name comes from."""
