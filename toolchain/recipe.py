@@ -54,7 +54,8 @@ def read_table(
             f"spikeport run {path} --dry-run --write NEW.toml writes it anew"
         )
     table = overridden(table, settings)
-    for stage in table.get("stages", ()) if verify is not None else ():
+    stages = table.get("stages")
+    for stage in stages if verify is not None and isinstance(stages, list) else ():
         if isinstance(stage, dict) and stage.get("stage") == "report":
             stage["verify"] = verify
     return table, remark

@@ -66,6 +66,28 @@ def keys_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
     return {str(struct.__struct_config__.tag_field): str, **keys} if issubclass(struct, Choice) else keys
 
 
+def base_choices(*structs: type[msgspec.Struct]) -> list[type[Choice]]:
+    """Return the base classes of the choices that tables of these types hold, and those of their choices in turn."""
+    found: list[type[Choice]] = []
+    waiting: list[type[msgspec.Struct]] = list(structs)
+    while waiting:
+        struct = waiting.pop(0)
+        if issubclass(struct, Choice) and struct not in found:
+            found.append(struct)
+        inner = kinds(struct).values() if issubclass(struct, Choice) else [struct]
+        for each in [part for one in inner for part in _structs_of(one)]:
+            if each not in found and each not in waiting and each not in structs:
+                waiting.append(each)
+    return [base for base in found if base not in structs]
+
+
+def _structs_of(struct: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
+    """Return the structs that the fields of a struct hold, optionally or in tuples."""
+    kinds_of = [_bare(field.type)[0] for field in msgspec.structs.fields(struct)]
+    kinds_of += [_bare(get_args(kind)[0])[0] for kind in kinds_of if get_origin(kind) is tuple and get_args(kind)]
+    return [found for kind in kinds_of if (found := _struct_in(kind)) is not None]
+
+
 def nearest(word: str, words: Iterator[str] | list[str]) -> str:
     """Return ``did you mean ...`` where a word is like another, else nothing."""
     found = difflib.get_close_matches(word[:LONGEST], list(words), 1)

@@ -293,6 +293,38 @@ def test_fault_is_one_sentence_and_exit_code_2(monkeypatch, capsys, tiny_run, tm
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_every_fault_of_a_recipe_is_a_line(monkeypatch, capsys, tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE.replace("sparsity = 0.8", "sparsity = 2").replace("steps = 4", "steps = 0"))
+    code, out, err = invoke(monkeypatch, capsys, "run", path, "--out", tmp_path / "out")
+    assert (code, out) == (2, "")
+    first, *lines = err.splitlines()
+    assert first == f"spikeport: {path}: 3 faults"
+    assert [line.split(":")[0] for line in lines] == ["  spiking.steps", "  stages[1].sparsity", "  stages[2].sparsity"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_run_without_a_recipe_lists_those_that_come_along(monkeypatch, capsys):
+    code, _, err = invoke(monkeypatch, capsys, "run")
+    assert code == 2
+    assert "\n  digits: The demo: " in err
+    assert "\n  paper: The paper's way" in err
+
+
+def test_a_dry_run_runs_nothing_and_writes_the_recipe(monkeypatch, capsys, recipe, tmp_path):
+    new = tmp_path / "new.toml"
+    options = ("--dry-run", "--write", new, "--set", "stages.dense.epochs=3", "--seed", 4)
+    code, out, err = invoke(monkeypatch, capsys, "run", recipe, "--out", tmp_path / "out", *options)
+    assert (code, err.splitlines()[-1]) == (0, f"wrote {new}")
+    assert out.splitlines()[2].split()[:2] == ["dense", "train"]
+    assert "has not run" in out
+    assert list(tmp_path.iterdir()) == [new]
+    assert "epochs = 3" in new.read_text()
+    assert "seed = 4" in new.read_text()
+    code, _, err = invoke(monkeypatch, capsys, "run", recipe, "--write", new)
+    assert (code, "--write goes with --dry-run" in err) == (2, True)
+
+
 def test_no_traceback_from_the_installed_command(tiny_run, tmp_path):
     done = call("simulate", tiny_run / "quantize/network.safetensors", "--input", tmp_path / "none.npz")
     assert done.returncode == 2
