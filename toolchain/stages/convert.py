@@ -42,6 +42,7 @@ class Convert(Stage, frozen=True, kw_only=True, tag="convert"):
             calibration_steps=self.steps,
             percentile=self.percentile,
             threshold_scale=self.threshold_scale,
+            spiking=run.recipe.spiking,
         )
         model, adversarial = run.folder / "model.safetensors", run.folder / "adversarial.npz"
         checkpoint.write(snn, model)
