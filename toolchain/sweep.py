@@ -77,27 +77,54 @@ def _run(every: list[Combination], folder: Path, way: Way, cluster: Cluster | No
     steps = owners([each.recipe for each in every])
     with connected(cluster, retries=RETRIES, seconds=SECONDS) if cluster else nullcontext() as client:
         done: dict[tuple[int, int], Any] = {}
+        outcomes: dict[str, Any] = {}
         for number, each in enumerate(every):
-            announce(f"combination {number + 1} of {len(every)}: {each.name}") if client is None else None
-            previous: Any = None
-            for index, copied, needed in _parts(steps, number):
-                names = [stage.name for stage in each.recipe.stages]
-                task = Task(
-                    folder=str(folder / each.name),
-                    recipe=plain(each.recipe),
-                    last=names[index],
-                    copied={names[i]: str(folder / every[owner].name) for i, owner in copied.items()},
-                    way=way,
-                )
-                before = [done[key] for key in needed] + ([] if previous is None else [previous])
-                previous = (
-                    perform(task, *before) if client is None else client.submit(perform, task, *before, pure=False)
-                )
-                done[number, index] = previous
-            done[number, -1] = previous
-        outcomes = {each.name: done[number, -1] for number, each in enumerate(every)}
-        found = outcomes if client is None else dict(zip(outcomes, client.gather(list(outcomes.values())), strict=True))
+            if client is None:
+                announce(f"combination {number + 1} of {len(every)}: {each.name}")
+            outcomes[each.name] = _start(every, number, steps, done, folder, way, client)
+        found = outcomes if client is None else _gathered(outcomes)
     return {name: reason for name, reason in found.items() if reason is not None}
+
+
+def _start(
+    every: list[Combination],
+    number: int,
+    steps: list[list[int]],
+    done: dict[tuple[int, int], Any],
+    folder: Path,
+    way: Way,
+    client: Any,
+) -> Any:
+    """Run the tasks of a combination, or give them to Dask; return the last outcome, and keep all in ``done``."""
+    each, outcome = every[number], None
+    names, table = [stage.name for stage in each.recipe.stages], plain(each.recipe)
+    for index, copied, needed in _parts(steps, number):
+        task = Task(
+            folder=str(folder / each.name),
+            recipe=table,
+            last=names[index],
+            copied={names[i]: str(folder / every[owner].name) for i, owner in copied.items()},
+            way=way,
+        )
+        before = [done[key] for key in needed] + ([] if outcome is None else [outcome])
+        outcome = perform(task, *before) if client is None else client.submit(perform, task, *before, pure=False)
+        done[number, index] = outcome
+    return outcome
+
+
+def _gathered(futures: Mapping[str, Any]) -> dict[str, str | None]:
+    """Wait for Dask's futures and return why combinations failed; a worker that dies is a reason."""
+    from dask.distributed import as_completed  # noqa: PLC0415 - an extra, and slow to import
+
+    names, found = {future.key: name for name, future in futures.items()}, {}
+    for count, future in enumerate(as_completed(list(futures.values())), 1):  # type: ignore[no-untyped-call]
+        error = future.exception()
+        reason = future.result() if error is None else f"{type(error).__name__}: {one_line(error)}"
+        found[names[future.key]] = reason
+        announce(
+            f"{count} of {len(futures)} combinations: {names[future.key]} {'is done' if reason is None else 'failed'}"
+        )
+    return found
 
 
 def _parts(steps: list[list[int]], number: int) -> list[tuple[int, dict[int, int], list[tuple[int, int]]]]:
