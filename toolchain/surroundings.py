@@ -33,19 +33,19 @@ def write_surroundings(recipe: Recipe, folder: Path, *, device: str, extend: Seq
     write_text(folder / NAME, json.dumps(surroundings, indent=1) + "\n")
 
 
-def recipe_in(folder: Path) -> Recipe:
-    """Return the recipe of the run in ``folder``; `RecipeError` where there is none, or where it cannot be read."""
+def recipe_in(folder: Path) -> tuple[Recipe, str]:
+    """Return recipe and device of the run in ``folder``; `RecipeError` where there is none, or it cannot be read."""
     path = folder / NAME
     data = read_bytes(path, RecipeError, most=LARGEST_TEXT, expected=f"the folder of a run, which holds {NAME}")
     try:
         values: Any = strict_json(data.decode("utf-8"))
-        table, extend = values["recipe"], values["extend"]
+        table, extend, device = values["recipe"], values["extend"], values["device"]
     except (ValueError, KeyError, TypeError) as error:
         raise RecipeError(f"{path}: damaged ({error}); give the recipe again instead of --resume") from None
-    if not isinstance(table, dict):
-        raise RecipeError(f"{path}: damaged (its recipe is no table); give the recipe again instead of --resume")
+    if not isinstance(table, dict) or not isinstance(device, str) or not isinstance(extend, list):
+        raise RecipeError(f"{path}: damaged (recipe, device or extend); give the recipe again instead of --resume")
     try:
-        return recipe_of(table, str(path))
+        return recipe_of(table, str(path)), device
     except RecipeError as error:
         if extend:
             options = " ".join(f"--extend {each}" for each in extend)

@@ -112,7 +112,7 @@ def run(
 
     chosen = settings or RunSettings()
     with extended([Path(each) for each in chosen.extend]):
-        read = _read(recipe, Path(out), chosen, resume=resume)
+        read, chosen = _read(recipe, Path(out), chosen, resume=resume)
         if read.matrix:
             return _sweep(read, Path(out), from_, to, chosen)
         return _run(read, Path(out), from_, to, chosen)
@@ -142,7 +142,7 @@ def forecast(
 
     chosen = settings or RunSettings()
     with extended([Path(each) for each in chosen.extend]):
-        read = _read(recipe, Path(out), chosen, resume=resume, write=write)
+        read, chosen = _read(recipe, Path(out), chosen, resume=resume, write=write)
         if not read.matrix:
             return made(plan_of(read, device=chosen.device, first=from_, last=to), Path(out))
         every = combinations(read)
@@ -158,14 +158,14 @@ def forecast(
 def demo(out: AnyPath = Path("demo"), *, fast: bool = False) -> Run:
     """Take the embedded digits through every stage; ``fast`` trains one epoch a stage on 40 held-out images."""
     _need_training()
-    return _run(
-        _read("digits_fast" if fast else "digits", Path(out), RunSettings()), Path(out), None, None, RunSettings()
-    )
+    read, chosen = _read("digits_fast" if fast else "digits", Path(out), RunSettings())
+    return _run(read, Path(out), None, None, chosen)
 
 
 def _read(
     recipe: AnyPath | None, out: Path, chosen: RunSettings, *, resume: bool = False, write: AnyPath | None = None
-) -> "Recipe":
+) -> tuple["Recipe", RunSettings]:
+    """Return the recipe with the values of the settings, and the settings; a run goes on on its own device."""
     from spikeport.toolchain.recipe import found, none_given, read_table, recipe_of
     from spikeport.toolchain.surroundings import recipe_in
     from spikeport.toolchain.toml_text import toml_text
@@ -175,7 +175,8 @@ def _read(
             raise RecipeError(
                 "--resume goes on with the recipe in --out as it is; leave out RECIPE, --set, --seed, --verify"
             )
-        return recipe_in(out)
+        made, device = recipe_in(out)
+        return made, replace(chosen, device=device) if chosen.device == "auto" else chosen
     if recipe is None:
         raise none_given()
     path = found(recipe)
@@ -187,7 +188,7 @@ def _read(
     if write is not None:
         write_text(Path(write), toml_text(table))
         announce(f"wrote {write}")
-    return made
+    return made, chosen
 
 
 def _run(recipe: "Recipe", out: Path, first: str | None, last: str | None, chosen: RunSettings) -> Run:
