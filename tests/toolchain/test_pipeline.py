@@ -315,3 +315,21 @@ def test_another_seed_gives_another_network(recipe, tiny_run, tmp_path):
     spikeport.run(recipe, tmp_path, to="dense", settings=RunSettings(seed=1))
     name = "dense/model.safetensors"
     assert (tmp_path / name).read_bytes() != (tiny_run / name).read_bytes()
+
+
+def test_integer_aware_finetuning_and_searched_scales_are_stages_of_a_run(copied, tmp_path):
+    tuned = 'stage = "train"\nname = "tuned"\nweight_bits = 3\ntraining = { epochs = 1, learning_rate = 0.02 }\n'
+    text = RECIPE.replace('[[stages]]\nstage = "lower"', f'[[stages]]\n{tuned}[[stages]]\nstage = "lower"')
+    path = tmp_path / "tuned.toml"
+    path.write_text(text.replace('name = "quantize"', 'name = "quantize"\nweight_bits = 3\ncalibration_images = 30'))
+    assert ran(path, copied)[0] == "tuned"
+    network = archive.read_integer(copied / "quantize" / "network.safetensors")
+    assert max(np.abs(p.synapses.weight).max() for p in network.projections) == 3
+    assert set(record_of(copied, "quantize").metrics["clips"]) == {p.name for p in network.neurons}
+    report = report_of(copied)
+    assert report["fidelity"]["onnx"]["mismatches"] == 0
+    assert [row["title"] for row in report["accuracy"]][-2:] == ["tuned", "integers"]
+    after, before = (checkpoint.read_snn(copied / name / "model.safetensors") for name in ("tuned", "finetune"))
+    masks = [synapses.weight == 0 for synapses in after.synapses().values()]
+    expected = [synapses.weight == 0 for synapses in before.synapses().values()]
+    assert all(map(torch.equal, masks, expected))
