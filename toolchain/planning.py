@@ -74,8 +74,18 @@ class Status:
     resumes: bool = False
 
 
-def plan_of(recipe: Recipe, *, device: str = "auto", first: str | None = None, last: str | None = None) -> Plan:
-    """Return the plan of a run; `RecipeError` where a stage or the device does not exist, `DataError` without data."""
+def plan_of(
+    recipe: Recipe,
+    *,
+    device: str = "auto",
+    first: str | None = None,
+    last: str | None = None,
+    data: Dataset | None = None,
+) -> Plan:
+    """Return the plan of a run; `RecipeError` where a stage or the device does not exist, `DataError` without data.
+
+    ``data``: what `data_of` gave, where it is there already.
+    """
     names = [stage.name for stage in recipe.stages]
     for name in (first, last):
         if name is not None and name not in names:
@@ -84,8 +94,13 @@ def plan_of(recipe: Recipe, *, device: str = "auto", first: str | None = None, l
     if start > end:
         raise RecipeError(f"stage {first!r} comes after stage {last!r}")
     chosen = device_of(device)
-    data = recipe.data.load(records.seed_of(recipe.seed, "data"))
-    return Plan(recipe=recipe, data=data, device=chosen, first=start, last=end, forced=first is not None)
+    loaded = data_of(recipe) if data is None else data
+    return Plan(recipe=recipe, data=loaded, device=chosen, first=start, last=end, forced=first is not None)
+
+
+def data_of(recipe: Recipe) -> Dataset:
+    """Return the recipe's data, parted by its seed."""
+    return recipe.data.load(records.seed_of(recipe.seed, "data"))
 
 
 def device_of(name: str) -> str:

@@ -21,7 +21,7 @@ from spikeport.export.progress import announce
 from spikeport.toolchain.combinations import Combination, combinations, owners
 from spikeport.toolchain.extending import extended
 from spikeport.toolchain.pipeline import empty, execute, look_ahead
-from spikeport.toolchain.planning import plan_of
+from spikeport.toolchain.planning import data_of, plan_of
 from spikeport.toolchain.recipe import plain, recipe_of
 from spikeport.toolchain.stages import records
 from spikeport.toolchain.stages.recipe import Recipe
@@ -61,8 +61,7 @@ def sweep(recipe: Recipe, folder: Path, way: Way, cluster: Cluster | None = None
     Raises `RecipeError` where a combination is no recipe, before any runs.
     """
     every = combinations(recipe)
-    for each in every:
-        look_ahead(plan_of(each.recipe, device=way.device))
+    _look_ahead(every, way)
     with locked(folder):
         write_surroundings(recipe, folder, device=way.device, extend=way.extend)
         failed = _run(every, folder.resolve(), way, cluster)
@@ -70,6 +69,17 @@ def sweep(recipe: Recipe, folder: Path, way: Way, cluster: Cluster | None = None
         swept = Swept(folder=folder, combinations=tuple(every), records=found, failed=failed)
         write_tables(swept)
         return swept
+
+
+def _look_ahead(every: list[Combination], way: Way) -> None:
+    """Raise what a combination would raise at its start; data that several have are read once."""
+    groups: dict[str, list[Combination]] = {}
+    for each in every:
+        groups.setdefault(records.digest_of_values([each.recipe.seed, plain(each.recipe)["data"]]), []).append(each)
+    for group in groups.values():
+        data = data_of(group[0].recipe)
+        for each in group:
+            look_ahead(plan_of(each.recipe, device=way.device, data=data))
 
 
 def _run(every: list[Combination], folder: Path, way: Way, cluster: Cluster | None) -> dict[str, str]:
