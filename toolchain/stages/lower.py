@@ -12,6 +12,7 @@ from spikeport.export.passes import folded
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
 from spikeport.toolchain import checkpoint
+from spikeport.toolchain.data.dataset import PIXEL_LEVELS
 from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.stages.run import Run
 from spikeport.toolchain.stages.stage import Artefacts, Result, Stage, needs
@@ -33,8 +34,9 @@ class Lower(Stage, frozen=True, kw_only=True, tag="lower"):
         path = run.folder / "network_float.safetensors"
         archive.write(network, path)
         images, _ = run.held_out()
+        exact = images / np.float64(PIXEL_LEVELS) if images.dtype == np.uint8 else images.astype(np.float64)
         with torch.no_grad():
-            expected = snn.spikes(torch.from_numpy(images.astype(np.float64) / 255))
+            expected = snn.spikes(torch.from_numpy(exact))
         ours = record(floating.steps(network, stimulus(images, network)))
         pairs = [(spikes.numpy().swapaxes(0, 1).astype(bool), ours[n]) for n, spikes in expected.items()]
         different = [int((a.reshape(b.shape) != b).sum()) for a, b in pairs]
