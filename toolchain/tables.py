@@ -152,10 +152,10 @@ def _choice(value: Mapping[str, Any], base: type[Choice], path: str, faults: Fau
 
 def _fields(value: Mapping[str, Any], struct: type[msgspec.Struct], path: str, faults: Faults) -> Any:
     fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
-    for key in value:
-        if key not in fields:
-            takes = ", ".join(fields) or "nothing"
-            faults.append((joined(path, key), f"is no key; expected {takes}{nearest(key, list(fields))}"))
+    unknown = [key for key in value if key not in fields]
+    for key in unknown:
+        takes = ", ".join(fields) or "nothing"
+        faults.append((joined(path, key), f"is no key; expected {takes}{nearest(key, list(fields))}"))
     made = {}
     for key, field in fields.items():
         if key in value:
@@ -163,7 +163,7 @@ def _fields(value: Mapping[str, Any], struct: type[msgspec.Struct], path: str, f
         elif field.required:
             faults.append((joined(path, key), "is missing"))
             made[field.name] = MISSING
-    if MISSING in made.values():
+    if unknown or MISSING in made.values():
         return MISSING
     try:
         return struct(**made)
