@@ -154,7 +154,7 @@ def test_a_run_that_is_done_runs_nothing(recipe, tiny_run):
     ],
 )
 def test_what_a_setting_changes_runs_again_and_nothing_else(recipe, copied, setting, again):
-    found = spikeport.toolchain.verbs.recipes.forecast(recipe, copied, settings=RunSettings(settings=[setting]))
+    found = spikeport.forecast(recipe, copied, settings=RunSettings(settings=[setting]))
     planned = [line.name for line in found.lines if line.runs]
     if again is None:
         assert {"dense", "lower", "check"} <= set(planned)

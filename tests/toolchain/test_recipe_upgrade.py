@@ -42,7 +42,7 @@ def test_that_a_recipe_is_upgraded_is_said_and_how_to_write_it_anew():
 
 
 def test_written_anew_it_is_the_same_recipe(tmp_path, capsys):
-    spikeport.toolchain.verbs.recipes.forecast(OLD, tmp_path / "out", write=tmp_path / "new.toml", to="dense")
+    spikeport.forecast(OLD, tmp_path / "out", write=tmp_path / "new.toml", to="dense")
     assert "read as version 2" in capsys.readouterr().err
     table, remark = read_table(tmp_path / "new.toml")
     assert remark is None
