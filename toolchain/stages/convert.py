@@ -1,7 +1,7 @@
 """ANN to SNN by Algorithm 1."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from msgspec import Meta
@@ -17,6 +17,7 @@ class Convert(Stage, frozen=True, kw_only=True, tag="convert"):
     """Thresholds from the ``percentile`` of the currents over ``steps`` steps of so many batches, times lambda.
 
     Source: Schmolli et al., CPAL 2025, Algorithm 1 and section 4.1 (rho, T_c, lambda). Batches are of training images.
+    ``statistics`` of batch norm: those of the spiking network, or the ANN's, for a network that is not finetuned.
     """
 
     TAKES: ClassVar = ("model",)
@@ -27,6 +28,7 @@ class Convert(Stage, frozen=True, kw_only=True, tag="convert"):
     steps: Count = 100
     percentile: Annotated[float, Meta(gt=0, le=100)] = 99.7
     threshold_scale: Annotated[float, Meta(gt=0, le=1)] = 0.3
+    statistics: Literal["spiking", "ann"] = "spiking"
 
     def outline(self, available: Mapping[str, str]) -> dict[str, str]:
         needs(available, "model", "a stage 'train' with an ANN", value="ann")
@@ -43,6 +45,7 @@ class Convert(Stage, frozen=True, kw_only=True, tag="convert"):
             percentile=self.percentile,
             threshold_scale=self.threshold_scale,
             spiking=run.recipe.spiking,
+            statistics=self.statistics,
         )
         model, adversarial = run.folder / "model.safetensors", run.folder / "adversarial.npz"
         checkpoint.write(snn, model)
