@@ -7,11 +7,10 @@ weights rounded in every forward pass. All figures on the held-out images, in in
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
-import msgspec
 import numpy as np
-import torch
 
 from spikeport.export.executors import reference
 from spikeport.export.network import FloatNetwork, IntegerNetwork
@@ -20,10 +19,14 @@ from spikeport.export.quantize import quantize
 from spikeport.export.scale_search import search
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import predicted
-from spikeport.toolchain import checkpoint, pipeline
-from spikeport.toolchain.config import TuneIntegers, embedded
-from spikeport.toolchain.data import digits
+from spikeport.toolchain import checkpoint
+from spikeport.toolchain.data.dataset import Dataset
 from spikeport.toolchain.lowering import lower
+from spikeport.toolchain.objectives.robust_kl import RobustKl
+from spikeport.toolchain.recipe import embedded
+from spikeport.toolchain.stages.run import Run
+from spikeport.toolchain.stages.train import Train
+from spikeport.toolchain.training.settings import Training
 
 BITS = (8, 6, 5, 4, 3, 2)
 CALIBRATION = 200
@@ -34,7 +37,7 @@ def accuracy(network: IntegerNetwork, images: np.ndarray, labels: np.ndarray) ->
     return float((predicted(network, stimulus(images, network), reference.steps) == labels).mean())
 
 
-def both(network: FloatNetwork, bits: int, data: pipeline.Dataset) -> tuple[float, float]:
+def both(network: FloatNetwork, bits: int, data: Dataset) -> tuple[float, float]:
     """Return accuracies with max-abs and with searched scales."""
     calibration = stimulus(data.train.images[:CALIBRATION], network)
     networks = quantize(network, weight_bits=bits), search(network, calibration, weight_bits=bits)[0]
@@ -42,23 +45,21 @@ def both(network: FloatNetwork, bits: int, data: pipeline.Dataset) -> tuple[floa
     return plain, found
 
 
-def tuned(folder: Path, bits: int, data: pipeline.Dataset) -> FloatNetwork:
+def tuned(folder: Path, bits: int, data: Dataset) -> FloatNetwork:
     """Return the demo's SNN after ten epochs with rounded weights."""
-    recipe = embedded("digits")
-    settings = TuneIntegers(epochs=10, learning_rate=0.01, epsilon=8)
-    recipe = msgspec.structs.replace(recipe, quantize=msgspec.structs.replace(recipe.quantize, weight_bits=bits))
-    run = pipeline.Run(recipe, folder, data, torch.Generator().manual_seed(bits))
-    snn = checkpoint.read_snn(folder / "snn.safetensors")
-    snn.round_weights(bits)
-    pipeline.finetune_snn(run, snn, settings, f"{bits} bits")
-    snn.round_weights(None)
+    settings = Training(epochs=10, learning_rate=0.01)
+    stage = Train(name=f"bits_{bits}", training=settings, objective=RobustKl(epsilon=8), weight_bits=bits)
+    with tempfile.TemporaryDirectory() as place:
+        run = Run(recipe=embedded("digits"), data=data, folder=Path(place), seed=bits)
+        made = stage.run(run, {"model": folder / "finetune" / "model.safetensors"})
+        snn = checkpoint.read_snn(made.artefacts["model"])
     return folded(lower(snn.double().eval()))
 
 
 def main(folder: Path) -> None:
     """Print the table."""
-    data = digits.load()
-    start = folded(lower(checkpoint.read_snn(folder / "snn.safetensors").double().eval()))
+    data = embedded("digits").data.load(0)
+    start = folded(lower(checkpoint.read_snn(folder / "finetune" / "model.safetensors").double().eval()))
     print("| bits | max-abs | searched | finetuned, max-abs | finetuned, searched |\n| --- | --- | --- | --- | --- |")
     for bits in BITS:
         cells = [*both(start, bits, data), *both(tuned(folder, bits, data), bits, data)]

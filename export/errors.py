@@ -46,7 +46,14 @@ class SpikeportError(Exception):
 
 
 class RecipeError(SpikeportError):
-    """A recipe has an unknown key, a wrong type or an impossible value."""
+    """A recipe has an unknown key, a wrong type or an impossible value.
+
+    ``lines`` has the message and every fault, where several were found at once.
+    """
+
+    def __init__(self, message: object = "", faults: Sequence[str] = ()) -> None:
+        super().__init__("; ".join((f"{message}: {faults[0]}", *faults[1:])) if faults else message)
+        self.lines = tuple(_cut(printable(str(each))) for each in (message, *faults))
 
 
 class DataError(SpikeportError):

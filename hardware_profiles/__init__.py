@@ -13,6 +13,6 @@ The functions that other packages use, each with a frozen result that has ``to_d
 - ``report.build``: ``report(network, stimulus, profiles=("loihi1", "loihi2"), *, relative_to=None,
   weight_bits=None) -> Report``; a profile is a name, a path of a .toml file, or a `HardwareProfile`
 - ``report.result``: ``Report`` with ``passed: bool``, ``reasons: tuple[str, ...]``, ``to_dict()``, ``from_dict(dict)``,
-  ``with_run(*, accuracy, attack, fidelity, sparsity) -> Report``, ``text() -> str``
+  ``with_run(*, accuracy, attack, fidelity, sparsity, attacks=()) -> Report``, ``text() -> str``
 - ``report.write``: ``write(report, folder)`` writes report.json and report.html
 """

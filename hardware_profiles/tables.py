@@ -16,17 +16,22 @@ MOST_DOTS = 2000
 """Dots of a line, so parts of a key: the time of the parser grows with the square of their number."""
 
 
-def read_table(path: Path, kind: type[Struct], error: type[SpikeportError]) -> Struct:
-    """Read a TOML file as ``kind``; ``error`` is raised with the file, the table and the key."""
+def toml_table(path: Path, error: type[SpikeportError]) -> dict[str, Any]:
+    """Read a TOML file; ``error`` is raised where it is none, or where it would take long."""
     data = read_bytes(path, error, most=LARGEST_TEXT, expected="a TOML file")
     if max(line.count(b".") for line in data.split(b"\n")) > MOST_DOTS:
         raise error(f"{path}: a line holds more than {MOST_DOTS:,} dots; at most so many are read")
     try:
-        table = tomllib.loads(data.decode("utf-8"))
+        return tomllib.loads(data.decode("utf-8"))
     except RecursionError:
         raise error(f"{path}: not a TOML file (it is nested too deeply)") from None
     except ValueError as fault:  # of the decoder, of TOML, and of whole numbers with thousands of digits
         raise error(f"{path}: not a TOML file ({one_line(fault)})") from None
+
+
+def read_table(path: Path, kind: type[Struct], error: type[SpikeportError]) -> Struct:
+    """Read a TOML file as ``kind``; ``error`` is raised with the file, the table and the key."""
+    table = toml_table(path, error)
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as fault:

@@ -10,7 +10,7 @@ import typer
 
 from spikeport.export.errors import printable
 from spikeport.toolchain import exits
-from spikeport.toolchain.options import bins, grouped, import_settings, known_rules, number, numbers
+from spikeport.toolchain.options import bins, cluster_of, grouped, import_settings, known_rules, number, numbers
 from spikeport.toolchain.options import reading as reading_of
 
 if TYPE_CHECKING:
@@ -83,19 +83,48 @@ def demo(
 
 
 @app.command()
+@grouped(cluster=cluster_of)
 def run(
-    recipe: Annotated[Path, typer.Argument(help="Recipe (.toml).")],
+    recipe: Annotated[
+        str | None, typer.Argument(help="Recipe (.toml), or the name of one that comes along; they are listed without.")
+    ] = None,
     out: Out = Path("run"),
-    from_: Annotated[str | None, typer.Option("--from", help="First stage; the ones before it have run.")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="Stage to run again; the ones before it are done.")
+    ] = None,
     to: Annotated[str | None, typer.Option(help="Last stage.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="stages.dense.training.epochs=2: another value; may be repeated.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="In place of the recipe's seed.", min=0)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, whose recipe it holds.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, why, and about how long.")] = False,
+    write: Annotated[
+        Path | None, typer.Option(help="With --dry-run: write the recipe as it would run (.toml).")
+    ] = None,
+    extend: Annotated[
+        list[Path] | None, typer.Option(help="Folder with choices of your own, run as Python code; may be repeated.")
+    ] = None,
     verify: Annotated[
         int | None, typer.Option(help="Images whose operations are counted in all three ways; 0: none.", min=0)
     ] = None,
+    cluster: Any = None,
 ) -> None:
-    """Run a recipe: pretrain, prune, convert, finetune, lower, quantize, export, check, report."""
+    """Run the stages of a recipe; what is done and unchanged is skipped. A recipe with a matrix gives a table."""
     from spikeport.toolchain.verbs import recipes
 
-    done = recipes.run(recipe, out, from_=from_, to=to, verify=verify)
+    settings = recipes.RunSettings(
+        settings=set_ or (), seed=seed, device=device, verify=verify, extend=extend or (), cluster=cluster
+    )
+    if write is not None and not dry_run:
+        raise typer.BadParameter("--write goes with --dry-run")
+    if dry_run:
+        _say(recipes.forecast(recipe, out, from_=from_, to=to, resume=resume, settings=settings, write=write).text())
+        return
+    done = recipes.run(recipe, out, from_=from_, to=to, resume=resume, settings=settings)
     _say(done.text(), passed=done.passed)
 
 
@@ -224,7 +253,7 @@ def export(
 
 
 @app.command()
-@grouped(source=import_settings, reading=reading_of)
+@grouped(cluster=cluster_of, source=import_settings, reading=reading_of)
 def simulate(
     network: AnyFile,
     input: Input,
@@ -237,24 +266,13 @@ def simulate(
     ] = None,
     biases: Annotated[Path | None, typer.Option(help="Input as bias: keep what the host writes (.npz).")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the finished parts of an interrupted run.")] = False,
-    workers: Annotated[int, typer.Option(help="Processes of a local Dask cluster.", min=1)] = 1,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
-    tls_ca: Annotated[Path | None, typer.Option(help="For tls:// schedulers: who signed (PEM).")] = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="For tls:// schedulers: your certificate (PEM).")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="For tls:// schedulers: its key (PEM).")] = None,
+    cluster: Any = None,
     source: Any = None,
     reading: Any = None,
 ) -> None:
     """Run a network on images."""
-    from spikeport.export.cluster import Cluster, Tls
     from spikeport.toolchain.verbs import networks, simulation
 
-    files = [tls_ca, tls_cert, tls_key]
-    given = [path for path in files if path is not None]
-    if len(given) not in (0, len(files)):
-        raise typer.BadParameter("--tls-ca, --tls-cert and --tls-key go together")
-    tls = Tls(ca=given[0], cert=given[1], key=given[2]) if given else None
-    cluster = Cluster(address=scheduler, workers=workers, tls=tls) if scheduler or workers > 1 or tls else None
     settings = simulation.SimulationSettings(
         executor=executor, score=score, count=count, cluster=cluster, resume=resume, verify=verify
     )

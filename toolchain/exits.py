@@ -19,7 +19,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, TextIO, cast
 
 from spikeport.export.errors import SpikeportError, one_line, printable
@@ -83,7 +83,8 @@ def _code(command: Callable[..., object]) -> int:
     except _OutputFailed as error:
         return _output_failed(error.args[0])
     except SpikeportError as error:
-        return _said(str(error), BAD_INPUT)
+        first, *more = getattr(error, "lines", (str(error),))
+        return _said(first, BAD_INPUT, more)
     except KeyboardInterrupt:
         return _said("interrupted; what was finished is whole and stays", INTERRUPTED)
     except OSError as error:
@@ -129,10 +130,11 @@ def _system(error: OSError) -> int:
     return _said(sentence(error, path, path.parent), BAD_INPUT)
 
 
-def _said(sentence: str, code: int) -> int:
-    """Say on standard error why the command ends; where that is closed or full, the code alone says it."""
+def _said(sentence: str, code: int, more: Iterable[str] = ()) -> int:
+    """Say on standard error why the command ends, and ``more``; where it is closed or full, the code alone says it."""
     try:
-        sys.stderr.write(f"spikeport: {printable(sentence)}\n")
+        lines = (f"spikeport: {sentence}", *(f"  {each}" for each in more))
+        sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
         sys.stderr.flush()
     except OSError:
         _to_nothing(2)

@@ -7,11 +7,13 @@ import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from spikeport.export.cluster import Cluster
     from spikeport.export.stimulus import InputSettings
     from spikeport.toolchain.verbs.networks import ImportSettings
 
@@ -135,6 +137,24 @@ def reading(
 ) -> "InputSettings":
     """Return how the input is read: what its numbers stand for, how event lists become steps, and pixels spikes."""
     return replace(bins(bin_, frames, incomplete, input_as, encoder_seed), unit=number(unit))
+
+
+def cluster_of(
+    workers: Annotated[int, typer.Option(help="Processes of a local Dask cluster.", min=1)] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
+    tls_ca: Annotated[Path | None, typer.Option(help="For tls:// schedulers: who signed (PEM).")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="For tls:// schedulers: your certificate (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="For tls:// schedulers: its key (PEM).")] = None,
+) -> "Cluster | None":
+    """Return the Dask cluster that the work goes to, None for this process alone."""
+    from spikeport.export.cluster import Cluster, Tls
+
+    files = [tls_ca, tls_cert, tls_key]
+    given = [path for path in files if path is not None]
+    if len(given) not in (0, len(files)):
+        raise typer.BadParameter("--tls-ca, --tls-cert and --tls-key go together")
+    tls = Tls(ca=given[0], cert=given[1], key=given[2]) if given else None
+    return Cluster(address=scheduler, workers=workers, tls=tls) if scheduler or workers > 1 or tls else None
 
 
 def number(text: str | None) -> float | None:

@@ -9,7 +9,7 @@ from spikeport.hardware_profiles import energy, latency
 from spikeport.hardware_profiles.columns import times
 from spikeport.hardware_profiles.evidence import LEGEND
 from spikeport.hardware_profiles.report.result import Report
-from spikeport.hardware_profiles.report.text import populations
+from spikeport.hardware_profiles.report.text import attacked, populations, share
 
 PARTS = {
     "synaptic_operations": "synapses, Eq. 12 fused",
@@ -33,6 +33,8 @@ def render(report: Report) -> str:
     environment.filters["time"] = latency.shown
     environment.filters["marks"] = energy.marks_of
     environment.filters["times"] = times
+    environment.filters["attacked"] = attacked
+    environment.filters["share"] = share
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.filters["populations"] = populations
     environment.filters["span"] = lambda part: f"{part[0]}" if part[1] - part[0] == 1 else f"{part[0]} to {part[1] - 1}"

@@ -1,6 +1,6 @@
 """The report: one frozen class whose ``passed`` decides the exit code; docs/hardware.md describes its JSON keys."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,8 @@ from spikeport.hardware_profiles.energy import EnergyPerImage
 from spikeport.hardware_profiles.host import HostWork
 from spikeport.hardware_profiles.latency import ImageTime
 from spikeport.hardware_profiles.report.sections import (
+    Accuracy,
+    AttackedWith,
     Images,
     NetworkSummary,
     PlacementSummary,
@@ -22,8 +24,8 @@ from spikeport.hardware_profiles.report.text import render
 from spikeport.hardware_profiles.result import Result, plain
 from spikeport.hardware_profiles.verdicts import ChipVerdict
 
-SCHEMA = 3
-RUN = ("accuracy", "attack", "fidelity", "sparsity")
+SCHEMA = 4
+RUN = ("accuracy", "attack", "attacks", "fidelity", "sparsity")
 """The sections that only the stages of a recipe can fill."""
 ELSEWHERE = ("spikes", "steps", "neurons", "verification")
 """What stands outside the section ``operations`` in report.json."""
@@ -36,7 +38,7 @@ class Report(Result):
     ``placement`` and ``latency`` hold the profiles that the network fits, ``refused`` the reason for every other;
     ``chips`` says of every profile with cores whether the network runs on it, and else which rules fail; the network is
     placed and priced all the same. ``energy`` and ``profiles`` hold all. ``host`` is what the host does where it writes
-    the input as biases. ``accuracy``, ``attack``, ``fidelity`` and ``sparsity`` are of a run of a recipe (`with_run`),
+    the input as biases. ``accuracy``, ``attack``, ``attacks``, ``fidelity`` and ``sparsity`` are of a run (`with_run`),
     ``relative`` of another network on the same images. `to_dict` gives the keys of report.json.
     """
 
@@ -56,8 +58,9 @@ class Report(Result):
     chips: Mapping[str, ChipVerdict] = field(default_factory=dict)
     host: HostWork | None = None
     relative: Relative | None = None
-    accuracy: Mapping[str, float] | None = None
-    attack: Mapping[str, Any] | None = None
+    accuracy: tuple[Accuracy, ...] | None = None
+    attack: AttackedWith | None = None
+    attacks: tuple[AttackedWith, ...] | None = None
     fidelity: Mapping[str, Mapping[str, Any]] | None = None
     sparsity: Mapping[str, float] | None = None
 
@@ -97,22 +100,31 @@ class Report(Result):
     def with_run(
         self,
         *,
-        accuracy: Mapping[str, float],
-        attack: Mapping[str, Any],
+        accuracy: Sequence[Accuracy],
+        attack: AttackedWith,
         fidelity: Mapping[str, Mapping[str, Any]],
         sparsity: Mapping[str, float],
+        attacks: Sequence[AttackedWith] = (),
     ) -> "Report":
         """Return the report with what the stages of a recipe measured.
 
-        ``accuracy``: shares of held-out images by network, clean and robust; ``attack``: ``name``, ``attack_steps``
-        and ``epsilon`` in pixel levels; ``fidelity``: per executor at least ``compared`` and ``mismatches``, numbers of
-        neuron steps; ``sparsity``: ``global`` and ``integer``, shares of zeros, and ``weights``, their number. Raises
-        `ArchiveError` where an executor's numbers are missing.
+        ``accuracy``: a row for each network, in the order of the stages; ``attack``: what their robust accuracy is
+        against; ``attacks``: attacks of stages of their own; ``fidelity``: per executor at least ``compared`` and
+        ``mismatches``, numbers of neuron steps; ``sparsity``: ``integer``, the share of zeros of the integers, and
+        where the trained network is known ``global``, its share, and ``weights``, their number. Raises `ArchiveError`
+        where an executor's numbers are missing.
         """
-        return replace(self, accuracy=accuracy, attack=attack, fidelity=fidelity, sparsity=sparsity)
+        return replace(
+            self,
+            accuracy=tuple(accuracy),
+            attack=attack,
+            attacks=tuple(attacks),
+            fidelity=fidelity,
+            sparsity=sparsity,
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report under the keys of report.json, schema 3."""
+        """Return the report under the keys of report.json, schema 4."""
         counts = self.operations.to_dict()
         optional = {name: getattr(self, name) for name in ("host", "relative", *RUN)}
         return {

@@ -79,6 +79,35 @@ class PlacementSummary(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Accuracy(Result):
+    """One network of a run: shares of held-out images, clean and attacked, and the share of weights that are zero.
+
+    ``stage`` is the name of the stage that measured them. What was not measured is None.
+    """
+
+    title: str
+    stage: str
+    clean: float
+    robust: float | None = None
+    sparsity: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackedWith(Result):
+    """An attack on held-out images: ``epsilon`` in pixel levels; shares of ``images`` classified correctly.
+
+    ``network`` is of the float network that the attack sees, ``integer`` of the integers on the same images.
+    """
+
+    name: str
+    epsilon: float
+    images: int
+    stage: str | None = None
+    network: float | None = None
+    integer: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Relative(Result):
     """This network and another of the same shape, in this order; ratios are the other's figure over this one's.
 

@@ -9,14 +9,26 @@ from spikeport.hardware_profiles import energy, latency
 from spikeport.hardware_profiles.columns import joule, percent, seconds, table, times
 from spikeport.hardware_profiles.evidence import LEGEND, marked
 
-__all__ = ["fidelity", "joule", "percent", "relative", "render", "seconds", "table", "times", "verified"]
+__all__ = [
+    "attacked",
+    "fidelity",
+    "joule",
+    "percent",
+    "relative",
+    "render",
+    "seconds",
+    "share",
+    "table",
+    "times",
+    "verified",
+]
 
 
 def render(document: dict[str, Any], reasons: Sequence[str], verification: Verification | None) -> str:
     """Return the main figures of a report's document as text, what was verified, and the ``reasons`` why it failed."""
     parts = []
     if "accuracy" in document:
-        parts.append(_accuracy(document["accuracy"], document["attack"]))
+        parts += _accuracy(document["accuracy"], document["attack"], document["attacks"])
     if "fidelity" in document:
         parts.append(fidelity(document["fidelity"]))
     if "relative" in document:
@@ -41,20 +53,25 @@ def fidelity(executors: dict[str, Any]) -> str:
     return table(("executor against fast", "neuron steps compared", "different"), rows)
 
 
-def _accuracy(accuracy: dict[str, float], attack: dict[str, Any]) -> str:
-    rows = [
-        (title, percent(accuracy[f"{key}_clean"]), percent(accuracy[robust]) if robust in accuracy else "")
-        for title, key, robust in (
-            ("dense ANN", "ann", "ann_robust"),
-            ("sparse ANN", "ann_sparse", "ann_sparse_robust"),
-            ("sparse SNN, float", "snn_float", "snn_robust"),
-            ("sparse SNN, integers", "snn_integer", "snn_integer_robust"),
-            ("sparse SNN in Lava", "lava", "lava_robust"),
-        )
-        if f"{key}_clean" in accuracy
-    ]
-    attacked = f"{attack['name']}-{attack['attack_steps']}, eps {attack['epsilon']:g}/255"
-    return table(("accuracy on held-out images", "clean", attacked), rows)
+def _accuracy(accuracy: list[dict[str, Any]], attack: dict[str, Any], attacks: list[dict[str, Any]]) -> list[str]:
+    rows = [(row["title"], *(share(row[key]) for key in ("clean", "robust", "sparsity"))) for row in accuracy]
+    tables = [table(("accuracy on held-out images", "clean", attacked(attack), "zero weights"), rows)]
+    if attacks:
+        more = [
+            (attacked(each), f"{each['images']:,}", share(each["network"]), share(each["integer"])) for each in attacks
+        ]
+        tables.append(table(("robust accuracy", "images", "float network", "integers, same images"), more))
+    return tables
+
+
+def attacked(attack: dict[str, Any]) -> str:
+    """Return the attack with its epsilon as a heading."""
+    return f"{attack['name']}, eps {attack['epsilon']:g}/255"
+
+
+def share(value: float | None) -> str:
+    """Return a share in percent, nothing where it was not measured."""
+    return "" if value is None else percent(value)
 
 
 def _operations(operations: dict[str, Any], spikes: list[dict[str, Any]]) -> str:

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
         read_network,
         write_network,
     )
-    from spikeport.toolchain.verbs.recipes import run
+    from spikeport.toolchain.verbs.recipes import RunSettings, forecast, run
     from spikeport.toolchain.verbs.simulation import Simulation, SimulationSettings, simulate
 
 __all__ = [
@@ -91,6 +91,7 @@ __all__ = [
     "Placement",
     "QuantizeSettings",
     "Report",
+    "RunSettings",
     "Simulation",
     "SimulationSettings",
     "Source",
@@ -109,6 +110,7 @@ __all__ = [
     "executor_names",
     "export_network",
     "fold_batch_norm",
+    "forecast",
     "format_names",
     "from_torch",
     "identify",
@@ -160,7 +162,7 @@ _HOMES = {
         *("ImportSettings", "QuantizeSettings", "export_network", "import_netx", "import_nir"),
         *("quantize", "read_network", "write_network"),
     ),
-    "toolchain.verbs.recipes": ("run",),
+    "toolchain.verbs.recipes": ("RunSettings", "forecast", "run"),
     "toolchain.verbs.simulation": ("Simulation", "SimulationSettings", "simulate"),
 }
 """The module that each public name comes from."""

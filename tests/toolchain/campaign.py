@@ -25,11 +25,11 @@ from spikeport.export import archive, stimulus
 from spikeport.export.errors import SpikeportError
 from spikeport.hardware_profiles.profile import PROFILE_DIR, load_profile
 from spikeport.toolchain import checkpoint
-from spikeport.toolchain.config import RECIPE_DIR, read_recipe
 from spikeport.toolchain.data import idx
 from spikeport.toolchain.data.cifar10 import Cifar10
 from spikeport.toolchain.data.npz import Npz
 from spikeport.toolchain.data.tiny_imagenet import TinyImageNet
+from spikeport.toolchain.recipe import RECIPE_DIR, read_recipe
 from spikeport.toolchain.verbs.networks import ImportSettings, import_network
 from tests.toolchain.data import made
 
@@ -73,7 +73,7 @@ class Result:
 
 def kinds(run: Path, net: Path, nir: Path) -> dict[str, Kind]:
     """Return every kind of file, made of a finished run, a .net file and a NIR file."""
-    network = archive.read_integer(run / "network.safetensors")
+    network = archive.read_integer(run / "quantize/network.safetensors")
     images = io.BytesIO()
     np.save(images, np.zeros((2, *network.source.shape), np.uint8))
 
@@ -91,12 +91,12 @@ def kinds(run: Path, net: Path, nir: Path) -> dict[str, Kind]:
 
     sources = {
         "nir": (nir, imported, hdf5_changed),
-        "our nir": (run / "network.nir", imported, hdf5_changed),
+        "our nir": (run / "export/network.nir", imported, hdf5_changed),
         "net": (net, imported, hdf5_changed),
-        "archive": (run / "network.safetensors", loaded, tensors_changed),
+        "archive": (run / "quantize/network.safetensors", loaded, tensors_changed),
         "float archive": (ARCHIVES / "float_1.safetensors", loaded, tensors_changed),
-        "checkpoint": (run / "snn.safetensors", trained, tensors_changed),
-        "npz": (run / "held_out.npz", seen, npz_changed),
+        "checkpoint": (run / "finetune/model.safetensors", trained, tensors_changed),
+        "npz": (run / "export/held_out.npz", seen, npz_changed),
         "recipe": (RECIPE_DIR / "digits.toml", lambda path, _: read_recipe(path), toml_changed),
         "profile": (PROFILE_DIR / "loihi1.toml", lambda path, _: load_profile(str(path)), toml_changed),
     }

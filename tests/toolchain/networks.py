@@ -59,38 +59,67 @@ def snn(seed=0, steps=4, specification=SPECIFICATION):
 
 
 RECIPE = """
-steps = 4
-[network]
-kind = "vgg"
-plan = [4, "P", 6]
-head = []
-[pretrain]
-epochs = 1
-learning_rate = 0.1
-epsilon = 8
-attack_steps = 1
-[prune]
+version = 2
+data = { kind = "digits", images = 300, validation = 0.0 }
+network = { kind = "vgg", plan = [4, "P", 6], head = [] }
+spiking = { steps = 4 }
+evaluate = { images = 20, epsilon = 8, attack = { kind = "pgd", steps = 2 } }
+[[stages]]
+stage = "train"
+name = "dense"
+title = "dense ANN"
+training = { epochs = 1, learning_rate = 0.1 }
+objective = { kind = "trades", epsilon = 8, attack = { kind = "pgd", steps = 1 } }
+[[stages]]
+stage = "prune"
+name = "hydra"
 sparsity = 0.8
-use = "lwm"
-[prune.score]
-epochs = 1
-learning_rate = 0.1
-epsilon = 8
-attack_steps = 1
-[prune.finetune]
-epochs = 1
-learning_rate = 0.02
-epsilon = 8
-attack_steps = 1
-[convert]
+pruner = { kind = "hydra" }
+training = { epochs = 1, learning_rate = 0.1 }
+objective = { kind = "trades", epsilon = 8, attack = { kind = "pgd", steps = 1 } }
+[[stages]]
+stage = "prune"
+name = "lwm"
+from = "dense"
+sparsity = 0.8
+pruner = { kind = "lwm" }
+[[stages]]
+stage = "train"
+name = "sparse"
+training = { epochs = 1, learning_rate = 0.02 }
+objective = { kind = "trades", epsilon = 8, attack = { kind = "pgd", steps = 1 } }
+[[stages]]
+stage = "convert"
+name = "convert"
 batches = 2
 steps = 10
-[finetune]
-epochs = 1
-learning_rate = 0.02
-epsilon = 8
-[evaluate]
-attack_steps = 2
-images = 20
+[[stages]]
+stage = "train"
+name = "finetune"
+title = "sparse SNN"
+training = { epochs = 1, learning_rate = 0.02 }
+objective = { kind = "robust_kl", epsilon = 8, attack = { kind = "rfgsm" } }
+[[stages]]
+stage = "lower"
+name = "lower"
+[[stages]]
+stage = "quantize"
+name = "quantize"
+[[stages]]
+stage = "export"
+name = "export"
+[[stages]]
+stage = "check"
+name = "check"
 executors = ["onnx", "nir"]
+[[stages]]
+stage = "attack"
+name = "strong"
+attack = { kind = "pgd", steps = 3 }
+epsilon = 16
+images = 10
+[[stages]]
+stage = "report"
+name = "report"
 """
+"""Every kind of stage, small."""

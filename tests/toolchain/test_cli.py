@@ -25,6 +25,7 @@ from spikeport.toolchain.verbs import checking, costs, identify, lava, networks,
 from spikeport.toolchain.verbs import convert as converting
 from spikeport.toolchain.verbs.converted import ConvertSettings
 from tests.export.engine.kernel_mutants import KERNELS, apply, force
+from tests.toolchain.networks import RECIPE
 
 
 def call(*arguments, **variables):
@@ -71,7 +72,7 @@ def test_light_verbs_do_not_load_torch(code):
 
 VERBS = {
     "demo": (recipes.demo, ()),
-    "run": (recipes.run, ()),
+    "run": (recipes.run, (recipes.RunSettings, Cluster, Tls)),
     "import_network": (networks.import_network, (networks.ImportSettings,)),
     "quantize": (networks.quantize, (networks.QuantizeSettings, InputSettings, networks.ImportSettings)),
     "convert": (converting.convert, (ConvertSettings,)),
@@ -100,6 +101,7 @@ OTHER_NAMES = {
     "tls_cert": "cert",
     "tls_key": "key",
     "rule": "rules",
+    "set": "settings",
     ("import_network", "network"): "path",
     ("identify", "network"): "model",
     ("identify", "input"): "inputs",
@@ -110,8 +112,8 @@ OTHER_NAMES = {
     "for": "chips",
 }
 """Options that are called otherwise in Python, where they are sequences or where a name is taken."""
-WRITTEN_APART = {"check": {"junit", "json"}, "convert": {"json"}, "identify": {"json"}}
-"""Options that are methods of the result in Python."""
+WRITTEN_APART = {"check": {"junit", "json"}, "convert": {"json"}, "identify": {"json"}, "run": {"dry_run", "write"}}
+"""Options that are methods of the result in Python, or another function (`recipes.forecast`)."""
 
 
 def commands():
@@ -141,13 +143,13 @@ def test_every_option_is_an_argument_or_a_setting_with_the_same_default(name):
         assert unset or required or (name, option) in OWN_DEFAULTS or default == expected, option
 
 
-OWN_DEFAULTS = {("report", "out"), ("simulate", "workers")}
+OWN_DEFAULTS = {("report", "out"), ("simulate", "workers"), ("run", "workers")}
 """The command writes its report to ./report, and one worker is no cluster."""
 
 
 def test_good_verdict_exits_with_0(monkeypatch, capsys, tiny_run):
     code, out, err = invoke(
-        monkeypatch, capsys, "check", tiny_run / "network.safetensors", "--random", 3, "--executors", "onnx"
+        monkeypatch, capsys, "check", tiny_run / "quantize/network.safetensors", "--random", 3, "--executors", "onnx"
     )
     assert (code, err) == (0, "")
     assert "onnx against fast" in out
@@ -155,7 +157,7 @@ def test_good_verdict_exits_with_0(monkeypatch, capsys, tiny_run):
 
 def test_bad_verdict_exits_with_1(monkeypatch, capsys, tiny_run, tmp_path):
     """Weights at the largest exponent can overflow a register; the executors that run it agree."""
-    network = archive.read_integer(tiny_run / "network.safetensors")
+    network = archive.read_integer(tiny_run / "quantize/network.safetensors")
     unsafe = replace(network, projections=tuple(replace(p, exponent=15) for p in network.projections))
     archive.write(unsafe, tmp_path / "unsafe.safetensors")
     arguments = ("check", tmp_path / "unsafe.safetensors", "--random", 2, "--executors", "reference")
@@ -231,7 +233,7 @@ def test_a_report_fails_for_a_chip_that_does_not_run_the_network(monkeypatch, ca
         assert code == expected
         assert ("FAILED:\ndoes not run on" in out) is (expected == 1)
     written = json.loads((narrow / "r" / "report.json").read_text())
-    assert (set(written["chips"]), written["schema"]) == ({"loihi2", "truenorth"}, 3)
+    assert (set(written["chips"]), written["schema"]) == ({"loihi2", "truenorth"}, 4)
 
 
 FAULTS = {
@@ -243,7 +245,10 @@ FAULTS = {
     "unknown chip": ("quantize {network} --for loihi9 --out {tmp}/out", "no profile 'loihi9'"),
     "truncated archive": ("simulate {cut} --input {images}", "cut.safetensors: "),
     "missing archive": ("report {tmp}/no --input {images} --out {tmp}/out", "no: no such file"),
-    "unknown recipe key": ("run {recipe} --out {tmp}/out", "[network] has no key 'plann'"),
+    "unknown recipe key": (
+        "run {recipe} --out {tmp}/out",
+        "network.plann: is no key; expected plan, head; did you mean 'plan'?",
+    ),
     "unknown executor": ("check {network} --executors gpu", "no executor 'gpu'"),
     "resume without out": ("simulate {network} --input {images} --resume", "to resume needs a file to write (--out)"),
     "impossible limit": ("check {network} --max-mismatches -1", "max_mismatches is -1; expected a number from 0"),
@@ -269,7 +274,7 @@ FAULTS = {
     "archive is a folder": ("simulate {tmp} --input {images}", "{tmp}: "),
     "images are a folder": ("simulate {network} --input {tmp}", "{tmp}: "),
     "images are an archive": ("simulate {network} --input {network}", "network.safetensors: "),
-    "network is a checkpoint": ("simulate {run}/snn.safetensors --input {images}", "snn.safetensors: "),
+    "network is a checkpoint": ("simulate {run}/finetune/model.safetensors --input {images}", "model.safetensors: "),
 }
 
 
@@ -277,10 +282,10 @@ FAULTS = {
 def test_fault_is_one_sentence_and_exit_code_2(monkeypatch, capsys, tiny_run, tmp_path, fault):
     monkeypatch.setenv("SPIKEPORT_LAVA_ENV", str(tmp_path / "lava"))
     monkeypatch.setenv("SPIKEPORT_LAVA_PYTHON", sys.executable)
-    network = tiny_run / "network.safetensors"
+    network = tiny_run / "quantize/network.safetensors"
     (tmp_path / "cut.safetensors").write_bytes(network.read_bytes()[:-100])
-    (tmp_path / "recipe.toml").write_text('[network]\narchitecture = "vgg"\nplann = [4]\n')
-    names = {"network": network, "run": tiny_run, "images": tiny_run / "held_out.npz", "tmp": tmp_path}
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("head = []", "head = [], plann = [4]"))
+    names = {"network": network, "run": tiny_run, "images": tiny_run / "export/held_out.npz", "tmp": tmp_path}
     names |= {"cut": tmp_path / "cut.safetensors", "recipe": tmp_path / "recipe.toml"}
     arguments, sentence = (text.format_map(names) for text in FAULTS[fault])
     before = sorted(tmp_path.rglob("*"))
@@ -293,8 +298,40 @@ def test_fault_is_one_sentence_and_exit_code_2(monkeypatch, capsys, tiny_run, tm
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_every_fault_of_a_recipe_is_a_line(monkeypatch, capsys, tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE.replace("sparsity = 0.8", "sparsity = 2").replace("steps = 4", "steps = 0"))
+    code, out, err = invoke(monkeypatch, capsys, "run", path, "--out", tmp_path / "out")
+    assert (code, out) == (2, "")
+    first, *lines = err.splitlines()
+    assert first == f"spikeport: {path}: 3 faults"
+    assert [line.split(":")[0] for line in lines] == ["  spiking.steps", "  stages[1].sparsity", "  stages[2].sparsity"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_run_without_a_recipe_lists_those_that_come_along(monkeypatch, capsys):
+    code, _, err = invoke(monkeypatch, capsys, "run")
+    assert code == 2
+    assert "\n  digits: The demo: " in err
+    assert "\n  paper: The paper's way" in err
+
+
+def test_a_dry_run_runs_nothing_and_writes_the_recipe(monkeypatch, capsys, recipe, tmp_path):
+    new = tmp_path / "new.toml"
+    options = ("--dry-run", "--write", new, "--set", "stages.dense.epochs=3", "--seed", 4)
+    code, out, err = invoke(monkeypatch, capsys, "run", recipe, "--out", tmp_path / "out", *options)
+    assert (code, err.splitlines()[-1]) == (0, f"wrote {new}")
+    assert out.splitlines()[2].split()[:2] == ["dense", "train"]
+    assert "has not run" in out
+    assert list(tmp_path.iterdir()) == [new]
+    assert "epochs = 3" in new.read_text()
+    assert "seed = 4" in new.read_text()
+    code, _, err = invoke(monkeypatch, capsys, "run", recipe, "--write", new)
+    assert (code, "--write goes with --dry-run" in err) == (2, True)
+
+
 def test_no_traceback_from_the_installed_command(tiny_run, tmp_path):
-    done = call("simulate", tiny_run / "network.safetensors", "--input", tmp_path / "none.npz")
+    done = call("simulate", tiny_run / "quantize/network.safetensors", "--input", tmp_path / "none.npz")
     assert done.returncode == 2
     assert done.stderr == f"spikeport: {tmp_path / 'none.npz'}: no such file; expected images (.npy or .npz)\n"
 
@@ -307,7 +344,7 @@ def test_options_that_do_not_exist_exit_with_2():
 
 
 def test_progress_is_plain_lines_without_a_terminal(recipe, tmp_path):
-    done = call("run", recipe, "--out", tmp_path, "--to", "pretrain")
+    done = call("run", recipe, "--out", tmp_path, "--to", "dense")
     assert done.returncode == 0
     assert "\r" not in done.stderr
 
@@ -339,7 +376,7 @@ def test_wrong_counts_exit_with_1(monkeypatch, capsys, tiny_run, tmp_path):
     mutant = next(mutant for mutant in KERNELS if (mutant.name, mutant.kind) == ("add_planes", "doubles"))
     force("planes", monkeypatch.setattr)
     apply(mutant, monkeypatch.setattr, compiled=True)
-    network, images = tiny_run / "network.safetensors", ("--input", tiny_run / "held_out.npz")
+    network, images = tiny_run / "quantize/network.safetensors", ("--input", tiny_run / "export/held_out.npz")
     report = ("report", network, *images, "--profile", "loihi1", "--out", tmp_path / "r")
     for arguments in (("simulate", network, *images, "--count"), report):
         code, out, _ = invoke(monkeypatch, capsys, *arguments, "--verify", 1)
@@ -361,7 +398,7 @@ def test_a_run_verifies_as_many_images_as_asked_for(monkeypatch, capsys, recipe,
 
 
 def test_settings_of_files_of_others_are_refused_beside_an_archive(monkeypatch, capsys, tiny_run):
-    network, images = tiny_run / "network.safetensors", tiny_run / "held_out.npz"
+    network, images = tiny_run / "quantize/network.safetensors", tiny_run / "export/held_out.npz"
     for verb in ("simulate", "report"):
         code, _, err = invoke(monkeypatch, capsys, verb, network, "--input", images, "--steps", 6)
         assert (code, "'steps' is for .nir and .net files; an archive says it itself" in err) == (2, True)

@@ -187,7 +187,7 @@ def test_place_is_looked_at_before_a_long_run(call, files, tmp_path):
 
 def test_one_of_two_runs_into_one_folder_is_refused(recipe, tmp_path):
     """While one runs, the other names it; the lock goes with the first, here at a signal."""
-    command = [*COMMAND, "run", recipe, "--out", tmp_path / "run", "--to", "prune"]
+    command = [*COMMAND, "run", recipe, "--out", tmp_path / "run", "--to", "hydra"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     first = subprocess.Popen(command, **pipes)
     lock, end = tmp_path / ".run.lock", time.time() + 60

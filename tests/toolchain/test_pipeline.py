@@ -1,132 +1,301 @@
-"""The whole pipeline on a tiny recipe: its artefacts, its numbers, and resuming from any stage."""
+"""The whole pipeline on a tiny recipe: its artefacts, its numbers, what is skipped and what is run again."""
 
 import json
 import shutil
 
+import msgspec
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 import spikeport
 from spikeport.export import archive
-from spikeport.export.errors import ArchiveError, ExecutorError, LavaError, ProfileError, RecipeError, TrainingError
-from spikeport.toolchain import checkpoint, pipeline
-from spikeport.toolchain.config import read_recipe
+from spikeport.export.errors import ArchiveError, LavaError, OutputError, RecipeError, TrainingError
+from spikeport.toolchain import checkpoint
+from spikeport.toolchain.pipeline import empty
 from spikeport.toolchain.stages import records
+from spikeport.toolchain.stages.lower import Lower
+from spikeport.toolchain.verbs.recipes import RunSettings
 from tests.toolchain.networks import RECIPE
 
-TRAINING = ("pretrain", "prune", "finetune")
-"""Stages that take long to run again; `convert` trains nothing, and runs again what stands behind it."""
-STAGES = ["pretrain", "prune", "convert", "finetune", "tune_integers", "lower", "quantize", "export", "check", "report"]
+STAGES = ["dense", "hydra", "lwm", "sparse", "convert", "finetune"]
+STAGES += ["lower", "quantize", "export", "check", "strong", "report"]
+MODEL = frozenset({"model.safetensors", "adversarial.npz"})
 WRITTEN = {
-    "pretrain": ("ann.safetensors",),
-    "prune": ("ann_lwm.safetensors", "ann_hydra.safetensors"),
-    "convert": ("snn_converted.safetensors",),
-    "finetune": ("snn.safetensors",),
-    "lower": ("network_float.safetensors",),
-    "quantize": ("network.safetensors",),
-    "export": ("network.nir", "network.onnx"),
-    "report": ("report.json", "report.html"),
+    **dict.fromkeys(STAGES[:6], MODEL),
+    "lower": {"network_float.safetensors"},
+    "quantize": {"network.safetensors"},
+    "export": {"network.nir", "network.onnx", "held_out.npz"},
+    "check": set(),
+    "strong": {"attacked.npz"},
+    "report": {"report.json", "report.html"},
 }
-"""The files of the tiny recipe by the stage that writes them."""
+
+
+@pytest.fixture
+def copied(tiny_run, tmp_path):
+    """Return a finished run that a test may change."""
+    shutil.copytree(tiny_run, tmp_path / "run")
+    return tmp_path / "run"
 
 
 def report_of(folder):
-    return json.loads((folder / "report.json").read_text())
+    return json.loads((folder / "report" / "report.json").read_text())
 
 
-def test_artefacts_of_every_stage_are_there(tiny_run):
-    found = {path.name for path in tiny_run.iterdir()}
-    assert found == {
-        *("ann.safetensors", "ann_lwm.safetensors", "ann_hydra.safetensors", "snn_converted.safetensors"),
-        *("snn.safetensors", "adversarial.npz", "network_float.safetensors", "network.safetensors"),
-        *("network.nir", "network.onnx", "held_out.npz", "report.json", "report.html", "metrics.json", "run.json"),
-    }
+def record_of(folder, name):
+    return records.read(folder / name)
+
+
+def ran(recipe, folder, *settings, **options):
+    return spikeport.run(recipe, folder, settings=RunSettings(settings=settings, device="cpu"), **options).ran
+
+
+def test_every_stage_has_a_folder_with_its_files_and_its_record(tiny_run):
+    assert {path.name for path in tiny_run.iterdir()} == {*STAGES, "run.json"}
+    for name, files in WRITTEN.items():
+        found = {path.name for path in (tiny_run / name).iterdir()}
+        assert files | {"record.json"} <= found
+        record = record_of(tiny_run, name)
+        assert files == {output.file for output in record.outputs.values()}
+        for output in record.outputs.values():
+            assert records.digest_of_file(tiny_run / name / output.file) == output.digest
+
+
+def test_a_record_says_with_what_a_stage_was_made(tiny_run):
+    record, before = record_of(tiny_run, "finetune"), record_of(tiny_run, "convert")
+    assert record.inputs["model"] == before.outputs["model"].digest
+    assert record.settings["training"]["learning_rate"] == 0.02
+    assert record.settings["spiking"]["steps"] == 4
+    assert record.versions["torch"] == torch.__version__
+    assert (record.done, record.threads, record.device) == (True, 2, "cpu")
+    assert record.seed == records.seed_of(0, "finetune")
+    assert record.seconds > 0
+
+
+def test_rows_of_the_report_are_the_stages_in_order(tiny_run):
+    report = report_of(tiny_run)
+    titles = ["dense ANN", "hydra", "lwm", "sparse", "convert", "sparse SNN", "integers"]
+    assert [row["title"] for row in report["accuracy"]] == titles
+    for row, name in zip(report["accuracy"], [*STAGES[:6], "check"], strict=True):
+        metrics = record_of(tiny_run, name).metrics
+        assert row["stage"] == name
+        assert row["clean"] == (metrics["accuracy"]["integer"] if name == "check" else metrics["clean"])
+        assert row["robust"] == metrics["robust"]
+        assert 0 <= row["robust"] <= 1
+    attack = report["attack"]
+    assert (attack["name"], attack["epsilon"], attack["images"]) == ("PGD-2", 8.0, 20)
+    (strong,) = report["attacks"]
+    assert (strong["name"], strong["epsilon"], strong["images"], strong["stage"]) == ("PGD-3", 16.0, 10, "strong")
 
 
 def test_report_has_the_promised_keys_and_they_agree(tiny_run):
     report = report_of(tiny_run)
-    for key in ("ann_clean", "snn_float_clean", "snn_integer_clean", "snn_robust"):
-        assert 0 <= report["accuracy"][key] <= 1
-    assert report["accuracy"]["onnx_clean"] == report["accuracy"]["snn_integer_clean"]
-    network = archive.read_integer(tiny_run / "network.safetensors")
+    network = archive.read_integer(tiny_run / "quantize" / "network.safetensors")
     neurons = sum(int(np.prod(population.shape)) for population in network.neurons)
     for name in ("onnx", "nir"):
         assert report["fidelity"][name]["compared"] == 20 * 4 * neurons
         assert report["fidelity"][name]["mismatches"] == 0
     assert report["fidelity"]["lowering"]["mismatches"] == 0
     assert report["operations"]["formula"] > 0
-    for profile in ("loihi1", "loihi2"):
-        assert report["placement"][profile]["cores"] >= 1
-        assert report["placement"][profile]["max_core_memory_bytes"] > 0
     assert report["network"]["digest"] == archive.digest(network)
 
 
 def test_accuracy_in_the_report_is_that_of_the_artefacts(tiny_run):
-    outcome = spikeport.simulate(tiny_run / "network.safetensors", tiny_run / "held_out.npz")
-    with np.load(tiny_run / "held_out.npz") as held_out:
-        assert report_of(tiny_run)["accuracy"]["snn_integer_clean"] == np.mean(outcome.classes == held_out["labels"])
+    rows = {row["stage"]: row for row in report_of(tiny_run)["accuracy"]}
+    network = tiny_run / "quantize" / "network.safetensors"
+    outcome = spikeport.simulate(network, tiny_run / "export" / "held_out.npz")
+    with np.load(tiny_run / "export" / "held_out.npz") as held_out:
+        assert rows["check"]["clean"] == np.mean(outcome.classes == held_out["labels"])
+    snn = checkpoint.read_snn(tiny_run / "finetune" / "model.safetensors").eval()
+    attacked = tiny_run / "finetune" / "adversarial.npz"
+    with np.load(attacked) as images, torch.no_grad():
+        chosen = snn(torch.from_numpy(images["images"] / np.float32(255))).argmax(1).numpy()
+        assert rows["finetune"]["robust"] == np.mean(chosen == images["labels"])
+        assert rows["check"]["robust"] == np.mean(spikeport.simulate(network, attacked).classes == images["labels"])
+
+
+def test_a_stage_of_attack_gives_model_and_integers_the_same_images(tiny_run):
+    (found,) = report_of(tiny_run)["attacks"]
+    attacked = tiny_run / "strong" / "attacked.npz"
+    snn = checkpoint.read_snn(tiny_run / "finetune" / "model.safetensors").eval()
+    outcome = spikeport.simulate(tiny_run / "quantize" / "network.safetensors", attacked)
+    with np.load(attacked) as images, np.load(tiny_run / "export" / "held_out.npz") as clean, torch.no_grad():
+        moved = images["images"].astype(int) - clean["images"][:10]
+        assert 0 < np.abs(moved).max() <= 16
+        chosen = snn(torch.from_numpy(images["images"] / np.float32(255))).argmax(1).numpy()
+        assert found["network"] == np.mean(chosen == images["labels"])
+        assert found["integer"] == np.mean(outcome.classes == images["labels"])
 
 
 def test_sparsity_is_the_recipes_in_every_layer_and_does_not_change(tiny_run):
-    report, metrics = report_of(tiny_run), json.loads((tiny_run / "metrics.json").read_text())
-    measured = metrics["finetune"]["results"]
-    assert measured["sparsity"] == measured["sparsity_before"] == report["sparsity"]["global"]
-    before = checkpoint.read_snn(tiny_run / "snn_converted.safetensors").synapses()
-    for name, synapses in checkpoint.read_snn(tiny_run / "snn.safetensors").synapses().items():
+    before = checkpoint.read_ann(tiny_run / "lwm" / "model.safetensors").synapses()
+    for name, synapses in checkpoint.read_snn(tiny_run / "finetune" / "model.safetensors").synapses().items():
         zeros = int((synapses.weight == 0).sum())
         assert synapses.weight.numel() - zeros == round(0.2 * synapses.weight.numel())
         assert torch.equal(synapses.weight == 0, before[name].weight == 0)
-        assert not torch.equal(synapses.weight, before[name].weight)
-    network = archive.read_integer(tiny_run / "network.safetensors")
-    nonzero, total = (sum(f(p.synapses.weight) for p in network.projections) for f in (np.count_nonzero, np.size))
-    assert report["sparsity"]["integer"] == 1 - nonzero / total
-    assert report["sparsity"]["integer"] >= report["sparsity"]["global"]
+    assert report_of(tiny_run)["sparsity"]["global"] == pytest.approx(0.8, abs=0.01)
 
 
-def test_adversarial_images_stay_in_the_ball(tiny_run):
-    with np.load(tiny_run / "held_out.npz") as clean, np.load(tiny_run / "adversarial.npz") as attacked:
-        moved = attacked["images"].astype(int) - clean["images"]
-        assert 0 < np.abs(moved).max() <= 8
-        assert np.array_equal(clean["labels"], attacked["labels"])
-
-
-def test_run_writes_recipe_versions_and_seed(tiny_run):
-    run = json.loads((tiny_run / "run.json").read_text())
-    assert run["recipe"]["seed"] == 0
-    assert run["recipe"]["steps"] == 4
-    assert run["versions"]["torch"] == torch.__version__
+def test_a_run_that_is_done_runs_nothing(recipe, tiny_run):
+    before = {path: path.stat().st_mtime_ns for path in tiny_run.rglob("*") if path.is_file()}
+    assert ran(recipe, tiny_run) == ()
+    assert [path.name for path, when in before.items() if path.stat().st_mtime_ns != when] == ["run.json"]
 
 
 @pytest.mark.parametrize(
-    "stage", [pytest.param(stage, marks=pytest.mark.slow if stage in TRAINING else ()) for stage in STAGES]
+    ("setting", "again"),
+    [
+        ('stages.report.profiles=["loihi2"]', ["report"]),
+        ('stages.check.executors=["onnx"]', ["check", "report"]),
+        ("stages.dense.title=dense", ["report"]),
+        ("stages.quantize.weight_bits=4", ["quantize", "export", "check", "strong", "report"]),
+        ("evaluate.images=10", None),
+    ],
 )
-def test_resuming_gives_the_same_network(tiny_run, recipe, tmp_path, stage):
-    """Stages from ``stage`` on, run again from the files before it, write the same files, and the same report."""
-    folder = tmp_path / "again"
-    shutil.copytree(tiny_run, folder)
-    before = STAGES[: STAGES.index(stage)]
-    metrics = json.loads((folder / "metrics.json").read_text())
-    (folder / "metrics.json").write_text(json.dumps({name: metrics[name] for name in before}))
-    written = [name for each in STAGES if each not in before for name in WRITTEN.get(each, ())]
-    for name in written:
-        (folder / name).unlink()
-    spikeport.run(recipe, folder, from_=stage)
-    for name in written:
-        if name.endswith(".safetensors"):
-            ours, theirs = (load_file(each / name) for each in (folder, tiny_run))
-            assert ours.keys() == theirs.keys()
-            assert all(torch.equal(ours[key], theirs[key]) for key in ours), name
-    for name in ("network.safetensors", "network.onnx"):
-        assert (folder / name).read_bytes() == (tiny_run / name).read_bytes()
-    networks = [spikeport.import_nir(each / "network.nir").network for each in (folder, tiny_run)]
-    assert archive.to_bytes(networks[0]) == archive.to_bytes(networks[1])
-    assert {**report_of(folder), "date": ""} == {**report_of(tiny_run), "date": ""}
+def test_what_a_setting_changes_runs_again_and_nothing_else(recipe, copied, setting, again):
+    found = spikeport.forecast(recipe, copied, settings=RunSettings(settings=[setting]))
+    planned = [line.name for line in found.lines if line.runs]
+    if again is None:
+        assert {"dense", "lower", "check"} <= set(planned)
+        assert "quantize" not in {line.name for line in found.lines if line.why.startswith("has other")}
+        return
+    assert planned[: len(again)] == again[:1] if len(again) == 1 else set(again) <= set(planned)
+    assert list(ran(recipe, copied, setting)) == again
+
+
+def test_a_stage_in_between_leaves_the_seeds_of_the_others(copied, tmp_path):
+    early = 'stage = "attack"\nname = "early"\nattack = { kind = "pgd", steps = 1 }\nimages = 4\n'
+    more = f'[[stages]]\n{early}[[stages]]\nstage = "convert"'
+    path = tmp_path / "longer.toml"
+    path.write_text(RECIPE.replace('[[stages]]\nstage = "convert"', more, 1))
+    assert list(ran(path, copied)) == ["early", "report"]
+
+
+def test_another_file_than_recorded_is_made_again(recipe, copied):
+    network = copied / "quantize" / "network.safetensors"
+    right = network.read_bytes()
+    network.write_bytes(right[:-1])
+    assert list(ran(recipe, copied, to="quantize")) == ["quantize"]
+    assert network.read_bytes() == right
+    network.unlink()
+    assert list(ran(recipe, copied)) == ["quantize"]
+    assert network.read_bytes() == right
+
+
+def test_from_runs_a_stage_again_and_what_changes_by_it(recipe, copied):
+    assert list(ran(recipe, copied, from_="quantize")) == ["quantize"]
+    assert list(ran(recipe, copied, from_="check", to="check")) == ["check"]
+
+
+def test_from_needs_what_stands_before(recipe, copied, tmp_path):
+    with pytest.raises(RecipeError, match=r"stage 'dense' has not run in .*run it first: --from dense"):
+        ran(recipe, tmp_path / "none", from_="sparse")
+    assert not (tmp_path / "none" / "run.json").exists()
+    before = (copied / "run.json").read_bytes()
+    with pytest.raises(RecipeError, match=r"stage 'lwm' has other settings than before \(sparsity\) in .*--from lwm"):
+        ran(recipe, copied, "stages.lwm.sparsity=0.5", from_="check")
+    assert (copied / "run.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("threads", "last"), [(1, "pretrain"), pytest.param(1, "finetune", marks=pytest.mark.slow), (3, "pretrain")]
+    ("from_", "to", "message"),
+    [
+        ("dens", None, "no stage 'dens'; there are dense, hydra, .*did you mean 'dense'"),
+        ("check", "lwm", "comes after"),
+    ],
+)
+def test_unknown_or_reversed_stages_are_refused(recipe, tmp_path, from_, to, message):
+    with pytest.raises(RecipeError, match=message):
+        ran(recipe, tmp_path / "out", from_=from_, to=to)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_goes_on_with_the_recipe_in_its_folder(recipe, copied):
+    shutil.rmtree(copied / "report")
+    done = spikeport.run(out=copied, resume=True)
+    assert (done.ran, done.passed) == (("report",), True)
+    with pytest.raises(RecipeError, match="leave out RECIPE, --set, --seed, --verify"):
+        spikeport.run(recipe, copied, resume=True)
+    with pytest.raises(RecipeError, match=r"run\.json: no such file; expected the folder of a run"):
+        spikeport.run(out=copied / "check", resume=True)
+    (copied / "run.json").write_text("{}")
+    with pytest.raises(RecipeError, match=r"run\.json: damaged \('recipe'\); give the recipe again"):
+        spikeport.run(out=copied, resume=True)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"name": 5}', "[" * 100_000])
+def test_a_damaged_record_is_named(recipe, copied, content):
+    (copied / "lwm" / "record.json").write_text(content)
+    with pytest.raises(ArchiveError, match=r"lwm/record\.json: damaged .*delete .*lwm to run this stage again"):
+        ran(recipe, copied)
+
+
+def test_a_folder_of_somebody_else_is_not_emptied(recipe, tmp_path):
+    (tmp_path / "dense").mkdir()
+    (tmp_path / "dense" / "thesis.tex").write_text("years of work")
+    with pytest.raises(OutputError, match=r"dense: holds files but no record\.json, so it is no folder of a stage"):
+        ran(recipe, tmp_path, to="dense")
+    assert (tmp_path / "dense" / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_folder_that_is_emptied_keeps_its_record_until_the_end(tmp_path):
+    (tmp_path / "epochs").mkdir()
+    for name in ("record.json", "a.npz", "epochs/1"):
+        (tmp_path / name).write_text("x")
+    empty(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_what_a_late_stage_lacks_is_said_before_training(monkeypatch, recipe, tmp_path):
+    monkeypatch.setenv("SPIKEPORT_LAVA_ENV", str(tmp_path / "none"))
+    for setting, error, message in (
+        ('stages.check.executors=["lava"]', LavaError, "no Lava environment in"),
+        ('network.plan=[4, "P", "P", "P", "P"]', RecipeError, "network: nothing is left of an image of 8x8 pixels"),
+    ):
+        with pytest.raises(error, match=message):
+            ran(recipe, tmp_path / "out", setting)
+    with pytest.raises(RecipeError, match="no device 'tpu'; expected auto, cpu, cuda, mps"):
+        spikeport.run(recipe, tmp_path / "out", settings=RunSettings(device="tpu"))
+    if not torch.cuda.is_available():
+        with pytest.raises(RecipeError, match=r"PyTorch finds no device 'cuda' here; expected .*cpu or auto"):
+            spikeport.run(recipe, tmp_path / "out", settings=RunSettings(device="cuda"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupted_stage_leaves_the_ones_before_it(monkeypatch, recipe, copied):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    shutil.rmtree(copied / "lower")
+    with monkeypatch.context() as patch:
+        patch.setattr(Lower, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ran(recipe, copied)
+    assert {path.name for path in (copied / "lower").iterdir()} == {"record.json"}
+    assert not record_of(copied, "lower").done
+    assert list(ran(recipe, copied)) == ["lower"]
+
+
+def test_verdict_of_the_run_fails_where_a_comparison_failed(recipe, copied):
+    record = record_of(copied, "check")
+    metrics = json.loads(json.dumps(record.metrics))
+    metrics["fidelity"]["onnx"]["mismatches"] = 1
+    records.write(msgspec.structs.replace(record, metrics=metrics), copied / "check")
+    for last in ("check", "report"):
+        done = spikeport.run(recipe, copied, to=last)
+        assert done.passed is False
+        assert "onnx: 1 of " in done.reasons[0]
+        assert "FAILED:" in done.text()
+
+
+def test_diverged_training_is_called_that(recipe, tmp_path):
+    with pytest.raises(TrainingError, match="dense"):
+        ran(recipe, tmp_path / "out", "stages.dense.training.learning_rate=1e6")
+
+
+@pytest.mark.parametrize(
+    ("threads", "last"), [(1, "dense"), pytest.param(1, "finetune", marks=pytest.mark.slow), (3, "dense")]
 )
 def test_equal_seeds_give_equal_bytes_whatever_the_number_of_threads(recipe, tiny_run, tmp_path, threads, last):
     before = torch.get_num_threads()
@@ -136,157 +305,31 @@ def test_equal_seeds_give_equal_bytes_whatever_the_number_of_threads(recipe, tin
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
-    written = list(tmp_path.glob("*.safetensors"))
+    written = list(tmp_path.rglob("*.safetensors"))
     assert written
     for path in written:
-        assert path.read_bytes() == (tiny_run / path.name).read_bytes()
+        assert path.read_bytes() == (tiny_run / path.relative_to(tmp_path)).read_bytes()
 
 
-@pytest.mark.slow
-def test_two_halves_make_a_whole(recipe, tiny_run, tmp_path):
-    first = spikeport.run(recipe, tmp_path, to="lower")
-    assert first.text() == f"stages done up to lower; artefacts are in {tmp_path}"
-    assert not (tmp_path / "network.safetensors").exists()
-    spikeport.run(recipe, tmp_path, from_="quantize")
-    assert report_of(tmp_path)["accuracy"] == report_of(tiny_run)["accuracy"]
+def test_another_seed_gives_another_network(recipe, tiny_run, tmp_path):
+    spikeport.run(recipe, tmp_path, to="dense", settings=RunSettings(seed=1))
+    name = "dense/model.safetensors"
+    assert (tmp_path / name).read_bytes() != (tiny_run / name).read_bytes()
 
 
-def test_stage_without_its_input_names_the_file(recipe, tmp_path):
-    with pytest.raises(
-        ArchiveError, match=r"ann\.safetensors: no such file; expected a checkpoint; run the stage that writes it first"
-    ):
-        spikeport.run(recipe, tmp_path, from_="prune")
-    with pytest.raises(ArchiveError, match=r"network_float\.safetensors: no such file"):
-        spikeport.run(recipe, tmp_path, from_="quantize")
-
-
-def test_report_without_measurements_says_which_stage_is_missing(recipe, tiny_run, tmp_path):
-    shutil.copy(tiny_run / "network.safetensors", tmp_path)
-    with pytest.raises(ArchiveError, match="stage 'pretrain' has not run; run it first"):
-        spikeport.run(recipe, tmp_path, from_="report")
-
-
-@pytest.mark.parametrize(
-    ("from_", "to", "message"),
-    [("training", None, "no stage 'training'; there are pretrain, prune"), ("check", "prune", "comes after stage")],
-)
-def test_unknown_or_reversed_stages_are_refused(recipe, tmp_path, from_, to, message):
-    with pytest.raises(RecipeError, match=message):
-        spikeport.run(recipe, tmp_path / "out", from_=from_, to=to)
-    assert not (tmp_path / "out").exists()
-
-
-def test_stages_are_the_documented_ones():
-    assert list(pipeline.STAGES) == STAGES == list(records.ORDER)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "error", "message"),
-    [
-        ('"onnx", "nir"', '"onnx", "tpu"', ExecutorError, "no executor 'tpu' for integer networks; there are"),
-        ("[evaluate]", '[hardware]\nprofiles = ["loihi9"]\n[evaluate]', ProfileError, "no profile 'loihi9'"),
-        ('"onnx", "nir"', '"lava"', LavaError, "no Lava environment in"),
-        (
-            '[4, "P", 6]',
-            '[4, "P", "P", "P", "P"]',
-            RecipeError,
-            r"network: nothing is left of an image of 8x8 pixels",
-        ),
-    ],
-)
-def test_what_a_late_stage_lacks_is_said_before_training(monkeypatch, tmp_path, old, new, error, message):
-    monkeypatch.setenv("SPIKEPORT_LAVA_ENV", str(tmp_path / "none"))
-    path = tmp_path / "recipe.toml"
-    path.write_text(RECIPE.replace(old, new, 1))
-    with pytest.raises(error, match=message):
-        pipeline.execute(read_recipe(path), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_interrupted_stage_leaves_whole_files_only(monkeypatch, recipe, tmp_path):
-    def interrupted(_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setitem(pipeline.STAGES, "convert", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        spikeport.run(recipe, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {
-        *("ann.safetensors", "ann_lwm.safetensors", "ann_hydra.safetensors", "metrics.json", "run.json")
-    }
-    assert list(json.loads((tmp_path / "metrics.json").read_text())) == ["pretrain", "prune"]
-
-
-def test_verdict_of_the_run_fails_where_a_comparison_failed(recipe, tiny_run, tmp_path):
-    shutil.copytree(tiny_run, tmp_path / "run")
-    metrics = json.loads((tiny_run / "metrics.json").read_text())
-    metrics["check"]["results"]["fidelity"]["onnx"]["mismatches"] = 1
-    (tmp_path / "run" / "metrics.json").write_text(json.dumps(metrics))
-    assert spikeport.run(recipe, tmp_path / "run", from_="report").passed is False
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "stage", "section"),
-    [
-        ("steps = 4", "steps = 3", "pretrain", "steps"),
-        ("sparsity = 0.8", "sparsity = 0.7", "prune", "prune"),
-        ("images = 20", "images = 30", "pretrain", "evaluate"),
-        ("[finetune]\nepochs = 1", "[finetune]\nepochs = 2", "finetune", "finetune"),
-    ],
-)
-def test_changed_recipe_must_run_from_the_stage_it_changes(tiny_run, tmp_path, old, new, stage, section):
-    path = tmp_path / "changed.toml"
-    assert old in RECIPE
-    path.write_text(RECIPE.replace(old, new, 1))
-    before = (tiny_run / "run.json").read_bytes()
-    with pytest.raises(RecipeError, match=rf"\[{section}\] of the recipe has changed since stage '{stage}' ran in .*"):
-        spikeport.run(path, tiny_run, from_="check")
-    assert (tiny_run / "run.json").read_bytes() == before
-
-
-def test_stage_that_runs_again_outdates_the_ones_behind_it(recipe, tiny_run, tmp_path):
-    shutil.copytree(tiny_run, tmp_path / "run")
-    spikeport.run(recipe, tmp_path / "run", from_="quantize", to="quantize")
-    with pytest.raises(ArchiveError, match="stage 'export' has not run; run it first"):
-        spikeport.run(recipe, tmp_path / "run", from_="report")
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"pretrain": 5}', '{"pretrain": {"recipe": {}}}'])
-def test_damaged_metrics_are_named(recipe, tmp_path, content):
-    (tmp_path / "metrics.json").write_text(content)
-    with pytest.raises(ArchiveError, match=r"metrics\.json: damaged"):
-        spikeport.run(recipe, tmp_path, from_="report")
-
-
-def test_robust_accuracy_of_float_and_integers_is_of_the_same_images(tiny_run):
-    snn = checkpoint.read_snn(tiny_run / "snn.safetensors").eval()
-    with np.load(tiny_run / "adversarial.npz") as attacked, torch.no_grad():
-        chosen = snn(torch.from_numpy(attacked["images"] / np.float32(255))).argmax(1).numpy()
-        assert report_of(tiny_run)["accuracy"]["snn_robust"] == np.mean(chosen == attacked["labels"])
-        outcome = spikeport.simulate(tiny_run / "network.safetensors", tiny_run / "adversarial.npz")
-        assert report_of(tiny_run)["accuracy"]["snn_integer_robust"] == np.mean(outcome.classes == attacked["labels"])
-
-
-def test_diverged_training_is_called_that(tmp_path):
-    path = tmp_path / "wild.toml"
-    path.write_text(RECIPE.replace("learning_rate = 0.1", "learning_rate = 1e6", 1))
-    with pytest.raises(TrainingError, match=r"pretrain: epoch 1, step .*; use a smaller learning_rate"):
-        spikeport.run(path, tmp_path / "out")
-
-
-def test_integer_aware_finetuning_and_searched_scales_are_stages_of_a_run(tiny_run, tmp_path):
+def test_integer_aware_finetuning_and_searched_scales_are_stages_of_a_run(copied, tmp_path):
+    tuned = 'stage = "train"\nname = "tuned"\nweight_bits = 3\ntraining = { epochs = 1, learning_rate = 0.02 }\n'
+    text = RECIPE.replace('[[stages]]\nstage = "lower"', f'[[stages]]\n{tuned}[[stages]]\nstage = "lower"')
     path = tmp_path / "tuned.toml"
-    more = "[tune_integers]\nepochs = 1\nlearning_rate = 0.02\nepsilon = 8\n[quantize]\nweight_bits = 3\n"
-    path.write_text(RECIPE + more + "calibration_images = 30\n")
-    folder = tmp_path / "run"
-    shutil.copytree(tiny_run, folder)
-    spikeport.run(path, folder, from_="tune_integers")
-    network = archive.read_integer(folder / "network.safetensors")
+    path.write_text(text.replace('name = "quantize"', 'name = "quantize"\nweight_bits = 3\ncalibration_images = 30'))
+    assert ran(path, copied)[0] == "tuned"
+    network = archive.read_integer(copied / "quantize" / "network.safetensors")
     assert max(np.abs(p.synapses.weight).max() for p in network.projections) == 3
-    metrics = json.loads((folder / "metrics.json").read_text())
-    assert set(metrics["quantize"]["results"]["clips"]) == {p.name for p in network.neurons}
-    assert report_of(folder)["accuracy"]["snn_float_clean"] == metrics["tune_integers"]["results"]["clean"]
-    assert report_of(folder)["fidelity"]["onnx"]["mismatches"] == 0
-    tuned, before = (checkpoint.read_snn(folder / f"{name}.safetensors") for name in ("snn_tuned", "snn"))
-    masks = [synapses.weight == 0 for synapses in tuned.synapses().values()]
+    assert set(record_of(copied, "quantize").metrics["clips"]) == {p.name for p in network.neurons}
+    report = report_of(copied)
+    assert report["fidelity"]["onnx"]["mismatches"] == 0
+    assert [row["title"] for row in report["accuracy"]][-2:] == ["tuned", "integers"]
+    after, before = (checkpoint.read_snn(copied / name / "model.safetensors") for name in ("tuned", "finetune"))
+    masks = [synapses.weight == 0 for synapses in after.synapses().values()]
     expected = [synapses.weight == 0 for synapses in before.synapses().values()]
     assert all(map(torch.equal, masks, expected))

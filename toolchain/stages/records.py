@@ -1,114 +1,96 @@
-"""What finished stages leave in ``metrics.json``, and whether a later stage may go on from it."""
+"""``record.json``: what a stage was given, made and measured; where it still holds, the stage is skipped."""
 
+import hashlib
 import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import msgspec
-import numpy as np
 
-from spikeport.export.errors import ArchiveError, RecipeError
+from spikeport.export.errors import ArchiveError, one_line
 from spikeport.export.files import write_text
-from spikeport.export.network import IntegerNetwork
-from spikeport.toolchain.config import Recipe
-from spikeport.toolchain.stages.run import Metrics, Run
 
-ORDER = ("pretrain", "prune", "convert", "finetune", "tune_integers", "lower", "quantize", "export", "check", "report")
+NAME = "record.json"
+CHUNK = 2**20
 
 
-class Record(msgspec.Struct):
-    """What a stage measured, and the parts of the recipe that it depended on."""
+class Output(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of a stage's folder and its SHA-256."""
 
-    recipe: Metrics
-    results: Metrics
-
-
-def check_unchanged(run: Run, earlier: list[str]) -> None:
-    """Refuse to go on from stages that ran with another recipe."""
-    records = _records(run)
-    for stage in earlier:
-        if stage not in records:
-            continue
-        now, then = _settings(run.recipe, stage), records[stage].recipe
-        changed = [name for name in now if now[name] != then.get(name)]
-        if changed:
-            raise RecipeError(
-                f"[{changed[0]}] of the recipe has changed since stage {stage!r} ran in {run.folder}; "
-                f"run it again: --from {stage}"
-            )
+    file: str
+    digest: str
 
 
-def _records(run: Run) -> dict[str, Record]:
-    path = run.path("metrics.json")
-    if not path.is_file():
-        return {}
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """``done`` is False while the stage runs: what lies in its folder is then the start of this very work.
+
+    ``settings``: the stage's table and what it uses of the recipe; ``inputs``: digests by kind; ``outputs``: files by
+    kind.
+    """
+
+    name: str
+    stage: str
+    done: bool
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+    seed: int
+    threads: int
+    device: str
+    versions: dict[str, str]
+    started: str
+    outputs: dict[str, Output] = {}
+    seconds: float | None = None
+    metrics: dict[str, Any] = {}
+
+
+def read(folder: Path) -> Record | None:
+    """Return the record of a stage's folder, None where there is none; `ArchiveError` where it is damaged."""
+    path = folder / NAME
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Record])
-    except msgspec.MsgspecError as error:
-        raise ArchiveError(f"{path}: damaged ({error}); delete it and run the stages again") from None
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError, RecursionError) as error:
+        raise ArchiveError(f"{path}: damaged ({one_line(error)}); delete {folder} to run this stage again") from None
 
 
-def keep(run: Run, stage: str, results: Metrics) -> None:
-    """Keep what ``stage`` measured, and forget the stages behind it: they saw older files."""
-    names = list(ORDER)
-    kept = {name: record for name, record in _records(run).items() if name in names[: names.index(stage)]}
-    kept[stage] = Record(_settings(run.recipe, stage), results)
-    write_text(run.path("metrics.json"), json.dumps(msgspec.to_builtins(kept), indent=1, allow_nan=False) + "\n")
+def write(record: Record, folder: Path) -> None:
+    """Write the record, whole or not at all."""
+    text = json.dumps(msgspec.to_builtins(record), indent=1, allow_nan=False)
+    write_text(folder / NAME, text + "\n")
 
 
-def _settings(recipe: Recipe, stage: str) -> Metrics:
-    """Return the parts of a recipe that a stage depends on beyond the stages before it."""
-    names = {
-        "pretrain": ("seed", "threads", "steps", "data", "network", "pretrain"),
-        "check": (),
-        "report": ("hardware",),
-    }
-    own = names.get(stage, (stage,) if hasattr(recipe, stage) else ())
-    whole: Metrics = msgspec.json.decode(msgspec.json.encode(recipe))
-    used = {name: whole[name] for name in own}
-    return used | {"evaluate": {key: whole["evaluate"][key] for key in ("epsilon", "attack_steps", "images")}}
-
-
-def results(run: Run, network: IntegerNetwork) -> Metrics:
-    """Return what the earlier stages measured, under the keys of the report."""
-    records, path = _records(run), run.path("metrics.json")
-    missing = [stage for stage in list(ORDER)[:-1] if stage not in records]
-    if missing:
-        raise ArchiveError(f"{path}: stage {missing[0]!r} has not run; run it first")
+def digest_of_file(path: Path) -> str | None:
+    """Return the SHA-256 of a file, None where it is not there."""
+    found = hashlib.sha256()
     try:
-        return _under_keys(run.recipe, {name: record.results for name, record in records.items()}, network)
-    except (KeyError, TypeError) as error:
-        raise ArchiveError(f"{path}: damaged ({error} is missing or wrong); run the stages again") from None
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                found.update(chunk)
+    except OSError:
+        return None
+    return found.hexdigest()
 
 
-def _under_keys(recipe: Recipe, metrics: dict[str, Metrics], network: IntegerNetwork) -> Metrics:
-    checked, used = metrics["check"], metrics["prune"][recipe.prune.use]
-    snn = metrics["finetune"] if recipe.tune_integers is None else metrics["tune_integers"]
-    evaluated = {f"{name}_clean": value for name, value in checked["accuracy"].items() if name != "integer"}
-    return {
-        "accuracy": {
-            "ann_clean": metrics["pretrain"]["clean"],
-            "ann_robust": metrics["pretrain"]["robust"],
-            "ann_sparse_clean": used["clean"],
-            "ann_sparse_robust": used["robust"],
-            **{f"ann_{name}_clean": each["clean"] for name, each in metrics["prune"].items()},
-            **{f"ann_{name}_robust": each["robust"] for name, each in metrics["prune"].items()},
-            "snn_converted_clean": metrics["convert"]["clean"],
-            "snn_float_clean": snn["clean"],
-            "snn_robust": snn["robust"],
-            "snn_integer_clean": checked["accuracy"]["integer"],
-            "snn_integer_robust": checked["robust"],
-            **evaluated,
-        },
-        "attack": {"name": "PGD", **msgspec.to_builtins(recipe.evaluate)},
-        "fidelity": {"lowering": metrics["lower"], **checked["fidelity"]},
-        "sparsity": {
-            "global": snn["sparsity"],
-            "weights": snn["weights"],
-            "integer": _integer_sparsity(network),
-        },
-    }
+def digest_of_values(values: Any) -> str:
+    """Return the SHA-256 of plain values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def _integer_sparsity(network: IntegerNetwork) -> float:
-    """Return the share of integer weights that are zero, pooling folded into the kernels."""
-    weights = [projection.synapses.weight for projection in network.projections]
-    return 1 - sum(int(np.count_nonzero(w)) for w in weights) / sum(w.size for w in weights)
+def seed_of(seed: int, name: str) -> int:
+    """Return the seed of a stage: from the recipe's seed and the stage's name alone."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8], "big") >> 1
+
+
+def differences(now: Mapping[str, Any], then: Mapping[str, Any], path: str = "") -> list[str]:
+    """Return the paths of the keys whose values differ."""
+    found = []
+    for key in [*now, *(key for key in then if key not in now)]:
+        here, there = now.get(key), then.get(key)
+        place = f"{path}.{key}".lstrip(".")
+        if isinstance(here, Mapping) and isinstance(there, Mapping):
+            found += differences(here, there, place)
+        elif here != there:
+            found.append(place)
+    return found

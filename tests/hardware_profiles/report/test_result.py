@@ -10,12 +10,17 @@ from spikeport.export.lava.doctor import small_network
 from spikeport.export.stimulus import random_stimulus
 from spikeport.hardware_profiles.report.build import report
 from spikeport.hardware_profiles.report.result import Report
+from spikeport.hardware_profiles.report.sections import Accuracy, AttackedWith
 
 NETWORK = small_network()
 REPORT = report(NETWORK, random_stimulus(NETWORK, 3, 0), ["loihi1", "speck"], relative_to=NETWORK)
 RUN = {
-    "accuracy": {"ann_clean": 0.9},
-    "attack": {"name": "PGD", "attack_steps": 10, "epsilon": 8.0},
+    "accuracy": (
+        Accuracy(title="dense ANN", stage="dense", clean=0.9, robust=0.75, sparsity=0.0),
+        Accuracy(title="Lava", stage="check", clean=0.8),
+    ),
+    "attack": AttackedWith(name="PGD-10", epsilon=8.0, images=500),
+    "attacks": (AttackedWith(name="PGD-50", epsilon=16.0, images=20, stage="long", network=0.5, integer=0.25),),
     "fidelity": {"lava": {"compared": 100, "mismatches": 0}},
     "sparsity": {"global": 0.9, "integer": 0.91, "weights": 1000},
 }
@@ -110,20 +115,28 @@ def test_json_gives_the_same_report_again(found):
 
 
 def test_sections_of_a_run_are_absent_without_one():
-    assert not {"accuracy", "attack", "fidelity", "sparsity"} & set(REPORT.to_dict())
-    assert RUN.items() <= REPORT.with_run(**RUN).to_dict().items()
+    assert not RUN.keys() & set(REPORT.to_dict())
+    document = REPORT.with_run(**RUN).to_dict()
+    assert {key: document[key] for key in ("fidelity", "sparsity")} == {
+        key: RUN[key] for key in ("fidelity", "sparsity")
+    }
+    assert document["attack"] == RUN["attack"].to_dict()
+    assert [document["accuracy"], document["attacks"]] == [
+        [each.to_dict() for each in RUN[key]] for key in ("accuracy", "attacks")
+    ]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 1}, "a report of schema 1; expected 3: write it again"),
-        ({"schema": None}, "a report of schema None; expected 3"),
-        ({"network": 3}, "not a report of schema 3"),
-        ({"operations": {}}, "not a report of schema 3"),
-        ({"energy": {"loihi1": {}}}, "not a report of schema 3"),
-        ({"placement": []}, "not a report of schema 3"),
-        ({"placement": {"loihi1": None}}, "not a report of schema 3"),
+        ({"schema": 1}, "a report of schema 1; expected 4: write it again"),
+        ({"schema": 3}, "a report of schema 3; expected 4: write it again"),
+        ({"schema": None}, "a report of schema None; expected 4"),
+        ({"network": 3}, "not a report of schema 4"),
+        ({"operations": {}}, "not a report of schema 4"),
+        ({"energy": {"loihi1": {}}}, "not a report of schema 4"),
+        ({"placement": []}, "not a report of schema 4"),
+        ({"placement": {"loihi1": None}}, "not a report of schema 4"),
     ],
 )
 def test_another_document_is_refused(change, message):
@@ -141,7 +154,7 @@ def test_fidelity_without_its_numbers_is_refused(compared):
 
 
 def test_a_document_without_a_schema_is_refused():
-    with pytest.raises(ArchiveError, match="not a report of schema 3"):
+    with pytest.raises(ArchiveError, match="not a report of schema 4"):
         Report.from_dict({})
 
 

@@ -13,16 +13,19 @@ from spikeport.hardware_profiles.evidence import LEGEND
 from spikeport.hardware_profiles.profile import Constant, Latency, load_profile
 from spikeport.hardware_profiles.report import html
 from spikeport.hardware_profiles.report.build import report
+from spikeport.hardware_profiles.report.sections import Accuracy, AttackedWith
 from spikeport.hardware_profiles.what_if import pruned
 
 NETWORK = small_network()
 REPORT = report(NETWORK, random_stimulus(NETWORK, 7, 0), ["loihi1", "loihi2"])
 RUN = {
-    "accuracy": {
-        **{f"{name}_clean": 0.9 for name in ("ann", "ann_sparse", "snn_float", "snn_integer", "lava")},
-        **dict.fromkeys(("ann_robust", "ann_sparse_robust", "snn_robust", "snn_integer_robust"), 0.8),
-    },
-    "attack": {"name": "PGD", "attack_steps": 10, "epsilon": 8.0},
+    "accuracy": (
+        Accuracy(title="dense ANN", stage="dense", clean=0.912, robust=0.823, sparsity=0.0),
+        Accuracy(title="<b>integers</b>", stage="check", clean=0.887, robust=0.776, sparsity=0.654),
+        Accuracy(title="Lava", stage="check", clean=0.887),
+    ),
+    "attack": AttackedWith(name="PGD-10", epsilon=8.0, images=500),
+    "attacks": (AttackedWith(name="RFGSM", epsilon=16.0, images=20, stage="long", network=0.561, integer=0.445),),
     "sparsity": {"global": 0.9, "integer": 0.91, "weights": 1000},
     "fidelity": {"lava": {"compared": 1234567, "mismatches": 0, "populations": []}},
 }
@@ -101,6 +104,27 @@ def test_text_holds_the_same_figures():
     for name, placed in REPORT.placement.items():
         assert f"{placed.max_core_memory_bytes:,}" in shown
         assert name in shown
+
+
+ROWS = [
+    ("dense ANN", "91.2 %", "82.3 %", "0.0 %"),
+    ("<b>integers</b>", "88.7 %", "77.6 %", "65.4 %"),
+    ("Lava", "88.7 %"),
+    ("RFGSM, eps 16/255", "20", "56.1 %", "44.5 %"),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_every_network_of_a_run_has_a_row_on_page_and_in_text(row):
+    assert any(line.split() == " ".join(row).split() for line in FULL.text().splitlines())
+    words = [word for word in page_of(FULL).words if word]
+    start = words.index(row[0])
+    assert tuple(words[start : start + len(row)]) == row
+
+
+def test_robust_accuracy_says_the_attack_and_its_epsilon():
+    for shown in (FULL.text(), " ".join(page_of(FULL).words)):
+        assert "PGD-10, eps 8/255" in shown
 
 
 def test_reasons_stand_on_page_and_in_text():

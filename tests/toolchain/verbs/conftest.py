@@ -5,9 +5,9 @@ import pytest
 
 @pytest.fixture
 def network(tiny_run):
-    return tiny_run / "network.safetensors"
+    return tiny_run / "quantize/network.safetensors"
 
 
 @pytest.fixture
 def held_out(tiny_run):
-    return tiny_run / "held_out.npz"
+    return tiny_run / "export/held_out.npz"

@@ -173,7 +173,7 @@ def test_nothing_runs_before_all_executors_were_asked(monkeypatch, network):
 
 
 def test_a_float_network_is_compared_with_float_onnx_and_its_nir_file(tiny_run, held_out, tmp_path):
-    verdict = spikeport.check(tiny_run / "network_float.safetensors", held_out)
+    verdict = spikeport.check(tiny_run / "lower/network_float.safetensors", held_out)
     assert verdict.passed
     assert verdict.proven is None
     assert list(verdict.executors) == ["onnx", "nir"]
@@ -189,7 +189,7 @@ def test_a_float_network_is_compared_with_float_onnx_and_its_nir_file(tiny_run, 
 
 
 def test_a_spike_or_a_potential_that_differs_fails_a_float_network(monkeypatch, tiny_run, held_out):
-    path = tiny_run / "network_float.safetensors"
+    path = tiny_run / "lower/network_float.safetensors"
 
     def biased(network, stimulus, *, batch=100):
         for step in floating.steps(network, stimulus, batch=batch):
@@ -215,7 +215,7 @@ def flipped_float(network, stimulus, *, batch=100):
 
 
 def test_what_nir_cannot_say_of_a_float_network_is_a_line(tiny_run, held_out):
-    several = changed(tiny_run / "network_float.safetensors", "conv1", most=None, reset_by=np.array(1.0))
+    several = changed(tiny_run / "lower/network_float.safetensors", "conv1", most=None, reset_by=np.array(1.0))
     assert isinstance(several.population("conv1").neuron, FloatNeuron)
     verdict = spikeport.check(
         several, held_out, settings=CheckSettings(executors=("onnx", "nir"), max_mismatches=10**9)
@@ -230,7 +230,7 @@ def test_asking_onnx_builds_the_model_and_refuses_what_it_cannot_keep(network, t
     loaded = archive.read_integer(network)
     with pytest.raises(FormatError, match="this network is not proven to stay in its registers"):
         onnx.check(replace(loaded, projections=tuple(replace(p, exponent=15) for p in loaded.projections)))
-    loaded = archive.read_float(tiny_run / "network_float.safetensors")
+    loaded = archive.read_float(tiny_run / "lower/network_float.safetensors")
     deep = replace(loaded, steps=5000, projections=tuple(replace(p, delay=5000) for p in loaded.projections))
     with pytest.raises(FormatError, match="an ONNX model of the network would keep"):
         onnx.check(deep)

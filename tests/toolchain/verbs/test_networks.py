@@ -23,7 +23,7 @@ def test_networks_are_read_and_written_back(network, tmp_path):
 
 
 def test_quantize_gives_the_runs_integers(tiny_run, network, tmp_path):
-    result = spikeport.quantize(tiny_run / "network_float.safetensors", out=tmp_path / "integer.safetensors")
+    result = spikeport.quantize(tiny_run / "lower/network_float.safetensors", out=tmp_path / "integer.safetensors")
     assert (tmp_path / "integer.safetensors").read_bytes() == network.read_bytes()
     assert result.to_dict()["digest"] == archive.digest(archive.read_integer(network))
     assert result.proven
@@ -34,12 +34,12 @@ def test_quantize_gives_the_runs_integers(tiny_run, network, tmp_path):
 
 
 def test_quantize_takes_an_object_and_gives_one(tiny_run, network):
-    source = spikeport.read_network(tiny_run / "network_float.safetensors")
+    source = spikeport.read_network(tiny_run / "lower/network_float.safetensors")
     assert archive.to_bytes(spikeport.quantize(source).network) == network.read_bytes()
 
 
 def test_quantize_to_fewer_bits(tiny_run, tmp_path):
-    source = tiny_run / "network_float.safetensors"
+    source = tiny_run / "lower/network_float.safetensors"
     result = spikeport.quantize(source, settings=QuantizeSettings(weight_bits=4))
     assert max(np.abs(p.synapses.weight).max() for p in result.network.projections) == 7
     with pytest.raises(QuantizationError, match="weight_bits is 9; Loihi stores 2 to 8 bits"):
@@ -48,7 +48,7 @@ def test_quantize_to_fewer_bits(tiny_run, tmp_path):
 
 
 def test_calibration_takes_images_and_says_where_weights_were_cut(tiny_run, held_out):
-    source = tiny_run / "network_float.safetensors"
+    source = tiny_run / "lower/network_float.safetensors"
     with np.load(held_out) as file:
         images = file["images"][:4]
     by_array, by_file = (spikeport.quantize(source, calibration=each) for each in (images, held_out))
@@ -66,7 +66,7 @@ def test_quantize_refuses_integers(network, tmp_path):
 def test_settings_that_a_file_has_no_use_for_are_refused(tiny_run, tmp_path):
     with pytest.raises(FormatError, match=r"'steps' is for \.nir and \.net files; an archive says it itself"):
         spikeport.quantize(
-            tiny_run / "network_float.safetensors", settings=QuantizeSettings(source=ImportSettings(steps=3))
+            tiny_run / "lower/network_float.safetensors", settings=QuantizeSettings(source=ImportSettings(steps=3))
         )
     netx.write(chain(1, levels=1), tmp_path / "small.net")
     for settings in (ImportSettings(dt=0.1), ImportSettings(reset="hard"), ImportSettings(most=2)):
@@ -82,15 +82,17 @@ def test_export_writes_what_the_run_wrote(tiny_run, network, tmp_path, form):
     result = spikeport.export_network(network, out, to=form)
     assert result.to_dict() == {"out": str(out), "format": form, "bytes": out.stat().st_size, "note": result.note}
     if form == "onnx":
-        assert out.read_bytes() == (tiny_run / "network.onnx").read_bytes()
+        assert out.read_bytes() == (tiny_run / "export/network.onnx").read_bytes()
     else:
         settings = ImportSettings(dialect="spikeport")
-        ours, theirs = (spikeport.import_nir(path, settings=settings) for path in (out, tiny_run / "network.nir"))
+        ours, theirs = (
+            spikeport.import_nir(path, settings=settings) for path in (out, tiny_run / "export/network.nir")
+        )
         assert archive.to_bytes(ours.network) == archive.to_bytes(theirs.network)
 
 
 def test_export_says_which_versions_of_the_nir_package_read_its_files(tiny_run, network, tmp_path):
-    for source, form in ((network, "nir"), (tiny_run / "network_float.safetensors", "nir-float")):
+    for source, form in ((network, "nir"), (tiny_run / "lower/network_float.safetensors", "nir-float")):
         done = spikeport.export_network(source, tmp_path / form, to=form)
         assert done.text().endswith("bytes); the nir package reads it from version 1.0.6 on, which knows v_reset")
         assert done.to_dict()["note"] == done.note
@@ -114,7 +116,7 @@ def test_export_refuses_what_it_cannot_write(network, tmp_path):
 
 def test_import_keeps_a_file_of_another_framework_as_it_is(tiny_run, network, held_out, tmp_path):
     path = tmp_path / "imported.safetensors"
-    result = spikeport.import_nir(tiny_run / "network.nir", out=path)
+    result = spikeport.import_nir(tiny_run / "export/network.nir", out=path)
     assert result.network.kind == result.to_dict()["kind"] == "float"
     assert "as spikeport: " in result.text()
     ours, theirs = (spikeport.simulate(each, held_out) for each in (path, network))

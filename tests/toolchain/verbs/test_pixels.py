@@ -119,12 +119,12 @@ def test_an_input_that_changes_is_refused_with_the_way_out(network, tmp_path, mo
 
 
 def test_spikes_on_integers_of_grey_levels_name_the_way_and_it_works(tiny_run, held_out, tmp_path, monkeypatch, capsys):
-    integers = tiny_run / "network.safetensors"
+    integers = tiny_run / "quantize/network.safetensors"
     code, _, err = invoke(monkeypatch, capsys, "simulate", integers, "--input", held_out, "--input-as", "poisson")
     assert code == 2
     assert "quantize the float network for it: spikeport quantize FLOAT --input-as poisson --out NETWORK" in err
     out = tmp_path / "spikes.safetensors"
-    floats = tiny_run / "network_float.safetensors"
+    floats = tiny_run / "lower/network_float.safetensors"
     call = ("quantize", floats, "--input-as", "poisson", "--calibration", held_out, "--out", out)
     assert invoke(monkeypatch, capsys, *call)[0] == 0
     assert archive.read(out).source.neuron == Source(levels=1, unit=1.0)
@@ -143,4 +143,4 @@ def test_spikes_on_integers_of_grey_levels_name_the_way_and_it_works(tiny_run, h
 
 def test_quantize_says_where_biases_belong(tiny_run):
     with pytest.raises(StimulusError, match="integers are the same whether their input comes as biases or not"):
-        spikeport.quantize(tiny_run / "network_float.safetensors", reading=BIAS)
+        spikeport.quantize(tiny_run / "lower/network_float.safetensors", reading=BIAS)

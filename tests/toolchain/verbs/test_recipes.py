@@ -11,17 +11,20 @@ from spikeport.toolchain.verbs import recipes
 
 
 def test_a_run_returns_its_report(recipe, tiny_run, tmp_path):
-    part = spikeport.run(recipe, tmp_path / "part", to="pretrain")
+    shutil.copytree(tiny_run / "dense", tmp_path / "part" / "dense")
+    part = spikeport.run(recipe, tmp_path / "part", to="dense")
     assert part.passed
-    assert part.report is None
-    assert part.to_dict() == {"folder": str(tmp_path / "part"), "last": "pretrain", "report": None}
+    assert (part.report, part.ran) == (None, ())
+    assert part.text() == f"stages done up to dense; artefacts are in {tmp_path / 'part'}"
+    assert set(part.files) == {"model", "adversarial"}
+    assert part.to_dict()["metrics"]["dense"]["clean"] == part.metrics["dense"]["clean"]
     shutil.copytree(tiny_run, tmp_path / "whole")
     whole = spikeport.run(recipe, tmp_path / "whole", from_="report")
     assert whole.passed is whole.report.passed is True
     counts = whole.to_dict()["report"]["validation"]["counts"]
     assert counts["passed"]
     assert counts["simulated"] == counts["formula"] > 0
-    assert whole.text().startswith(f"{whole.report.text()}\n\nwrote network.safetensors")
+    assert whole.text().startswith(f"{whole.report.text()}\n\nwrote finetune/model.safetensors, quantize/network")
 
 
 @pytest.mark.parametrize("module", ["torch", "sklearn"])

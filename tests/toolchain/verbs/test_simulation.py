@@ -17,7 +17,7 @@ def in_executor(name):
 
 
 def test_float_network_runs_in_the_float_executor_and_in_onnx(tiny_run, held_out):
-    network = tiny_run / "network_float.safetensors"
+    network = tiny_run / "lower/network_float.safetensors"
     found = spikeport.simulate(network, held_out)
     assert "20 images, floating: classes" in found.text()
     in_float32 = spikeport.simulate(network, held_out, settings=in_executor("onnx"))
@@ -117,7 +117,11 @@ def test_truncated_input_file_is_named(network, tmp_path, cut):
 
 def test_operations_of_a_float_network_are_those_that_are_counted_on_hardware(tiny_run, held_out, tmp_path):
     """In parts and in any executor: graded input by pixels, spikes by the synapses of the folded network."""
-    network, counting, out = tiny_run / "network_float.safetensors", SimulationSettings(count=True), tmp_path / "x.npz"
+    network, counting, out = (
+        tiny_run / "lower/network_float.safetensors",
+        SimulationSettings(count=True),
+        tmp_path / "x.npz",
+    )
     found = spikeport.simulate(network, held_out, settings=counting, out=out)
     layers = spikeport.count(network, held_out).layers
     assert found.operations == {f"{layer.source}_to_{layer.target}": layer.formula for layer in layers}

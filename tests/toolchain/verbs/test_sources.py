@@ -12,12 +12,12 @@ def test_a_path_and_an_object_are_the_same_network(tiny_run, network):
     integer = sources.integer_network(network)
     assert sources.integer_network(integer) is integer
     assert sources.any_network(integer) is integer
-    real = sources.float_network(str(tiny_run / "network_float.safetensors"))
+    real = sources.float_network(str(tiny_run / "lower/network_float.safetensors"))
     assert sources.float_network(real) is real
 
 
 def test_the_wrong_kind_is_refused_with_what_to_do(tiny_run):
-    real = tiny_run / "network_float.safetensors"
+    real = tiny_run / "lower/network_float.safetensors"
     with pytest.raises(ArchiveError, match="holds a float network; run 'spikeport quantize' on it first"):
         spikeport.export_network(real, "unused.onnx", to="onnx")
     with pytest.raises(NetworkError, match="a FloatNetwork was given; expected an IntegerNetwork: quantize it first"):

@@ -1,0 +1,97 @@
+"""The combinations of a matrix: a recipe each, with a name, and which of them share stages."""
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from spikeport.export.errors import RecipeError
+from spikeport.toolchain.overrides import put
+from spikeport.toolchain.planning import settings_of
+from spikeport.toolchain.recipe import plain, recipe_of
+from spikeport.toolchain.stages.outlines import source_of
+from spikeport.toolchain.stages.recipe import Recipe
+from spikeport.toolchain.stages.records import digest_of_values, seed_of
+
+MOST = 1000
+"""Combinations of a matrix."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Combination:
+    """One recipe of a matrix: its ``values`` by the matrix's keys, and a ``name`` that is a folder's."""
+
+    name: str
+    values: dict[str, Any]
+    recipe: Recipe
+
+
+def combinations(recipe: Recipe) -> list[Combination]:
+    """Return every combination in the order of the matrix; `RecipeError` names those that are no recipe."""
+    count = prod(len(values) for values in recipe.matrix.values())
+    if count > MOST:
+        raise RecipeError(f"matrix: has {count:,} combinations; expected {MOST:,} at most")
+    chosen = [dict(zip(recipe.matrix, values, strict=True)) for values in itertools.product(*recipe.matrix.values())]
+    names = [name_of(values) for values in chosen]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RecipeError(f"matrix: two combinations are both called {twice[0]!r}; expected values that differ")
+    made, faults = [], []
+    for name, values in zip(names, chosen, strict=True):
+        try:
+            made.append(Combination(name=name, values=values, recipe=_with(recipe, values)))
+        except RecipeError as error:
+            faults.append(f"{name}: {error}")
+    if faults:
+        raise RecipeError(f"matrix: {len(faults)} of {count} combinations are no recipes", faults[:20])
+    return made
+
+
+def _with(recipe: Recipe, values: dict[str, Any]) -> Recipe:
+    table = plain(recipe) | {"matrix": {}}
+    for path, value in values.items():
+        put(table, path, value, quiet=True)
+    return recipe_of(table, "matrix")
+
+
+def name_of(values: dict[str, Any]) -> str:
+    """Return a folder's name: the last word of each key with its value, or the kind of a table."""
+    return ",".join(f"{short(key, list(values))}={value_text(value)}" for key, value in values.items())
+
+
+def short(key: str, keys: Sequence[str]) -> str:
+    """Return the last word of a key, with more of it where another key has the same."""
+    words = key.split(".")
+    last = [each.split(".")[-1] for each in keys]
+    return words[-1] if last.count(words[-1]) == 1 else "-".join(words[-2:])
+
+
+def value_text(value: Any) -> str:
+    """Return a value as part of a file's name."""
+    if isinstance(value, dict):
+        value = value.get("kind", "-".join(f"{key}={each}" for key, each in value.items()))
+    if isinstance(value, list | tuple):
+        value = "-".join(map(str, value))
+    return re.sub(r"[^A-Za-z0-9._=+-]+", "-", str(value))[:60]
+
+
+def owners(recipes: Sequence[Recipe]) -> list[list[int]]:
+    """Return for every recipe and stage the number of the first recipe that has the same stage with the same inputs."""
+    first: dict[str, int] = {}
+    return [[first.setdefault(key, number) for key in _keys(recipe)] for number, recipe in enumerate(recipes)]
+
+
+def _keys(recipe: Recipe) -> list[str]:
+    """Return what each stage's outcome follows from: its settings, name and seed, the data's, and all that goes in."""
+    keys: list[str] = []
+    names = [stage.name for stage in recipe.stages]
+    data = [recipe.seed, plain(recipe)["data"]]
+    for index, stage in enumerate(recipe.stages):
+        before = source_of(recipe.stages, index)
+        seen = keys[:] if stage.SEES_RECORDS else [] if before is None else [keys[names.index(before)]]
+        titles = [each.title for each in recipe.stages] if stage.SEES_RECORDS else []
+        own = [stage.name, seed_of(recipe.seed, stage.name), settings_of(recipe, stage)]
+        keys.append(digest_of_values([own, data, seen, titles]))
+    return keys
