@@ -14,8 +14,8 @@ from spikeport.toolchain.stages.recipe import Recipe
 from spikeport.toolchain.stages.stage import Stage
 from spikeport.toolchain.tables import cut, keys_of, nearest, resolved
 
-WORD = re.compile(r"[A-Za-z][\w./-]*")
-"""A value that needs no quotes."""
+WORD = re.compile(r"[A-Za-z.~/][^\"'\n]*")
+"""A value that needs no quotes: a word, or a path."""
 
 
 def overridden(table: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def overridden(table: Mapping[str, Any], settings: Sequence[str]) -> dict[str, A
 
 
 def value_of(path: str, text: str) -> Any:
-    """Return a value written in TOML; a word needs no quotes."""
+    """Return a value written in TOML; a word or a path needs no quotes."""
     try:
         parsed = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError) as error:
