@@ -18,8 +18,8 @@ from pathlib import Path
 
 import torch
 
-from spikeport.toolchain.conversion import convert
-from spikeport.toolchain.kept_values import MEMORY
+from spikeport.toolchain.conversion.kept_values import MEMORY
+from spikeport.toolchain.conversion.threshold_balancing import convert
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.nn.architectures.architecture import Images
 from spikeport.toolchain.nn.architectures.wide_resnet import WideResNet

@@ -23,7 +23,7 @@ from spikeport.toolchain import checkpoint
 from spikeport.toolchain.data.dataset import Dataset
 from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.objectives.robust_kl import RobustKl
-from spikeport.toolchain.recipe import embedded
+from spikeport.toolchain.recipes.reader import embedded
 from spikeport.toolchain.stages.run import Run
 from spikeport.toolchain.stages.train import Train
 from spikeport.toolchain.training.settings import Training

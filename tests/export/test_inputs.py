@@ -14,7 +14,7 @@ from spikeport.export.lava.doctor import small_network
 from spikeport.export.nir_import.graph import read as read_nir
 from spikeport.hardware_profiles.profile import load_profile
 from spikeport.toolchain import checkpoint
-from spikeport.toolchain.recipe import read_recipe
+from spikeport.toolchain.recipes.reader import read_recipe
 
 NETWORK = small_network()
 READERS = {

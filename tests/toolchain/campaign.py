@@ -29,7 +29,7 @@ from spikeport.toolchain.data import idx
 from spikeport.toolchain.data.cifar10 import Cifar10
 from spikeport.toolchain.data.npz import Npz
 from spikeport.toolchain.data.tiny_imagenet import TinyImageNet
-from spikeport.toolchain.recipe import RECIPE_DIR, read_recipe
+from spikeport.toolchain.recipes.reader import RECIPE_DIR, read_recipe
 from spikeport.toolchain.verbs.networks import ImportSettings, import_network
 from tests.toolchain.data import made
 

@@ -7,7 +7,7 @@ import torch
 from msgspec import Meta
 
 from spikeport.toolchain import checkpoint
-from spikeport.toolchain.conversion import convert
+from spikeport.toolchain.conversion.threshold_balancing import convert
 from spikeport.toolchain.nn.architectures.architecture import Count
 from spikeport.toolchain.stages.run import Run
 from spikeport.toolchain.stages.stage import Artefacts, Result, Stage, needs

@@ -1,4 +1,4 @@
-"""A recipe as a type: data, network and an ordered list of stages; `spikeport.toolchain.recipe` reads it."""
+"""A recipe as a type: data, network and an ordered list of stages; `spikeport.toolchain.recipes.reader` reads it."""
 
 from typing import Annotated, Any, Literal
 

@@ -14,10 +14,10 @@ from spikeport.toolchain.verbs.sources import AnyPath, names_file
 
 if TYPE_CHECKING:
     from spikeport.export.cluster import Cluster
-    from spikeport.toolchain.estimate import Forecast
+    from spikeport.toolchain.runs.estimate import Forecast
+    from spikeport.toolchain.runs.sweep_table import Swept
     from spikeport.toolchain.stages.recipe import Recipe
     from spikeport.toolchain.stages.records import Record
-    from spikeport.toolchain.sweep_table import Swept
 
 KINDS = ("model", "network", "nir", "onnx", "page", "report", "held_out")
 """The artefacts that the end of a run names."""
@@ -108,7 +108,7 @@ def run(
     `RecipeError` with every fault, each with the path of its key; `TrainingError` where a loss is not finite.
     """
     _need_training()
-    from spikeport.toolchain.extending import extended
+    from spikeport.toolchain.recipes.extending import extended
 
     chosen = settings or RunSettings()
     with extended([Path(each) for each in chosen.extend]):
@@ -135,10 +135,10 @@ def forecast(
     the recipe, of today's form, with the values of ``settings``.
     """
     _need_training()
-    from spikeport.toolchain.combinations import combinations, owners
-    from spikeport.toolchain.estimate import forecast as made
-    from spikeport.toolchain.extending import extended
-    from spikeport.toolchain.planning import plan_of
+    from spikeport.toolchain.recipes.extending import extended
+    from spikeport.toolchain.runs.combinations import combinations, owners
+    from spikeport.toolchain.runs.estimate import forecast as made
+    from spikeport.toolchain.runs.planning import plan_of
 
     chosen = settings or RunSettings()
     with extended([Path(each) for each in chosen.extend]):
@@ -166,9 +166,9 @@ def _read(
     recipe: AnyPath | None, out: Path, chosen: RunSettings, *, resume: bool = False, write: AnyPath | None = None
 ) -> tuple["Recipe", RunSettings]:
     """Return the recipe with the values of the settings, and the settings; a run goes on on its own device."""
-    from spikeport.toolchain.recipe import found, none_given, read_table, recipe_of
-    from spikeport.toolchain.surroundings import recipe_in
-    from spikeport.toolchain.toml_text import toml_text
+    from spikeport.toolchain.recipes.reader import found, none_given, read_table, recipe_of
+    from spikeport.toolchain.recipes.toml_text import toml_text
+    from spikeport.toolchain.runs.surroundings import recipe_in
 
     if resume:
         if recipe is not None or chosen.settings or chosen.seed is not None or chosen.verify is not None:
@@ -192,8 +192,8 @@ def _read(
 
 
 def _run(recipe: "Recipe", out: Path, first: str | None, last: str | None, chosen: RunSettings) -> Run:
-    from spikeport.toolchain.pipeline import execute
-    from spikeport.toolchain.planning import plan_of
+    from spikeport.toolchain.runs.pipeline import execute
+    from spikeport.toolchain.runs.planning import plan_of
 
     plan = plan_of(recipe, device=chosen.device, first=first, last=last)
     done = execute(plan, out, extend=[str(each) for each in chosen.extend])
@@ -206,7 +206,7 @@ def _run(recipe: "Recipe", out: Path, first: str | None, last: str | None, chose
 
 
 def _sweep(recipe: "Recipe", out: Path, first: str | None, last: str | None, chosen: RunSettings) -> "Swept":
-    from spikeport.toolchain.sweep import Way, sweep
+    from spikeport.toolchain.runs.sweep import Way, sweep
 
     if first is not None or last is not None:
         raise RecipeError("a recipe with a matrix runs whole; leave out --from and --to")

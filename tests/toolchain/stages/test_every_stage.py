@@ -7,8 +7,8 @@ import pytest
 
 from spikeport.export.errors import RecipeError
 from spikeport.toolchain.choices import kinds, tag_of
-from spikeport.toolchain.planning import settings_of
-from spikeport.toolchain.recipe import read_recipe
+from spikeport.toolchain.recipes.reader import read_recipe
+from spikeport.toolchain.runs.planning import settings_of
 from spikeport.toolchain.stages import records
 from spikeport.toolchain.stages.outlines import available, source_of
 from spikeport.toolchain.stages.stage import Stage

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from spikeport.export.errors import OutputError
-from spikeport.toolchain.kept_values import Room
+from spikeport.toolchain.conversion.kept_values import Room
 
 
 @pytest.mark.parametrize("memory", [0, 10**6])

@@ -10,11 +10,11 @@ import pytest
 import spikeport
 from spikeport.export.cluster import Cluster
 from spikeport.export.errors import RecipeError
-from spikeport.toolchain.combinations import combinations, name_of, owners
-from spikeport.toolchain.recipe import read_recipe
+from spikeport.toolchain.recipes.reader import read_recipe
+from spikeport.toolchain.runs.combinations import combinations, name_of, owners
+from spikeport.toolchain.runs.sweep import _parts, copy_stage
+from spikeport.toolchain.runs.sweep_table import averaged, latex, markdown
 from spikeport.toolchain.stages import records
-from spikeport.toolchain.sweep import _parts, copy_stage
-from spikeport.toolchain.sweep_table import averaged, latex, markdown
 from spikeport.toolchain.verbs import recipes
 from spikeport.toolchain.verbs.recipes import RunSettings
 from tests.toolchain.networks import RECIPE

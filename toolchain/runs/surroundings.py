@@ -13,7 +13,7 @@ from spikeport.export.errors import RecipeError
 from spikeport.export.files import write_text
 from spikeport.export.inputs import LARGEST_TEXT, read_bytes
 from spikeport.export.tensors import strict_json
-from spikeport.toolchain.recipe import plain, recipe_of
+from spikeport.toolchain.recipes.reader import plain, recipe_of
 from spikeport.toolchain.stages.recipe import Recipe
 
 NAME = "run.json"

@@ -15,13 +15,13 @@ from spikeport.export.errors import OutputError, RecipeError
 from spikeport.export.files import locked
 from spikeport.export.progress import announce
 from spikeport.toolchain.choices import tag_of
-from spikeport.toolchain.planning import Plan, inputs_of, settings_of, status_of
+from spikeport.toolchain.runs.planning import Plan, inputs_of, settings_of, status_of
+from spikeport.toolchain.runs.surroundings import versions, write_surroundings
 from spikeport.toolchain.stages import records
 from spikeport.toolchain.stages.outlines import available, source_of
 from spikeport.toolchain.stages.records import Output, Record
 from spikeport.toolchain.stages.run import Run, images_of
 from spikeport.toolchain.stages.stage import Result
-from spikeport.toolchain.surroundings import versions, write_surroundings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Executed:
 
 
 def execute(plan: Plan, folder: Path, *, extend: Sequence[str] = ()) -> Executed:
-    """Run the stages of ``plan`` in ``folder``, each in a folder of its own; see `spikeport.toolchain.planning`.
+    """Run the stages of ``plan`` in ``folder``, each in a folder of its own; see `spikeport.toolchain.runs.planning`.
 
     ``extend``: the folders that added choices, for the run's own file.
     """

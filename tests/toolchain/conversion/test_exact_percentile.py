@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from spikeport.export.errors import TrainingError
-from spikeport.toolchain.exact_percentile import rank_of, value_of_rank
+from spikeport.toolchain.conversion.exact_percentile import rank_of, value_of_rank
 from spikeport.toolchain.nn.loop import Normal
 from tests.strategies import cases
 

@@ -11,15 +11,15 @@ import msgspec
 
 from spikeport.toolchain.choices import Choice, kinds
 from spikeport.toolchain.nn.spiking import Spiking
+from spikeport.toolchain.recipes.tables import base_choices
 from spikeport.toolchain.stages.recipe import Evaluate, Recipe
 from spikeport.toolchain.stages.stage import Stage
-from spikeport.toolchain.tables import base_choices
 from spikeport.toolchain.training.settings import Training
 
 COMMON = ("name", "from", "title")
 """Keys that every stage has."""
 NAMES: dict[type, str] = {int: "whole number", float: "number", str: "text", bool: "true or false"}
-START, END = "<!-- keys: python -m spikeport.toolchain.recipe_keys docs/recipes.md -->", "<!-- end of keys -->"
+START, END = "<!-- keys: python -m spikeport.toolchain.recipes.keys docs/recipes.md -->", "<!-- end of keys -->"
 """What the tables stand between in docs/recipes.md; the first line says how they are written anew."""
 
 

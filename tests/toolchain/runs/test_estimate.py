@@ -8,12 +8,12 @@ import torch
 
 from spikeport.export.errors import LavaError, RecipeError
 from spikeport.toolchain.attacks.pgd import Pgd
-from spikeport.toolchain.estimate import BACKWARD, attack_passes, multiply_accumulates, passes_of, per_image
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.objectives.plain import Plain
 from spikeport.toolchain.objectives.trades import Trades
-from spikeport.toolchain.planning import plan_of
-from spikeport.toolchain.recipe import read_recipe
+from spikeport.toolchain.recipes.reader import read_recipe
+from spikeport.toolchain.runs.estimate import BACKWARD, attack_passes, multiply_accumulates, passes_of, per_image
+from spikeport.toolchain.runs.planning import plan_of
 from spikeport.toolchain.stages.run import images_of
 from spikeport.toolchain.verbs.recipes import RunSettings, forecast
 

@@ -8,8 +8,8 @@ import pytest
 import spikeport
 from spikeport.export.errors import RecipeError
 from spikeport.toolchain.choices import kinds
-from spikeport.toolchain.extending import FOLDERS, extended
-from spikeport.toolchain.recipe import read_recipe
+from spikeport.toolchain.recipes.extending import FOLDERS, extended
+from spikeport.toolchain.recipes.reader import read_recipe
 from spikeport.toolchain.stages import records
 from spikeport.toolchain.verbs.recipes import RunSettings
 

@@ -1,7 +1,7 @@
 """Runs a spiking network layer after layer, batch after batch, some steps at a time, each layer once.
 
 Spikes between layers are kept as bits, the currents of one layer and of streams as floats: within a budget of memory,
-beyond it on the disk (`spikeport.toolchain.kept_values`).
+beyond it on the disk (`spikeport.toolchain.conversion.kept_values`).
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spikeport.export.progress import Progress
-from spikeport.toolchain.kept_values import Kept, Room
+from spikeport.toolchain.conversion.kept_values import Kept, Room
 from spikeport.toolchain.nn import compiled_loop
 from spikeport.toolchain.nn.layers import ProjectionLayer
 from spikeport.toolchain.nn.loop import Normal

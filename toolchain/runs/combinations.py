@@ -8,9 +8,9 @@ from math import prod
 from typing import Any
 
 from spikeport.export.errors import RecipeError
-from spikeport.toolchain.overrides import put
-from spikeport.toolchain.planning import settings_of
-from spikeport.toolchain.recipe import plain, recipe_of
+from spikeport.toolchain.recipes.overrides import put
+from spikeport.toolchain.recipes.reader import plain, recipe_of
+from spikeport.toolchain.runs.planning import settings_of
 from spikeport.toolchain.stages.outlines import source_of
 from spikeport.toolchain.stages.recipe import Recipe
 from spikeport.toolchain.stages.records import digest_of_values, seed_of

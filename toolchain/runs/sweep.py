@@ -18,16 +18,16 @@ from spikeport.export.cluster import Cluster, connected
 from spikeport.export.errors import SpikeportError, one_line
 from spikeport.export.files import locked
 from spikeport.export.progress import announce
-from spikeport.toolchain.combinations import Combination, combinations, owners
-from spikeport.toolchain.extending import extended
-from spikeport.toolchain.pipeline import empty, execute, look_ahead
-from spikeport.toolchain.planning import data_of, plan_of
-from spikeport.toolchain.recipe import plain, recipe_of
+from spikeport.toolchain.recipes.extending import extended
+from spikeport.toolchain.recipes.reader import plain, recipe_of
+from spikeport.toolchain.runs.combinations import Combination, combinations, owners
+from spikeport.toolchain.runs.pipeline import empty, execute, look_ahead
+from spikeport.toolchain.runs.planning import data_of, plan_of
+from spikeport.toolchain.runs.surroundings import write_surroundings
+from spikeport.toolchain.runs.sweep_table import Swept, write_tables
 from spikeport.toolchain.stages import records
 from spikeport.toolchain.stages.recipe import Recipe
 from spikeport.toolchain.stages.records import Record
-from spikeport.toolchain.surroundings import write_surroundings
-from spikeport.toolchain.sweep_table import Swept, write_tables
 
 SECONDS = 10
 """How long a scheduler may take to answer."""

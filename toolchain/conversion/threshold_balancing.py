@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from spikeport.export.errors import TrainingError
-from spikeport.toolchain.exact_percentile import rank_of, value_of_rank
-from spikeport.toolchain.kept_values import MEMORY, Room
-from spikeport.toolchain.layerwise import Currents, Layerwise, Moments
+from spikeport.toolchain.conversion.exact_percentile import rank_of, value_of_rank
+from spikeport.toolchain.conversion.kept_values import MEMORY, Room
+from spikeport.toolchain.conversion.layerwise import Currents, Layerwise, Moments
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.nn.moments import followed, of_sums, running
 from spikeport.toolchain.nn.snn import SNN

@@ -12,7 +12,7 @@ import spikeport
 from spikeport.export import archive
 from spikeport.export.errors import ArchiveError, LavaError, OutputError, RecipeError, TrainingError
 from spikeport.toolchain import checkpoint
-from spikeport.toolchain.pipeline import empty
+from spikeport.toolchain.runs.pipeline import empty
 from spikeport.toolchain.stages import records
 from spikeport.toolchain.stages.lower import Lower
 from spikeport.toolchain.verbs.recipes import RunSettings

@@ -10,7 +10,7 @@ from typing import Any
 
 from spikeport.export.files import write_text
 from spikeport.hardware_profiles.columns import table
-from spikeport.toolchain.combinations import Combination, short, value_text
+from spikeport.toolchain.runs.combinations import Combination, short, value_text
 from spikeport.toolchain.stages.records import Record
 
 SEED = "seed"

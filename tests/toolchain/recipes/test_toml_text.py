@@ -4,8 +4,8 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeport.toolchain.recipe import embedded, embedded_names, plain, recipe_of
-from spikeport.toolchain.toml_text import toml_text
+from spikeport.toolchain.recipes.reader import embedded, embedded_names, plain, recipe_of
+from spikeport.toolchain.recipes.toml_text import toml_text
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
 leaves = st.one_of(st.booleans(), st.integers(-(2**60), 2**60), st.floats(allow_nan=False), texts)

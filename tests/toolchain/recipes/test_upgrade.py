@@ -8,11 +8,11 @@ import tomllib
 
 import spikeport
 from spikeport.export.errors import RecipeError
-from spikeport.toolchain.recipe import embedded, read_recipe, read_table, recipe_of
-from spikeport.toolchain.recipe_upgrade import is_old, upgraded
-from spikeport.toolchain.toml_text import toml_text
+from spikeport.toolchain.recipes.reader import embedded, read_recipe, read_table, recipe_of
+from spikeport.toolchain.recipes.toml_text import toml_text
+from spikeport.toolchain.recipes.upgrade import is_old, upgraded
 
-OLD = Path(__file__).parent / "recipes_before" / "digits.toml"
+OLD = Path(__file__).parent / "before" / "digits.toml"
 TEXT = OLD.read_text()
 
 

@@ -7,7 +7,7 @@ import pytest
 from spikeport.export.errors import RecipeError
 from spikeport.toolchain.choices import kinds
 from spikeport.toolchain.pruning.pruner import Pruner
-from spikeport.toolchain.recipe import (
+from spikeport.toolchain.recipes.reader import (
     RECIPE_DIR,
     embedded,
     embedded_names,

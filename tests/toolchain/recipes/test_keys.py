@@ -8,16 +8,16 @@ from spikeport.toolchain.choices import kinds
 from spikeport.toolchain.nn.encoders.encoder import Encoder
 from spikeport.toolchain.nn.surrogates.surrogate import Surrogate
 from spikeport.toolchain.pruning.pruner import Pruner
-from spikeport.toolchain.recipe_keys import END, START, shown, tables, with_tables
+from spikeport.toolchain.recipes.keys import END, START, shown, tables, with_tables
+from spikeport.toolchain.recipes.tables import base_choices
 from spikeport.toolchain.stages.stage import Stage
-from spikeport.toolchain.tables import base_choices
 
-PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"
+PAGE = Path(__file__).parents[3] / "docs" / "recipes.md"
 
 
 def test_the_manual_has_todays_keys():
     page = PAGE.read_text(encoding="utf-8")
-    assert page == with_tables(page), "run python -m spikeport.toolchain.recipe_keys docs/recipes.md"
+    assert page == with_tables(page), "run python -m spikeport.toolchain.recipes.keys docs/recipes.md"
 
 
 def test_every_stage_and_every_choice_has_a_table():

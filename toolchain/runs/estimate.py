@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from spikeport.hardware_profiles.columns import table
 from spikeport.toolchain.nn.ann import ANN
-from spikeport.toolchain.pipeline import look_ahead
-from spikeport.toolchain.planning import Plan, Status, status_of
+from spikeport.toolchain.runs.pipeline import look_ahead
+from spikeport.toolchain.runs.planning import Plan, Status, status_of
 from spikeport.toolchain.stages.outlines import available, source_of
 from spikeport.toolchain.stages.recipe import Recipe
 from spikeport.toolchain.stages.records import Record

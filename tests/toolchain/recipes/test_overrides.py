@@ -4,7 +4,7 @@ import pytest
 import tomllib
 
 from spikeport.export.errors import RecipeError
-from spikeport.toolchain.overrides import overridden, put, value_of
+from spikeport.toolchain.recipes.overrides import overridden, put, value_of
 from tests.toolchain.networks import RECIPE
 
 TABLE = tomllib.loads(RECIPE)

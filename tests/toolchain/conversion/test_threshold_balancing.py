@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from spikeport.export.errors import TrainingError
-from spikeport.toolchain import layerwise
-from spikeport.toolchain.conversion import convert
+from spikeport.toolchain.conversion import layerwise
+from spikeport.toolchain.conversion.threshold_balancing import convert
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.nn.layers import ProjectionLayer
 from spikeport.toolchain.nn.neurons import MINIMUM_THRESHOLD

@@ -1,0 +1,1 @@
+"""Conversion of ANNs to SNNs by threshold balancing, in bounded memory."""

@@ -1,0 +1,1 @@
+"""Recipes: what reads a TOML file as typed stages, and the recipes that come with spikeport."""
