@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeport.export.compiled import compiled_parallel
 from spikeport.export.errors import TrainingError
 from spikeport.toolchain.nn.loop import Normal
+from spikeport.toolchain.nn.threads import on_threads
 
 prange: Any = numba.prange
 DIGIT, SINGLE = 16, 32
@@ -62,7 +62,7 @@ def _value(key: int, bits: int) -> float:
     return float(np.array(raw, kind).view(number))
 
 
-@compiled_parallel
+@on_threads
 def _count(current: Any, scale: Any, shift: Any, prefix: int, done: int, kind: Any, counts: Any) -> None:
     """Add to ``counts`` (blocks, 65,536) the next 16 bits of the keys whose first ``done`` bits are ``prefix``.
 

@@ -35,7 +35,7 @@ def backward(current: Tensor, normal: Normal, loop: Loop, arriving: Tensor) -> G
     """Return the gradients that `spikeport.toolchain.nn.loop.Gradients` defines."""
     rows = _rows(current, normal)
     given = arriving.contiguous().numpy().reshape(loop.steps, rows.shape[1], -1)
-    leaving = torch.zeros_like(current) if len(rows) == 1 else torch.empty_like(current)
+    leaving = current.new_zeros(current.shape) if len(rows) == 1 else current.new_empty(current.shape)
     factor = torch.ones_like(normal.scale) if loop.batch else normal.scale
     norm, sums = tuple(_array(each) for each in normal), np.empty((rows.shape[1], 4))
     slope, numbers = _compiled(loop)

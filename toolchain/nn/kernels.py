@@ -11,7 +11,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from spikeport.export.compiled import compiled, compiled_parallel, digest
+from spikeport.export.compiled import compiled, digest
+from spikeport.toolchain.nn.threads import on_threads
 
 Array = Any
 Slope = Callable[..., float]
@@ -20,7 +21,7 @@ TILE, APART = 256, 272
 """Values of a step that are taken at once, and their distance in memory from the next ones."""
 
 
-@compiled_parallel
+@on_threads
 def moments(current: Array, channels: int, blocks: int, sums: Array, squares: Array) -> None:
     """Write sums and sums of squares (steps, channels) in float64; a step's do not depend on the other steps."""
     steps, rows, size = current.shape
@@ -40,7 +41,7 @@ def moments(current: Array, channels: int, blocks: int, sums: Array, squares: Ar
             squares[step, channel] = second.sum()
 
 
-@compiled_parallel
+@on_threads
 def fire(
     current: Array,
     scale: Array,
@@ -132,7 +133,7 @@ def backward(slope: Slope) -> Any:
     """
     key = digest(slope)
 
-    @compiled_parallel
+    @on_threads
     def gradients(
         current: Array,
         normal: tuple[Array, Array, Array, Array],
@@ -213,7 +214,7 @@ def backward(slope: Slope) -> Any:
     return gradients
 
 
-@compiled_parallel
+@on_threads
 def centre(
     current: Array, mean: Array, inverse: Array, scale: Array, shares: Array, blocks: int, leaving: Array
 ) -> None:

@@ -13,7 +13,7 @@ def forward(current: Tensor, normal: Normal, loop: Loop) -> tuple[Tensor, Tensor
     spikes = torch.stack([potential >= loop.threshold for potential in before]).to(current.dtype)
     if loop.pool == 1:
         return spikes, spikes.to(torch.uint8)
-    pooled = functional.avg_pool2d(spikes.flatten(0, 1), loop.pool).view(loop.shape(current))
+    pooled = functional.avg_pool2d(spikes.flatten(0, 1), loop.pool).reshape(loop.shape(current))
     return pooled, torch.round(pooled * loop.pool**2).to(torch.uint8)
 
 
@@ -39,7 +39,7 @@ def backward(current: Tensor, normal: Normal, loop: Loop, arriving: Tensor) -> G
 
 def moments(current: Tensor, channels: int) -> tuple[Tensor, Tensor]:
     """Return sums and sums of squares (steps, channels) in the device's widest numbers."""
-    wide = current.view(*current.shape[:2], channels, -1)
+    wide = current.reshape(*current.shape[:2], channels, -1)
     wide = wide.float() if current.device.type == "mps" else wide.double()
     return wide.sum((1, 3)), wide.square().sum((1, 3))
 
@@ -74,8 +74,10 @@ def _gradients(
     if len(current) == 1:
         leaving = leaving.sum(0, keepdim=True)
     mean, inverse = _channels(normal.mean, current), _channels(normal.inverse, current)
-    shift = leaving.view(*current.shape[:2], normal.scale.numel(), -1).sum((0, 1, 3))
-    scaled = (leaving * ((current - mean) * inverse)).view(*current.shape[:2], normal.scale.numel(), -1).sum((0, 1, 3))
+    shift = leaving.reshape(*current.shape[:2], normal.scale.numel(), -1).sum((0, 1, 3))
+    scaled = (
+        (leaving * ((current - mean) * inverse)).reshape(*current.shape[:2], normal.scale.numel(), -1).sum((0, 1, 3))
+    )
     if not loop.batch:
         leaving = leaving * _channels(normal.scale, current)
     return Gradients(leaving, shift, scaled, threshold, tau)

@@ -1,6 +1,8 @@
 """The time loop against the same written out step by step, differentiated by PyTorch."""
 
 import copy
+import subprocess
+import sys
 import weakref
 from unittest import mock
 
@@ -156,6 +158,41 @@ def test_one_thread_and_two_give_the_same_bits(dtype):
         finally:
             torch.set_num_threads(before)
     assert all(torch.equal(a, b) for other in results[1:] for a, b in zip(results[0], other, strict=True))
+
+
+@pytest.mark.parametrize("module", [compiled_loop, plain_loop])
+def test_channels_last_gives_the_same_gradients(module):
+    """Convolutions in channels_last give currents whose strides are not in order."""
+    spiking, norm = Spiking(steps=3), batch_norm(4, training=True)
+    plain = torch.randn(3 * 5, 4, 6, 6, dtype=torch.float64)
+    weights, results = torch.randn(3, 5, 4, 3, 3, dtype=torch.float64), []
+    for form in (torch.contiguous_format, torch.channels_last):
+        layer = neurons(spiking)
+        current = plain.contiguous(memory_format=form).unflatten(0, (3, 5)).requires_grad_()
+        with mock.patch.object(neurons_module, "loops_on", return_value=module):
+            sent = layer(current, spiking, norm=copy.deepcopy(norm), pool=2)
+            results.append(with_gradients(sent.values, weights, [current, layer.threshold]))
+    assert results[0][1].abs().max() > 0
+    assert all(torch.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in zip(*results, strict=True))
+
+
+def test_loops_leave_the_number_of_threads_as_it_was_and_a_fork_alive():
+    """In a new process, where numba has not started its threads: as many as cores, whatever PyTorch is told."""
+    code = (
+        "import os, torch\n"
+        "from spikeport.toolchain.nn.neurons import IntegrateAndFire\n"
+        "from spikeport.toolchain.nn.spiking import Spiking\n"
+        "for threads in (1, 3):\n"
+        "    torch.set_num_threads(threads)\n"
+        "    IntegrateAndFire(Spiking(steps=2))(torch.rand(2, 3, 4), Spiking(steps=2))\n"
+        "    assert torch.get_num_threads() == threads\n"
+        "child = os.fork()\n"
+        "torch.set_num_threads(1)\n"
+        "IntegrateAndFire(Spiking(steps=2))(torch.rand(2, 3, 4), Spiking(steps=2))\n"
+        "assert not child or os.waitpid(child, 0)[1] == 0\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_windows_wider_than_a_tile_are_left_to_the_next_layer():
