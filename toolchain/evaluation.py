@@ -50,20 +50,20 @@ def attacked(
     epsilon: float,
     generator: torch.Generator,
     batch_size: int = BATCH,
-    on_levels: bool = False,
+    levels: int | None = None,
     title: str = "",
 ) -> Adversarial:
     """Return attacked images and the attack's success, on the CPU, for a model in evaluation mode.
 
-    ``on_levels``: every pixel is a multiple of 1/255 within the ball, as a chip with 8-bit input is given it; success
-    is of these images. ``title`` names the work on the terminal.
+    ``levels``: every pixel is a multiple of 1/levels within the ball, as a chip is given it (255: 8 bits); success is
+    of these images. ``title`` names the work on the terminal.
     """
     device, found, success = device_of(model), [], []
     with evaluating(model):
         for rows in _batches(len(images), batch_size, title):
             at, expected = images[rows].to(device), labels[rows].to(device)
             moved = attack.perturb(model, at, expected, epsilon=epsilon, generator=generator)
-            moved = rounded_inside(moved, at, epsilon) if on_levels else moved
+            moved = rounded_inside(moved, at, epsilon, levels) if levels else moved
             found.append(moved.cpu())
             success.append((_classes(model, moved) != expected).cpu())
     if not found:
@@ -80,33 +80,33 @@ def robustness(
     epsilon: float,
     generator: torch.Generator,
     batch_size: int = BATCH,
-    on_levels: bool = False,
+    levels: int | None = None,
     title: str = "",
 ) -> Robustness:
     """Return clean and robust accuracy; see `attacked`."""
     found = attacked(
         model, images, labels, attack=attack, epsilon=epsilon, generator=generator, batch_size=batch_size,
-        on_levels=on_levels, title=title,
+        levels=levels, title=title,
     )  # fmt: skip
     clean = accuracy(model, images, labels, batch_size=batch_size)
     return Robustness(clean=clean, robust=1 - float(found.success.double().mean()), images=found.images)
 
 
-def rounded_inside(attacked_images: Tensor, images: Tensor, epsilon: float) -> Tensor:
-    """Return the nearest multiples of 1/255 that lie in the epsilon ball around ``images`` and in [0, 1].
+def rounded_inside(attacked_images: Tensor, images: Tensor, epsilon: float, levels: int = PIXEL_LEVELS) -> Tensor:
+    """Return the nearest multiples of 1/levels that lie in the epsilon ball around ``images`` and in [0, 1].
 
     Rounding alone can leave the ball where epsilon is no whole number of levels. `AttackError` where the ball around a
     pixel that is itself on no level holds none.
     """
-    low = torch.ceil((images.double() - epsilon) * PIXEL_LEVELS - SLACK).clamp(min=0)
-    high = torch.floor((images.double() + epsilon) * PIXEL_LEVELS + SLACK).clamp(max=PIXEL_LEVELS)
+    low = torch.ceil((images.double() - epsilon) * levels - SLACK).clamp(min=0)
+    high = torch.floor((images.double() + epsilon) * levels + SLACK).clamp(max=levels)
     if bool((low > high).any()):
         raise AttackError(
-            f"no multiple of 1/{PIXEL_LEVELS} lies within {epsilon:.4g} of some pixels; give images on 8-bit levels, "
+            f"no multiple of 1/{levels} lies within {epsilon:.4g} of some pixels; give images on such levels, "
             "or a larger epsilon"
         )
-    whole = torch.round(attacked_images.double() * PIXEL_LEVELS).clamp(low, high)
-    return (whole / PIXEL_LEVELS).to(images.dtype)
+    whole = torch.round(attacked_images.double() * levels).clamp(low, high)
+    return (whole / levels).to(images.dtype)
 
 
 def device_of(model: nn.Module) -> torch.device:

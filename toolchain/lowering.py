@@ -23,6 +23,7 @@ from spikeport.export.network import (
 from spikeport.toolchain.choices import tag_of
 from spikeport.toolchain.data.dataset import PIXEL_LEVELS
 from spikeport.toolchain.nn.encoders.direct import Direct
+from spikeport.toolchain.nn.encoders.frames import Frames
 from spikeport.toolchain.nn.layers import ProjectionLayer, Synapses
 from spikeport.toolchain.nn.neurons import IntegrateAndFire
 from spikeport.toolchain.nn.snn import SNN
@@ -46,19 +47,20 @@ ANY = 0.5
 """Threshold of a neuron that fires when at least one spike of weight one arrives."""
 
 
-def lower(snn: SNN) -> FloatNetwork:
+def lower(snn: SNN, *, levels: int = PIXEL_LEVELS) -> FloatNetwork:
     """Return the network that ``snn`` is in evaluation mode, in float64, nothing folded yet.
 
     Biases are shifts behind their synapses. Overlapping or padded averages are convolutions of each channel. Padding
     that differs between opposite sides becomes zeros in the kernel; max pooling with such a padding a population.
-    `NetworkError` where the encoder is not direct: what runs the network takes held images, or has encoders of its own.
+    ``levels``: what a value of 1 of the input is as a whole number, 255 for 8-bit images. `NetworkError` where the
+    encoder is neither direct nor frames: what runs the network takes held images, or has encoders of its own.
     """
-    if not isinstance(snn.spiking.encoder, Direct):
+    if not isinstance(snn.spiking.encoder, Direct | Frames):
         raise NetworkError(
-            f"the encoder is {tag_of(snn.spiking.encoder)!r}; only a network with direct coding becomes a float network"
+            f"the encoder is {tag_of(snn.spiking.encoder)!r}; only 'direct' and 'frames' become a float network"
         )
     specification = snn.specification
-    source = Source(levels=PIXEL_LEVELS, unit=1 / PIXEL_LEVELS)
+    source = Source(levels=levels, unit=1 / levels)
     network = _Network(populations=[FloatPopulation(name=INPUT, shape=specification.input_shape, neuron=source)])
     shapes, flat = specification.shapes(), specification.flat()
     for node in specification.nodes:

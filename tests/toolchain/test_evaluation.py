@@ -27,17 +27,17 @@ def test_predictions_are_those_of_the_whole_batch_in_evaluation_mode(make):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("on_levels", [False, True])
-def test_robust_accuracy_is_that_of_the_attacked_images(on_levels):
+@pytest.mark.parametrize("chip", [None, 255])
+def test_robust_accuracy_is_that_of_the_attacked_images(chip):
     model = ann()
     found = robustness(
         model, images(11), labels(11), attack=Pgd(steps=2), epsilon=8 * LEVEL, generator=generator(), batch_size=4,
-        on_levels=on_levels,
+        levels=chip,
     )  # fmt: skip
     assert found.robust == pytest.approx(accuracy(model, found.images, labels(11)))
     assert found.clean == accuracy(model, images(11), labels(11))
     levels = found.images.double() * 255
-    assert bool(((levels - levels.round()).abs() < 1e-4).all()) == on_levels
+    assert bool(((levels - levels.round()).abs() < 1e-4).all()) == (chip is not None)
 
 
 def test_an_empty_set_of_images_has_no_success():

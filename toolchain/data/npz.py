@@ -12,7 +12,7 @@ from spikeport.export.network import Array
 from spikeport.export.stimulus.arrays import read_named
 from spikeport.toolchain.data.checks import number_of_classes, whole_labels
 from spikeport.toolchain.data.dataset import PIXEL_LEVELS, DataSource, Found, Labels, Split
-from spikeport.toolchain.data.reading.layout import Layout, eight_bit, largest_count, ordered, unit_frames
+from spikeport.toolchain.data.reading.layout import Layout, check_levels, eight_bit, largest_count, ordered, unit_frames
 from spikeport.toolchain.data.reading.places import existing
 from spikeport.toolchain.data.splitting import test_rows
 
@@ -119,7 +119,10 @@ class Npz(DataSource, frozen=True, kw_only=True, tag="npz"):
                 raise DataError("data.levels is for frames of events, (N, T, C, H, W); images have 255 levels")
             return eight_bit(train, "the array of images"), eight_bit(test, "the array of images"), PIXEL_LEVELS
         if train.dtype.kind == test.dtype.kind == "f":
-            return train.astype(np.float32), test.astype(np.float32), self.levels or PIXEL_LEVELS
+            levels = self.levels or PIXEL_LEVELS
+            for each in (train, test):
+                check_levels(each, levels, "the array of frames")
+            return train.astype(np.float32), test.astype(np.float32), levels
         most = [largest_count(each, "the array of frames") for each in (train, test)]
         levels = self.levels or most[0]
         return unit_frames(train, levels), unit_frames(test, levels), levels

@@ -19,7 +19,7 @@ from spikeport.toolchain.nn.surrogates.surrogate import Surrogate
 
 
 class SNN(Backbone):
-    """Spiking network; its encoder says what every step is given, direct coding: the normalised image.
+    """Spiking network; its encoder says what every step is given: the normalised image, or frame t of (N, T, C, H, W).
 
     Batch norm is threshold-dependent batch norm as the conversion of Schmolli et al. (section 3.2) uses it:
     statistics run over batch and time of the weighted spikes, the affine parameters come from the ANN.

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from spikeport.export.errors import OutputError, RecipeError
+from spikeport.export.errors import OutputError, RecipeError, TrainingError
 from spikeport.export.files import locked
 from spikeport.export.progress import announce
 from spikeport.toolchain.choices import tag_of
@@ -21,7 +21,8 @@ from spikeport.toolchain.stages import records
 from spikeport.toolchain.stages.outlines import available, source_of
 from spikeport.toolchain.stages.records import Output, Record
 from spikeport.toolchain.stages.run import Run, images_of
-from spikeport.toolchain.stages.stage import Result
+from spikeport.toolchain.stages.stage import Result, Stage
+from spikeport.toolchain.training.checks import check_device, check_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,4 +169,17 @@ def look_ahead(plan: Plan) -> None:
         there = {} if before is None else made[before]
         if index >= plan.first:
             stage.look_ahead(images, plan.recipe, there)
+            _check_training(plan, stage)
         made[stage.name] = available(stage, there)
+
+
+def _check_training(plan: Plan, stage: Stage) -> None:
+    """Refuse settings of a training that do not suit the data, its objective or the device."""
+    training, objective = getattr(stage, "training", None), getattr(stage, "objective", None)
+    if training is None or objective is None:
+        return
+    try:
+        check_settings(plan.data, objective, training)
+        check_device(plan.device, training)
+    except TrainingError as error:
+        raise TrainingError(f"stage {stage.name!r}: {error}") from None

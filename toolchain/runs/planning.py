@@ -11,7 +11,7 @@ import msgspec
 import torch
 
 from spikeport.export.errors import RecipeError
-from spikeport.toolchain.data.dataset import Dataset
+from spikeport.toolchain.data.dataset import PIXEL_LEVELS, Dataset
 from spikeport.toolchain.recipes.tables import cut, nearest
 from spikeport.toolchain.stages import records
 from spikeport.toolchain.stages.outlines import source_of
@@ -200,7 +200,8 @@ def inputs_of(plan: Plan, index: int, kept: Mapping[str, Record]) -> dict[str, s
 
 def digest_of(data: Dataset) -> str:
     """Return the SHA-256 of a dataset's arrays and statistics."""
-    found = hashlib.sha256(repr((data.name, data.classes, data.mean, data.std)).encode())
+    levels = () if data.levels == PIXEL_LEVELS else (data.levels,)
+    found = hashlib.sha256(repr((data.name, data.classes, data.mean, data.std, *levels)).encode())
     for split in (data.train, data.validation, data.test):
         for array in (split.images, split.labels):
             found.update(repr((array.dtype, array.shape)).encode())

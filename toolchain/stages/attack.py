@@ -14,6 +14,7 @@ from spikeport.toolchain import checkpoint
 from spikeport.toolchain.attacks.attack import Attack as AnyAttack
 from spikeport.toolchain.data.dataset import pixels
 from spikeport.toolchain.nn.architectures.architecture import Count
+from spikeport.toolchain.stages.frames import check_epsilon
 from spikeport.toolchain.stages.recipe import Levels
 from spikeport.toolchain.stages.run import Run, attack_name
 from spikeport.toolchain.stages.stage import Artefacts, Result, Stage, needs
@@ -35,6 +36,10 @@ class Attack(Stage, frozen=True, kw_only=True, tag="attack"):
     def outline(self, available: Mapping[str, str]) -> dict[str, str]:
         needs(available, "model", "a stage 'train'")
         return {"attacked": "images"}
+
+    def look_ahead(self, images: Any, recipe: Any, available: Mapping[str, str]) -> None:
+        del recipe, available
+        check_epsilon(images, self.epsilon, f"epsilon of {self.name!r}")
 
     def run(self, run: Run, source: Artefacts) -> Result:
         model = checkpoint.read(source["model"])

@@ -1,7 +1,7 @@
 """ANN to SNN by Algorithm 1."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from msgspec import Meta
@@ -9,6 +9,7 @@ from msgspec import Meta
 from spikeport.toolchain import checkpoint
 from spikeport.toolchain.conversion.threshold_balancing import convert
 from spikeport.toolchain.nn.architectures.architecture import Count
+from spikeport.toolchain.stages.frames import check_model
 from spikeport.toolchain.stages.run import Run
 from spikeport.toolchain.stages.stage import Artefacts, Result, Stage, needs
 
@@ -33,6 +34,10 @@ class Convert(Stage, frozen=True, kw_only=True, tag="convert"):
     def outline(self, available: Mapping[str, str]) -> dict[str, str]:
         needs(available, "model", "a stage 'train' with an ANN", value="ann")
         return {"model": "snn", "adversarial": "images"}
+
+    def look_ahead(self, images: Any, recipe: Any, available: Mapping[str, str]) -> None:
+        del available
+        check_model(images, recipe, "snn")
 
     def run(self, run: Run, source: Artefacts) -> Result:
         images = run.data.train.tensors()[0]

@@ -30,7 +30,7 @@ class Lower(Stage, frozen=True, kw_only=True, tag="lower"):
 
     def run(self, run: Run, source: Artefacts) -> Result:
         snn = checkpoint.read_snn(source["model"]).double().eval()
-        network = folded(lower(snn))
+        network = folded(lower(snn, levels=run.data.levels))
         path = run.folder / "network_float.safetensors"
         archive.write(network, path)
         images, _ = run.held_out()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from spikeport.export.files import write_arrays
 from spikeport.toolchain.attacks.attack import Attack
 from spikeport.toolchain.choices import tag_of
-from spikeport.toolchain.data.dataset import LEVEL, PIXEL_LEVELS, Dataset, levels, pixels
+from spikeport.toolchain.data.dataset import LEVEL, Dataset, levels, pixels
 from spikeport.toolchain.evaluation import accuracy, attacked
 from spikeport.toolchain.nn.architectures.architecture import Images
 from spikeport.toolchain.nn.backbone import Backbone
@@ -86,7 +86,7 @@ class Run:
             attack=attack,
             epsilon=epsilon * LEVEL,
             generator=torch.Generator().manual_seed(seed),
-            on_levels=self.data.levels == PIXEL_LEVELS,
+            levels=self.data.levels,
         )
         moved = levels(found.images) if self.data.test.images.dtype == np.uint8 else found.images.numpy()
         return moved, float((~found.success).double().mean())
@@ -100,7 +100,9 @@ def zeros(model: Backbone) -> tuple[int, int]:
 
 def images_of(data: Dataset) -> Images:
     """Return what a network has to know of the images."""
-    return Images(shape=data.shape, classes=data.classes, mean=data.mean, std=data.std)
+    return Images(
+        shape=data.shape, classes=data.classes, mean=data.mean, std=data.std, frames=data.frames, levels=data.levels
+    )
 
 
 def attack_name(attack: Any) -> str:

@@ -14,6 +14,7 @@ from spikeport.toolchain.objectives.objective import Objective
 from spikeport.toolchain.objectives.plain import Plain
 from spikeport.toolchain.pruning.masks import layer_rates, set_masks
 from spikeport.toolchain.pruning.random import Random
+from spikeport.toolchain.stages.frames import check_epsilon, check_model
 from spikeport.toolchain.stages.stage import Artefacts, Result, Stage
 from spikeport.toolchain.training.settings import Training
 from spikeport.toolchain.training.trainer import Fitted, fit
@@ -59,6 +60,8 @@ class Train(Stage, frozen=True, kw_only=True, tag="train"):
         """Make the specification, which refuses images that the network's pooling leaves nothing of."""
         if self.model is not None or "model" not in available:
             recipe.network.specification(images)
+            check_model(images, recipe, self.model or "ann")
+        check_epsilon(images, recipe.evaluate.epsilon, "evaluate.epsilon")
 
     def run(self, run: Any, source: Artefacts) -> Result:
         model = self._new(run) if self.model is not None or "model" not in source else checkpoint.read(source["model"])

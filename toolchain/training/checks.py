@@ -7,10 +7,12 @@ import torch
 from torch import nn
 
 from spikeport.export.errors import TrainingError
+from spikeport.toolchain.choices import tag_of
 from spikeport.toolchain.data.dataset import Dataset, Split
 from spikeport.toolchain.nn.backbone import Backbone
 from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.nn.specification import READOUT
+from spikeport.toolchain.nn.spiking import Spiking
 from spikeport.toolchain.objectives.attacked import AttackedObjective
 from spikeport.toolchain.objectives.objective import Objective
 from spikeport.toolchain.training.settings import Training
@@ -25,7 +27,7 @@ def check(
     for name in ("train", "validation"):
         check_split(getattr(data, name), data.classes, f"{data.name}, {name} split")
     _check_network(model, data)
-    _check_settings(data, objective, settings)
+    check_settings(data, objective, settings)
 
 
 def check_split(split: Split, classes: int, where: str) -> None:
@@ -52,6 +54,9 @@ def _check_network(model: nn.Module, data: Dataset) -> None:
         raise TrainingError(f"the spiking network has T = {model.steps} steps; expected 1 at least")
     if not isinstance(model, Backbone):
         return
+    fault = time_fault(model.spiking if isinstance(model, SNN) else None, data.frames)
+    if fault is not None:
+        raise TrainingError(f"{data.name}: {fault}")
     shape, expected = tuple(data.train.images.shape[-3:]), tuple(model.specification.input_shape)
     if len(data.train.images) and shape != expected:
         raise TrainingError(f"{data.name}: images are {shape} (C, H, W); the network takes {expected}")
@@ -60,7 +65,33 @@ def _check_network(model: nn.Module, data: Dataset) -> None:
         raise TrainingError(f"{data.name} has {data.classes} classes; the network's readout has {outputs} outputs")
 
 
-def _check_settings(data: Dataset, objective: Objective, settings: Training) -> None:
+def time_fault(spiking: Spiking | None, frames: int | None) -> str | None:
+    """Return why samples of ``frames`` frames (None: images) do not suit an SNN's settings (None: an ANN)."""
+    if spiking is None:
+        return (
+            None
+            if frames is None
+            else f'a sample is {frames} frames, which an ANN cannot take; train an SNN: model = "snn"'
+        )
+    encoder = spiking.encoder
+    if frames is None:
+        return (
+            f"its images are held, and the encoder {tag_of(encoder)!r} takes frames" if encoder.TAKES_FRAMES else None
+        )
+    if not encoder.TAKES_FRAMES:
+        return (
+            f"a sample is {frames} frames, and the encoder {tag_of(encoder)!r} takes images; "
+            f'set spiking = {{ steps = {frames}, encoder = {{ kind = "frames" }} }}'
+        )
+    return (
+        f"a sample is {frames} frames, and T = {spiking.steps}; set steps = {frames}"
+        if spiking.steps != frames
+        else None
+    )
+
+
+def check_settings(data: Dataset, objective: Objective, settings: Training) -> None:
+    """Raise `TrainingError` where settings contradict each other, the data or the objective."""
     count, pieces = len(data.train.images), settings.processes * settings.accumulate
     if count == 0:
         raise TrainingError(f"{data.name}: the training split is empty; expected {settings.batch_size} images at least")

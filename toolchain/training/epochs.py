@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from spikeport.export.errors import TrainingError, one_line
@@ -119,7 +119,7 @@ class Epochs:
         """Write an epoch, whole or not at all, then remove those that are neither best nor among the last two."""
         with atomic(self._place(state.epoch), folder=True) as draft:
             draft.mkdir()
-            save_file(trained.tensors(), draft / TENSORS)
+            (draft / TENSORS).write_bytes(save(trained.tensors()))
             (draft / VALUES).write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1))
         for number in self._numbers()[:-KEPT]:
             if number != state.best:

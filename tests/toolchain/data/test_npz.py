@@ -172,6 +172,7 @@ def test_counts_of_events_become_frames(tmp_path):
     [
         (FRAMES - 1, "holds -1; expected counts from 0"),
         (np.where(FRAMES == 1, np.nan, 0.0), "span nan to nan; expected values from 0 to 1"),
+        (np.minimum(FRAMES, 1) * 0.3, r"between the 256 levels 0 to 255; round them, np.rint\(255"),
         (FRAMES * 1.5, "span 0 to .*; expected values from 0 to 1"),
     ],
 )

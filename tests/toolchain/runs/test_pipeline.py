@@ -333,3 +333,85 @@ def test_integer_aware_finetuning_and_searched_scales_are_stages_of_a_run(copied
     masks = [synapses.weight == 0 for synapses in after.synapses().values()]
     expected = [synapses.weight == 0 for synapses in before.synapses().values()]
     assert all(map(torch.equal, masks, expected))
+
+
+FRAMES = """
+version = 2
+threads = 1
+data = { kind = "npz", path = "FILE", test = 0.25, validation = 0.2 }
+network = { kind = "vgg", plan = [3, "P"], head = [] }
+spiking = { steps = 4, encoder = { kind = "frames" } }
+evaluate = { epsilon = 90, attack = { kind = "fgsm" } }
+[[stages]]
+stage = "train"
+name = "snn"
+model = "snn"
+training = { epochs = 1, learning_rate = 0.05, batch_size = 16 }
+[[stages]]
+stage = "lower"
+name = "lower"
+[[stages]]
+stage = "quantize"
+name = "quantize"
+[[stages]]
+stage = "check"
+name = "check"
+executors = ["reference"]
+"""
+
+
+@pytest.fixture
+def frames(tmp_path):
+    counts = np.random.default_rng(0).integers(0, 4, (80, 4, 1, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "frames.npz", images=counts, labels=np.arange(80) % 4)
+    path = tmp_path / "frames.toml"
+    path.write_text(FRAMES.replace("FILE", str(tmp_path / "frames.npz")))
+    return path
+
+
+def test_frames_of_events_go_from_a_file_to_integers(frames, tmp_path):
+    """Attacked frames are whole counts, so that integers are given what the model was attacked with."""
+    spikeport.run(frames, out=tmp_path / "run")
+    found = {name: record_of(tmp_path / "run", name).metrics for name in ("snn", "lower", "check")}
+    assert found["lower"]["compared"] > 0 == found["lower"]["mismatches"]
+    assert found["check"]["fidelity"]["reference"]["mismatches"] == 0
+    with np.load(tmp_path / "run" / "snn" / "adversarial.npz") as file:
+        attacked, labels = file["images"], file["labels"]
+    assert np.abs(attacked * 3 - np.rint(attacked * 3)).max() < 1e-5
+    model = checkpoint.read_snn(tmp_path / "run" / "snn" / "model.safetensors").eval()
+    with torch.no_grad():
+        chosen = model(torch.from_numpy(attacked)).argmax(1).numpy()
+    assert (chosen == labels).mean() == found["snn"]["robust"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("spiking.encoder.kind=direct", r'takes images; set spiking = \{ steps = 4, encoder = \{ kind = "frames"'),
+        ("spiking.steps=8", "a sample is 4 frames, and T = 8; set steps = 4"),
+        ("evaluate.epsilon=8", "counts 0 to 3, of which one more is 85/255"),
+    ],
+)
+def test_what_does_not_suit_frames_is_said_at_the_start(frames, tmp_path, setting, words):
+    with pytest.raises(RecipeError, match=words):
+        ran(frames, tmp_path / "run", setting)
+    assert not (tmp_path / "run" / "snn").exists()
+
+
+def test_held_images_do_not_go_into_an_encoder_of_frames(recipe, tmp_path):
+    with pytest.raises(RecipeError, match="its images are held, and the encoder 'frames' takes frames"):
+        ran(recipe, tmp_path / "run", "spiking.encoder.kind=frames")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("stages.finetune.training.batch_size=5000", "stage 'finetune': batch_size is 5000"),
+        ("stages.finetune.training.warmup=99", "stage 'finetune': warmup is 99 epochs"),
+        ("stages.finetune.training.precision='16'", "stage 'finetune': precision = .16. needs a GPU"),
+    ],
+)
+def test_settings_of_a_late_training_are_examined_at_the_start(recipe, tmp_path, setting, words):
+    with pytest.raises(TrainingError, match=words):
+        ran(recipe, tmp_path / "run", setting)
+    assert not (tmp_path / "run" / "dense").exists()

@@ -24,7 +24,7 @@ def run_in(folder, *, network=None, seed=5):
     def evaluated(model, *, keep=False):
         found = robustness(
             model, *data.test.tensors(), attack=Fgsm(), epsilon=8 * LEVEL, generator=torch.Generator().manual_seed(0),
-            on_levels=True,
+            levels=255,
         )  # fmt: skip
         if keep:
             np.savez(folder / "adversarial.npz", images=found.images.numpy())

@@ -104,3 +104,13 @@ def test_more_processes_than_devices_are_refused(device, message, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(TrainingError, match=message):
         check_device(device, Training(epochs=1, learning_rate=1, processes=2))
+
+
+def test_frames_are_no_input_of_an_ann(tmp_path):
+    samples = Split(images=np.zeros((60, 3, 2, 8, 8), np.float32), labels=split(60, 0).labels)
+    with pytest.raises(
+        TrainingError, match='a sample is 3 frames, which an ANN cannot take; train an SNN: model = "snn"'
+    ):
+        trained(ann(), tmp_path, data=dataset(train=samples, validation=samples))
+    with pytest.raises(TrainingError, match="a sample is 3 frames, and the encoder 'direct' takes images"):
+        trained(snn(), tmp_path, data=dataset(train=samples, validation=samples))

@@ -1,6 +1,7 @@
 """The training loop: it learns, resumes to the same bits, keeps constraints, chooses the best epoch, names faults."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from spikeport.export.errors import TrainingError
+from spikeport.export.errors import OutputError, TrainingError
 from spikeport.toolchain.attacks.pgd import Pgd
 from spikeport.toolchain.evaluation import accuracy
 from spikeport.toolchain.nn.neurons import MINIMUM_THRESHOLD
@@ -394,3 +395,17 @@ def test_damaged_checkpoints_are_named(name, content, tmp_path):
     (tmp_path / "epochs/0002" / name).write_bytes(content)
     with pytest.raises(TrainingError, match=rf"epochs/0002/{name}: damaged .*; remove .*epochs to train anew"):
         trained(ann(), tmp_path)
+
+
+def test_a_checkpoint_that_does_not_fit_is_one_sentence_and_leaves_nothing(tmp_path):
+    """The limit on a file's size stands for a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, before[1]))
+    try:
+        with pytest.raises(OutputError, match="this process may write files of"):
+            trained(ann(), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not list((tmp_path / "epochs").glob("[0-9]*"))

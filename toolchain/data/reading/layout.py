@@ -79,6 +79,19 @@ def largest_count(frames: Array, what: str) -> int:
     return max(1, int(frames.max(initial=0)))
 
 
+def check_levels(frames: Array, levels: int, what: str) -> None:
+    """Refuse numbers between the multiples of 1/levels, which chips are given; others check that they span 0 to 1."""
+    if not (frames.min(initial=0) >= 0 and frames.max(initial=0) <= 1):
+        return
+    for start in range(0, len(frames), PART):
+        scaled = frames[start : start + PART].astype(np.float64) * levels
+        if np.abs(scaled - np.rint(scaled)).max(initial=0) > NEAR:
+            raise DataError(
+                f"{what} holds numbers between the {levels + 1} levels 0 to {levels}; round them, "
+                f"np.rint({levels} * frames) / {levels}, give counts, or set data.levels"
+            )
+
+
 def unit_frames(frames: Array, levels: int) -> Array:
     """Return frames in [0, 1] as float32: counts over ``levels``, of which larger ones become 1."""
     return (np.minimum(frames, levels) / np.float32(levels)).astype(np.float32)

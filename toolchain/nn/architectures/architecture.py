@@ -23,12 +23,17 @@ Count = Annotated[int, Meta(ge=1, le=100_000)]
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """What a network has to know of a dataset: ``shape`` (C, H, W), number of classes, pixel statistics per channel."""
+    """What a network has to know of a dataset: ``shape`` (C, H, W), number of classes, pixel statistics per channel.
+
+    ``frames`` of a sample where it is no image, and what a value of 1 is as a whole number (``levels``).
+    """
 
     shape: Shape
     classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    frames: int | None = None
+    levels: int = 255
 
 
 class Architecture(Choice, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from spikeport.export.errors import StimulusError
 from spikeport.toolchain.nn.encoders.encoder import Encoder
 
 
@@ -11,4 +12,9 @@ class Direct(Encoder, frozen=True, kw_only=True, tag="direct"):
 
     def __call__(self, images: Tensor, steps: int, *, generator: torch.Generator | None = None) -> Tensor:
         del steps, generator
+        if images.ndim != 4:
+            raise StimulusError(
+                f"the encoder 'direct' is given {tuple(images.shape)}; expected images (N, C, H, W). Frames of events, "
+                "(N, T, C, H, W), take the encoder 'frames'"
+            )
         return images[None]
