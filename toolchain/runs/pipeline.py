@@ -42,7 +42,11 @@ def execute(plan: Plan, folder: Path, *, extend: Sequence[str] = ()) -> Executed
     with locked(folder), _threads(plan.recipe.threads):
         check_before(plan, folder)
         write_surroundings(plan.recipe, folder, device=plan.device, extend=extend)
-        return _execute(plan, folder)
+        try:
+            return _execute(plan, folder)
+        except KeyboardInterrupt:
+            announce(f"interrupted; go on with: spikeport run --resume --out {folder}")
+            raise
 
 
 def check_before(plan: Plan, folder: Path) -> None:

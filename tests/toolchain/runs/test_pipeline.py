@@ -415,3 +415,13 @@ def test_settings_of_a_late_training_are_examined_at_the_start(recipe, tmp_path,
     with pytest.raises(TrainingError, match=words):
         ran(recipe, tmp_path / "run", setting)
     assert not (tmp_path / "run" / "dense").exists()
+
+
+def test_an_interrupted_run_says_how_it_goes_on(monkeypatch, frames, tmp_path, capfd):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Lower, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        spikeport.run(frames, out=tmp_path / "run")
+    assert f"go on with: spikeport run --resume --out {tmp_path / 'run'}" in capfd.readouterr().err
