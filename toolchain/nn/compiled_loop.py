@@ -1,8 +1,11 @@
 """The time loop of a layer of neurons on the CPU, by compiled loops."""
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 from torch import Tensor
@@ -25,9 +28,10 @@ def fire(current: Tensor, normal: Normal, loop: Loop, rest: Any = None) -> tuple
     rows, shape = _rows(current, normal), loop.shape(current)
     spikes, counts = current.new_empty(shape), current.new_empty(shape, dtype=torch.uint8)
     rest = np.zeros(rows.shape[1:], rows.dtype) if rest is None else rest
-    settings = (*_neuron(rows, loop), _grid(current, loop), torch.get_num_threads())
+    settings = (*_neuron(rows, loop), _grid(current, loop))
     out = (each.numpy().reshape(loop.steps, rows.shape[1], -1) for each in (spikes, counts))
-    kernels.fire(rows, _array(normal.scale), _array(normal.shift), *settings, rest, *out)
+    with _blocks() as blocks:
+        kernels.fire(rows, _array(normal.scale), _array(normal.shift), *settings, blocks, rest, *out)
     return spikes, counts, rest
 
 
@@ -40,8 +44,10 @@ def backward(current: Tensor, normal: Normal, loop: Loop, arriving: Tensor) -> G
     norm, sums = tuple(_array(each) for each in normal), np.empty((rows.shape[1], 4))
     slope, numbers = _compiled(loop)
     parameters = tuple(rows.dtype.type(number) for number in numbers)
-    settings = (*_neuron(rows, loop), _grid(current, loop), parameters, torch.get_num_threads())
-    _loop_of(slope)(rows, norm, _array(factor), *settings, given, leaving.numpy().reshape(rows.shape), sums)
+    settings = (*_neuron(rows, loop), _grid(current, loop), parameters)
+    with _blocks() as blocks:
+        out = leaving.numpy().reshape(rows.shape)
+        _loop_of(slope)(rows, norm, _array(factor), *settings, blocks, given, out, sums)
     return _gradients(current, leaving, torch.from_numpy(sums), normal.scale.numel())
 
 
@@ -49,7 +55,8 @@ def moments(current: Tensor, channels: int) -> tuple[Tensor, Tensor]:
     """Return sums and sums of squares (steps, channels) in float64 of a current (steps, N, channels, ...)."""
     rows = _array(current).reshape(len(current), current.shape[1] * channels, -1)
     sums, squares = np.empty((2, len(rows), channels))
-    kernels.moments(rows, channels, torch.get_num_threads(), sums, squares)
+    with _blocks() as blocks:
+        kernels.moments(rows, channels, blocks, sums, squares)
     return torch.from_numpy(sums), torch.from_numpy(squares)
 
 
@@ -58,7 +65,19 @@ def centre(current: Tensor, normal: Normal, shares: Tensor, leaving: Tensor) -> 
     rows = _rows(current, normal)
     norm = (_array(normal.mean), _array(normal.inverse), _array(normal.scale))
     shares = shares.to(current.dtype)
-    kernels.centre(rows, *norm, _array(shares), torch.get_num_threads(), leaving.numpy().reshape(rows.shape))
+    with _blocks() as blocks:
+        kernels.centre(rows, *norm, _array(shares), blocks, leaving.numpy().reshape(rows.shape))
+
+
+@contextmanager
+def _blocks() -> Iterator[int]:
+    """Give the number of PyTorch's threads and let no more of numba's take part: those without work spin."""
+    threads, before = torch.get_num_threads(), numba.get_num_threads()
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    try:
+        yield threads
+    finally:
+        numba.set_num_threads(before)
 
 
 def _compiled(loop: Loop) -> Compiled:
