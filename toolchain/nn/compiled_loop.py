@@ -73,7 +73,7 @@ def centre(current: Tensor, normal: Normal, shares: Tensor, leaving: Tensor) -> 
 def _blocks() -> Iterator[int]:
     """Give the number of PyTorch's threads and let no more of numba's take part: those without work spin."""
     threads, before = torch.get_num_threads(), numba.get_num_threads()
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(threads, before))
     try:
         yield threads
     finally:

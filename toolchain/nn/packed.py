@@ -30,9 +30,10 @@ def packed(spikes: Spikes) -> Iterator[None]:
     def unpack(kept: Any) -> Tensor:
         if isinstance(kept, Tensor):
             return kept
-        counted, kind = kept
+        counted: Tensor = kept[0]
+        kind: torch.dtype = kept[1]
         if windows > 1 and kind == torch.get_default_dtype():
-            return counted / windows  # one pass: bytes divided by a whole number are of the default type
+            return torch.div(counted, windows)  # one pass: bytes by a whole number are of the default type
         whole: Tensor = counted.to(kind)
         return whole if windows == 1 else whole.div_(windows)
 
