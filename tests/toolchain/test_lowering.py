@@ -58,7 +58,7 @@ def test_only_direct_coding_becomes_a_float_network():
 
     model = snn()
     model.spiking = msgspec.structs.replace(model.spiking, encoder=Own())
-    with pytest.raises(NetworkError, match="the encoder is 'own'; only a network with direct coding"):
+    with pytest.raises(NetworkError, match="the encoder is 'own'; only 'direct' and 'frames' become a float network"):
         lower(model)
 
 

@@ -117,7 +117,7 @@ def spread(source: Array, share: float, grid: tuple[int, int], count: int, given
     """Give every spike of a window its share of the window's gradient; rows and columns left out get none."""
     pool, width = grid
     across = width // pool
-    given[:] = 0
+    given[:count] = 0
     for y in range(count // (pool * width)):
         for j in range(pool):
             place = given[(y * pool + j) * width :]
@@ -160,7 +160,7 @@ def backward(slope: Slope) -> Any:
         mean, inverse, scale, shift = normal
         zero, one = current.dtype.type(0), current.dtype.type(1)
         share, across = one / current.dtype.type(pool * pool), width // pool
-        tile = TILE if pool == 1 else TILE // (pool * width) * (pool * width)
+        tile = min(size, TILE if pool == 1 else TILE // (pool * width) * (pool * width))
         for block in prange(blocks):
             room = np.zeros((8 + steps, APART), current.dtype)
             later, given, leaves, total = room[0], room[1], room[2], room[3]
@@ -168,15 +168,15 @@ def backward(slope: Slope) -> Any:
             for row in range(block * rows // blocks, (block + 1) * rows // blocks):
                 channel = row % mean.size
                 m, k, f, a, b = mean[channel], inverse[channel], factor[channel], scale[channel], shift[channel]
-                room[4:8] = zero
+                room[4:8, :tile] = zero
                 for start in range(0, size, tile):
                     count = min(tile, size - start)
-                    later[:] = zero
+                    later[:count] = zero
                     for step in range(steps):
                         values = current[0 if held else step, row, start:]
                         recall(values, a, b, threshold, tau, hard, count, later, room[8 + step])
-                    later[:] = zero
-                    total[:] = zero
+                    later[:count] = zero
+                    total[:count] = zero
                     for step in range(steps - 1, -1, -1):
                         values, g = current[0 if held else step, row, start:], arriving[step, row]
                         now, before = room[8 + step], room[8 + max(step - 1, 0)]
@@ -207,7 +207,7 @@ def backward(slope: Slope) -> Any:
                         leaving[0, row, start : start + count] = total[:count]
                 for part in range(4):
                     amount = np.float64(0)
-                    for i in range(min(size, tile)):
+                    for i in range(tile):
                         amount += np.float64(room[4 + part, i])
                     sums[row, part] = amount
 

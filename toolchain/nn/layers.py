@@ -1,11 +1,13 @@
 """Synaptic layers with a connectivity mask, and the projection of pooling, synapses and batch norm."""
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from spikeport.toolchain.nn.small_maps import SmallMaps, is_small
 from spikeport.toolchain.nn.specification import (
     AveragePooling,
     BatchNorm,
@@ -56,6 +58,16 @@ class Synapses(nn.Module):
         self.register_buffer("mask", torch.ones(shape))
         self.scores: nn.Parameter | None = None
         self.keep = self.weight.numel()
+        self._looked_at: tuple[Tensor, int, bool] | None = None
+
+    def whole(self) -> bool:
+        """Return whether the mask keeps every weight; it is looked through once after each in-place write to it."""
+        if self.mask.is_inference():
+            return False  # such tensors do not count writes
+        seen, version = self._looked_at, self.mask._version  # noqa: SLF001 - torch's count of writes has no other name
+        if seen is None or seen[0] is not self.mask or seen[1] != version:
+            seen = self._looked_at = (self.mask, version, bool((self.mask == 1).all()))
+        return seen[2]
 
     def connectivity(self) -> Tensor:
         """Return the mask in force, differentiable with respect to the scores where there are any."""
@@ -65,13 +77,16 @@ class Synapses(nn.Module):
         return mask
 
     def forward(self, x: Tensor, rounding: tuple[Tensor, int] | None = None) -> Tensor:
-        weight = self.weight * self.connectivity()
+        weight = self.weight if self.scores is None and self.whole() else self.weight * self.connectivity()
         if rounding is not None:
             weight = rounded(weight, *rounding)
         if self.convolution is None:
             return functional.linear(x.flatten(1), weight, self.bias)
         x, padding = _padded(x, self.convolution.borders())
         stride, dilation, groups = self.convolution.stride, self.convolution.dilation, self.convolution.groups
+        plain = pair(stride) == pair(dilation) == (1, 1) and groups == 1 and self.bias is None
+        if plain and is_small(x, weight, padding):
+            return cast("Tensor", SmallMaps.apply(x, weight, padding))  # type: ignore[no-untyped-call]
         return functional.conv2d(x, weight, self.bias, stride, padding, dilation, groups)
 
 

@@ -99,11 +99,14 @@ class TimeLoop(torch.autograd.Function):
         loops = loops_on(current, loop.surrogate)
         spikes, counts = loops.forward(current, _normal(current, weight, bias, mean, inverse), loop)
         ctx.mark_non_differentiable(counts)
+        ctx.set_materialize_grads(False)  # else a gradient of zeros is made for the counts
         return spikes, counts
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *arriving: Tensor | None) -> tuple[Tensor | None, ...]:
+        if arriving[0] is None:
+            return (None,) * 8
         current, weight, bias, _, _, mean, inverse = ctx.saved_tensors
         normal, loops = _normal(current, weight, bias, mean, inverse), loops_on(current, ctx.loop.surrogate)
         found = loops.backward(current, normal, ctx.loop, arriving[0])

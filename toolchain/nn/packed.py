@@ -30,7 +30,11 @@ def packed(spikes: Spikes) -> Iterator[None]:
     def unpack(kept: Any) -> Tensor:
         if isinstance(kept, Tensor):
             return kept
-        whole: Tensor = kept[0].to(kept[1])
+        counted: Tensor = kept[0]
+        kind: torch.dtype = kept[1]
+        if windows > 1 and kind == torch.get_default_dtype():
+            return torch.div(counted, windows)  # one pass: bytes by a whole number are of the default type
+        whole: Tensor = counted.to(kind)
         return whole if windows == 1 else whole.div_(windows)
 
     with torch.autograd.graph.saved_tensors_hooks(pack, unpack):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
+import numba
 import torch
 
 from spikeport.export.compiled import compiled, compiled_parallel
@@ -14,7 +15,8 @@ def on_threads(loop: Callable[..., None]) -> Callable[..., None]:
     """Compile a loop over ``numba.prange`` for one thread and for several; both give the same bits.
 
     The threads that numba starts are OpenMP's, as PyTorch's are: numba sets their number to that of the cores when it
-    starts them, and ends a forked process that uses them. So one thread does without them.
+    starts them, and ends a forked process that uses them. So one thread does without them, and of several no more take
+    part than PyTorch has: those without work would spin.
     """
     alone, beside = compiled(_again(loop)), compiled_parallel(loop)
 
@@ -24,7 +26,12 @@ def on_threads(loop: Callable[..., None]) -> Callable[..., None]:
         if threads == 1:
             alone(*arguments)
             return
-        beside(*arguments)
+        before = numba.get_num_threads()
+        numba.set_num_threads(min(threads, before))
+        try:
+            beside(*arguments)
+        finally:
+            numba.set_num_threads(before)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
 

@@ -10,7 +10,8 @@ from spikeport.toolchain.nn.snn import SNN
 def keep_sparse(model: Backbone) -> None:
     """Set every pruned weight to zero, exactly (Schmolli et al., Eq. 9), whatever momentum and decay left."""
     for synapses in model.synapses().values():
-        synapses.weight.mul_(synapses.mask)
+        if not synapses.whole():
+            synapses.weight.mul_(synapses.mask)
 
 
 def hold(model: torch.nn.Module) -> None:
