@@ -16,7 +16,7 @@ from spikeport.toolchain.recipes.tables import cut, nearest
 from spikeport.toolchain.stages import records
 from spikeport.toolchain.stages.outlines import source_of
 from spikeport.toolchain.stages.recipe import Recipe
-from spikeport.toolchain.stages.records import Record, digest_of_values
+from spikeport.toolchain.stages.records import Record, digest_of_file, digest_of_values
 from spikeport.toolchain.stages.stage import Stage
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -191,6 +191,9 @@ def inputs_of(plan: Plan, index: int, kept: Mapping[str, Record]) -> dict[str, s
     inputs = found if stage.TAKES is None else {kind: found[kind] for kind in stage.TAKES if kind in found}
     if "data" in stage.USES:
         inputs = {**inputs, "images": plan.data_digest}
+    file = plan.recipe.network.file() if "network" in stage.USES else None
+    if file is not None:
+        inputs = {**inputs, "network": str(digest_of_file(file))}
     if stage.SEES_RECORDS:
         titles = [(each.name, each.title) for each in plan.recipe.stages[:index]]
         measured = [(name, record.metrics) for name, record in kept.items() if name != stage.name]

@@ -12,6 +12,9 @@ import spikeport
 from spikeport.export import archive
 from spikeport.export.errors import ArchiveError, LavaError, OutputError, RecipeError, TrainingError
 from spikeport.toolchain import checkpoint
+from spikeport.toolchain.nn.ann import ANN
+from spikeport.toolchain.nn.architectures.architecture import Images
+from spikeport.toolchain.nn.architectures.vgg import Vgg
 from spikeport.toolchain.runs.pipeline import empty
 from spikeport.toolchain.stages import records
 from spikeport.toolchain.stages.lower import Lower
@@ -425,3 +428,21 @@ def test_an_interrupted_run_says_how_it_goes_on(monkeypatch, frames, tmp_path, c
     with pytest.raises(KeyboardInterrupt):
         spikeport.run(frames, out=tmp_path / "run")
     assert f"go on with: spikeport run --resume --out {tmp_path / 'run'}" in capfd.readouterr().err
+
+
+def test_a_network_whose_file_has_changed_is_trained_anew(tmp_path):
+    recipe, path = tmp_path / "own.toml", tmp_path / "model.safetensors"
+    recipe.write_text(
+        f'version = 2\ndata = {{ kind = "digits" }}\nnetwork = {{ kind = "file", path = "{path}" }}\n'
+        "evaluate = { images = 10 }\n"
+        '[[stages]]\nstage = "train"\nname = "dense"\ntraining = { epochs = 0, learning_rate = 0.1 }\n'
+        'objective = { kind = "plain" }\n'
+    )
+    digits = Images(shape=(1, 8, 8), classes=10, mean=(0.3,), std=(0.4,))
+    written = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        checkpoint.write(ANN(Vgg(plan=(2, "P"), head=()).specification(digits)), path)
+        spikeport.run(recipe, tmp_path / "run")
+        written.append((tmp_path / "run" / "dense" / "model.safetensors").stat().st_mtime_ns)
+    assert written[0] == written[1] < written[2]

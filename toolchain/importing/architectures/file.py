@@ -40,6 +40,9 @@ class File(Architecture, frozen=True, kw_only=True, tag="file"):
     def weights(self) -> dict[str, Tensor] | None:
         return dict(self._read().model.state_dict())
 
+    def file(self) -> Path | None:
+        return Path(self.path)
+
     def _read(self) -> ImportedNetwork:
         try:
             return read_model(Path(self.path), mean=self.mean, std=self.std)

@@ -1,6 +1,7 @@
 """What every architecture is: a frozen table that makes a specification for the images of a dataset."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
@@ -53,6 +54,10 @@ class Architecture(Choice, frozen=True, kw_only=True):
 
     def weights(self) -> dict[str, Tensor] | None:
         """Return the state of an `ANN` that is already trained; None for a network to train from the start."""
+        return None
+
+    def file(self) -> Path | None:
+        """Return the file that the network is read from, if any: a stage runs again where it changes."""
         return None
 
 
