@@ -57,24 +57,24 @@ class Recorded:
         """Return robust accuracy in percent of all 500 images."""
         return 100 * float((~success).sum()) / len(self.right)
 
-    def theirs(self) -> Iterator[tuple[str, int, float]]:
-        """Yield library/attack, epsilon in levels, and robust accuracy in percent, the mean over the seeds."""
+    def theirs(self) -> Iterator[tuple[str, int, int, float]]:
+        """Yield library/attack, epsilon in levels, how many seeds, and robust accuracy in percent, their mean."""
         for key, value in self.arrays.items():
             if key.endswith("/right"):
                 name, level = key.removesuffix("/right").rsplit("/", 1)
-                yield name, int(level), float(np.mean([self.robust(torch.from_numpy(~each)) for each in value]))
+                accuracy = [self.robust(torch.from_numpy(~each)) for each in value]
+                yield name, int(level), len(value), float(np.mean(accuracy))
 
     def ours(self, name: str, level: int, seeds: int) -> float:
-        """Return robust accuracy in percent, the mean over some seeds for Square, whose random numbers decide."""
-        count = seeds if name == "square" else 1
-        return float(np.mean([self.robust(self.attacked(name, level, seed).success) for seed in range(count)]))
+        """Return robust accuracy in percent, the mean over some seeds."""
+        return float(np.mean([self.robust(self.attacked(name, level, seed).success) for seed in range(seeds)]))
 
 
-def disagreements(recorded: Recorded, seeds: int = 2) -> Iterator[tuple[str, int, float, float]]:
-    """Yield library/attack, epsilon in levels, and the robust accuracy in percent of theirs and ours."""
-    known: dict[tuple[str, int], float] = {}
-    for name, level, theirs in recorded.theirs():
-        key = (name.split("/")[1], level)
+def disagreements(recorded: Recorded) -> Iterator[tuple[str, int, float, float]]:
+    """Yield library/attack, epsilon in levels, and the robust accuracy in percent of theirs and ours, as many seeds."""
+    known: dict[tuple[str, int, int], float] = {}
+    for name, level, seeds, theirs in recorded.theirs():
+        key = (name.split("/")[1], level, seeds)
         if key not in known:
-            known[key] = recorded.ours(*key, seeds)
+            known[key] = recorded.ours(*key)
         yield name, level, theirs, known[key]

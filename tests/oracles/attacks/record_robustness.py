@@ -42,7 +42,7 @@ from spikeport.toolchain.stages.run import images_of
 from spikeport.toolchain.training.settings import Training
 from spikeport.toolchain.training.trainer import fit
 
-SEED, LEVELS, STEPS, QUERIES, SEEDS, KEPT = 11, (16, 32, 48), 10, 500, 2, 60
+SEED, LEVELS, STEPS, QUERIES, KEPT = 11, (16, 32, 48), 10, 500, 60
 
 
 def trained(data, folder):
@@ -55,10 +55,10 @@ def trained(data, folder):
     return checkpoint.read(folder / "digits.safetensors").eval()
 
 
-def seeded(run):
-    """Return what ``run`` gives for each of the seeds; numpy and PyTorch draw from it."""
+def seeded(run, count=2):
+    """Return what ``run`` gives for ``count`` seeds; numpy and PyTorch draw from them."""
     found = []
-    for seed in range(SEED, SEED + SEEDS):
+    for seed in range(SEED, SEED + count):
         torch.manual_seed(seed)
         np.random.seed(seed)
         found.append(run(seed))
@@ -126,7 +126,8 @@ def art(model, images, labels, eps):
         "apgd_ce": AutoProjectedGradientDescent(**common, **auto, loss_type="cross_entropy"),
         "apgd_dlr": AutoProjectedGradientDescent(**common, **auto, loss_type="difference_logits_ratio"),
     }.items():
-        yield f"art/{name}", one(lambda _, attack=attack: torch.from_numpy(attack.generate(*given)))
+        count = 4 if "apgd" in name else 1  # its starts are not AutoAttack's, so means are compared
+        yield f"art/{name}", seeded(lambda _, attack=attack: torch.from_numpy(attack.generate(*given)), count)
     square = ArtSquare(**common, max_iter=QUERIES, verbose=False)
     yield "art/square", seeded(lambda _: torch.from_numpy(square.generate(*given)))
 
