@@ -271,5 +271,8 @@ def chunks(split: Split) -> Iterator[tuple[Tensor, Tensor]]:
 def best_of(state: State, title: str) -> int:
     """Return the best epoch; `TrainingError` where none could become it."""
     if state.epoch and not state.best:
-        raise TrainingError(f"{title}: no epoch of {state.epoch} met the target that it must; train for more epochs")
+        raise TrainingError(
+            f"{title}: no epoch of {state.epoch} met the target that it must; train for more epochs, or with a larger "
+            "penalty (gamma of the pruner)"
+        )
     return state.best
