@@ -105,7 +105,7 @@ class Npz(DataSource, frozen=True, kw_only=True, tag="npz"):
         return {
             kind: (
                 ordered(arrays[images], self.layout, f"the array {images!r}"),
-                whole_labels(arrays[labels], f"the array {labels!r}"),
+                whole_labels(arrays[labels], f"the labels {labels!r}"),
             )
             for kind, (images, labels) in chosen.items()
         }

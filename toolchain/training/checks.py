@@ -8,6 +8,7 @@ from torch import nn
 
 from spikeport.export.errors import TrainingError
 from spikeport.toolchain.choices import tag_of
+from spikeport.toolchain.data.checks import label_fault
 from spikeport.toolchain.data.dataset import Dataset, Split
 from spikeport.toolchain.nn.backbone import Backbone
 from spikeport.toolchain.nn.snn import SNN
@@ -33,10 +34,11 @@ def check(
 def check_split(split: Split, classes: int, where: str) -> None:
     """Raise `TrainingError` where images or labels have a wrong shape, type or range; an empty split is right."""
     images, labels = split.images, split.labels
-    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
-        raise TrainingError(
-            f"{where}: labels are {labels.dtype} {labels.shape}; expected whole numbers ({len(images)},), one an image"
-        )
+    fault = label_fault(labels)
+    if fault is not None:
+        raise TrainingError(f"{where}: the labels are {fault}")
+    if len(labels) != len(images):
+        raise TrainingError(f"{where}: there are {len(labels):,} labels for {len(images):,} images; expected one each")
     if images.ndim not in {4, 5}:
         raise TrainingError(f"{where}: images are {images.shape}; expected (N, C, H, W) or frames (N, T, C, H, W)")
     if images.dtype not in (np.uint8, np.float32):

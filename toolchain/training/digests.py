@@ -21,6 +21,11 @@ def derived(seed: int, *place: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 
 
+def of_bytes(data: bytes) -> str:
+    """Return a digest of a file."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
 def of_tensors(tensors: Mapping[str, Tensor]) -> str:
     """Return a digest of names, types, shapes and values."""
     digest = hashlib.blake2b(digest_size=16)

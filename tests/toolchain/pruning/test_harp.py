@@ -138,7 +138,7 @@ class BrokenError(Exception):
 
 
 def test_a_broken_pruning_goes_on_to_the_same_bits(tmp_path):
-    """The first epoch ends at the target and fixes gamma; the break is in the fourth, so a checkpoint has to hold it."""
+    """The first epoch ends at the target and fixes gamma; the break is in the fourth: a checkpoint has to hold it."""
     count = iter(range(100))
 
     def after_update():

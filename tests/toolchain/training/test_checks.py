@@ -43,8 +43,9 @@ FLOATS = split(60, 0).images.astype(np.float32)
         (changed(images=FLOATS / 255 * np.float32(np.nan)), {}, r"images reach from nan to nan"),
         (changed(labels=np.arange(60)), {}, "labels reach from 0 to 59; expected 0 to 4"),
         (changed(labels=np.arange(60) - 30), {}, "labels reach from -30"),
-        (changed(labels=np.arange(59)), {}, r"labels are int64 \(59,\); expected whole numbers \(60,\)"),
-        (changed(labels=np.zeros(60)), {}, r"labels are float64 \(60,\); expected whole numbers"),
+        (changed(labels=np.arange(59)), {}, "train split: there are 59 labels for 60 images; expected one each"),
+        (changed(labels=np.zeros(60)), {}, r"the labels are numbers with a point \(float64\); expected one whole"),
+        (changed(labels=np.eye(5)[np.arange(60) % 5]), {}, r"an array of shape \(60, 5\); .* labels.argmax\(1\)"),
         (
             {"validation": Split(images=split(5, 0).images, labels=np.full(5, 9))},
             {},
