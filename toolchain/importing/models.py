@@ -16,8 +16,8 @@ PICKLED = (".pt", ".pth")
 """Ends of names of what `torch.save` writes."""
 EXPORT = (
     "is what torch.save writes, a pickle, which can run code and is never loaded; load the model in Python, then write "
-    "it by two lines: program = torch.export.export(model.eval(), (images[:2],)); torch.export.save(program, '{name}'); "
-    "then give that file, or call spikeport.from_torch(model, images[:2])"
+    "it by two lines: program = torch.export.export(model.eval(), (images[:2],)); torch.export.save(program, '{name}')"
+    "; then give that file, or call spikeport.from_torch(model, images[:2])"
 )
 
 

@@ -129,7 +129,8 @@ class _Epoch:
         assert trained.optimizer is not None
         self.optimizer = cast("torch.optim.Optimizer", fabric.setup_optimizers(trained.optimizer))
         self.plain_optimizer = trained.optimizer
-        self.steps = batch_count(len(job.data.train.images), job.settings.batch_size)
+        self.extras = job.data.extras(job.settings.batch_size) if job.settings.extra else 0
+        self.steps = batch_count(len(job.data.train.images), job.settings.batch_size, extras=self.extras)
         self.sums: dict[str, float] = defaultdict(float)
         self.images, self.rate = 0, 0.0
 
@@ -143,6 +144,8 @@ class _Epoch:
             generator=order,
             augment=job.data.augment,
             device=self.fabric.device,
+            extra=job.data.extra,
+            extras=self.extras,
         )
         for step, (images, labels) in enumerate(drawn):
             self._update(images, labels, step)

@@ -51,6 +51,26 @@ FLOATS = split(60, 0).images.astype(np.float32)
             {},
             "validation split: labels reach from 9",
         ),
+        (
+            {"extra": split(9, 0), "ratio": 0.33},
+            {},
+            r"ratio 0.33 of batch_size 20 is 6.6 images; .* or ratio = 0.35, which",
+        ),
+        (
+            {"extra": split(9, 0), "ratio": 0.01},
+            {},
+            r"is 0.2 images; expected 1 to 19, .* or ratio = 0.05, which is 1 ",
+        ),
+        (
+            {"extra": split(9, 0), "ratio": 0.25},
+            {"batch_size": 84},
+            "is 84, 63 of them of the training split; stripes has 60",
+        ),
+        (
+            {"extra": Split(images=split(5, 0).images, labels=np.full(5, 9)), "ratio": 0.5},
+            {},
+            "extra images: labels reach",
+        ),
         ({"classes": 7}, {}, "stripes has 7 classes; the network's readout has 5 outputs"),
         ({}, {"processes": 3}, "batch_size 20 does not divide into 3 processes times 1 parts; use a multiple of 3"),
         ({}, {"accumulate": 8}, "does not divide into 1 processes times 8 parts"),

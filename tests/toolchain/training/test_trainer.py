@@ -15,16 +15,20 @@ from safetensors.torch import load_file
 from torch import nn
 
 from spikeport.export.errors import OutputError, TrainingError
+from spikeport.toolchain import checkpoint
 from spikeport.toolchain.attacks.pgd import Pgd
 from spikeport.toolchain.evaluation import accuracy
+from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.nn.neurons import MINIMUM_THRESHOLD
+from spikeport.toolchain.nn.snn import SNN
+from spikeport.toolchain.nn.spiking import Spiking
 from spikeport.toolchain.objectives.adversarial import Adversarial
 from spikeport.toolchain.objectives.plain import Plain
 from spikeport.toolchain.objectives.robust_kl import RobustKl
 from spikeport.toolchain.objectives.trades import Trades
 from spikeport.toolchain.pruning.lwm import Lwm
 from spikeport.toolchain.pruning.masks import set_masks
-from tests.toolchain.networks import generator
+from tests.toolchain.networks import SPECIFICATION, generator
 from tests.toolchain.training.small import ann, dataset, same, snn, split, state, trained, without_norm, without_times
 
 ROOT = Path(__file__).parents[3]
@@ -103,6 +107,7 @@ import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
+from spikeport.toolchain import checkpoint
 from spikeport.toolchain.attacks.pgd import Pgd
 from spikeport.toolchain.objectives.trades import Trades
 from tests.toolchain.training.small import ann, dataset, snn, trained
@@ -502,3 +507,46 @@ def test_a_checkpoint_that_does_not_fit_is_one_sentence_and_leaves_nothing(tmp_p
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert not list((tmp_path / "epochs").glob("[0-9]*"))
+
+
+def with_extra(ratio=0.5, seed=9, **fields):
+    return dataset(extra=split(40, seed), ratio=ratio, **fields)
+
+
+def test_extra_images_are_trained_on_where_the_settings_take_them(tmp_path):
+    alone, unused, other, mixed = ann(), ann(), ann(), ann()
+    trained(alone, tmp_path / "alone")
+    trained(unused, tmp_path / "unused", data=with_extra(), extra=False)
+    trained(mixed, tmp_path / "mixed", data=with_extra())
+    trained(other, tmp_path / "other", data=with_extra(seed=10))
+    assert same(state(alone), state(unused))
+    assert not same(state(alone), state(mixed))
+    assert not same(state(other), state(mixed))
+
+
+def test_updates_of_an_epoch_and_a_broken_training_with_extra_images(tmp_path):
+    """60 own images in batches of 20, 5 of them extra: four updates an epoch, each own image once."""
+    whole, again, count = ann(), ann(), []
+    data = with_extra(ratio=0.25)
+    trained(whole, tmp_path / "whole", data=data, epochs=3, after_update=lambda: count.append(0))
+    assert len(count) == 12
+    with pytest.raises(BrokenError):
+        trained(ann(), tmp_path / "broken", data=data, epochs=3, after_update=breaking(7))
+    trained(again, tmp_path / "broken", data=data, epochs=3)
+    assert same(state(whole), state(again))
+    with pytest.raises(TrainingError, match="a training with another dataset"):
+        trained(ann(), tmp_path / "broken", data=with_extra(ratio=0.25, seed=10), epochs=3)
+
+
+def test_a_leak_that_trains_stays_in_its_range_and_is_deployed(tmp_path):
+    torch.manual_seed(0)
+    model = SNN(SPECIFICATION, Spiking(steps=4, tau=0.9, train_tau=True))
+    trained(model, tmp_path, epochs=2, learning_rate=0.1, objective=RobustKl())
+    leaks = [float(neurons.tau.detach()) for neurons in model.neuron_list()]
+    assert all(0 <= leak <= 1 for leak in leaks)
+    assert all(abs(leak - 0.9) > 1e-3 for leak in leaks)
+    checkpoint.write(model, tmp_path / "model.safetensors")
+    read = checkpoint.read(tmp_path / "model.safetensors").eval()
+    assert [float(neurons.tau.detach()) for neurons in read.neuron_list()] == leaks
+    decays = [population.neuron.decay_potential for population in lower(read).spiking]
+    assert [float(np.ravel(decay)[0]) for decay in decays] == pytest.approx([1 - leak for leak in leaks], abs=1e-7)
