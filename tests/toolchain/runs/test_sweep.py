@@ -184,7 +184,7 @@ def test_a_key_of_several_paths_gives_its_value_to_each(tmp_path):
     for each, epsilon in zip(made, (2, 4), strict=True):
         stages = {stage.name: stage for stage in each.recipe.stages}
         assert [stages[name].objective.epsilon for name in ("dense", "sparse")] == [epsilon, epsilon]
-    with pytest.raises(RecipeError, match="no stage 'spars'; there are .* did you mean 'sparse'"):
+    with pytest.raises(RecipeError, match=r"no stage 'spars'; there are .* did you mean 'sparse'"):
         combinations(read_recipe(saved(tmp_path, BEFORE + matrix.replace("stages.sparse", "stages.spars"))))
 
 
