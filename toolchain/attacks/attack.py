@@ -19,6 +19,10 @@ Ascent = Callable[[Tensor], tuple[Tensor, Tensor]]
 """From images to the gradient of the objective by them, and to the objective (N,)."""
 
 
+class NaNError(AttackError):
+    """The attacked model gives NaN, or its gradient by the pixels is NaN."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Adversarial:
     """Attacked ``images`` (N, C, H, W) in the ball and in [0, 1], and ``success`` (N,): classified wrongly."""
@@ -57,7 +61,7 @@ class Attack(Choice, frozen=True, kw_only=True):
         def ascend(at: Tensor) -> tuple[Tensor, Tensor]:
             gradient, losses = self.gradient(model, at, loss)
             if bool(gradient.isnan().any() | losses.isnan().any()):
-                raise AttackError(f"attack {tag_of(self)!r}: the model's loss or its gradient by the pixels is NaN")
+                raise NaNError(f"attack {tag_of(self)!r}: the model's loss or its gradient by the pixels is NaN")
             return gradient, losses
 
         found = self.search(ascend, images.detach(), epsilon=epsilon, generator=generator)

@@ -118,7 +118,8 @@ def passes_of(plan: Plan, stage: Stage, there: Mapping[str, str]) -> float:
     training, objective = getattr(stage, "training", None), getattr(stage, "objective", None)
     passes = 0.0
     if training is not None and objective is not None and _learns(stage):
-        passes += training.epochs * images * per_image(objective) * steps
+        shown = images / (1 - plan.data.ratio) if training.extra else images
+        passes += training.epochs * shown * per_image(objective) * steps
     if stage.__struct_config__.tag == "convert":
         batches = getattr(stage, "batches", 0) * getattr(stage, "batch_size", 0)
         passes += min(batches, images) * getattr(stage, "steps", 0)

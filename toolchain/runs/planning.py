@@ -205,7 +205,7 @@ def digest_of(data: Dataset) -> str:
     """Return the SHA-256 of a dataset's arrays and statistics."""
     levels = () if data.levels == PIXEL_LEVELS else (data.levels,)
     found = hashlib.sha256(repr((data.name, data.classes, data.mean, data.std, *levels)).encode())
-    for split in (data.train, data.validation, data.test):
+    for split in (data.train, data.validation, data.test, *([] if data.extra is None else [data.extra])):
         for array in (split.images, split.labels):
             found.update(repr((array.dtype, array.shape)).encode())
             found.update(array.tobytes())
