@@ -2,41 +2,46 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import msgspec
 import torch
 from torch import Tensor, nn
 
 from spikeport.export.errors import AttackError
-from spikeport.toolchain.attacks.gradients.gradient import Gradient, PerImage
+from spikeport.toolchain.attacks.ascent import Ascent
+from spikeport.toolchain.attacks.gradients.gradient import Gradient
 from spikeport.toolchain.attacks.gradients.trained import Trained
+from spikeport.toolchain.attacks.inputs import check_input, check_network
 from spikeport.toolchain.attacks.losses.cross_entropy import CrossEntropy
 from spikeport.toolchain.attacks.losses.loss import AttackLoss
 from spikeport.toolchain.choices import Choice, tag_of
 
-Ascent = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""From images to the gradient of the objective by them, and to the objective (N,)."""
-
-
-class NaNError(AttackError):
-    """The attacked model gives NaN, or its gradient by the pixels is NaN."""
+Scores = Callable[[Tensor], Tensor]
+"""From images (N, ...) to scores (N, classes), floating point or whole numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adversarial:
-    """Attacked ``images`` (N, C, H, W) in the ball and in [0, 1], and ``success`` (N,): classified wrongly."""
+    """Attacked ``images`` (N, C, H, W) in the ball and in [0, 1], and ``success`` (N,): classified wrongly.
+
+    ``queries`` (N,): for an attack without gradients, how often the network was asked for an image's scores.
+    """
 
     images: Tensor
     success: Tensor
+    queries: Tensor | None = None
 
 
 class Attack(Choice, frozen=True, kw_only=True):
     """An attack within the l-infinity ball of radius ``epsilon`` around pixels in [0, 1].
 
     ``objective`` is what it raises: cross-entropy where nothing is said, or the loss of the training objective that
-    uses the attack. ``gradient`` is how the model is differentiated. A subclass says `search`.
+    uses the attack. ``gradient`` is how the model is differentiated. A subclass says `search`; one whose
+    ``NEEDS_GRADIENT`` is False says `perturb`, and runs on any callable from images to scores.
     """
+
+    NEEDS_GRADIENT: ClassVar[bool] = True
 
     objective: AttackLoss | None = None
     gradient: Gradient = Trained()
@@ -50,20 +55,15 @@ class Attack(Choice, frozen=True, kw_only=True):
     ) -> Tensor:
         """Return the attacked images alone, checked to lie in the ball and in [0, 1].
 
-        The model's mode is as the caller set it; random numbers come from ``generator`` alone; no gradient of a weight
-        is computed. `AttackError` where images or ``epsilon`` are not in [0, 1], and where the model gives NaN.
+        Random numbers come from ``generator`` alone; no gradient of a weight is computed. `AttackError` where images or
+        ``epsilon`` are not in [0, 1], labels are no classes, the model is in training mode or has no gradient, and
+        where it gives NaN.
         """
-        _check(images, labels, epsilon)
+        check_input(images, labels, epsilon)
+        check_network(model, tag_of(self))
         if epsilon == 0:
             return images.detach().clone()
-        loss = self._bound(model, images, labels)
-
-        def ascend(at: Tensor) -> tuple[Tensor, Tensor]:
-            gradient, losses = self.gradient(model, at, loss)
-            if bool(gradient.isnan().any() | losses.isnan().any()):
-                raise NaNError(f"attack {tag_of(self)!r}: the model's loss or its gradient by the pixels is NaN")
-            return gradient, losses
-
+        ascend = self._ascent(model, images, labels)
         found = self.search(ascend, images.detach(), epsilon=epsilon, generator=generator)
         return checked(found, images, epsilon, tag_of(self))
 
@@ -79,14 +79,16 @@ class Attack(Choice, frozen=True, kw_only=True):
         """Return this attack with ``objective``, unless it names its own."""
         return self if self.objective is not None else msgspec.structs.replace(self, objective=objective)
 
-    def _bound(self, model: nn.Module, images: Tensor, labels: Tensor) -> PerImage:
-        """Return the objective of logits alone; the clean logits are computed once, where it needs them."""
+    def _ascent(self, model: nn.Module, images: Tensor, labels: Tensor) -> Ascent:
+        """Return the objective at hand; the clean logits are computed once, where it needs them."""
         objective = self.objective or CrossEntropy()
         clean = None
         if objective.needs_clean:
             with torch.no_grad():
                 clean = model(images)
-        return lambda logits: objective(logits, labels, clean)
+        return Ascent(
+            model=model, gradient=self.gradient, objective=objective, labels=labels, clean=clean, name=tag_of(self)
+        )
 
 
 def ball(images: Tensor, center: Tensor, epsilon: float) -> Tensor:
@@ -104,17 +106,3 @@ def checked(found: Tensor, images: Tensor, epsilon: float, name: str) -> Tensor:
             f"{epsilon:.4g} or of [0, 1], or are no numbers; a search must end in `ball`"
         )
     return found
-
-
-def _check(images: Tensor, labels: Tensor, epsilon: float) -> None:
-    if not 0 <= epsilon <= 1:
-        raise AttackError(f"epsilon is {epsilon}; expected 0 to 1 (8/255 is 8 pixel levels)")
-    if not images.is_floating_point() or len(images) != len(labels):
-        raise AttackError(
-            f"found images {images.dtype} {tuple(images.shape)} and labels {tuple(labels.shape)}; expected float "
-            "images (N, ...) and labels (N,)"
-        )
-    if len(images) and not (images.amin() >= 0 and images.amax() <= 1):
-        raise AttackError(
-            f"images reach from {float(images.amin()):.4g} to {float(images.amax()):.4g}; expected pixels in [0, 1]"
-        )

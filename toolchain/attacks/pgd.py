@@ -6,7 +6,9 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
-from spikeport.toolchain.attacks.attack import Ascent, Attack, ball
+from spikeport.toolchain.attacks.ascent import Ascent
+from spikeport.toolchain.attacks.attack import Attack, ball
+from spikeport.toolchain.attacks.best import Best, Keep
 from spikeport.toolchain.attacks.noise import normal, uniform
 
 Count = Annotated[int, Meta(ge=1, le=100_000)]
@@ -19,7 +21,8 @@ class Pgd(Attack, frozen=True, kw_only=True, tag="pgd"):
         x_0 = clip(x + U(-eps, eps));   x_{k+1} = clip_eps(x_k + step_size eps / steps sign(grad_x L(f(x_k))))
 
     ``start``: 'uniform' in the ball, 'normal' (0.001 N(0, I), as the code of TRADES does), or 'none'. With several
-    restarts an image keeps the end point with the largest objective.
+    restarts an image keeps an end point that is classified wrongly, and of several such the one with the largest
+    objective; ``keep = "objective"`` looks at the objective alone.
 
     Source: Madry et al., ICLR 2018; step_size = 2.5 as in Schmolli et al., section 4.2.
     """
@@ -28,19 +31,19 @@ class Pgd(Attack, frozen=True, kw_only=True, tag="pgd"):
     step_size: Annotated[float, Meta(gt=0, le=1000)] = 2.5
     restarts: Count = 1
     start: Literal["uniform", "normal", "none"] = "uniform"
+    keep: Keep = "wrong"
 
     def search(self, ascend: Ascent, images: Tensor, *, epsilon: float, generator: torch.Generator) -> Tensor:
-        best = self._climbed(ascend, images, epsilon, generator)
+        found = self._climbed(ascend, images, epsilon, generator)
         if self.restarts == 1:
-            return best
-        highest = ascend(best)[1]
+            return found
+        _, objective, wrong = ascend.look(found)
+        best = Best(found, wrong, objective, self.keep)
         for _ in range(self.restarts - 1):
             found = self._climbed(ascend, images, epsilon, generator)
-            reached = ascend(found)[1]
-            better = reached > highest
-            best = torch.where(better.view(-1, *(1,) * (images.ndim - 1)), found, best)
-            highest = torch.where(better, reached, highest)
-        return best
+            _, objective, wrong = ascend.look(found)
+            best.meet(found, wrong, objective)
+        return best.images
 
     def _climbed(self, ascend: Ascent, images: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
         """Return the end point of one start."""

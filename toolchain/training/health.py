@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spikeport.export.errors import TrainingError
-from spikeport.toolchain.attacks.attack import NaNError
+from spikeport.toolchain.attacks.inputs import NaNError
 
 ADVICE = "use a smaller learning_rate, or clip the gradient (clip)"
 
