@@ -1,22 +1,55 @@
 """What every attack is: a frozen object from a model and a batch to images within an epsilon ball."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import msgspec
 import torch
 from torch import Tensor, nn
 
 from spikeport.export.errors import AttackError
-from spikeport.toolchain.attacks.gradients.gradient import Gradient, PerImage
+from spikeport.toolchain.attacks.gradients.gradient import Gradient
 from spikeport.toolchain.attacks.gradients.trained import Trained
 from spikeport.toolchain.attacks.losses.cross_entropy import CrossEntropy
 from spikeport.toolchain.attacks.losses.loss import AttackLoss
 from spikeport.toolchain.choices import Choice, tag_of
 
-Ascent = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""From images to the gradient of the objective by them, and to the objective (N,)."""
+
+class Ascent:
+    """From images to the gradient of the objective by them, and to the objective (N,)."""
+
+    def __init__(self, attack: "Attack", model: nn.Module, labels: Tensor, clean: Tensor | None) -> None:
+        self.attack, self.model, self.labels, self.clean = attack, model, labels, clean
+
+    def __call__(self, at: Tensor) -> tuple[Tensor, Tensor]:
+        gradient, losses, _ = self._looked(at)
+        return gradient, losses
+
+    def look(self, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the gradient, the objective (N,), and which images (N,) the model itself classifies wrongly."""
+        gradient, losses, logits = self._looked(at)
+        if not self.attack.gradient.own_forward:
+            with torch.no_grad():
+                logits = self.model(at)
+        return gradient, losses, logits.argmax(1) != self.labels
+
+    def of(self, rows: Tensor) -> "Ascent":
+        """Return the same for some images of the batch: a mask, or their numbers."""
+        return Ascent(self.attack, self.model, self.labels[rows], None if self.clean is None else self.clean[rows])
+
+    def _looked(self, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        seen: list[Tensor] = []
+        objective = self.attack.objective or CrossEntropy()
+
+        def loss(logits: Tensor) -> Tensor:
+            seen.append(logits.detach())
+            return objective(logits, self.labels, self.clean)
+
+        gradient, losses = self.attack.gradient(self.model, at, loss)
+        if bool(gradient.isnan().any() | losses.isnan().any()):
+            name = tag_of(self.attack)
+            raise AttackError(f"attack {name!r}: the model's loss or its gradient by the pixels is NaN")
+        return gradient, losses, seen[-1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +64,11 @@ class Attack(Choice, frozen=True, kw_only=True):
     """An attack within the l-infinity ball of radius ``epsilon`` around pixels in [0, 1].
 
     ``objective`` is what it raises: cross-entropy where nothing is said, or the loss of the training objective that
-    uses the attack. ``gradient`` is how the model is differentiated. A subclass says `search`.
+    uses the attack. ``gradient`` is how the model is differentiated. A subclass says `search`. ``NEEDS_GRADIENT`` is
+    False where an attack asks a model for scores alone.
     """
+
+    NEEDS_GRADIENT: ClassVar[bool] = True
 
     objective: AttackLoss | None = None
     gradient: Gradient = Trained()
@@ -52,14 +88,7 @@ class Attack(Choice, frozen=True, kw_only=True):
         _check(images, labels, epsilon)
         if epsilon == 0:
             return images.detach().clone()
-        loss = self._bound(model, images, labels)
-
-        def ascend(at: Tensor) -> tuple[Tensor, Tensor]:
-            gradient, losses = self.gradient(model, at, loss)
-            if bool(gradient.isnan().any() | losses.isnan().any()):
-                raise AttackError(f"attack {tag_of(self)!r}: the model's loss or its gradient by the pixels is NaN")
-            return gradient, losses
-
+        ascend = Ascent(self, model, labels, self._clean(model, images))
         found = self.search(ascend, images.detach(), epsilon=epsilon, generator=generator)
         return checked(found, images, epsilon, tag_of(self))
 
@@ -75,14 +104,17 @@ class Attack(Choice, frozen=True, kw_only=True):
         """Return this attack with ``objective``, unless it names its own."""
         return self if self.objective is not None else msgspec.structs.replace(self, objective=objective)
 
-    def _bound(self, model: nn.Module, images: Tensor, labels: Tensor) -> PerImage:
-        """Return the objective of logits alone; the clean logits are computed once, where it needs them."""
-        objective = self.objective or CrossEntropy()
-        clean = None
-        if objective.needs_clean:
-            with torch.no_grad():
-                clean = model(images)
-        return lambda logits: objective(logits, labels, clean)
+    def stopping(self) -> Self:
+        """Return this attack so that it leaves an image as it is once the model classifies it wrongly, if it can."""
+        return self
+
+    def _clean(self, model: nn.Module, images: Tensor) -> Tensor | None:
+        """Return the logits of the clean images, once, where the objective needs them."""
+        if self.objective is None or not self.objective.needs_clean:
+            return None
+        with torch.no_grad():
+            clean: Tensor = model(images)
+        return clean
 
 
 def ball(images: Tensor, center: Tensor, epsilon: float) -> Tensor:

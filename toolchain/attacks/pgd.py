@@ -1,7 +1,8 @@
 """Projected gradient descent."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
+import msgspec
 import torch
 from msgspec import Meta
 from torch import Tensor
@@ -11,6 +12,8 @@ from spikeport.toolchain.attacks.noise import normal, uniform
 
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 SMALL_NOISE = 0.001
+GONE = 0.25
+"""Share of broken images at which the rest becomes a batch of its own: few sizes, which libraries prepare for once."""
 
 
 class Pgd(Attack, frozen=True, kw_only=True, tag="pgd"):
@@ -19,7 +22,8 @@ class Pgd(Attack, frozen=True, kw_only=True, tag="pgd"):
         x_0 = clip(x + U(-eps, eps));   x_{k+1} = clip_eps(x_k + step_size eps / steps sign(grad_x L(f(x_k))))
 
     ``start``: 'uniform' in the ball, 'normal' (0.001 N(0, I), as the code of TRADES does), or 'none'. With several
-    restarts an image keeps the end point with the largest objective.
+    restarts an image keeps the end point with the largest objective. With ``early_stop`` an image keeps the first
+    point at which the model classifies it wrongly, if one of the ``steps`` passes meets one.
 
     Source: Madry et al., ICLR 2018; step_size = 2.5 as in Schmolli et al., section 4.2.
     """
@@ -28,28 +32,60 @@ class Pgd(Attack, frozen=True, kw_only=True, tag="pgd"):
     step_size: Annotated[float, Meta(gt=0, le=1000)] = 2.5
     restarts: Count = 1
     start: Literal["uniform", "normal", "none"] = "uniform"
+    early_stop: bool = False
 
     def search(self, ascend: Ascent, images: Tensor, *, epsilon: float, generator: torch.Generator) -> Tensor:
         best = self._climbed(ascend, images, epsilon, generator)
         if self.restarts == 1:
             return best
-        highest = ascend(best)[1]
+        highest = self._height(ascend, best)
         for _ in range(self.restarts - 1):
             found = self._climbed(ascend, images, epsilon, generator)
-            reached = ascend(found)[1]
+            reached = self._height(ascend, found)
             better = reached > highest
-            best = torch.where(better.view(-1, *(1,) * (images.ndim - 1)), found, best)
+            best = torch.where(_over_pixels(better, images), found, best)
             highest = torch.where(better, reached, highest)
         return best
+
+    def stopping(self) -> Self:
+        return msgspec.structs.replace(self, early_stop=True)
+
+    def _height(self, ascend: Ascent, found: Tensor) -> Tensor:
+        """Return the objective (N,); infinite where an image is broken and stays as it is."""
+        if not self.early_stop:
+            return ascend(found)[1]
+        _, losses, wrong = ascend.look(found)
+        return losses.masked_fill(wrong, torch.inf)
 
     def _climbed(self, ascend: Ascent, images: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
         """Return the end point of one start."""
         attacked = ball(images + self._offset(images, epsilon, generator), images, epsilon)
+        if self.early_stop:
+            return self._climbed_while_right(ascend, attacked, images, epsilon)
         for _ in range(self.steps):
-            attacked = ball(
-                attacked + self.step_size * epsilon / self.steps * ascend(attacked)[0].sign(), images, epsilon
-            )
+            attacked = self._moved(attacked, ascend(attacked)[0], images, epsilon)
         return attacked
+
+    def _moved(self, attacked: Tensor, gradient: Tensor, images: Tensor, epsilon: float) -> Tensor:
+        return ball(attacked + self.step_size * epsilon / self.steps * gradient.sign(), images, epsilon)
+
+    def _climbed_while_right(self, ascend: Ascent, attacked: Tensor, images: Tensor, epsilon: float) -> Tensor:
+        """Return the first point of each image that is classified wrongly, else the end point."""
+        found, rows = attacked.clone(), torch.arange(len(images), device=images.device)
+        for _ in range(self.steps):
+            gradient, _, wrong = ascend.look(attacked)
+            right = ~wrong
+            if int(right.sum()) <= (1 - GONE) * len(right):
+                found[rows] = attacked
+                rows, attacked, gradient, images = (each[right] for each in (rows, attacked, gradient, images))
+                ascend, right = ascend.of(right), right[right]
+                if not len(rows):
+                    return found
+            attacked = torch.where(
+                _over_pixels(right, images), self._moved(attacked, gradient, images, epsilon), attacked
+            )
+        found[rows] = attacked
+        return found
 
     def _offset(self, images: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
         if self.start == "uniform":
@@ -57,3 +93,8 @@ class Pgd(Attack, frozen=True, kw_only=True, tag="pgd"):
         if self.start == "normal":
             return SMALL_NOISE * normal(images, generator)
         return torch.zeros_like(images)
+
+
+def _over_pixels(chosen: Tensor, images: Tensor) -> Tensor:
+    """Return a value per image with axes that broadcast to the images."""
+    return chosen.view(-1, *(1,) * (images.ndim - 1))

@@ -15,6 +15,11 @@ PerImage = Callable[[Tensor], Tensor]
 class Gradient(Choice, frozen=True, kw_only=True):
     """A way to differentiate: back-propagation through the model as ``applied`` leaves it, or more in a subclass."""
 
+    @property
+    def own_forward(self) -> bool:
+        """Whether the loss is given the model's own logits."""
+        return True
+
     def applied(self, model: nn.Module) -> AbstractContextManager[None]:
         """Return what holds while the attack differentiates: nothing by itself, an exchanged surrogate for example."""
         del model
