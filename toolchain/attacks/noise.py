@@ -30,12 +30,6 @@ class EachImage(torch.Generator):
 
     images: tuple[torch.Generator, ...]
 
-    def of(self, chosen: Iterable[int]) -> "EachImage":
-        """Return the generators of some images of the batch, by their numbers; they go on where they are."""
-        part = EachImage()
-        part.images = tuple(self.images[number] for number in chosen)
-        return part
-
 
 def each_image(seeds: Iterable[int]) -> EachImage:
     """Return a generator on the CPU for a batch whose images have these seeds."""

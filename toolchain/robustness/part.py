@@ -177,14 +177,33 @@ def _attacked(
     rules: Rules,
 ) -> tuple[Array, ...]:
     """Return attacked images, their margins, and which of them are classified wrongly."""
-    plain = rules.every_member or rules.levels is not None or judge is not model
-    attack = member.attack if plain else member.attack.stopping()
+    early = judge is model and not rules.every_member
+    found, given = _perturbed(model, member, images, labels, numbers, rules, early=early)
+    margin, wrong = _judged(judge, given, labels)
+    if early and rules.levels is not None:
+        lost = (~wrong & _judged(judge, found, labels)[1]).nonzero()[:, 0]
+        if len(lost):
+            left = [numbers[int(row)] for row in lost]
+            given[lost] = _perturbed(model, member, images[lost], labels[lost], left, rules, early=False)[1]
+            margin[lost], wrong[lost] = _judged(judge, given[lost], labels[lost])
+    return given.cpu().numpy(), margin.cpu().numpy(), wrong.cpu().numpy()
+
+
+def _perturbed(
+    model: nn.Module,
+    member: Member,
+    images: Tensor,
+    labels: Tensor,
+    numbers: Sequence[int],
+    rules: Rules,
+    *,
+    early: bool,
+) -> tuple[Tensor, Tensor]:
+    """Return the images of an attack, and the same as the judge is given them; ``early``: left once they are wrong."""
+    attack = member.attack.stopping() if early else member.attack
     generator = each_image(rules.seeds(member, numbers))
     found = attack.perturb(model, images, labels, epsilon=rules.epsilon, generator=generator)
-    if rules.levels is not None:
-        found = rounded_inside(found, images, rules.epsilon, rules.levels)
-    margin, wrong = _judged(judge, found, labels)
-    return found.cpu().numpy(), margin.cpu().numpy(), wrong.cpu().numpy()
+    return found, found if rules.levels is None else rounded_inside(found, images, rules.epsilon, rules.levels)
 
 
 @torch.no_grad()

@@ -48,12 +48,12 @@ def worst_case(
     ``model`` is a network in evaluation mode, attacked where it is, or any callable from images to scores, for members
     that need no gradient. The images are parts of ``batch_size``; in a part, each member is given what those before it
     left, the strongest of the parts before first. A broken image is dropped, unless ``every_member`` (Table A1 of
-    Schmolli et al., CPAL 2025), and so is one that is wrong without an attack. Where nothing speaks against it, an
-    image is broken as soon as any point that a member meets is classified wrongly; with ``every_member``, ``levels``
-    or ``judge``, by the image that a member returns.
+    Schmolli et al., CPAL 2025), and so is one that is wrong without an attack. PGD leaves an image at the first point
+    that is classified wrongly; with ``every_member`` or ``judge`` it goes on to its last step.
 
-    ``levels``: attacked images are rounded to multiples of 1/levels inside of the ball. ``judge``: what decides whether
-    an image is broken, in place of the model that members differentiate: its integer network, for example.
+    ``levels``: attacked images are rounded to multiples of 1/levels inside of the ball; where such an image is right
+    again, its member goes on to the last step. ``judge``: what decides whether an image is broken, in place of the
+    model that members differentiate: its integer network, for example.
 
     Random numbers follow from ``seed``, the member's name and the number of the image. Equal arguments give equal
     results, however many ``workers`` (processes) or tasks of an ``executor`` (as `concurrent.futures` defines it;

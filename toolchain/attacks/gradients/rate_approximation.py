@@ -33,6 +33,6 @@ class RateApproximation(Gradient, frozen=True, kw_only=True, tag="rate_approxima
 def _slope(arriving: Tensor, _spikes: Tensor, neurons: IntegrateAndFire) -> Tensor:
     threshold, tau = neurons.threshold.detach(), neurons.tau.detach()
     x = arriving.mean(0, keepdim=True) / threshold
-    middle = ((x >= 1 - tau) & (x <= 2)) * ((1 - LEAST + LEAST * tau) / (tau + 1))
-    below = ((x >= 0) & (x < 1 - tau)) * LEAST
-    return ((middle + below) / threshold).to(arriving.dtype)
+    middle = ((x >= 1 - tau) & (x <= 2)).to(x) * ((1 - LEAST + LEAST * tau) / (tau + 1))
+    below = ((x >= 0) & (x < 1 - tau)).to(x) * LEAST
+    return (middle + below) / threshold
