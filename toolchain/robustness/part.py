@@ -181,7 +181,8 @@ def _attacked(
     found, given = _perturbed(model, member, images, labels, numbers, rules, early=early)
     margin, wrong = _judged(judge, given, labels)
     if early and rules.levels is not None:
-        lost = (~wrong & _judged(judge, found, labels)[1]).nonzero()[:, 0]
+        rest = (~wrong).nonzero()[:, 0]
+        lost = rest[_judged(judge, found[rest], labels[rest])[1]] if len(rest) else rest
         if len(lost):
             left = [numbers[int(row)] for row in lost]
             given[lost] = _perturbed(model, member, images[lost], labels[lost], left, rules, early=False)[1]

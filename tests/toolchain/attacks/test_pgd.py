@@ -75,6 +75,7 @@ class Narrow(nn.Module):
 
 class Pixel(AttackLoss, frozen=True, kw_only=True, tag="pixel"):
     def __call__(self, logits, labels, clean=None):
+        del labels, clean
         return -logits[:, 1]
 
 
