@@ -1,13 +1,15 @@
 """What a training step of a VGG costs, beside SpikingJelly, snnTorch and its bare convolutions.
 
     python benchmarks/training.py [--json] [--out PATH] [--networks vgg11 vgg16] [--batch 16] [--repeats 15]
-        [--spikingjelly DIR ...] [--snntorch DIR ...] [--compile]
+        [--spikingjelly DIR ...] [--snntorch DIR ...] [--compile] [--device cuda]
 
 CIFAR shapes, T = 8, plain cross-entropy, fused SGD with momentum. ``DIR`` are folders that a framework and what it
 needs were installed in (``pip install --no-deps --target DIR``); ratios of a framework that is not given are absent.
 All candidates take turns in one process, so load hits them alike; ratios are medians over the turns, of elapsed time
 and of processor time. ``--compile`` adds SpikingJelly under ``torch.compile``, which needs a C++ compiler and minutes.
 The activation memory is the most that PyTorch's allocator holds within a step beyond what it held before.
+On a GPU a turn is ten steps, SpikingJelly chooses its back end (kernels in CUDA or Triton), and it and the product run
+in both memory layouts; the better one counts.
 """
 
 import argparse
@@ -32,6 +34,7 @@ from spikeport.toolchain.nn.architectures.architecture import Images
 from spikeport.toolchain.nn.architectures.vgg import VGG11, VGG16, Vgg
 from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.nn.spiking import Spiking
+from spikeport.toolchain.training.heap import keep_freed_memory
 
 PLANS: dict[str, Any] = {"vgg11": VGG11, "vgg16": VGG16}
 HEAD, CLASSES, STEPS = (256, 256), 10, 8
@@ -40,6 +43,7 @@ GOALS = {
     "speed_vs_spikingjelly": ">= 1.05",
     "memory_vs_spikingjelly": "<= 0.5",
     "eq8_vs_floor": "<= 1.1",
+    "speed_vs_spikingjelly on a GPU": ">= 1.2",
 }
 EPSILON, BETA = 8 / 255, 2.0
 
@@ -103,40 +107,79 @@ def finetuning_floor(floor: Floor) -> Step:
     return step
 
 
-def candidates(name: str, batch: int, arguments: argparse.Namespace) -> dict[str, Step]:
+def candidates(name: str, arguments: argparse.Namespace) -> dict[str, Step]:
     """Return the steps that are measured, by name."""
-    plan, images, labels = PLANS[name], torch.rand(batch, 3, 32, 32), torch.randint(0, CLASSES, (batch,))
-    floor = Floor(plan, HEAD, CLASSES, STEPS * batch)
-    steps = {"floor": floor.step, "spikeport": training_step(ours(plan), images, labels)}
-    steps |= {"eq8_floor": finetuning_floor(floor), "eq8": finetuning_step(ours(plan), images, labels)}
-    sizes = (plan, HEAD, CLASSES, STEPS)
+    plan, batch, device = PLANS[name], arguments.batch, arguments.device
+    images, labels = torch.rand(batch, 3, 32, 32, device=device), torch.randint(0, CLASSES, (batch,), device=device)
+    floor = Floor(plan, HEAD, CLASSES, STEPS * batch, device)
+    steps = {"floor": floor.step, "eq8_floor": finetuning_floor(floor)}
+    for form, layout in layouts(device).items():
+        laid = images.contiguous(memory_format=layout)
+        networks = [ours(plan).to(device).to(memory_format=layout) for _ in range(2)]  # type: ignore[call-overload]
+        steps[f"spikeport{form}"] = training_step(networks[0], laid, labels)
+        steps[f"eq8{form}"] = finetuning_step(networks[1], laid, labels)
+        for rival, step in rival_steps(plan, laid, labels, layout, arguments).items():
+            steps[rival + form] = step
+    return steps
+
+
+def layouts(device: str) -> dict[str, torch.memory_format]:
+    """Return the memory layouts that are measured, by the end of a candidate's name."""
+    plain = {"": torch.contiguous_format}
+    return plain | {"_channels_last": torch.channels_last} if device == "cuda" else plain
+
+
+def rival_steps(
+    plan: Any, images: Tensor, labels: Tensor, layout: Any, arguments: argparse.Namespace
+) -> dict[str, Step]:
+    """Return the steps of the frameworks that are at hand."""
+
+    def rival(neurons: Any) -> nn.Module:
+        model = rivals.Rival(plan, HEAD, CLASSES, STEPS, neurons).to(images.device)
+        return model.to(memory_format=layout)  # type: ignore[no-any-return, call-overload]
+
+    steps = {}
     if arguments.spikingjelly:
-        model = rivals.Rival(*sizes, rivals.spikingjelly_neurons)
+        model = rival(rivals.spikingjelly_neurons)
         steps["spikingjelly"] = training_step(model, images, labels, lambda: rivals.reset(model))
     if arguments.spikingjelly and arguments.compile:
-        fused = rivals.Rival(*sizes, rivals.spikingjelly_neurons)
+        fused = rival(rivals.spikingjelly_neurons)
         steps["spikingjelly_compiled"] = training_step(
             torch.compile(fused), images, labels, lambda: rivals.reset(fused)
         )
     if arguments.snntorch:
-        steps["snntorch"] = training_step(rivals.Rival(*sizes, rivals.SnnTorchNeurons), images, labels)
+        steps["snntorch"] = training_step(rival(rivals.SnnTorchNeurons), images, labels)
     return steps
 
 
-def turns(steps: dict[str, Step], repeats: int) -> dict[str, tuple[list[float], list[float]]]:
-    """Run all steps in turn; return elapsed and processor seconds of each."""
+def finished() -> None:
+    """Wait for the GPU, if there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def turns(steps: dict[str, Step], repeats: int, at_once: int) -> dict[str, tuple[list[float], list[float]]]:
+    """Run all steps in turn, ``at_once`` of one; return elapsed and processor seconds of each."""
     found: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in steps}
     for _ in range(repeats):
         for name, step in steps.items():
+            finished()
             began = time.perf_counter(), time.process_time()
-            step()
+            for _ in range(at_once):
+                step()
+            finished()
             for each, start, now in zip(found[name], began, (time.perf_counter(), time.process_time()), strict=True):
-                each.append(now - start)
+                each.append((now - start) / at_once)
     return found
 
 
 def activation_bytes(step: Step) -> int:
     """Return the most that a step holds beyond what was held before it."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        step()
+        return torch.cuda.max_memory_allocated() - before
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         step()
     assert profiled.profiler is not None
@@ -152,34 +195,40 @@ def activation_bytes(step: Step) -> int:
 def measured(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure one network."""
     torch.manual_seed(0)
-    steps = candidates(name, arguments.batch, arguments)
+    steps = candidates(name, arguments)
     for step in steps.values():
         step()
         step()
     memory = {each: activation_bytes(step) for each, step in steps.items() if "floor" not in each}
-    seconds = turns(steps, arguments.repeats)
+    seconds = turns(steps, arguments.repeats, 10 if arguments.device == "cuda" else 1)
     median = {each: statistics.median(elapsed) for each, (elapsed, _) in seconds.items()}
+
+    def best(kind: str) -> str:
+        return min((each for each in median if each.startswith(kind)), key=median.__getitem__)
+
+    spikeport = best("spikeport")
+    eq8 = min((each for each in median if each.startswith("eq8") and each != "eq8_floor"), key=median.__getitem__)
     result: dict[str, Any] = {
         "batch": arguments.batch,
         "seconds": median,
         "processor_seconds": {each: statistics.median(used) for each, (_, used) in seconds.items()},
         "images_per_second": {each: arguments.batch / value for each, value in median.items()},
         "activation_megabytes": {each: value / 1e6 for each, value in memory.items()},
-        "time_vs_floor": ratio(seconds, "spikeport", "floor"),
-        "eq8_vs_floor": ratio(seconds, "eq8", "eq8_floor"),
-        "processor_time_vs_floor": ratio(seconds, "spikeport", "floor", 1),
-        "processor_eq8_vs_floor": ratio(seconds, "eq8", "eq8_floor", 1),
+        "best_spikeport": spikeport,
+        "time_vs_floor": ratio(seconds, spikeport, "floor"),
+        "eq8_vs_floor": ratio(seconds, eq8, "eq8_floor"),
+        "processor_time_vs_floor": ratio(seconds, spikeport, "floor", 1),
+        "processor_eq8_vs_floor": ratio(seconds, eq8, "eq8_floor", 1),
     }
-    jelly = [each for each in seconds if each.startswith("spikingjelly")]
-    if jelly:
-        best = min(jelly, key=median.__getitem__)
-        result["best_spikingjelly"] = best
-        result["speed_vs_spikingjelly"] = ratio(seconds, best, "spikeport")
-        result["processor_speed_vs_spikingjelly"] = ratio(seconds, best, "spikeport", 1)
-        result["memory_vs_spikingjelly"] = memory["spikeport"] / memory[best]
-    if "snntorch" in seconds:
-        result["speed_vs_snntorch"] = ratio(seconds, "snntorch", "spikeport")
-        result["memory_vs_snntorch"] = memory["spikeport"] / memory["snntorch"]
+    for framework in ("spikingjelly", "snntorch"):
+        if getattr(arguments, framework):
+            other = best(framework)
+            result |= {
+                f"best_{framework}": other,
+                f"speed_vs_{framework}": ratio(seconds, other, spikeport),
+                f"processor_speed_vs_{framework}": ratio(seconds, other, spikeport, 1),
+                f"memory_vs_{framework}": memory[spikeport] / memory[other],
+            }
     return result
 
 
@@ -198,6 +247,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--spikingjelly", nargs="+", metavar="DIR", default=[])
     parser.add_argument("--snntorch", nargs="+", metavar="DIR", default=[])
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--json", action="store_true", help="print JSON alone")
     parser.add_argument("--out", metavar="PATH", help="write the JSON to a file, too")
     arguments = parser.parse_args()
@@ -209,8 +259,10 @@ def main() -> None:
     """Measure and print."""
     arguments = parsed()
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()  # as a run does; the floor and the rivals gain by it, too
     result = {
         "machine": platform.processor() or platform.machine(),
+        "device": torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu",
         "cores": os.cpu_count(),
         "threads": arguments.threads,
         "load_before": os.getloadavg()[0],

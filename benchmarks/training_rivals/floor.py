@@ -9,8 +9,11 @@ Layer = tuple[nn.Module, Tensor, Tensor]
 class Floor:
     """Bare synapses on inputs of the right shapes, each differentiated by itself with a gradient at hand."""
 
-    def __init__(self, plan: tuple[int | str, ...], head: tuple[int, ...], classes: int, count: int) -> None:
+    def __init__(
+        self, plan: tuple[int | str, ...], head: tuple[int, ...], classes: int, count: int, device: str = "cpu"
+    ) -> None:
         self.layers: list[Layer] = []
+        self.device = device
         channels, side = 3, 32
         for entry in plan:
             if entry == "P":
@@ -25,7 +28,8 @@ class Floor:
             width = features
 
     def _add(self, layer: nn.Module, given: tuple[int, ...], made: tuple[int, ...]) -> None:
-        self.layers.append((layer, (torch.rand(given) < 0.15).float(), torch.randn(made)))
+        spikes = (torch.rand(given, device=self.device) < 0.15).float()
+        self.layers.append((layer.to(self.device), spikes, torch.randn(made, device=self.device)))
 
     def forward(self) -> None:
         """Compute every layer."""

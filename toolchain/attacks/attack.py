@@ -1,5 +1,6 @@
 """What every attack is: a frozen object from a model and a batch to images within an epsilon ball."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -8,64 +9,36 @@ import torch
 from torch import Tensor, nn
 
 from spikeport.export.errors import AttackError
+from spikeport.toolchain.attacks.ascent import Ascent
 from spikeport.toolchain.attacks.gradients.gradient import Gradient
 from spikeport.toolchain.attacks.gradients.trained import Trained
+from spikeport.toolchain.attacks.inputs import check_input, check_network
 from spikeport.toolchain.attacks.losses.cross_entropy import CrossEntropy
 from spikeport.toolchain.attacks.losses.loss import AttackLoss
 from spikeport.toolchain.choices import Choice, tag_of
 
-
-class Ascent:
-    """From images to the gradient of the objective by them, and to the objective (N,)."""
-
-    def __init__(self, attack: "Attack", model: nn.Module, labels: Tensor, clean: Tensor | None) -> None:
-        self.attack, self.model, self.labels, self.clean = attack, model, labels, clean
-
-    def __call__(self, at: Tensor) -> tuple[Tensor, Tensor]:
-        gradient, losses, _ = self._looked(at)
-        return gradient, losses
-
-    def look(self, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the gradient, the objective (N,), and which images (N,) the model itself classifies wrongly."""
-        gradient, losses, logits = self._looked(at)
-        if not self.attack.gradient.own_forward:
-            with torch.no_grad():
-                logits = self.model(at)
-        return gradient, losses, logits.argmax(1) != self.labels
-
-    def of(self, rows: Tensor) -> "Ascent":
-        """Return the same for some images of the batch: a mask, or their numbers."""
-        return Ascent(self.attack, self.model, self.labels[rows], None if self.clean is None else self.clean[rows])
-
-    def _looked(self, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        seen: list[Tensor] = []
-        objective = self.attack.objective or CrossEntropy()
-
-        def loss(logits: Tensor) -> Tensor:
-            seen.append(logits.detach())
-            return objective(logits, self.labels, self.clean)
-
-        gradient, losses = self.attack.gradient(self.model, at, loss)
-        if bool(gradient.isnan().any() | losses.isnan().any()):
-            name = tag_of(self.attack)
-            raise AttackError(f"attack {name!r}: the model's loss or its gradient by the pixels is NaN")
-        return gradient, losses, seen[-1]
+Scores = Callable[[Tensor], Tensor]
+"""From images (N, ...) to scores (N, classes), floating point or whole numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adversarial:
-    """Attacked ``images`` (N, C, H, W) in the ball and in [0, 1], and ``success`` (N,): classified wrongly."""
+    """Attacked ``images`` (N, C, H, W) in the ball and in [0, 1], and ``success`` (N,): classified wrongly.
+
+    ``queries`` (N,): for an attack without gradients, how often the network was asked for an image's scores.
+    """
 
     images: Tensor
     success: Tensor
+    queries: Tensor | None = None
 
 
 class Attack(Choice, frozen=True, kw_only=True):
     """An attack within the l-infinity ball of radius ``epsilon`` around pixels in [0, 1].
 
     ``objective`` is what it raises: cross-entropy where nothing is said, or the loss of the training objective that
-    uses the attack. ``gradient`` is how the model is differentiated. A subclass says `search`. ``NEEDS_GRADIENT`` is
-    False where an attack asks a model for scores alone.
+    uses the attack. ``gradient`` is how the model is differentiated. A subclass says `search`; one whose
+    ``NEEDS_GRADIENT`` is False says `perturb`, and runs on any callable from images to scores.
     """
 
     NEEDS_GRADIENT: ClassVar[bool] = True
@@ -82,13 +55,15 @@ class Attack(Choice, frozen=True, kw_only=True):
     ) -> Tensor:
         """Return the attacked images alone, checked to lie in the ball and in [0, 1].
 
-        The model's mode is as the caller set it; random numbers come from ``generator`` alone; no gradient of a weight
-        is computed. `AttackError` where images or ``epsilon`` are not in [0, 1], and where the model gives NaN.
+        Random numbers come from ``generator`` alone; no gradient of a weight is computed. `AttackError` where images or
+        ``epsilon`` are not in [0, 1], labels are no classes, the model is in training mode or has no gradient, and
+        where it gives NaN.
         """
-        _check(images, labels, epsilon)
+        check_input(images, labels, epsilon)
+        check_network(model, tag_of(self))
         if epsilon == 0:
             return images.detach().clone()
-        ascend = Ascent(self, model, labels, self._clean(model, images))
+        ascend = self._ascent(model, images, labels)
         found = self.search(ascend, images.detach(), epsilon=epsilon, generator=generator)
         return checked(found, images, epsilon, tag_of(self))
 
@@ -108,13 +83,16 @@ class Attack(Choice, frozen=True, kw_only=True):
         """Return this attack so that it leaves an image as it is once the model classifies it wrongly, if it can."""
         return self
 
-    def _clean(self, model: nn.Module, images: Tensor) -> Tensor | None:
-        """Return the logits of the clean images, once, where the objective needs them."""
-        if self.objective is None or not self.objective.needs_clean:
-            return None
-        with torch.no_grad():
-            clean: Tensor = model(images)
-        return clean
+    def _ascent(self, model: nn.Module, images: Tensor, labels: Tensor) -> Ascent:
+        """Return the objective at hand; the clean logits are computed once, where it needs them."""
+        objective = self.objective or CrossEntropy()
+        clean = None
+        if objective.needs_clean:
+            with torch.no_grad():
+                clean = model(images)
+        return Ascent(
+            model=model, gradient=self.gradient, objective=objective, labels=labels, clean=clean, name=tag_of(self)
+        )
 
 
 def ball(images: Tensor, center: Tensor, epsilon: float) -> Tensor:
@@ -132,17 +110,3 @@ def checked(found: Tensor, images: Tensor, epsilon: float, name: str) -> Tensor:
             f"{epsilon:.4g} or of [0, 1], or are no numbers; a search must end in `ball`"
         )
     return found
-
-
-def _check(images: Tensor, labels: Tensor, epsilon: float) -> None:
-    if not 0 <= epsilon <= 1:
-        raise AttackError(f"epsilon is {epsilon}; expected 0 to 1 (8/255 is 8 pixel levels)")
-    if not images.is_floating_point() or len(images) != len(labels):
-        raise AttackError(
-            f"found images {images.dtype} {tuple(images.shape)} and labels {tuple(labels.shape)}; expected float "
-            "images (N, ...) and labels (N,)"
-        )
-    if len(images) and not (images.amin() >= 0 and images.amax() <= 1):
-        raise AttackError(
-            f"images reach from {float(images.amin()):.4g} to {float(images.amax()):.4g}; expected pixels in [0, 1]"
-        )

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from spikeport.toolchain.attacks.attack import Ascent, Attack, ball
+from spikeport.toolchain.attacks.ascent import Ascent
+from spikeport.toolchain.attacks.attack import Attack, ball
 
 
 class Fgsm(Attack, frozen=True, kw_only=True, tag="fgsm"):

@@ -7,7 +7,9 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
-from spikeport.toolchain.attacks.attack import Ascent, Attack, ball
+from spikeport.toolchain.attacks.ascent import Ascent
+from spikeport.toolchain.attacks.attack import Attack, ball
+from spikeport.toolchain.attacks.best import Best, Keep, chosen
 from spikeport.toolchain.attacks.noise import normal, uniform
 
 Count = Annotated[int, Meta(ge=1, le=100_000)]
@@ -22,8 +24,9 @@ class Pgd(Attack, frozen=True, kw_only=True, tag="pgd"):
         x_0 = clip(x + U(-eps, eps));   x_{k+1} = clip_eps(x_k + step_size eps / steps sign(grad_x L(f(x_k))))
 
     ``start``: 'uniform' in the ball, 'normal' (0.001 N(0, I), as the code of TRADES does), or 'none'. With several
-    restarts an image keeps the end point with the largest objective. With ``early_stop`` an image keeps the first
-    point at which the model classifies it wrongly, if one of the ``steps`` passes meets one.
+    restarts an image keeps an end point that is classified wrongly, and of several such the one with the largest
+    objective; ``keep = "objective"`` looks at the objective alone. With ``early_stop`` an image keeps the first point
+    at which the model classifies it wrongly, if one of the ``steps`` passes meets one.
 
     Source: Madry et al., ICLR 2018; step_size = 2.5 as in Schmolli et al., section 4.2.
     """
@@ -32,30 +35,23 @@ class Pgd(Attack, frozen=True, kw_only=True, tag="pgd"):
     step_size: Annotated[float, Meta(gt=0, le=1000)] = 2.5
     restarts: Count = 1
     start: Literal["uniform", "normal", "none"] = "uniform"
+    keep: Keep = "wrong"
     early_stop: bool = False
 
     def search(self, ascend: Ascent, images: Tensor, *, epsilon: float, generator: torch.Generator) -> Tensor:
-        best = self._climbed(ascend, images, epsilon, generator)
+        found = self._climbed(ascend, images, epsilon, generator)
         if self.restarts == 1:
-            return best
-        highest = self._height(ascend, best)
+            return found
+        _, objective, wrong = ascend.look(found)
+        best = Best(found, wrong, objective, self.keep)
         for _ in range(self.restarts - 1):
             found = self._climbed(ascend, images, epsilon, generator)
-            reached = self._height(ascend, found)
-            better = reached > highest
-            best = torch.where(_over_pixels(better, images), found, best)
-            highest = torch.where(better, reached, highest)
-        return best
+            _, objective, wrong = ascend.look(found)
+            best.meet(found, wrong, objective)
+        return best.images
 
     def stopping(self) -> Self:
-        return msgspec.structs.replace(self, early_stop=True)
-
-    def _height(self, ascend: Ascent, found: Tensor) -> Tensor:
-        """Return the objective (N,); infinite where an image is broken and stays as it is."""
-        if not self.early_stop:
-            return ascend(found)[1]
-        _, losses, wrong = ascend.look(found)
-        return losses.masked_fill(wrong, torch.inf)
+        return self if self.keep == "objective" else msgspec.structs.replace(self, early_stop=True)
 
     def _climbed(self, ascend: Ascent, images: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
         """Return the end point of one start."""
@@ -81,9 +77,7 @@ class Pgd(Attack, frozen=True, kw_only=True, tag="pgd"):
                 ascend, right = ascend.of(right), right[right]
                 if not len(rows):
                     return found
-            attacked = torch.where(
-                _over_pixels(right, images), self._moved(attacked, gradient, images, epsilon), attacked
-            )
+            attacked = chosen(right, self._moved(attacked, gradient, images, epsilon), attacked)
         found[rows] = attacked
         return found
 
@@ -93,8 +87,3 @@ class Pgd(Attack, frozen=True, kw_only=True, tag="pgd"):
         if self.start == "normal":
             return SMALL_NOISE * normal(images, generator)
         return torch.zeros_like(images)
-
-
-def _over_pixels(chosen: Tensor, images: Tensor) -> Tensor:
-    """Return a value per image with axes that broadcast to the images."""
-    return chosen.view(-1, *(1,) * (images.ndim - 1))

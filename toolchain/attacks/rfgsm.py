@@ -6,7 +6,8 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
-from spikeport.toolchain.attacks.attack import Ascent, Attack, ball
+from spikeport.toolchain.attacks.ascent import Ascent
+from spikeport.toolchain.attacks.attack import Attack, ball
 from spikeport.toolchain.attacks.noise import normal
 
 

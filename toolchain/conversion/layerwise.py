@@ -122,7 +122,7 @@ class Layerwise:
         count = source.steps * int(np.prod(kept.shape)) // layer.norm.num_features
         moments = self.moments(layer.norm, Sums(torch.cat(sums), torch.cat(squares), count))
         mean, inverse = (each.to(self.snn.mean) for each in moments)
-        normal = Normal.of(layer.norm.weight, layer.norm.bias, mean, inverse)
+        normal = (mean, inverse, layer.norm.weight, layer.norm.bias)
         return Currents(kept=kept, normal=Normal(*(each.cpu() for each in normal)))
 
     def _shape(self, layer: ProjectionLayer, source: Kept) -> tuple[int, ...]:

@@ -1,5 +1,8 @@
 """Who computes the time loop on a device."""
 
+import functools
+import importlib
+import importlib.util
 from typing import Any
 
 from torch import Tensor
@@ -8,10 +11,20 @@ from spikeport.toolchain.nn import compiled_loop, plain_loop
 from spikeport.toolchain.nn.surrogates.surrogate import Surrogate
 
 
-def loops_on(current: Tensor, surrogate: Surrogate | None = None) -> Any:
+def loops_on(current: Tensor, surrogate: Surrogate | None = None, steps: int = 1) -> Any:
     """Return the module whose ``forward``, ``backward``, ``moments`` and ``centre`` take this current.
 
-    Compiled loops run on the CPU, with a surrogate that has a compiled form.
+    Compiled loops run on the CPU, with a surrogate that has a compiled form. Fused kernels run on an NVIDIA GPU where
+    Triton is installed, with a surrogate of the product's own and up to 32 steps. All others take PyTorch's operations.
     """
-    compiled = surrogate is None or surrogate.compiled() is not None
-    return compiled_loop if current.device.type == "cpu" and compiled else plain_loop
+    if current.device.type == "cpu":
+        return compiled_loop if surrogate is None or surrogate.compiled() is not None else plain_loop
+    fused = _fused() if current.device.type == "cuda" else None
+    return fused if fused is not None and fused.takes(surrogate, steps) else plain_loop
+
+
+@functools.cache
+def _fused() -> Any:
+    """Return the kernels for a GPU, or None where Triton is not installed."""
+    found = importlib.util.find_spec("triton")
+    return None if found is None else importlib.import_module("spikeport.toolchain.nn.fused_loop")

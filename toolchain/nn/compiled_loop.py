@@ -13,6 +13,9 @@ from spikeport.toolchain.nn.surrogates.surrogate import Compiled
 
 _loop_of = functools.cache(kernels.backward)
 
+DTYPES = frozenset({torch.float32, torch.float64})
+"""Types of a current that are computed as they are."""
+
 
 def forward(current: Tensor, normal: Normal, loop: Loop) -> tuple[Tensor, Tensor]:
     """Return spikes and their counts as `spikeport.toolchain.nn.loop.Loop` defines them."""
@@ -33,16 +36,18 @@ def fire(current: Tensor, normal: Normal, loop: Loop, rest: Any = None) -> tuple
 
 def backward(current: Tensor, normal: Normal, loop: Loop, arriving: Tensor) -> Gradients:
     """Return the gradients that `spikeport.toolchain.nn.loop.Gradients` defines."""
-    rows = _rows(current, normal)
+    rows, channels, size = _maps(current, normal, loop.pool)
     given = arriving.contiguous().numpy().reshape(loop.steps, rows.shape[1], -1)
     leaving = current.new_zeros(current.shape) if len(rows) == 1 else current.new_empty(current.shape)
-    factor = torch.ones_like(normal.scale) if loop.batch else normal.scale
-    norm, sums = tuple(_array(each) for each in normal), np.empty((rows.shape[1], 4))
+    scale = normal.scale
+    factor = torch.ones_like(scale) if loop.batch else scale
+    norm = tuple(_array(each) for each in (normal.mean, normal.inverse, factor, scale, normal.shift))
+    sums = np.zeros((rows.shape[1], channels, 4))
     slope, numbers = _compiled(loop)
     parameters = tuple(rows.dtype.type(number) for number in numbers)
-    settings = (*_neuron(rows, loop), _grid(current, loop), parameters, torch.get_num_threads())
-    _loop_of(slope)(rows, norm, _array(factor), *settings, given, leaving.numpy().reshape(rows.shape), sums)
-    return _gradients(current, leaving, torch.from_numpy(sums), normal.scale.numel())
+    settings = (size, *_neuron(rows, loop), _grid(current, loop), parameters, torch.get_num_threads())
+    _loop_of(slope)(rows, norm, *settings, given, leaving.numpy().reshape(rows.shape), sums)
+    return _gradients(current, leaving, torch.from_numpy(sums), normal.mean.numel())
 
 
 def moments(current: Tensor, channels: int) -> tuple[Tensor, Tensor]:
@@ -53,12 +58,18 @@ def moments(current: Tensor, channels: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(sums), torch.from_numpy(squares)
 
 
-def centre(current: Tensor, normal: Normal, shares: Tensor, leaving: Tensor) -> None:
+def centre(current: Tensor, normal: Normal, found: Gradients) -> None:
     """Turn gradients of the normalised current into those of the current, in place."""
     rows = _rows(current, normal)
     norm = (_array(normal.mean), _array(normal.inverse), _array(normal.scale))
-    shares = shares.to(current.dtype)
-    kernels.centre(rows, *norm, _array(shares), torch.get_num_threads(), leaving.numpy().reshape(rows.shape))
+    shares = torch.stack((found.shift, found.scaled)) / (current.numel() // found.shift.numel())
+    kernels.centre(
+        rows,
+        *norm,
+        _array(shares.to(current.dtype)),
+        torch.get_num_threads(),
+        found.current.numpy().reshape(rows.shape),
+    )
 
 
 def _compiled(loop: Loop) -> Compiled:
@@ -76,8 +87,20 @@ def _gradients(current: Tensor, leaving: Tensor, sums: Tensor, channels: int) ->
 
 def _rows(current: Tensor, normal: Normal) -> Any:
     """Return the current as (steps, N x channels, values); a flat one as (steps, N, values) without batch norm."""
-    channels = current.shape[2] if current.ndim > 3 else normal.scale.numel()
+    channels = current.shape[2] if current.ndim > 3 else normal.mean.numel()
     return _array(current).reshape(len(current), current.shape[1] * channels, -1)
+
+
+def _maps(current: Tensor, normal: Normal, pool: int) -> tuple[Any, int, int]:
+    """Return the current as rows, and the number of channels of a row and of values of each.
+
+    Small maps lie in one row, a sample, if windows lie in one map.
+    """
+    rows, channels = _rows(current, normal), normal.mean.numel()
+    small = channels > 1 and rows.shape[2] <= kernels.TILE and (pool == 1 or current.shape[-2] % pool == 0)
+    if not small:
+        return rows, 1, rows.shape[2]
+    return rows.reshape(len(rows), current.shape[1], -1), channels, rows.shape[2]
 
 
 def _neuron(rows: Any, loop: Loop) -> tuple[Any, Any, bool]:

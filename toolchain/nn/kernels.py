@@ -1,8 +1,8 @@
 """Loops over layers of neurons on the CPU, compiled: moments, spikes, potentials, gradients.
 
-Arrays are (steps, rows, values): a row is a channel of a sample, so row ``r`` belongs to channel ``r % channels``. A
-held current has one step. Every row is computed alone, so results do not depend on ``blocks``, the parts that run at
-once.
+Arrays are (steps, rows, values): a row is a channel of a sample, so row ``r`` belongs to channel ``r % channels``; for
+gradients of small maps it is a sample with all of its channels. A held current has one step. Every row is computed
+alone, so results do not depend on ``blocks``, the parts that run at once.
 """
 
 from collections.abc import Callable
@@ -102,14 +102,28 @@ def averages(fired: Array, grid: tuple[int, int], out: Array, count: Array) -> N
 
 @compiled
 def recall(
-    values: Array, a: float, b: float, threshold: float, tau: float, hard: bool, count: int, rest: Array, before: Array
+    values: Array, a: Array, b: Array, threshold: float, tau: float, hard: bool, count: int, rest: Array, before: Array
 ) -> None:
     """Advance the potentials ``rest`` by a step and write what they were before the reset."""
     zero = values.dtype.type(0)
     for i in range(count):
-        p = tau * rest[i] + (a * values[i] + b)
+        p = tau * rest[i] + (a[i] * values[i] + b[i])
         rest[i] = (zero if hard else p - threshold) if p >= threshold else p
         before[i] = p
+
+
+@compiled
+def add_by_channel(room: Array, span: int, sums: Array) -> None:
+    """Add (4, values) up for each channel of ``span`` values, and to ``sums`` (channels, 4)."""
+    for channel in range(len(sums)):
+        shift = scaled = threshold = leak = np.float64(0)
+        for i in range(channel * span, (channel + 1) * span):
+            shift += room[0, i]
+            scaled += room[1, i]
+            threshold += room[2, i]
+            leak += room[3, i]
+        for part, amount in enumerate((shift, scaled, threshold, leak)):
+            sums[channel, part] += amount
 
 
 @compiled
@@ -136,8 +150,8 @@ def backward(slope: Slope) -> Any:
     @on_threads
     def gradients(
         current: Array,
-        normal: tuple[Array, Array, Array, Array],
-        factor: Array,
+        normal: tuple[Array, Array, Array, Array, Array],
+        map_size: int,
         threshold: float,
         tau: float,
         hard: bool,
@@ -150,36 +164,41 @@ def backward(slope: Slope) -> Any:
     ) -> None:
         """Recompute the potentials of a tile of a row, then go back; the reset is differentiated as well.
 
-        ``normal`` is mean, inverse, scale and shift; ``arriving`` are the gradients of the (pooled) spikes, ``leaving``
-        those of the current, times ``factor`` of the channel; ``sums`` (rows, 4) those of shift, scale of the
-        normalised current, threshold and tau.
+        A row has maps of ``map_size`` values, a channel each; ``normal`` is mean, inverse, what gradients are
+        multiplied by, scale and shift of every channel. ``arriving`` are the gradients of the (pooled) spikes,
+        ``leaving`` those of the current, ``sums`` (rows, channels of a row, 4) those of shift, scale of the normalised
+        current, threshold and tau.
         """
         key  # noqa: B018 - part of the key under which the code is kept
         steps, rows, _ = arriving.shape
         size, held, (pool, width) = current.shape[2], current.shape[0] == 1, grid
-        mean, inverse, scale, shift = normal
         zero, one = current.dtype.type(0), current.dtype.type(1)
         share, across = one / current.dtype.type(pool * pool), width // pool
-        tile = min(size, TILE if pool == 1 else TILE // (pool * width) * (pool * width))
+        unit = map_size if map_size < size else pool * width if pool > 1 else 1
+        tile = min(size, TILE // unit * unit)
         for block in prange(blocks):
-            room = np.zeros((8 + steps, APART), current.dtype)
-            later, given, leaves, total = room[0], room[1], room[2], room[3]
-            shifts, scales, thresholds, leaks = room[4], room[5], room[6], room[7]
+            room = np.zeros((13 + steps, APART), current.dtype)
+            shifts, scales, thresholds, leaks = room[0], room[1], room[2], room[3]
+            later, given, leaves, total = room[4], room[5], room[6], room[7]
+            m, k, f, a, b = room[8], room[9], room[10], room[11], room[12]
             for row in range(block * rows // blocks, (block + 1) * rows // blocks):
-                channel = row % mean.size
-                m, k, f, a, b = mean[channel], inverse[channel], factor[channel], scale[channel], shift[channel]
-                room[4:8, :tile] = zero
                 for start in range(0, size, tile):
                     count = min(tile, size - start)
-                    later[:count] = zero
+                    span = min(map_size, count)
+                    first = start // map_size
+                    for part in range(count // span):
+                        channel = (row * sums.shape[1] + first + part) % len(normal[0])
+                        for which in range(5):
+                            room[8 + which, part * span : (part + 1) * span] = normal[which][channel]
+                    room[:5, :count] = zero
+                    total[:count] = zero
                     for step in range(steps):
                         values = current[0 if held else step, row, start:]
-                        recall(values, a, b, threshold, tau, hard, count, later, room[8 + step])
+                        recall(values, a, b, threshold, tau, hard, count, later, room[13 + step])
                     later[:count] = zero
-                    total[:count] = zero
                     for step in range(steps - 1, -1, -1):
                         values, g = current[0 if held else step, row, start:], arriving[step, row]
-                        now, before = room[8 + step], room[8 + max(step - 1, 0)]
+                        now, before = room[13 + step], room[13 + max(step - 1, 0)]
                         known = one if step else zero
                         if pool == 1:
                             given[:count] = g[start : start + count]
@@ -193,11 +212,11 @@ def backward(slope: Slope) -> Any:
                             back = wanted + (kept if hard else last)
                             left = (zero if hard else left - threshold) if left >= threshold else left
                             shifts[i] += back
-                            scales[i] += back * ((values[i] - m) * k)
+                            scales[i] += back * ((values[i] - m[i]) * k[i])
                             thresholds[i] -= wanted + (zero if hard else last - kept)
                             leaks[i] += back * left * known
                             later[i] = tau * back
-                            leaves[i] = f * back
+                            leaves[i] = f[i] * back
                         if held:
                             for i in range(count):
                                 total[i] += leaves[i]
@@ -205,11 +224,7 @@ def backward(slope: Slope) -> Any:
                             leaving[step, row, start : start + count] = leaves[:count]
                     if held:
                         leaving[0, row, start : start + count] = total[:count]
-                for part in range(4):
-                    amount = np.float64(0)
-                    for i in range(tile):
-                        amount += np.float64(room[4 + part, i])
-                    sums[row, part] = amount
+                    add_by_channel(room, span, sums[row, first : first + count // span])
 
     return gradients
 

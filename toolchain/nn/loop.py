@@ -41,20 +41,25 @@ class Normal(NamedTuple):
 
     mean: Tensor
     inverse: Tensor
-    scale: Tensor
-    shift: Tensor
+    weight: Tensor | None = None
+    bias: Tensor | None = None
 
-    @classmethod
-    def of(cls, weight: Tensor | None, bias: Tensor | None, mean: Tensor, inverse: Tensor) -> "Normal":
-        """Return batch norm with its affine parameters, if it has any, and the moments in force."""
-        scale = inverse if weight is None else weight * inverse
-        return cls(mean, inverse, scale, -mean * scale if bias is None else bias - mean * scale)
+    @property
+    def scale(self) -> Tensor:
+        """What a current is multiplied by."""
+        return self.inverse if self.weight is None else self.weight * self.inverse
+
+    @property
+    def shift(self) -> Tensor:
+        """What is added then."""
+        moved = self.mean * self.scale
+        return -moved if self.bias is None else self.bias - moved
 
     @classmethod
     def none(cls, current: Tensor) -> "Normal":
         """Return scale 1 and shift 0 for all values."""
         zero = current.new_zeros(1)
-        return cls(zero, zero + 1, zero + 1, zero)
+        return cls(zero, zero + 1)
 
 
 class Gradients(NamedTuple):

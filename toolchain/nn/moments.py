@@ -22,10 +22,22 @@ def moments_in_force(current: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Ten
     """Return mean and ``1 / sqrt(variance + eps)`` (C) of a current (T, N, C, ...); training moves the running ones."""
     if not of_the_batch(norm):
         return running(norm)
-    values, squares = loops_on(current).moments(current, norm.num_features)
+    loops = loops_on(current)
+    if hasattr(loops, "follow") and norm.training and norm.running_mean is not None and norm.momentum is not None:
+        check_number(current.numel() // norm.num_features)
+        mean, inverse = loops.follow(current, norm)
+        return mean, inverse
+    values, squares = loops.moments(current, norm.num_features)
     sums = Sums(values, squares, current.numel() // norm.num_features)
     mean, inverse = followed(norm, sums) if norm.training and norm.running_mean is not None else of_sums(norm, sums)
-    return mean.to(current.dtype), inverse.to(current.dtype)
+    kind = torch.float64 if current.dtype == torch.float64 else torch.float32
+    return mean.to(kind), inverse.to(kind)
+
+
+def check_number(number: int) -> None:
+    """Refuse a batch whose channels have one value each."""
+    if number < 2:
+        raise TrainingError("batch norm has one value a channel; expected two or more: give it larger batches")
 
 
 class Sums(NamedTuple):
@@ -37,8 +49,7 @@ class Sums(NamedTuple):
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Return mean and variance (C), the biased one; `TrainingError` where a channel has one value."""
-        if self.number < 2:
-            raise TrainingError("batch norm has one value a channel; expected two or more: give it larger batches")
+        check_number(self.number)
         mean = self.values.sum(0) / self.number
         return mean, (self.squares.sum(0) / self.number - mean.square()).clamp(min=0)
 

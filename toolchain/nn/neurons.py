@@ -56,7 +56,8 @@ class IntegrateAndFire(nn.Module):
         """
         pool = pool if pool * current.shape[-1] <= TILE else 1
         loop = self.loop(spiking, pool=pool, batch=norm is not None and of_the_batch(norm))
-        current = current if current.dtype in {torch.float32, torch.float64} else current.float()
+        known = loops_on(current, loop.surrogate, loop.steps).DTYPES
+        current = current if current.dtype in known else current.float()
         affine = (None, None) if norm is None else (norm.weight, norm.bias)
         moments = (None, None) if norm is None else moments_in_force(current.detach(), norm)
         values, counts = TimeLoop.apply(current, *affine, self.threshold, self.tau, *moments, loop)  # type: ignore[no-untyped-call]
@@ -96,7 +97,7 @@ class TimeLoop(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(current, weight, bias, threshold, tau, mean, inverse)
         ctx.loop = loop
-        loops = loops_on(current, loop.surrogate)
+        loops = loops_on(current, loop.surrogate, loop.steps)
         spikes, counts = loops.forward(current, _normal(current, weight, bias, mean, inverse), loop)
         ctx.mark_non_differentiable(counts)
         ctx.set_materialize_grads(False)  # else a gradient of zeros is made for the counts
@@ -108,11 +109,11 @@ class TimeLoop(torch.autograd.Function):
         if arriving[0] is None:
             return (None,) * 8
         current, weight, bias, _, _, mean, inverse = ctx.saved_tensors
-        normal, loops = _normal(current, weight, bias, mean, inverse), loops_on(current, ctx.loop.surrogate)
+        normal = _normal(current, weight, bias, mean, inverse)
+        loops = loops_on(current, ctx.loop.surrogate, ctx.loop.steps)
         found = loops.backward(current, normal, ctx.loop, arriving[0])
         if ctx.loop.batch:
-            count = current.numel() // normal.scale.numel()
-            loops.centre(current, normal, torch.stack((found.shift, found.scaled)) / count, found.current)
+            loops.centre(current, normal, found)
         norm = (None if weight is None else found.scaled, None if bias is None else found.shift)
         return (found.current, *norm, found.threshold, found.tau, None, None, None)
 
@@ -122,4 +123,4 @@ def _normal(
 ) -> Normal:
     if mean is None or inverse is None:
         return Normal.none(current)
-    return Normal.of(weight, bias, mean, inverse)
+    return Normal(mean, inverse, weight, bias)

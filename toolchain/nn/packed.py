@@ -22,10 +22,11 @@ def packed(spikes: Spikes) -> Iterator[None]:
         yield
         return
     place, size = values.data_ptr(), values.numel()  # the graph keeps the hooks, which must not keep the spikes
+    alike = counts.stride() == values.stride()
 
     def pack(tensor: Tensor) -> Any:
-        same = tensor.data_ptr() == place and tensor.numel() == size
-        return (counts.view(tensor.shape), tensor.dtype) if same and tensor.is_contiguous() else tensor
+        same = alike and tensor.data_ptr() == place and tensor.numel() == size
+        return (counts.as_strided(tensor.shape, tensor.stride()), tensor.dtype) if same else tensor
 
     def unpack(kept: Any) -> Tensor:
         if isinstance(kept, Tensor):

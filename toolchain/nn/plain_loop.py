@@ -6,6 +6,9 @@ from torch.nn import functional
 
 from spikeport.toolchain.nn.loop import Gradients, Loop, Normal
 
+DTYPES = frozenset({torch.float32, torch.float64})
+"""Types of a current that are computed as they are."""
+
 
 def forward(current: Tensor, normal: Normal, loop: Loop) -> tuple[Tensor, Tensor]:
     """Return spikes and their counts as `spikeport.toolchain.nn.loop.Loop` defines them."""
@@ -44,12 +47,14 @@ def moments(current: Tensor, channels: int) -> tuple[Tensor, Tensor]:
     return wide.sum((1, 3)), wide.square().sum((1, 3))
 
 
-def centre(current: Tensor, normal: Normal, shares: Tensor, leaving: Tensor) -> None:
+def centre(current: Tensor, normal: Normal, found: Gradients) -> None:
     """Turn gradients of the normalised current into those of the current, in place."""
+    count = current.numel() // found.shift.numel()
     mean, inverse, scale, gradient, product = (
-        _channels(each.to(current.dtype), current) for each in (normal.mean, normal.inverse, normal.scale, *shares)
+        _channels(each.to(current.dtype), current)
+        for each in (normal.mean, normal.inverse, normal.scale, found.shift / count, found.scaled / count)
     )
-    leaving.sub_(gradient + (current - mean) * inverse * product).mul_(scale)
+    found.current.sub_(gradient + (current - mean) * inverse * product).mul_(scale)
 
 
 def _potentials(current: Tensor, normal: Normal, loop: Loop) -> list[Tensor]:
@@ -74,9 +79,9 @@ def _gradients(
     if len(current) == 1:
         leaving = leaving.sum(0, keepdim=True)
     mean, inverse = _channels(normal.mean, current), _channels(normal.inverse, current)
-    shift = leaving.reshape(*current.shape[:2], normal.scale.numel(), -1).sum((0, 1, 3))
+    shift = leaving.reshape(*current.shape[:2], normal.mean.numel(), -1).sum((0, 1, 3))
     scaled = (
-        (leaving * ((current - mean) * inverse)).reshape(*current.shape[:2], normal.scale.numel(), -1).sum((0, 1, 3))
+        (leaving * ((current - mean) * inverse)).reshape(*current.shape[:2], normal.mean.numel(), -1).sum((0, 1, 3))
     )
     if not loop.batch:
         leaving = leaving * _channels(normal.scale, current)

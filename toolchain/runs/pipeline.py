@@ -23,6 +23,7 @@ from spikeport.toolchain.stages.records import Output, Record
 from spikeport.toolchain.stages.run import Run, images_of
 from spikeport.toolchain.stages.stage import Result, Stage
 from spikeport.toolchain.training.checks import check_device, check_settings
+from spikeport.toolchain.training.heap import keep_freed_memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +157,7 @@ def empty(place: Path) -> None:
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
     """Let PyTorch add with ``number`` threads, so that its rounding does not depend on the machine's cores."""
+    keep_freed_memory()
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

@@ -54,5 +54,13 @@ def recipe_in(folder: Path) -> tuple[Recipe, str]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what computes."""
-    return {name: metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()}
+    """Return the versions of what computes, as far as it is installed."""
+    found = {name: _version(name) for name in PACKAGES}
+    return {name: version for name, version in found.items() if version} | {"python": platform.python_version()}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

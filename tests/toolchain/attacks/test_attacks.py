@@ -26,9 +26,16 @@ from tests.toolchain.networks import ann, generator, images, labels, snn
 
 EPSILON = 8 / 255
 MODELS = {"ann": ann, "snn": snn}
+SHORT = {
+    "apgd": {"steps": 5, "targets": 2},
+    "square": {"queries": 20},
+    "expectation": {"draws": 2},
+}
+"""Settings that make a choice fast."""
 ATTACKS, LOSSES, GRADIENTS = (
-    {name: kind() for name, kind in kinds(base).items()} for base in (Attack, AttackLoss, Gradient)
+    {name: kind(**SHORT.get(name, {})) for name, kind in kinds(base).items()} for base in (Attack, AttackLoss, Gradient)
 )
+CLIMBING = {name: attack for name, attack in ATTACKS.items() if attack.NEEDS_GRADIENT}
 
 
 SPIKING = {"surrogate", "rate", "rate_approximation", "conversion"}
@@ -55,15 +62,15 @@ def cross_entropy(model, pixels):
 
 
 def test_the_folders_hold_the_documented_choices():
-    assert set(ATTACKS) >= {"fgsm", "rfgsm", "pgd"}
-    assert set(LOSSES) >= {"cross_entropy", "margin", "divergence"}
-    assert set(GRADIENTS) >= {"trained"} | SPIKING
+    assert set(ATTACKS) >= {"fgsm", "rfgsm", "pgd", "apgd", "square"}
+    assert set(LOSSES) >= {"cross_entropy", "margin", "divergence", "dlr", "targeted_dlr"}
+    assert set(GRADIENTS) >= {"trained", "expectation"} | SPIKING
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+@pytest.mark.parametrize("attack", CLIMBING.values(), ids=CLIMBING)
 @pytest.mark.parametrize(("make", "gradient"), PAIRS.values(), ids=PAIRS)
-def test_every_attack_runs_with_every_loss_and_gradient(attack, gradient, loss, make):
+def test_every_attack_with_gradients_runs_with_every_loss_and_gradient(attack, gradient, loss, make):
     model, clean = make().eval(), images(8)
     attack = with_fields(attack, objective=loss, gradient=gradient)
     found = attacked(attack, model, clean)
@@ -88,10 +95,36 @@ def test_every_attack_raises_the_loss_and_leaves_the_model_as_it_is(attack, make
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
-def test_an_attack_in_training_mode_leaves_that_mode(attack):
-    model = ann().train()
-    attacked(attack, model, images(8))
-    assert model.training
+@pytest.mark.parametrize("layer", [nn.BatchNorm2d(2), nn.Dropout()], ids=repr)
+def test_a_network_in_training_mode_is_refused_where_the_mode_matters(attack, layer):
+    model = nn.Sequential(layer, nn.Flatten(), nn.Linear(128, 5)).train()
+    with pytest.raises(AttackError, match=r"layer 0 \(\w+\) is in training mode, .* call model.eval\(\) first"):
+        attacked(attack, model, images(8))
+    attacked(attack, model.eval(), images(8))
+    attacked(attack, model[1:].train(), images(8))
+    assert model[1].training
+
+
+@pytest.mark.parametrize("attack", CLIMBING.values(), ids=CLIMBING)
+def test_a_network_without_a_gradient_is_refused(attack):
+    with pytest.raises(AttackError, match="Rounded has no gradient by the pixels; use the attack 'square'"):
+        attacked(attack, Rounded(), images(8))
+    with pytest.raises(AttackError, match="function is no PyTorch network; use 'square', which needs scores alone"):
+        attacked(attack, lambda pixels: pixels.flatten(1)[:, :5], images(8))
+
+
+class Rounded(nn.Module):
+    def forward(self, x):
+        return (x.flatten(1)[:, :5] * 255).detach().round()
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+@pytest.mark.parametrize("wrong", [-1, 5, 100])
+def test_labels_that_are_no_classes_are_refused(attack, wrong):
+    truth = labels(4)
+    truth[2] = wrong
+    with pytest.raises(AttackError, match=r"labels reach from .*; the network has classes 0 to 4"):
+        attack(ann().eval(), images(4), truth, epsilon=EPSILON, generator=generator())
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
@@ -155,7 +188,7 @@ class Weighted(nn.Module):
         return Watched.apply(x.flatten(1)[:, :2], self.weight)
 
 
-@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+@pytest.mark.parametrize("attack", CLIMBING.values(), ids=CLIMBING)
 def test_no_gradient_of_a_weight_is_computed(attack, monkeypatch):
     monkeypatch.setattr(Watched, "asked", [])
     model = Weighted()
@@ -213,12 +246,21 @@ def test_restarts_keep_the_largest_loss_of_each_image():
     model, clean = snn().eval(), images(8)
     losses = []
     for restarts in (1, 2, 5):
-        found = attacked(Pgd(steps=2, restarts=restarts), model, clean).images
+        found = attacked(Pgd(steps=2, restarts=restarts, keep="objective"), model, clean).images
         with torch.no_grad():
             losses.append(functional.cross_entropy(model(found), labels(8), reduction="none"))
     assert bool((losses[1] >= losses[0]).all())
     assert bool((losses[2] >= losses[1]).all())
     assert losses[2].sum() > losses[0].sum()
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@cases(50)
+def test_every_restart_keeps_what_is_classified_wrongly(seed):
+    model, clean = ann(seed).eval(), images(8, seed)
+    broken = [attacked(Pgd(steps=1, restarts=n), model, clean, 0.02, seed).success for n in (1, 2, 4)]
+    assert bool((broken[1] >= broken[0]).all())
+    assert bool((broken[2] >= broken[1]).all())
 
 
 @pytest.mark.parametrize("direction", ["attacked||clean", "clean||attacked"])
@@ -271,7 +313,7 @@ def test_surrogate_is_exchanged_while_the_attack_differentiates():
 
 def test_surrogate_of_a_network_without_one_is_refused():
     with pytest.raises(AttackError, match=r"needs a spiking network, not ANN; use kind = "):
-        attacked(Fgsm(gradient=OtherSurrogate()), ann(), images(4))
+        attacked(Fgsm(gradient=OtherSurrogate()), ann().eval(), images(4))
 
 
 @pytest.mark.parametrize(
@@ -284,12 +326,13 @@ def test_surrogate_of_a_network_without_one_is_refused():
         ({"images": images(4) * torch.nan}, "images reach from nan"),
         ({"images": images(4).int()}, "found images torch.int32"),
         ({"labels": labels(3)}, r"labels \(3,\); expected"),
+        ({"labels": labels(4) + 5}, "labels reach from"),
     ],
 )
 def test_wrong_input_is_refused(change, message):
     given_ = {"images": images(4), "labels": labels(4), "epsilon": 0.1} | change
     with pytest.raises(AttackError, match=message):
-        Fgsm()(ann(), given_["images"], given_["labels"], epsilon=given_["epsilon"], generator=generator())
+        Fgsm()(ann().eval(), given_["images"], given_["labels"], epsilon=given_["epsilon"], generator=generator())
 
 
 @pytest.mark.parametrize("value", [0.62, 1.01, -0.01, torch.nan])
@@ -316,3 +359,50 @@ def test_rows_of_a_batch_are_drawn_as_in_the_whole_batch():
     for first, last in ((0, 4), (4, 9), (9, 10)):
         part = uniform(torch.empty(last - first, 3), rows(7, first, 10))
         assert torch.equal(part, whole[first:last])
+
+
+@given(
+    name=st.sampled_from(sorted(ATTACKS)),
+    seed=st.integers(0, 2**32 - 1),
+    cut=st.integers(1, 7),
+    epsilon=st.sampled_from([0.01, 0.05, 0.3]),
+)
+@cases(100)
+def test_a_batch_in_parts_is_attacked_as_the_whole_batch(name, seed, cut, epsilon):
+    """In double precision, where the order of additions of another batch size is too small to turn a sign."""
+    model, clean, truth = nn.Sequential(nn.Flatten(), nn.Linear(128, 5)).double(), images(8, seed).double(), labels(8)
+    whole = ATTACKS[name](model, clean, truth, epsilon=epsilon, generator=rows(seed, 0, 8)).images
+    parts = [
+        ATTACKS[name](model, clean[part], truth[part], epsilon=epsilon, generator=rows(seed, part.start, 8)).images
+        for part in (slice(0, cut), slice(cut, 8))
+    ]
+    assert torch.allclose(torch.cat(parts), whole, atol=1e-12)
+
+
+class ByHand(nn.Module):
+    """Two classes: ``z_1 - z_0 = w x + b``; the l1 norm of ``w`` says how far a pixel can move it."""
+
+    def __init__(self, seed):
+        super().__init__()
+        self.weight = torch.randn(8, generator=generator(seed), dtype=torch.float64)
+        self.bias = torch.randn((), generator=generator(seed), dtype=torch.float64)
+
+    def margin(self, x):
+        return x.flatten(1) @ self.weight + self.bias - self.weight.sum() / 2
+
+    def forward(self, x):
+        return torch.stack([-self.margin(x) / 2, self.margin(x) / 2], 1)
+
+
+@pytest.mark.parametrize("attack", [Fgsm(), Pgd(), ATTACKS["apgd"]], ids=repr)
+@given(seed=st.integers(0, 2**32 - 1), epsilon=st.floats(0.01, 0.3))
+@cases(50)
+def test_robust_accuracy_of_a_linear_network_is_the_closed_form(attack, seed, epsilon):
+    """Robust where ``|w x + b| > eps ||w||_1``, for pixels that stay in [0, 1]."""
+    model = ByHand(seed)
+    clean = 0.3 + 0.4 * torch.rand(64, 1, 2, 4, generator=generator(seed), dtype=torch.float64)
+    truth = (model.margin(clean) > 0).long()
+    found = attack(model, clean, truth, epsilon=epsilon, generator=generator(seed))
+    expected = model.margin(clean).abs() <= epsilon * model.weight.abs().sum()
+    sure = (model.margin(clean).abs() - epsilon * model.weight.abs().sum()).abs() > 1e-9
+    assert torch.equal(found.success[sure], expected[sure])

@@ -4,6 +4,7 @@ import copy
 import subprocess
 import sys
 import weakref
+from contextlib import contextmanager
 from unittest import mock
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch.nn import functional
 
 from spikeport.export.errors import TrainingError
 from spikeport.toolchain.nn import compiled_loop, plain_loop
+from spikeport.toolchain.nn import moments as moments_module
 from spikeport.toolchain.nn import neurons as neurons_module
 from spikeport.toolchain.nn.kernels import TILE
 from spikeport.toolchain.nn.neurons import MINIMUM_THRESHOLD, IntegrateAndFire, Spikes
@@ -93,18 +95,31 @@ def test_plain_loops_give_the_same(situation):
     compare(situation, plain_loop)
 
 
-def compare(situation, module):
+@contextmanager
+def computed_by(module):
+    """Let one module compute spikes, gradients and moments."""
+    with (
+        mock.patch.object(neurons_module, "loops_on", return_value=module),
+        mock.patch.object(moments_module, "loops_on", return_value=module),
+    ):
+        yield
+
+
+def compare(situation, module, device="cpu", form=torch.contiguous_format):
     spiking, shape, held, pool, kind, seed = situation
     torch.manual_seed(seed)
-    layer = neurons(spiking)
-    norm = None if kind is None else batch_norm(shape[0], training=kind == "batch")
+    layer = neurons(spiking).to(device)
+    norm = None if kind is None else batch_norm(shape[0], training=kind == "batch").to(device)
     twin = copy.deepcopy(norm)
-    current = torch.randn(1 if held else spiking.steps, 3, *shape, dtype=torch.float64, requires_grad=True)
+    steps = 1 if held else spiking.steps
+    current = torch.randn(steps * 3, *shape, dtype=torch.float64).to(device)
+    current = (current.contiguous(memory_format=form) if len(shape) == 3 else current).unflatten(0, (steps, 3))
+    current.requires_grad_()
     expected = plain_spikes(current, spiking, threshold=layer.threshold, tau=layer.tau, norm=twin, pool=pool)
     weights = torch.randn_like(expected)
     affine = [] if norm is None else [twin.weight, twin.bias]
     expected = with_gradients(expected, weights, [current, layer.threshold, layer.tau, *affine])
-    with mock.patch.object(neurons_module, "loops_on", return_value=module):
+    with computed_by(module):
         sent = layer(current, spiking, norm=norm, pool=pool)
         affine = [] if norm is None else [norm.weight, norm.bias]
         found = with_gradients(sent.values, weights, [current, layer.threshold, layer.tau, *affine])
@@ -169,7 +184,7 @@ def test_channels_last_gives_the_same_gradients(module):
     for form in (torch.contiguous_format, torch.channels_last):
         layer = neurons(spiking)
         current = plain.contiguous(memory_format=form).unflatten(0, (3, 5)).requires_grad_()
-        with mock.patch.object(neurons_module, "loops_on", return_value=module):
+        with computed_by(module):
             sent = layer(current, spiking, norm=copy.deepcopy(norm), pool=2)
             results.append(with_gradients(sent.values, weights, [current, layer.threshold]))
     assert results[0][1].abs().max() > 0

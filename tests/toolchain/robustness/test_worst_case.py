@@ -79,9 +79,12 @@ def test_every_member_breaks_what_it_breaks_alone_on_one_image(levels):
         assert member.broken == int((success[row] & right).sum())
     for number in right.nonzero()[:, 0].tolist():
         assert any(torch.allclose(result.worst[number], attacked[row, number], atol=1e-12) for row in range(5))
+    for number in range(4, 8):  # of the first part, whose members run as they are given
+        first = success[:, number].nonzero()[:1, 0].tolist()
+        assert all(torch.allclose(result.worst[number], attacked[row, number], atol=1e-12) for row in first)
 
 
-@pytest.mark.parametrize("levels", [None, 255])
+@pytest.mark.parametrize("levels", [None, 255, 51])
 def test_dropping_loses_no_image_that_a_member_breaks(levels):
     """PGD's early stop adds images that are wrong on the way and right again at the end."""
     result, every = found(levels=levels), found(levels=levels, every_member=True)
@@ -90,7 +93,7 @@ def test_dropping_loses_no_image_that_a_member_breaks(levels):
     assert result.clean == every.clean == 44 / 48
     assert result.robust == float(result.standing.double().mean())
     assert result.robust_error == pytest.approx(math.sqrt(result.robust * (1 - result.robust) / 48))
-    assert result.queries < every.queries * 0.75
+    assert result.queries < every.queries * 0.85
     assert bool((result.success.sum(0) <= 1).all())
     assert bool((result.tried[:, result.standing]).all())
 

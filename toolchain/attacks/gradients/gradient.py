@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from spikeport.export.errors import AttackError
 from spikeport.toolchain.choices import Choice
 
 PerImage = Callable[[Tensor], Tensor]
@@ -17,7 +18,7 @@ class Gradient(Choice, frozen=True, kw_only=True):
 
     @property
     def own_forward(self) -> bool:
-        """Whether the loss is given the model's own logits."""
+        """Whether the loss is given the model's own logits; where not, an attack asks the model for its classes."""
         return True
 
     def applied(self, model: nn.Module) -> AbstractContextManager[None]:
@@ -30,6 +31,11 @@ class Gradient(Choice, frozen=True, kw_only=True):
         with self.applied(model), frozen(model):
             images = images.detach().requires_grad_()
             losses = loss(model(images))
+            if not losses.requires_grad:
+                raise AttackError(
+                    f"{type(model).__name__} has no gradient by the pixels; use the "
+                    "attack 'square', which needs scores alone, or 'transfer', which differentiates another network"
+                )
             (gradient,) = torch.autograd.grad(losses.sum(), images)
         return gradient, losses.detach()
 

@@ -39,7 +39,7 @@ def normal_of(current: Tensor, norm: nn.BatchNorm2d | None) -> Normal:
     if norm is None:
         return Normal.none(current)
     weight, bias = (None if each is None else each.detach() for each in (norm.weight, norm.bias))
-    return Normal.of(weight, bias, *moments_in_force(current, norm))
+    return Normal(*moments_in_force(current, norm), weight, bias)
 
 
 def normalized(current: Tensor, normal: Normal) -> Tensor:
@@ -50,6 +50,11 @@ def normalized(current: Tensor, normal: Normal) -> Tensor:
 
 def spikes_of(neurons: IntegrateAndFire, spiking: Spiking, current: Tensor, normal: Normal) -> tuple[Tensor, Tensor]:
     """Return the spikes (T, N, C, ...) that the neurons themselves send, and the same as bytes."""
-    loops: Any = loops_on(current)
+    loops: Any = loops_on(current, spiking.surrogate, spiking.steps)
     spikes, counts = loops.forward(current.detach(), normal, neurons.loop(spiking))
     return spikes, counts
+
+
+def as_computed(current: Tensor, spiking: Spiking) -> Tensor:
+    """Return a current in a type that the neurons compute in: mixed precision may have another."""
+    return current if current.dtype in loops_on(current, spiking.surrogate, spiking.steps).DTYPES else current.float()

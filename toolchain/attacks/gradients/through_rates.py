@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikeport.toolchain.attacks.gradients.replaced import normal_of, normalized, spikes_of
+from spikeport.toolchain.attacks.gradients.replaced import as_computed, normal_of, normalized, spikes_of
 from spikeport.toolchain.nn.neurons import IntegrateAndFire, Spikes
 from spikeport.toolchain.nn.spiking import Spiking
 
@@ -26,6 +26,7 @@ class RateNeurons(nn.Module):
     ) -> Spikes:
         """Return the spikes; the projections behind average them, whatever ``pool`` is."""
         del pool
+        current = as_computed(current, spiking)
         normal = normal_of(current, norm)
         spikes, counts = spikes_of(self.neurons, spiking, current, normal)
         arriving = normalized(current, normal)

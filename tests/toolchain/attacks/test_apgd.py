@@ -1,0 +1,82 @@
+"""APGD: its checkpoints, its targets and restarts; tests/oracles compares its images with AutoAttack's."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spikeport.toolchain.attacks.apgd import Apgd, _checkpoints
+from spikeport.toolchain.attacks.losses.targeted_dlr import TargetedDlr
+from tests.strategies import cases
+from tests.toolchain.networks import ann, generator, images, labels
+
+EPSILON = 0.02
+
+
+def attacked(attack, model, seed=0, epsilon=EPSILON):
+    return attack(model, images(8, seed), labels(8), epsilon=epsilon, generator=generator(seed))
+
+
+def test_checkpoints_are_those_of_the_paper():
+    """Croce and Hein: p_0 = 0, p_1 = 0.22, p_{j+1} = p_j + max(p_j - p_{j-1} - 0.03, 0.06), in shares of the steps."""
+    places = [0, 22]
+    while places[-1] + max(places[-1] - places[-2] - 3, 6) <= 100:
+        places.append(places[-1] + max(places[-1] - places[-2] - 3, 6))
+    assert [end + 1 for end in _checkpoints(100)] == places[1:]
+
+
+@given(st.integers(1, 2000))
+def test_checkpoints_rise_and_stay_below_the_number_of_steps(steps):
+    ends = list(_checkpoints(steps))
+    assert ends == sorted(set(ends))
+    assert ends[-1] < steps
+
+
+@given(seed=st.integers(0, 2**32 - 1), objective=st.sampled_from([None, TargetedDlr()]))
+@cases(20)
+def test_more_restarts_and_more_targets_lose_no_success(seed, objective):
+    model = ann(seed).eval()
+    found = [
+        attacked(Apgd(steps=3, restarts=n, targets=n, objective=objective), model, seed).success for n in (1, 2, 4)
+    ]
+    assert bool((found[1] >= found[0]).all())
+    assert bool((found[2] >= found[1]).all())
+
+
+def test_targets_reach_other_classes():
+    """Towards its first target alone, APGD-T makes fewer classes than towards all of them."""
+    model = ann().eval()
+    classes = {}
+    for rank in (1, 4):
+        attack = Apgd(steps=20, targets=1, objective=TargetedDlr(rank=rank), keep="objective")
+        found = attack(model, images(40), labels(40), epsilon=0.3, generator=generator()).images
+        classes[rank] = model(found).argmax(1)
+    assert not torch.equal(classes[1], classes[4])
+
+
+@pytest.mark.parametrize(("targets", "ranks"), [(9, [1, 2, 3, 4]), (2, [1, 2])])
+def test_a_targeted_loss_goes_for_each_wrong_class_in_turn(targets, ranks):
+    attack = Apgd(objective=TargetedDlr(), targets=targets)
+    goals = attack._goals(attack._ascent(ann().eval(), images(2), labels(2)))
+    assert [goal.rank for goal in goals] == ranks
+
+
+def test_images_that_are_wrong_stay_wrong_and_the_objective_is_the_largest_met():
+    model = ann().eval()
+    with torch.no_grad():
+        wrong = model(images(8)).argmax(1) != labels(8)
+        assert wrong.any()
+        assert bool(attacked(Apgd(steps=5), model).success[wrong].all())
+        kept = attacked(Apgd(steps=5, keep="objective"), model).images
+        longer = attacked(Apgd(steps=5, restarts=4, keep="objective"), model).images
+        losses = [torch.nn.functional.cross_entropy(model(at), labels(8), reduction="none") for at in (kept, longer)]
+    assert bool((losses[1] >= losses[0]).all())
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (3, 2, 4, 4), (3, 2, 1, 4, 4)])
+def test_images_of_any_shape_are_attacked(shape):
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(torch.Size(shape[1:]).numel(), 4))
+    found = Apgd(steps=5)(
+        model, torch.rand(shape, generator=generator()), labels(3) % 4, epsilon=0.1, generator=generator()
+    )
+    assert found.images.shape == shape
