@@ -33,8 +33,10 @@ SHORT = {
 }
 """Settings that make a choice fast."""
 ATTACKS, LOSSES, GRADIENTS = (
-    {name: kind(**SHORT.get(name, {})) for name, kind in kinds(base).items()} for base in (Attack, AttackLoss, Gradient)
+    {name: kind(**SHORT.get(name, {})) for name, kind in kinds(base).items() if name != "transfer"}
+    for base in (Attack, AttackLoss, Gradient)
 )
+"""All but 'transfer', which needs a file."""
 CLIMBING = {name: attack for name, attack in ATTACKS.items() if attack.NEEDS_GRADIENT}
 
 
