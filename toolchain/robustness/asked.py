@@ -1,6 +1,6 @@
 """The model that is attacked, and how often it is asked."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from spikeport.export.errors import AttackError
+from spikeport.toolchain.attacks.attack import Scores
 from spikeport.toolchain.attacks.ensemble import Member
-
-Scores = Callable[[Tensor], Tensor]
-"""From images (N, ...) to scores (N, classes)."""
+from spikeport.toolchain.attacks.inputs import check_labels, check_mode
 
 
 class Asked(nn.Module):
@@ -52,21 +51,18 @@ def as_module(model: nn.Module | Scores) -> nn.Module:
     return model if isinstance(model, nn.Module) else Asked(model)
 
 
-def check_model(model: nn.Module, members: Sequence[Member], image: Tensor) -> int:
-    """Return the number of classes, from the scores of one ``image`` (1, ...).
+def check_model(model: nn.Module, members: Sequence[Member], image: Tensor, labels: Tensor) -> None:
+    """Raise `AttackError` unless the members can attack ``model``, as the scores of one ``image`` (1, ...) show.
 
-    `AttackError` where the model is in training mode, where its scores are not (1, classes), where members need a
-    gradient and it has none, and where it is no network that a member's gradient is for.
+    It says where a layer is in training mode, where scores are not (1, classes), where one of all ``labels`` is no
+    class, where members need a gradient and there is none, and where it is no network that a member's gradient is for.
     """
     named = type(model.scores if isinstance(model, Asked) else model).__name__
-    if model.training and not isinstance(model, Asked):
-        raise AttackError(
-            f"{named} is in training mode, in which batch norm takes each batch's statistics; call its eval() first"
-        )
+    check_mode(model)
     with torch.no_grad():
         scores = model(image)
-    if scores.ndim != 2 or len(scores) != 1 or scores.shape[1] < 2:
-        raise AttackError(f"{named} gives {tuple(scores.shape)} for one image; expected scores (1, classes)")
+    check_labels(torch.zeros_like(labels[:1]), scores)
+    check_labels(labels.to(scores.device), scores.expand(len(labels), -1))
     needing = [member for member in members if member.attack.NEEDS_GRADIENT]
     if needing and not has_gradient(model, image):
         names = ", ".join(repr(member.name) for member in needing[:3]) + ", ..." * (len(needing) > 3)
@@ -77,7 +73,6 @@ def check_model(model: nn.Module, members: Sequence[Member], image: Tensor) -> i
     for member in needing:
         with member.attack.gradient.applied(model):
             pass
-    return int(scores.shape[1])
 
 
 def has_gradient(model: nn.Module, image: Tensor) -> bool:

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from spikeport.export.files import write_arrays
+from spikeport.toolchain.attacks.attack import Scores
 from spikeport.toolchain.attacks.ensemble import Member
+from spikeport.toolchain.attacks.losses.margin import margin
 from spikeport.toolchain.attacks.noise import each_image
 from spikeport.toolchain.evaluation import device_of, rounded_inside
-from spikeport.toolchain.robustness.asked import Scores, counted
+from spikeport.toolchain.robustness.asked import counted
 from spikeport.toolchain.robustness.results import Array
 from spikeport.toolchain.training.digests import derived
 
@@ -111,7 +113,7 @@ def _begun(
     judge: Scores, images: Tensor, labels: Tensor, first: int, order: Sequence[int], members: Sequence[Member]
 ) -> Part:
     """Return a part of which no member has run: what is right without an attack."""
-    margin, wrong = _judged(judge, images, labels)
+    above, wrong = _judged(judge, images, labels)
     size = (len(members), len(images))
     return Part(
         first=first,
@@ -123,7 +125,7 @@ def _begun(
         queries=np.zeros(len(members), np.int64),
         seconds=np.zeros(len(members)),
         worst=images.cpu().numpy(),
-        margin=margin.cpu().numpy(),
+        margin=above.cpu().numpy(),
     )
 
 
@@ -148,7 +150,7 @@ def _with_next(
         return part
     chosen = torch.from_numpy(rows).to(images.device)
     with counted(model) as asked:
-        found, margin, wrong = _attacked(
+        found, above, wrong = _attacked(
             model,
             judge,
             members[number],
@@ -160,9 +162,9 @@ def _with_next(
     part.tried[number, rows] = True
     part.success[number, rows] = wrong
     part.queries[number] = asked.images
-    worse = ~broken[rows] & (wrong | (margin > part.margin[rows]))
+    worse = ~broken[rows] & (wrong | (above > part.margin[rows]))
     part.worst[rows[worse]] = found[worse]
-    part.margin[rows[worse]] = margin[worse]
+    part.margin[rows[worse]] = above[worse]
     part.seconds[number] = time.perf_counter() - began
     return part
 
@@ -179,15 +181,15 @@ def _attacked(
     """Return attacked images, their margins, and which of them are classified wrongly."""
     early = judge is model and not rules.every_member
     found, given = _perturbed(model, member, images, labels, numbers, rules, early=early)
-    margin, wrong = _judged(judge, given, labels)
+    above, wrong = _judged(judge, given, labels)
     if early and rules.levels is not None:
         rest = (~wrong).nonzero()[:, 0]
         lost = rest[_judged(judge, found[rest], labels[rest])[1]] if len(rest) else rest
         if len(lost):
             left = [numbers[int(row)] for row in lost]
             given[lost] = _perturbed(model, member, images[lost], labels[lost], left, rules, early=False)[1]
-            margin[lost], wrong[lost] = _judged(judge, given[lost], labels[lost])
-    return given.cpu().numpy(), margin.cpu().numpy(), wrong.cpu().numpy()
+            above[lost], wrong[lost] = _judged(judge, given[lost], labels[lost])
+    return given.cpu().numpy(), above.cpu().numpy(), wrong.cpu().numpy()
 
 
 def _perturbed(
@@ -211,6 +213,4 @@ def _perturbed(
 def _judged(judge: Scores, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Return the margin (N,) of the largest score of another class over the label's, and which images are wrong."""
     scores = torch.as_tensor(judge(images)).to(images.device)
-    chosen = labels[:, None]
-    others = scores.double().scatter(1, chosen, -torch.inf).amax(1)
-    return others - scores.double().gather(1, chosen)[:, 0], scores.argmax(1) != labels
+    return margin(scores, labels).double(), scores.argmax(1) != labels

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from spikeport.export.errors import AttackError, one_line
 from spikeport.export.progress import Progress
+from spikeport.toolchain.attacks.attack import Scores
 from spikeport.toolchain.attacks.ensemble import Member
 from spikeport.toolchain.evaluation import device_of
 from spikeport.toolchain.robustness import part as parts
-from spikeport.toolchain.robustness.asked import Scores
 from spikeport.toolchain.robustness.kept import path_of
 from spikeport.toolchain.robustness.order import by_strength, needed
 from spikeport.toolchain.robustness.part import Part, Rules

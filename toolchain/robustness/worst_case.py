@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from spikeport.export.errors import AttackError
 from spikeport.export.files import locked
 from spikeport.export.progress import Progress
+from spikeport.toolchain.attacks.attack import Scores
 from spikeport.toolchain.attacks.ensemble import Member
+from spikeport.toolchain.attacks.inputs import check_input
 from spikeport.toolchain.evaluation import BATCH, device_of
-from spikeport.toolchain.robustness.asked import Scores, as_module, check_model
+from spikeport.toolchain.robustness.asked import as_module, check_model
 from spikeport.toolchain.robustness.kept import check_identity, claim, described, of_model
 from spikeport.toolchain.robustness.order import by_strength
 from spikeport.toolchain.robustness.part import Part, Rules
@@ -67,8 +69,7 @@ def worst_case(
     """
     network = as_module(model)
     _check(members, images, labels, epsilon, batch_size, workers)
-    classes = check_model(network, members, images[:1].to(device_of(network)))
-    _check_labels(labels, classes)
+    check_model(network, members, images[:1].to(device_of(network)), labels)
     rules = Rules(epsilon=epsilon, seed=seed, levels=levels, every_member=every_member)
     task = Task(model=network, judge=judge or network, members=tuple(members), rules=rules)
     work = Work(task=task, images=images, labels=labels, batch_size=batch_size, folder=folder)
@@ -100,24 +101,11 @@ def _check(
         raise AttackError(f"batch_size is {batch_size} and workers {workers}; expected 1 or more of each")
     if not len(images):
         raise AttackError("no images to attack; the split is empty")
-    if not 0 <= epsilon <= 1:
-        raise AttackError(f"epsilon is {epsilon}; expected 0 to 1 (8/255 is 8 pixel levels)")
-    if not images.is_floating_point() or labels.shape != (len(images),) or labels.dtype != torch.int64:
+    if labels.shape != (len(images),) or labels.dtype != torch.int64:
         raise AttackError(
-            f"found images {images.dtype} {tuple(images.shape)} and labels {labels.dtype} {tuple(labels.shape)}; "
-            f"expected float images (N, ...) and int64 labels (N,)"
+            f"found labels {labels.dtype} {tuple(labels.shape)} for {len(images)} images; expected int64 (N,)"
         )
-    if not (images.amin() >= 0 and images.amax() <= 1):
-        raise AttackError(
-            f"images reach from {float(images.amin()):.4g} to {float(images.amax()):.4g}; expected pixels in [0, 1]"
-        )
-
-
-def _check_labels(labels: Tensor, classes: int) -> None:
-    if not (labels.amin() >= 0 and labels.amax() < classes):
-        raise AttackError(
-            f"labels reach from {int(labels.amin())} to {int(labels.amax())}; the model has classes 0 to {classes - 1}"
-        )
+    check_input(images, labels, epsilon)
 
 
 def _described(work: Work, judge: Scores | None, identity: str) -> dict[str, Any]:

@@ -1,5 +1,9 @@
 """Networks, images and members that the tests of the worst case share; other processes import them as well."""
 
+import os
+import signal
+from contextlib import suppress
+
 import torch
 from torch import nn
 
@@ -43,3 +47,18 @@ class Integers(nn.Module):
 
     def forward(self, images):
         return (self.network(images) * 1000).long()
+
+
+class Ending(nn.Module):
+    """A network that, in another process than the first, notes which and kills the one that started it."""
+
+    def __init__(self, network, notes):
+        super().__init__()
+        self.network, self.notes, self.first = network, notes, os.getpid()
+
+    def forward(self, images):
+        if os.getpid() != self.first:
+            (self.notes / str(os.getpid())).touch()
+            with suppress(ProcessLookupError):
+                os.kill(self.first, signal.SIGKILL)
+        return self.network(images)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from spikeport.toolchain.attacks.ensemble import Member, paper_members
 from spikeport.toolchain.attacks.fgsm import Fgsm
 from spikeport.toolchain.attacks.noise import each_image
 from spikeport.toolchain.attacks.pgd import Pgd
+from spikeport.toolchain.attacks.square import Square
 from spikeport.toolchain.evaluation import rounded_inside
 from spikeport.toolchain.robustness import part
 from spikeport.toolchain.robustness.part import Rules
@@ -172,6 +174,29 @@ def test_a_judge_decides_in_place_of_the_model():
     assert result.members[0].queries == int(right.sum()) * 1
 
 
+@pytest.mark.parametrize("module", [False, True])
+def test_scores_without_a_gradient_are_attacked_by_members_that_need_none(module):
+    integers, members = Integers().eval(), [Member(name="square", attack=Square(queries=40))]
+    result = found(integers if module else integers.forward, members, levels=255)
+    with torch.no_grad():
+        assert torch.equal(integers(result.worst).argmax(1) != data()[1], ~result.standing)
+    assert 0 < result.members[0].broken < result.members[0].tried == int(result.right.sum())
+    assert bool((result.worst * 255 - (result.worst * 255).round()).abs().max() < 1e-4)
+    assert result.members[0].queries > 40 * result.standing.sum()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_network_on_a_gpu_is_attacked_there():
+    model, clean = snn(), images(40)
+    with torch.no_grad():
+        labels = model(clean).argmax(1)
+    settings = {"data": (clean, labels), "epsilon": 2 / 255, "members": paper_members(Pgd(steps=2))}
+    here, there = found(model, **settings), found(snn().cuda(), **settings)
+    assert there.worst.device.type == "cpu"
+    assert abs(here.robust - there.robust) < 0.1
+    assert same(there, found(snn().cuda(), **settings))
+
+
 def test_result_is_plain_numbers_and_names():
     result = found()
     table = json.loads(json.dumps(result.to_dict()))
@@ -237,6 +262,38 @@ def test_several_processes_give_the_result_of_one(folder, tmp_path):
     assert len(list(tmp_path.glob("part-*.npz"))) == 6 * folder
 
 
+ORPHANS = """
+import os, sys
+from pathlib import Path
+from spikeport.toolchain.robustness.worst_case import worst_case
+from tests.toolchain.robustness.members import EPSILON, MEMBERS, Ending, data, network
+
+if __name__ == "__main__":
+    worst_case(Ending(network(), Path(sys.argv[1])), MEMBERS, *data(), epsilon=EPSILON, batch_size=8, workers=2)
+"""
+
+
+@pytest.mark.slow  # starts processes
+def test_processes_end_with_a_run_that_is_killed(tmp_path):
+    """The network of the workers notes their numbers, and kills the one that started them."""
+    script, notes = tmp_path / "script.py", tmp_path / "notes"
+    script.write_text(ORPHANS)
+    notes.mkdir()
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *filter(None, sys.path)])
+    }
+    done = subprocess.run(
+        [sys.executable, str(script), str(notes)], check=False, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    workers = [int(path.name) for path in notes.iterdir()]
+    assert workers
+    until = time.monotonic() + 30
+    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+
+
 class Here:
     """An executor in this process, which gives results back the wrong way round."""
 
@@ -290,16 +347,16 @@ def test_parts_of_something_unknown_say_what_it_is(tmp_path):
     [
         ({"epsilon": 8.0}, "epsilon is 8.0; expected 0 to 1"),
         ({"data": (data()[0] * 255, data()[1])}, r"images reach from .* to 255; expected pixels in \[0, 1\]"),
-        ({"data": (data()[0], data()[1] * 5 + 1)}, "labels reach from 1 to 6; the model has classes 0 to 4"),
+        ({"data": (data()[0], data()[1] * 5 + 1)}, "labels reach from 1 to 6; the network has classes 0 to 4"),
         ({"data": (data()[0][:0], data()[1][:0])}, "no images to attack; the split is empty"),
-        ({"data": (data()[0], data()[1][:5])}, r"labels torch.int64 \(5,\)"),
-        ({"model": network().train()}, "Sequential is in training mode"),
+        ({"data": (data()[0], data()[1][:5])}, r"labels torch.int64 \(5,\) for 48 images"),
+        ({"model": nn.Sequential(nn.Flatten(), nn.BatchNorm1d(128))}, r"layer 1 \(BatchNorm1d\) is in training mode"),
         ({"members": []}, "no members"),
         ({"members": MEMBERS[:1] * 2}, "two members are named 'weak'"),
         ({"model": Integers().eval()}, r"5 members \('weak', 'random', 'sign', ...\) need the gradient .* has none"),
         ({"model": lambda x: np.zeros((len(x), 5)) + x.numpy().sum()}, "need the gradient .* and function has none"),
         ({"members": paper_members(Fgsm())}, "gradient 'surrogate' needs a spiking network, not Sequential"),
-        ({"model": nn.Identity().eval()}, r"Identity gives \(1, 2, 8, 8\) for one image; expected scores"),
+        ({"model": nn.Identity().eval()}, r"gives scores \(1, 2, 8, 8\) for 1 images; expected"),
         ({"workers": 0}, "workers 0; expected 1"),
     ],
 )
