@@ -10,6 +10,7 @@ from torch import Tensor
 from spikeport.toolchain.attacks.ascent import Ascent
 from spikeport.toolchain.attacks.attack import Attack, ball
 from spikeport.toolchain.attacks.best import Best, Keep, chosen
+from spikeport.toolchain.attacks.gradients.expectation import Expectation
 from spikeport.toolchain.attacks.noise import normal, uniform
 
 Count = Annotated[int, Meta(ge=1, le=100_000)]
@@ -51,7 +52,8 @@ class Pgd(Attack, frozen=True, kw_only=True, tag="pgd"):
         return best.images
 
     def stopping(self) -> Self:
-        return self if self.keep == "objective" else msgspec.structs.replace(self, early_stop=True)
+        whole = self.keep == "objective" or isinstance(self.gradient, Expectation)  # one draw says little
+        return self if whole else msgspec.structs.replace(self, early_stop=True)
 
     def _climbed(self, ascend: Ascent, images: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
         """Return the end point of one start."""

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -15,8 +16,10 @@ import torch
 def pool(workers: int) -> Iterator[Executor]:
     """Yield ``workers`` processes, each with as many threads of PyTorch as this one has: more could add otherwise.
 
-    They end with the block, and by themselves when this process ends, however it does.
+    They end with the block, at once where it ends with an error or Ctrl-C, and by themselves when this process ends,
+    however it does.
     """
+    before = multiprocessing.active_children()
     made = ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
@@ -25,11 +28,17 @@ def pool(workers: int) -> Iterator[Executor]:
     )
     try:
         yield made
+    except BaseException:
+        for child in multiprocessing.active_children():
+            if child not in before:
+                child.terminate()
+        raise
     finally:
         made.shutdown(cancel_futures=True)
 
 
 def _begin(threads: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the first process ends the others
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

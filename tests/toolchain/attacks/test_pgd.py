@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from spikeport.toolchain.attacks.gradients.conversion import Conversion
+from spikeport.toolchain.attacks.gradients.expectation import Expectation
 from spikeport.toolchain.attacks.gradients.trained import Trained
 from spikeport.toolchain.attacks.losses.divergence import Divergence
 from spikeport.toolchain.attacks.losses.loss import AttackLoss
@@ -109,3 +110,8 @@ def test_a_batch_that_is_all_wrong_is_left_at_its_start():
     )  # fmt: skip
     assert torch.equal(found, images(4))
     assert len(given) == 2  # one by `right`
+
+
+@pytest.mark.parametrize("attack", [Pgd(keep="objective"), Pgd(gradient=Expectation())], ids=["objective", "draws"])
+def test_searches_that_are_told_to_go_on_do_not_stop(attack):
+    assert attack.stopping() == attack

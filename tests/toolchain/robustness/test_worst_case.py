@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from torch import nn
 from spikeport.export.errors import AttackError, OutputError
 from spikeport.toolchain.attacks.ensemble import Member, paper_members
 from spikeport.toolchain.attacks.fgsm import Fgsm
+from spikeport.toolchain.attacks.gradients.expectation import Expectation
+from spikeport.toolchain.attacks.gradients.rate import Rate
 from spikeport.toolchain.attacks.noise import each_image
 from spikeport.toolchain.attacks.pgd import Pgd
 from spikeport.toolchain.attacks.square import Square
@@ -26,7 +29,7 @@ from spikeport.toolchain.robustness import part
 from spikeport.toolchain.robustness.part import Rules
 from spikeport.toolchain.robustness.worst_case import worst_case
 from tests.toolchain.networks import images, snn
-from tests.toolchain.robustness.members import EPSILON, MEMBERS, Integers, data, network
+from tests.toolchain.robustness.members import EPSILON, MEMBERS, Integers, Nan, data, network
 
 RULES = Rules(epsilon=EPSILON, seed=5, levels=None, every_member=True)
 
@@ -294,6 +297,14 @@ def test_processes_end_with_a_run_that_is_killed(tmp_path):
     assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
 
 
+@pytest.mark.slow  # starts processes
+def test_an_error_in_a_process_ends_all_and_comes_back():
+    before = multiprocessing.active_children()
+    with pytest.raises(AttackError, match="the model's loss or its gradient by the pixels is NaN"):
+        found(members=[Member(name="broken", attack=Pgd(objective=Nan()))], workers=2)
+    assert multiprocessing.active_children() == before
+
+
 class Here:
     """An executor in this process, which gives results back the wrong way round."""
 
@@ -356,6 +367,10 @@ def test_parts_of_something_unknown_say_what_it_is(tmp_path):
         ({"model": Integers().eval()}, r"5 members \('weak', 'random', 'sign', ...\) need the gradient .* has none"),
         ({"model": lambda x: np.zeros((len(x), 5)) + x.numpy().sum()}, "need the gradient .* and function has none"),
         ({"members": paper_members(Fgsm())}, "gradient 'surrogate' needs a spiking network, not Sequential"),
+        (
+            {"members": [Member(name="draws", attack=Pgd(gradient=Expectation(of=Rate())))]},
+            "gradient 'rate' needs a spiking network, not Sequential",
+        ),
         ({"model": nn.Identity().eval()}, r"gives scores \(1, 2, 8, 8\) for 1 images; expected"),
         ({"workers": 0}, "workers 0; expected 1"),
     ],
