@@ -1,13 +1,13 @@
 """The paper's ensemble of 19 PGD attacks as the product runs it, beside a loop over its members.
 
-    python benchmarks/attacks.py [--json] [--out PATH] [--images 200] [--batch 200] [--repeats 3] [--threads 2]
+    python benchmarks/attacks.py [--json] [--out PATH] [--images 200] [--batch 100] [--repeats 3] [--threads 2]
 
 A spiking VGG (T = 8) is trained on the digits against FGSM for some epochs. Epsilon is the least number of pixel levels
-at which the ensemble leaves at most 27 % of the images right: the paper's VGG-16 keeps 26.1 % at its 8/255 (Schmolli et
+at which the ensemble leaves at most 26.1 % of the images right: as the paper's VGG-16 keeps at 8/255 (Schmolli et
 al., CPAL 2025, Table 1). The loop runs `evaluation.attacked` with every member on all images, in the same batches of
 the same network, and drops nothing; compiled loops are warm in both. What the ensemble saves: images that are wrong
-without an attack, images that a member broke, and PGD's steps behind the first wrong point. It finds at least what the
-loop finds, or the benchmark fails. ``ensemble_speedup`` is the ratio of images a second, medians of runs in turns;
+without an attack, images that a member broke, and PGD's steps behind the first wrong point. It leaves no
+more right than the loop, but for two standard errors (starts differ), or the benchmark fails. ``ensemble_speedup`` is the ratio of images a second, medians of runs in turns;
 ``cpu`` is the same in processor time, which other work on the machine changes less. ``at`` has both at half and a
 quarter of epsilon too, where more images are robust, each of which takes all 190 steps in both.
 """
@@ -42,7 +42,7 @@ from spikeport.toolchain.training.settings import Training
 from spikeport.toolchain.training.trainer import fit
 
 GOALS = {"ensemble_speedup": ">= 3"}
-ROBUST = 0.27
+ROBUST = 0.261
 EPSILONS = range(4, 164, 4)
 SEED = 0
 
@@ -120,7 +120,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--out")
-    for name, value in (("images", 200), ("batch", 200), ("repeats", 3), ("threads", 2), ("epochs", 8)):
+    for name, value in (("images", 200), ("batch", 100), ("repeats", 3), ("threads", 2), ("epochs", 8)):
         parser.add_argument(f"--{name}", type=int, default=value)
     return parser.parse_args()
 
