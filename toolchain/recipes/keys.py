@@ -12,9 +12,9 @@ import msgspec
 from spikeport.toolchain.choices import Choice, kinds
 from spikeport.toolchain.data.extra import Extra
 from spikeport.toolchain.nn.spiking import Spiking
-from spikeport.toolchain.recipes.tables import base_choices
 from spikeport.toolchain.stages.recipe import Evaluate, Recipe
 from spikeport.toolchain.stages.stage import Stage
+from spikeport.toolchain.tables import base_choices
 from spikeport.toolchain.training.settings import Training
 
 COMMON = ("name", "from", "title")

@@ -12,12 +12,12 @@ import torch
 
 from spikeport.export.errors import RecipeError
 from spikeport.toolchain.data.dataset import PIXEL_LEVELS, Dataset
-from spikeport.toolchain.recipes.tables import cut, nearest
 from spikeport.toolchain.stages import records
 from spikeport.toolchain.stages.outlines import source_of
 from spikeport.toolchain.stages.recipe import Recipe
 from spikeport.toolchain.stages.records import Record, digest_of_file, digest_of_values
 from spikeport.toolchain.stages.stage import Stage
+from spikeport.toolchain.tables import cut, nearest
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 INTERRUPTED = "was interrupted"
