@@ -68,7 +68,7 @@ class Deployed:
     def _check(self, off: float, least: float, most: float) -> None:
         if not (off <= SLACK and least >= 0 and most <= self.levels):
             raise AttackError(
-                f"pixels from {least:g} to {most:g} levels, up to {off:.3g} beside a level; expected 0 to {self.levels} "
+                f"pixels of {least:g} to {most:g} levels, up to {off:.3g} beside a level; expected 0 to {self.levels} "
                 f"and whole levels: round images to multiples of 1/{self.levels}, and epsilon down to one"
             )
 

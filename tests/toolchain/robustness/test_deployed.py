@@ -56,7 +56,7 @@ def test_attacked_images_of_single_precision_are_on_levels(steps):
 def test_pixels_between_levels_are_refused_and_rounded_ones_are_not():
     deployed, clean = Deployed(NETWORK), images(3)
     moved = (clean + 3.5 * LEVEL).clamp(0, 1)
-    with pytest.raises(AttackError, match="0.5 beside a level; expected 0 to 255 and whole levels"):
+    with pytest.raises(AttackError, match=r"0\.5 beside a level; expected 0 to 255 and whole levels"):
         deployed(moved)
     assert len(deployed(rounded_inside(moved, clean, 3.5 * LEVEL))) == 3
 
