@@ -1,11 +1,14 @@
 """A network of an archive as a callable: PyTorch images in, the integer scores of its classes out, no gradients."""
 
+import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from spikeport.export import archive
 from spikeport.export.errors import AttackError, StimulusError
 from spikeport.export.executors import fast, floating
 from spikeport.export.network import Array, BiasNetwork, FloatNetwork, IntegerNetwork, Network
@@ -31,6 +34,7 @@ class Deployed:
     """
 
     def __init__(self, network: Network, *, threads: int | None = None) -> None:
+        self.network = network
         self.intake = Intake.of(network)
         self.levels = self.intake.source.levels
         unit = self.intake.source.unit
@@ -44,6 +48,15 @@ class Deployed:
     def __call__(self, images: Tensor) -> Tensor:
         """Return the scores, on the device of ``images``."""
         return torch.from_numpy(self._run(self.stimulus(images))).to(images.device)
+
+    def __reduce__(self) -> tuple[Callable[[bytes], "Deployed"], tuple[bytes]]:
+        """Return how another process makes it again, with one thread, as processes share the cores."""
+        return _restored, (archive.to_bytes(self.network),)
+
+    @property
+    def classes(self) -> int:
+        """Number of scores."""
+        return math.prod(self.network.readout.shape)
 
     def stimulus(self, images: Tensor) -> Stimulus:
         """Return the levels of images as what executors take."""
@@ -71,6 +84,12 @@ class Deployed:
                 f"pixels of {least:g} to {most:g} levels, up to {off:.3g} beside a level; expected 0 to {self.levels} "
                 f"and whole levels: round images to multiples of 1/{self.levels}, and epsilon down to one"
             )
+
+
+@lru_cache(maxsize=1)
+def _restored(data: bytes) -> Deployed:
+    """Return the network of an archive's bytes; a process that is given parts one after the other makes it once."""
+    return Deployed(archive.from_bytes(data), threads=1)
 
 
 def _runner(network: Network, threads: int | None) -> Callable[[Stimulus], Array]:
