@@ -79,7 +79,7 @@ class AtEpsilon(Result):
 
     @property
     def masked(self) -> bool:
-        """Whether an attack without gradients leaves less of the float network than all with gradients together."""
+        """Whether an attack without gradients leaves less of the float network than the strongest with gradients."""
         white = [row.robust.share for row in self.rows if (row.network, row.way) == (TRAINED, WHITE)]
         black = [row.robust.share for row in self.rows if (row.network, row.way) == (TRAINED, BLACK)]
         return bool(white and black) and min(black) < min(white)
@@ -122,8 +122,8 @@ class Assessment(Result):
     def warnings(self) -> tuple[str, ...]:
         """What makes the figures doubtful."""
         found = [
-            f"warning: at {each.epsilon:g}/255 an attack without gradients leaves fewer images than all white-box attacks "
-            "together, a sign of masked gradients; the white-box figures are too high"
+            f"warning: at {each.epsilon:g}/255 an attack without gradients leaves fewer images than the strongest with "
+            "gradients, a sign of masked gradients; the white-box figures are too high"
             for each in self.epsilons
             if each.masked
         ]
@@ -157,9 +157,7 @@ class Assessment(Result):
             else:
                 yield from self._line("  worst case, transferred", [each.worst_transferred for each in self.epsilons])
                 yield from self._line("  worst case, own scores", [each.worst_black_box for each in self.epsilons])
-                yield from self._line(
-                    "  robust accuracy after deployment", [each.deployed for each in self.epsilons]
-                )
+                yield from self._line("  robust accuracy after deployment", [each.deployed for each in self.epsilons])
 
     def _line(self, title: str, shares: Sequence[Share | None]) -> Iterator[tuple[str, ...]]:
         if all(each is not None for each in shares):
@@ -169,7 +167,7 @@ class Assessment(Result):
         yield f"queries: {self.queries:,} images went through the networks, in {self.seconds:.0f} s of computing"
         for each in self.epsilons:
             if each.black_box_only:
-                yield f"at {each.epsilon:g}/255, {each.black_box_only} images are broken by an attack without gradients alone"
+                yield f"at {each.epsilon:g}/255, attacks without gradients alone break {each.black_box_only} images"
         yield from (f"note: {note}" for note in self.notes)
         yield f"note: {EXHAUSTIVE}"
         yield from self.warnings

@@ -11,7 +11,6 @@ from spikeport.export.errors import AttackError
 from spikeport.toolchain.attacks.attack import Attack
 from spikeport.toolchain.attacks.ensemble import Member
 from spikeport.toolchain.attacks.gradients.trained import Trained
-from spikeport.toolchain.attacks.square import Square
 from spikeport.toolchain.choices import tag_of
 from spikeport.toolchain.nn.snn import SNN
 
@@ -38,7 +37,9 @@ def groups(members: Sequence[Member]) -> list[Group]:
     titles = [_title(attack) for attack in found]
     return [
         Group(title=_counted(title, len(each)), key=f"{number:02d}-{tag_of(attack)}", members=tuple(each))
-        for number, (title, (attack, each)) in enumerate(zip(_told_apart(titles, list(found)), found.items(), strict=True))
+        for number, (title, (attack, each)) in enumerate(
+            zip(_told_apart(titles, list(found)), found.items(), strict=True)
+        )
     ]
 
 
@@ -46,9 +47,9 @@ def with_queries(members: Sequence[Member], queries: int | None) -> list[Member]
     """Return the members with other numbers of queries, where one is given; equal ones are one then."""
     if queries is None:
         return list(members)
-    if not any(isinstance(member.attack, Square) for member in members):
-        raise AttackError(f"queries are {queries}, and no member of the suite asks for scores alone; leave them out")
-    return _single(members, lambda attack: _replaced(attack, queries=queries) if isinstance(attack, Square) else attack)
+    if not any(hasattr(member.attack, "queries") for member in members):
+        raise AttackError(f"queries are {queries}, and no attack of the suite is bounded by queries; leave them out")
+    return _single(members, lambda attack: _replaced(attack, queries=queries) if hasattr(attack, "queries") else attack)
 
 
 def for_model(members: Sequence[Member], model: nn.Module) -> list[Member]:
@@ -60,7 +61,7 @@ def for_model(members: Sequence[Member], model: nn.Module) -> list[Member]:
 
 def _single(members: Sequence[Member], change: Any) -> list[Member]:
     """Return the first member of each attack that ``change`` makes."""
-    changed = {}
+    changed: dict[Attack, str] = {}
     for member in members:
         changed.setdefault(change(member.attack), member.name)
     return [Member(name=name, attack=attack) for attack, name in changed.items()]
@@ -80,7 +81,9 @@ def _title(attack: Attack) -> str:
     name = tag_of(attack).upper() if len(tag_of(attack)) < 6 else tag_of(attack).replace("_", " ").capitalize()
     steps, queries = getattr(attack, "steps", None), getattr(attack, "queries", None)
     objective = "" if attack.objective is None else f" {tag_of(attack.objective).replace('_', ' ')}"
-    return f"{name}{'' if steps is None else f'-{steps}'}{objective}" + ("" if queries is None else f" {queries:,} queries")
+    return f"{name}{'' if steps is None else f'-{steps}'}{objective}" + (
+        "" if queries is None else f" {queries:,} queries"
+    )
 
 
 def _told_apart(titles: list[str], attacks: list[Attack]) -> list[str]:
@@ -92,8 +95,8 @@ def _told_apart(titles: list[str], attacks: list[Attack]) -> list[str]:
 
 
 def _settings(attack: Attack) -> str:
-    fields = {f.name: getattr(attack, f.name) for f in msgspec.structs.fields(attack) if f.name not in {"gradient", "objective"}}
-    return " ".join(f"{name}={value}" for name, value in fields.items())
+    told = msgspec.to_builtins(attack)
+    return " ".join(f"{name}={value}" for name, value in told.items() if name not in {"kind", "gradient", "objective"})
 
 
 def _counted(title: str, members: int) -> str:
