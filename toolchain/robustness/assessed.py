@@ -84,6 +84,25 @@ class AtEpsilon(Result):
         black = [row.robust.share for row in self.rows if (row.network, row.way) == (TRAINED, BLACK)]
         return bool(white and black) and min(black) < min(white)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the figures at this epsilon doubtful."""
+        sentence = (
+            f"at {self.epsilon:g}/255 an attack without gradients leaves fewer images than the strongest with gradients, "
+            "a sign of masked gradients: the white-box figures are too high"
+        )
+        return (sentence,) * self.masked
+
+    def ran(self) -> str:
+        """Return in one sentence what was run on which network."""
+        float_ = [row.title for row in self.rows if row.network == TRAINED]
+        moved = [row.title for row in self.rows if row.way == TRANSFERRED]
+        own = [row.title for row in self.rows if (row.network, row.way) == (DEPLOYED, BLACK)]
+        parts = [f"on the float network {'; '.join(float_)}"] * bool(float_)
+        parts += [f"on the integers the images of {len(moved)} of these attacks, rounded inside of the ball"] * bool(moved)
+        parts += [f"on the integers themselves {'; '.join(own)}"] * bool(own)
+        return ". ".join(parts)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Assessment(Result):
@@ -121,12 +140,7 @@ class Assessment(Result):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What makes the figures doubtful."""
-        found = [
-            f"warning: at {each.epsilon:g}/255 an attack without gradients leaves fewer images than the strongest with "
-            "gradients, a sign of masked gradients; the white-box figures are too high"
-            for each in self.epsilons
-            if each.masked
-        ]
+        found = [f"warning: {sentence}" for each in self.epsilons for sentence in each.warnings]
         if self.agreement is not None and self.agreement < AGREEMENT:
             found.append(
                 f"warning: both networks give the same class for {self.agreement:.1%} of the clean images; if the "
