@@ -60,9 +60,12 @@ def _accuracy(accuracy: list[dict[str, Any]], attack: dict[str, Any], attacks: l
     tables = [table(("accuracy on held-out images", "clean", attacked(attack), "zero weights"), rows)]
     if attacks:
         more = [
-            (attacked(each), f"{each['images']:,}", robust(each, "network"), robust(each, "integer")) for each in attacks
+            (attacked(each), f"{each['images']:,}", robust(each, "network"), robust(each, "integer"))
+            for each in attacks
         ]
-        tables.append("\n".join([table(("robust accuracy", "images", "float network", "integers"), more), *about(attacks)]))
+        tables.append(
+            "\n".join([table(("robust accuracy", "images", "float network", "integers"), more), *about(attacks)])
+        )
     return tables
 
 

@@ -99,7 +99,9 @@ class AtEpsilon(Result):
         moved = [row.title for row in self.rows if row.way == TRANSFERRED]
         own = [row.title for row in self.rows if (row.network, row.way) == (DEPLOYED, BLACK)]
         parts = [f"on the float network {'; '.join(float_)}"] * bool(float_)
-        parts += [f"on the integers the images of {len(moved)} of these attacks, rounded inside of the ball"] * bool(moved)
+        parts += [f"on the integers the images of {len(moved)} of these attacks, rounded inside of the ball"] * bool(
+            moved
+        )
         parts += [f"on the integers themselves {'; '.join(own)}"] * bool(own)
         return ". ".join(parts)
 
@@ -155,14 +157,13 @@ class Assessment(Result):
 
     def _given(self) -> Iterator[str]:
         for role, told in self.networks.items():
-            yield f"{role} network: {told['what']}, SHA-256 {told['digest'][:12]}"
+            yield f"{self._called(role)}: {told['what']}, digest {told['digest'][:12]}"
         levels = "" if self.levels is None else f", multiples of 1/{self.levels} also under attack"
         yield f"{self.images:,} images{levels}; suite {self.suite}, {len(self.members)} attacks, seed {self.seed}"
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
         for role in self.networks:
-            what = "float network" if role == TRAINED else "deployed network"
-            yield (f"{what}, no attack", *[self.clean[role].text()] * len(self.epsilons))
+            yield (f"{self._called(role)}, no attack", *[self.clean[role].text()] * len(self.epsilons))
             for number, row in enumerate(self.epsilons[0].rows):
                 if row.network == role:
                     yield (f"  {row.label}", *(each.rows[number].robust.text() for each in self.epsilons))
@@ -173,6 +174,11 @@ class Assessment(Result):
                 yield from self._line("  worst case, own scores", [each.worst_black_box for each in self.epsilons])
                 yield from self._line("  robust accuracy after deployment", [each.deployed for each in self.epsilons])
 
+    def _called(self, role: str) -> str:
+        """Return what the table calls a network."""
+        integers = self.networks[role]["what"].startswith(("integer", "bias"))
+        return "float network" if role == TRAINED else "integers" if integers else "network of the archive"
+
     def _line(self, title: str, shares: Sequence[Share | None]) -> Iterator[tuple[str, ...]]:
         if all(each is not None for each in shares):
             yield (title, *(each.text() for each in shares if each is not None))
@@ -181,7 +187,8 @@ class Assessment(Result):
         yield f"queries: {self.queries:,} images went through the networks, in {self.seconds:.0f} s of computing"
         for each in self.epsilons:
             if each.black_box_only:
-                yield f"at {each.epsilon:g}/255, attacks without gradients alone break {each.black_box_only} images"
+                broken = f"{each.black_box_only:,} image{'s' * (each.black_box_only > 1)}"
+                yield f"at {each.epsilon:g}/255, {broken} of the float network broken by attacks without gradients alone"
         yield from (f"note: {note}" for note in self.notes)
         yield f"note: {EXHAUSTIVE}"
         yield from self.warnings
