@@ -88,7 +88,7 @@ class AtEpsilon(Result):
     def warnings(self) -> tuple[str, ...]:
         """What makes the figures at this epsilon doubtful."""
         sentence = (
-            f"at {self.epsilon:g}/255 an attack without gradients leaves fewer images than the strongest with gradients, "
+            f"at {self.epsilon:g}/255 an attack without gradients leaves fewer images than each one with gradients, "
             "a sign of masked gradients: the white-box figures are too high"
         )
         return (sentence,) * self.masked
@@ -188,7 +188,7 @@ class Assessment(Result):
         for each in self.epsilons:
             if each.black_box_only:
                 broken = f"{each.black_box_only:,} image{'s' * (each.black_box_only > 1)}"
-                yield f"at {each.epsilon:g}/255, {broken} of the float network broken by attacks without gradients alone"
+                yield f"at {each.epsilon:g}/255, only attacks without gradients break {broken} of the float network"
         yield from (f"note: {note}" for note in self.notes)
         yield f"note: {EXHAUSTIVE}"
         yield from self.warnings
