@@ -1,6 +1,5 @@
 """Parts in other processes: of this machine and of a Dask cluster, to the same figures as in one process."""
 
-import numpy as np
 import pytest
 import torch
 from dask.distributed import LocalCluster
@@ -62,11 +61,7 @@ def test_a_dask_cluster_finds_what_one_process_finds(threads):
 def test_an_error_of_a_worker_is_a_sentence():
     with (
         LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as own,
-        pytest.raises(ExecutorError, match="a worker failed: ValueError: none of these"),
+        pytest.raises(ExecutorError, match="a worker failed: ValueError: invalid literal"),
         executor_of(Cluster(address=own.scheduler_address)) as executor,
     ):
-        executor.submit(_failing, np.zeros(3)).result()
-
-
-def _failing(_values):
-    raise ValueError("none of these")
+        executor.submit(int, "none of these").result()
