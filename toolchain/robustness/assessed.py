@@ -159,7 +159,8 @@ class Assessment(Result):
         for role, told in self.networks.items():
             yield f"{self._called(role)}: {told['what']}, digest {told['digest'][:12]}"
         levels = "" if self.levels is None else f", multiples of 1/{self.levels} also under attack"
-        yield f"{self.images:,} images{levels}; suite {self.suite}, {len(self.members)} attacks, seed {self.seed}"
+        yield f"{self.images:,} images{levels}; seed {self.seed}"
+        yield f"suite {self.suite}: {len(self.members)} attacks"
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
         for role in self.networks:

@@ -1,8 +1,8 @@
-"""Members of a suite by attack: each attack is one row of a table, whatever the number of its gradients."""
+"""Members of a suite in rows: those whose names begin alike are one attack with several gradients."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 from torch import nn
@@ -11,13 +11,15 @@ from spikeport.export.errors import AttackError
 from spikeport.toolchain.attacks.attack import Attack
 from spikeport.toolchain.attacks.ensemble import Member
 from spikeport.toolchain.attacks.gradients.trained import Trained
-from spikeport.toolchain.choices import tag_of
 from spikeport.toolchain.nn.snn import SNN
+
+SEPARATOR = ", "
+"""Between the name of a row and that of a gradient, as in 'PGD-10, piecewise linear 1'."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """One attack with all of its gradients: ``title`` for people, ``key`` for the names of files."""
+    """One row: ``title`` for people, ``key`` for the names of files."""
 
     title: str
     key: str
@@ -30,74 +32,66 @@ class Group:
 
 
 def groups(members: Sequence[Member]) -> list[Group]:
-    """Return the members by what their attack is but for its gradient, in the order of the first of each."""
-    found: dict[Attack, list[Member]] = {}
+    """Return the members by the beginning of their names, in the order of the first of each.
+
+    Those that need a gradient and those that do not are never in one row.
+    """
+    found: dict[tuple[str, bool], list[Member]] = {}
     for member in members:
-        found.setdefault(_without_gradient(member.attack), []).append(member)
-    titles = [_title(attack) for attack in found]
+        found.setdefault((_row(member), member.attack.NEEDS_GRADIENT), []).append(member)
     return [
-        Group(title=_counted(title, len(each)), key=f"{number:02d}-{tag_of(attack)}", members=tuple(each))
-        for number, (title, (attack, each)) in enumerate(
-            zip(_told_apart(titles, list(found)), found.items(), strict=True)
+        Group(
+            title=_title(name, each), key=f"{number:02d}-{re.sub('[^a-z0-9]+', '-', name.lower())}", members=tuple(each)
         )
+        for number, ((name, _), each) in enumerate(found.items())
     ]
 
 
 def with_queries(members: Sequence[Member], queries: int | None) -> list[Member]:
-    """Return the members with other numbers of queries, where one is given; equal ones are one then."""
+    """Return the members with another number of queries, where one is given; equal ones are one then."""
     if queries is None:
         return list(members)
     if not any(hasattr(member.attack, "queries") for member in members):
         raise AttackError(f"queries are {queries}, and no attack of the suite is bounded by queries; leave them out")
-    return _single(members, lambda attack: _replaced(attack, queries=queries) if hasattr(attack, "queries") else attack)
+
+    def changed(member: Member) -> Member:
+        if not hasattr(member.attack, "queries"):
+            return member
+        attack = msgspec.structs.replace(member.attack, queries=queries)
+        return Member(name=f"{re.sub('[ ,0-9]+$', '', member.name)} {queries}", attack=attack)
+
+    return _single(members, changed)
 
 
 def for_model(members: Sequence[Member], model: nn.Module) -> list[Member]:
     """Return the members for a model: one that is no spiking network has one gradient, its own."""
     if isinstance(model, SNN):
         return list(members)
-    return _single(members, lambda attack: _without_gradient(attack) if attack.NEEDS_GRADIENT else attack)
+
+    def changed(member: Member) -> Member:
+        if not member.attack.NEEDS_GRADIENT:
+            return member
+        return Member(name=_row(member), attack=msgspec.structs.replace(member.attack, gradient=Trained()))
+
+    return _single(members, changed)
 
 
-def _single(members: Sequence[Member], change: Any) -> list[Member]:
+def _single(members: Sequence[Member], change: Callable[[Member], Member]) -> list[Member]:
     """Return the first member of each attack that ``change`` makes."""
-    changed: dict[Attack, str] = {}
+    changed: dict[Attack, Member] = {}
     for member in members:
-        changed.setdefault(change(member.attack), member.name)
-    return [Member(name=name, attack=attack) for attack, name in changed.items()]
+        made = change(member)
+        changed.setdefault(made.attack, made)
+    return list(changed.values())
 
 
-def _without_gradient(attack: Attack) -> Attack:
-    return _replaced(attack, gradient=Trained())
+def _row(member: Member) -> str:
+    return member.name.split(SEPARATOR)[0]
 
 
-def _replaced(attack: Attack, **fields: Any) -> Attack:
-    changed: Attack = msgspec.structs.replace(attack, **fields)
-    return changed
+def _file(name: str) -> str:
+    return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def _title(attack: Attack) -> str:
-    """Return an attack's name for people: PGD-10, APGD-50 dlr, Square 5,000 queries."""
-    name = tag_of(attack).upper() if len(tag_of(attack)) < 6 else tag_of(attack).replace("_", " ").capitalize()
-    steps, queries = getattr(attack, "steps", None), getattr(attack, "queries", None)
-    objective = "" if attack.objective is None else f" {tag_of(attack.objective).replace('_', ' ')}"
-    return f"{name}{'' if steps is None else f'-{steps}'}{objective}" + (
-        "" if queries is None else f" {queries:,} queries"
-    )
-
-
-def _told_apart(titles: list[str], attacks: list[Attack]) -> list[str]:
-    """Return titles that differ: those of several attacks have their settings as well."""
-    return [
-        title if titles.count(title) == 1 else f"{title} {_settings(attack)}"
-        for title, attack in zip(titles, attacks, strict=True)
-    ]
-
-
-def _settings(attack: Attack) -> str:
-    told = msgspec.to_builtins(attack)
-    return " ".join(f"{name}={value}" for name, value in told.items() if name not in {"kind", "gradient", "objective"})
-
-
-def _counted(title: str, members: int) -> str:
-    return title if members == 1 else f"{title}, {members} gradients"
+def _title(name: str, members: Sequence[Member]) -> str:
+    return name if len(members) == 1 else f"{name}{SEPARATOR}{len(members)} gradients"

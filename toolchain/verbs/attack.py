@@ -76,11 +76,10 @@ def attack(
     labels or images cannot be attacked or a gradient is missing, before anything runs.
     """
     _need_torch()
-    from spikeport.toolchain.robustness.suites import suite_of
-
     from spikeport.toolchain.robustness.assessment import Way, assess
     from spikeport.toolchain.robustness.cluster import executor_of
     from spikeport.toolchain.robustness.groups import with_queries
+    from spikeport.toolchain.robustness.suites import suite_of
     from spikeport.toolchain.verbs.attacked import opened
 
     chosen = settings or AttackSettings()
@@ -103,7 +102,7 @@ def attack(
         )
         done = assess(
             subject, members, pixels, truth,
-            suite=suite.name, epsilons=tuple(epsilons), way=way,
+            suite=f"{suite.name} ({suite.title})", epsilons=tuple(epsilons), way=way,
             kept=lambda at, found: _keep(folder, at, found, truth, subject),
         )  # fmt: skip
         if folder is not None:

@@ -133,6 +133,7 @@ def _images(
     """Return the first ``settings.images`` pixels in [0, 1] and their labels."""
     intake = _intake(model, deployed)
     stimulus, known = images_and_labels(images, intake)
+    _check_model_takes(stimulus, model)
     truth = known if labels is None else np.asarray(labels)
     if truth is None:
         raise StimulusError(f"{_named(images)}: no labels; expected an array 'labels' beside the images")
@@ -140,7 +141,6 @@ def _images(
         raise StimulusError(f"labels are {truth.dtype} of shape {truth.shape}; expected {len(stimulus)} whole numbers")
     if stimulus.lengths is not None:
         raise StimulusError(f"{_named(images)}: samples differ in length; expected samples of equal length")
-    _check_model_takes(stimulus, model)
     count = settings.images
     if count is not None and not 1 <= count <= len(stimulus):
         raise StimulusError(f"the first {count} images were asked for; expected 1 to {len(stimulus)}, as there are")

@@ -29,9 +29,9 @@ IMAGES = images(COUNT)
 LABELS = predictions(MODEL, IMAGES)
 FEW = dict(list(paper_gradients().items())[:2])
 MEMBERS = [
-    *(Member(name=f"fgsm {each.name}", attack=each.attack) for each in members_of(Fgsm(), FEW)),
-    Member(name="pgd", attack=Pgd(steps=3)),
-    Member(name="square", attack=Square(queries=12)),
+    *(Member(name=f"FGSM, {each.name}", attack=each.attack) for each in members_of(Fgsm(), FEW)),
+    Member(name="PGD-3", attack=Pgd(steps=3)),
+    Member(name="Square 12", attack=Square(queries=12)),
 ]
 TOLD = {role: {"what": f"{role} network", "digest": role} for role in (TRAINED, DEPLOYED)}
 
@@ -71,10 +71,10 @@ def test_every_attack_has_a_row_on_the_network_that_it_can_attack(both):
     assert rows == [
         ("FGSM, 2 gradients", TRAINED, WHITE),
         ("PGD-3", TRAINED, WHITE),
-        ("Square 12 queries", TRAINED, BLACK),
+        ("Square 12", TRAINED, BLACK),
         ("FGSM, 2 gradients", DEPLOYED, TRANSFERRED),
         ("PGD-3", DEPLOYED, TRANSFERRED),
-        ("Square 12 queries", DEPLOYED, BLACK),
+        ("Square 12", DEPLOYED, BLACK),
     ]
 
 
@@ -194,7 +194,7 @@ def test_masked_gradients_are_told_where_square_leaves_less():
         ),
         ({"labels": LABELS.clone().index_fill_(0, torch.tensor([2]), -1)}, "image 2 has label -1"),
         ({"pixels": IMAGES * 2}, r"expected pixels in \[0, 1\]|expected 0 to 255 and whole levels"),
-        ({"of": subject(model=None)}, r"3 of 4 attacks of the suite \(fgsm .*\) need gradients.*--float MODEL"),
+        ({"of": subject(model=None)}, r"3 of 4 attacks of the suite \(FGSM, .*\) need gradients.*--float MODEL"),
     ],
 )
 def test_what_cannot_be_attacked_is_refused(options, sentence):

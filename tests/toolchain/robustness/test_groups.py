@@ -1,50 +1,52 @@
-"""A row for every attack: members that differ in their gradient alone are one group."""
+"""Rows of a table: members whose names begin alike are one attack with several gradients."""
 
 import pytest
 
 from spikeport.export.errors import AttackError
-from spikeport.toolchain.attacks.ensemble import Member, members_of, paper_gradients, paper_members
+from spikeport.toolchain.attacks.ensemble import Member, paper_members
 from spikeport.toolchain.attacks.fgsm import Fgsm
-from spikeport.toolchain.attacks.losses.margin import Margin
 from spikeport.toolchain.attacks.pgd import Pgd
-from spikeport.toolchain.attacks.rfgsm import Rfgsm
 from spikeport.toolchain.attacks.square import Square
 from spikeport.toolchain.robustness.groups import for_model, groups, with_queries
+from spikeport.toolchain.robustness.suites import suite_names, suite_of
 from tests.toolchain.networks import ann, snn
 
-SQUARES = [Member(name=f"square {n}", attack=Square(queries=n)) for n in (500, 5000)]
+PAPER = suite_of("paper").members
 
 
-def suite():
-    """FGSM and PGD with 19 gradients each, and Square twice."""
-    short = [Member(name=f"fgsm {each.name}", attack=each.attack) for each in members_of(Fgsm(), paper_gradients())]
-    return [*short, *paper_members(), *SQUARES]
-
-
-def test_gradients_of_an_attack_are_one_group_in_the_suites_order():
-    found = groups(suite())
+def test_the_papers_rows_are_those_of_its_tables():
+    found = groups(PAPER)
     assert [group.title for group in found] == [
         "FGSM, 19 gradients",
         "PGD-10, 19 gradients",
-        "Square 500 queries",
-        "Square 5,000 queries",
+        "APGD-CE, 19 gradients",
+        "APGD-DLR, 19 gradients",
+        "RGA",
+        "Square 500",
+        "Square 1000",
+        "Square 5000",
     ]
-    assert [member for group in found for member in group.members] == suite()
-    assert [group.white for group in found] == [True, True, False, False]
-    assert len({group.key for group in found}) == 4
+    assert [member for group in found for member in group.members] == list(PAPER)
+    assert [group.white for group in found] == [True] * 5 + [False] * 3
 
 
-def test_attacks_with_one_title_are_told_apart_by_their_settings():
-    attacks = [Rfgsm(alpha=0.25), Rfgsm(alpha=0.5), Pgd(objective=Margin()), Pgd()]
-    found = groups([Member(name=str(number), attack=attack) for number, attack in enumerate(attacks)])
-    assert [group.title for group in found] == ["RFGSM alpha=0.25", "RFGSM alpha=0.5", "PGD-10 margin", "PGD-10"]
+@pytest.mark.parametrize("name", suite_names())
+def test_keys_of_every_suite_are_different_names_of_folders(name):
+    keys = [group.key for group in groups(suite_of(name).members)]
+    assert len(set(keys)) == len(keys)
+    assert all(key.replace("-", "").isalnum() and key.islower() for key in keys)
+
+
+def test_what_needs_a_gradient_and_what_does_not_are_two_rows():
+    found = groups([Member(name="strong, a", attack=Pgd()), Member(name="strong, b", attack=Square())])
+    assert [(group.title, group.white) for group in found] == [("strong", True), ("strong", False)]
 
 
 def test_other_queries_make_equal_members_one():
-    found = with_queries(suite(), 20)
-    assert [member.attack for member in found if isinstance(member.attack, Square)] == [Square(queries=20)]
-    assert found[:-1] == suite()[:-2]
-    assert with_queries(suite(), None) == suite()
+    found = with_queries(PAPER, 20)
+    assert found[-1] == Member(name="Square 20", attack=Square(queries=20))
+    assert found[:-1] == list(PAPER[:-3])
+    assert with_queries(PAPER, None) == list(PAPER)
 
 
 def test_queries_for_a_suite_without_black_box_are_refused():
@@ -53,5 +55,14 @@ def test_queries_for_a_suite_without_black_box_are_refused():
 
 
 def test_a_relu_network_has_one_gradient_and_a_spiking_one_all():
-    assert [each.attack for each in for_model(suite(), ann())] == [Fgsm(), Pgd(), *(each.attack for each in SQUARES)]
-    assert for_model(suite(), snn()) == suite()
+    assert [each.name for each in for_model(PAPER, ann())] == [
+        "FGSM",
+        "PGD-10",
+        "APGD-CE",
+        "APGD-DLR",
+        "Square 500",
+        "Square 1000",
+        "Square 5000",
+    ]
+    assert [each.attack for each in for_model(PAPER, ann())][:2] == [Fgsm(), Pgd()]
+    assert for_model(PAPER, snn()) == list(PAPER)
