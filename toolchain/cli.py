@@ -307,8 +307,9 @@ def attack(
 ) -> None:
     """Measure robust accuracy under a suite of attacks: of the float network, and after deployment."""
     from spikeport.toolchain.verbs import attack as verb
+    from spikeport.toolchain.verbs.attack_settings import AttackSettings
 
-    settings = verb.AttackSettings(
+    settings = AttackSettings(
         suite=suite,
         queries=queries,
         seed=seed,

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from spikeport.toolchain.importing.torch_module import from_torch, to_specification
     from spikeport.toolchain.nn.specification import Specification
     from spikeport.toolchain.robustness.assessed import Assessment
-    from spikeport.toolchain.verbs.attack import AttackSettings, attack
+    from spikeport.toolchain.verbs.attack import attack
+    from spikeport.toolchain.verbs.attack_settings import AttackSettings
     from spikeport.toolchain.verbs.checking import CheckSettings, Verdict, check
     from spikeport.toolchain.verbs.convert import convert
     from spikeport.toolchain.verbs.converted import Converted, ConvertSettings
@@ -159,7 +160,8 @@ _HOMES = {
     "toolchain.nn.specification": ("Specification",),
     "toolchain.importing.folding": ("fold_batch_norm",),
     "toolchain.robustness.assessed": ("Assessment",),
-    "toolchain.verbs.attack": ("AttackSettings", "attack"),
+    "toolchain.verbs.attack": ("attack",),
+    "toolchain.verbs.attack_settings": ("AttackSettings",),
     "toolchain.verbs.checking": ("CheckSettings", "Verdict", "check"),
     "toolchain.verbs.convert": ("convert",),
     "toolchain.verbs.converted": ("ConvertSettings", "Converted"),

@@ -56,7 +56,7 @@ def test_help_is_quick_and_lists_every_verb():
         done = call("--help")
         spent.append(time.perf_counter() - started)
     assert done.returncode == 0
-    for verb in ("demo", "run", "quantize", "export", "simulate", "check", "report", "profiles", "lava"):
+    for verb in ("demo", "run", "quantize", "attack", "export", "simulate", "check", "report", "profiles", "lava"):
         assert verb in done.stdout
     assert min(spent) < 1
 

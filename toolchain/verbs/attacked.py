@@ -1,7 +1,7 @@
 """What `attack` is given: networks of files or objects as a `Subject`, images and labels as tensors."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,11 +23,9 @@ from spikeport.toolchain.robustness.kept import of_model
 from spikeport.toolchain.robustness.subject import Subject
 from spikeport.toolchain.stages.records import digest_of_file
 from spikeport.toolchain.training.devices import resolved
+from spikeport.toolchain.verbs.attack_settings import AttackSettings
 from spikeport.toolchain.verbs.origin import check_origin, origin_of
 from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, images_and_labels
-
-if TYPE_CHECKING:
-    from spikeport.toolchain.verbs.attack import AttackSettings
 
 PIXELS = Source(levels=PIXEL_LEVELS, unit=1 / PIXEL_LEVELS)
 Opened = tuple[Subject, Tensor, Tensor]
@@ -38,7 +36,7 @@ def opened(
     images: AnyInput,
     float_model: nn.Module | AnyPath | None,
     labels: Array | None,
-    settings: "AttackSettings",
+    settings: AttackSettings,
 ) -> Opened:
     """Return the subject, its images in [0, 1] and their labels (N,); see `spikeport.attack`."""
     model: nn.Module | None
@@ -65,7 +63,7 @@ def opened(
     return subject, found, truth
 
 
-def _read(network: nn.Module | Network | AnyPath, settings: "AttackSettings", images: AnyInput) -> nn.Module | Network:
+def _read(network: nn.Module | Network | AnyPath, settings: AttackSettings, images: AnyInput) -> nn.Module | Network:
     """Return a network as it is, or of its file."""
     if isinstance(network, nn.Module):
         return _known(network)
@@ -80,7 +78,7 @@ def _read(network: nn.Module | Network | AnyPath, settings: "AttackSettings", im
     return read_model(path, mean=settings.mean, std=settings.std, shape=_shape(images)).model
 
 
-def _check_unused(path: Path, settings: "AttackSettings") -> None:
+def _check_unused(path: Path, settings: AttackSettings) -> None:
     if settings.mean is not None or settings.std is not None:
         raise FormatError(f"{path}: holds its own mean and standard deviation; leave --mean and --std out")
 
@@ -101,7 +99,7 @@ def _shape(images: AnyInput) -> Any:
 
 
 def _float_of(
-    network: Any, float_model: nn.Module | AnyPath | None, settings: "AttackSettings", images: AnyInput
+    network: Any, float_model: nn.Module | AnyPath | None, settings: AttackSettings, images: AnyInput
 ) -> nn.Module | None:
     """Return the float network of an archive, checked against the records of the run where they lie around it."""
     if float_model is None:
@@ -128,7 +126,7 @@ def _images(
     model: nn.Module | None,
     deployed: Deployed | None,
     labels: Array | None,
-    settings: "AttackSettings",
+    settings: AttackSettings,
 ) -> tuple[Tensor, Tensor]:
     """Return the first ``settings.images`` pixels in [0, 1] and their labels."""
     intake = _intake(model, deployed)

@@ -197,7 +197,11 @@ def refused(tiny_run, held_out, settings, **options):
         ({"images": np.full((2, 1, 8, 8), 1.5)}, StimulusError, r"the input spans 1.5..1.5; expected 0..1"),
         ({"images": np.zeros((2, 1, 8, 8), np.uint8)}, StimulusError, "no labels; expected an array 'labels'"),
         ({"images": np.zeros((0, 1, 8, 8), np.uint8)}, StimulusError, "the input has shape"),
-        ({"images": np.zeros((2, 4, 1, 8, 8), np.uint8)}, StimulusError, "the input are frames; the float network takes images"),
+        (
+            {"images": np.zeros((2, 4, 1, 8, 8), np.uint8)},
+            StimulusError,
+            "the input are frames; the float network takes images",
+        ),
         ({"network": "model.pt"}, SpikeportError, "the name ends in '.pt'"),
         ({"network": "model.nir"}, FormatError, "expected an archive; 'spikeport import'"),
         ({"float_model": "model.safetensors"}, NetworkError, "is a float network with gradients itself"),
