@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from spikeport.export.errors import AttackError
 from spikeport.toolchain.attacks.ensemble import Member
+from spikeport.toolchain.attacks.inputs import check_mode
 from spikeport.toolchain.data.dataset import LEVEL
 from spikeport.toolchain.evaluation import SLACK, device_of
 from spikeport.toolchain.robustness.asked import as_module, check_model
@@ -51,12 +53,7 @@ def check(
             f"of an archive has none; give the float network that it was made of (--float MODEL{subject.advice}), or "
             "a suite of attacks that need scores alone (--suite black_box)"
         )
-    classes = {}
-    if subject.model is not None:
-        classes[TRAINED] = check_model(subject.model, members, images[:1].to(device_of(subject.model)))
-    if subject.deployed is not None:
-        alone = [member for member in members if not (subject.model and member.attack.NEEDS_GRADIENT)]
-        classes[DEPLOYED] = check_model(as_module(subject.deployed), alone, images[:1])
+    classes = _classes(subject, images[:1])
     if len(set(classes.values())) > 1:
         raise AttackError(f"the float network has {classes[TRAINED]} classes, the deployed one {classes[DEPLOYED]}")
     wrong = (labels < 0) | (labels >= min(classes.values()))
@@ -66,6 +63,23 @@ def check(
             f"image {number} has label {int(labels[number])}; expected labels 0 to {min(classes.values()) - 1}, the "
             "network's classes"
         )
+    if subject.model is not None:
+        check_model(subject.model, members, images[:1].to(device_of(subject.model)), labels)
+    if subject.deployed is not None:
+        alone = [member for member in members if not member.attack.NEEDS_GRADIENT]
+        check_model(as_module(subject.deployed), alone, images[:1], labels)
+
+
+def _classes(subject: Subject, image: Tensor) -> dict[str, int]:
+    """Return the number of classes by role."""
+    found = {}
+    if subject.model is not None:
+        check_mode(subject.model)
+        with torch.no_grad():
+            found[TRAINED] = int(subject.model(image.to(device_of(subject.model))).shape[-1])
+    if subject.deployed is not None:
+        found[DEPLOYED] = subject.deployed.classes
+    return found
 
 
 def _check_epsilons(epsilons: Sequence[float], levels: int | None) -> None:
