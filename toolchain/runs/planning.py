@@ -194,6 +194,9 @@ def inputs_of(plan: Plan, index: int, kept: Mapping[str, Record]) -> dict[str, s
     file = plan.recipe.network.file() if "network" in stage.USES else None
     if file is not None:
         inputs = {**inputs, "network": str(digest_of_file(file))}
+    own = stage.file()
+    if own is not None:
+        inputs = {**inputs, own.name: str(digest_of_file(own))}
     if stage.SEES_RECORDS:
         titles = [(each.name, each.title) for each in plan.recipe.stages[:index]]
         measured = [(name, record.metrics) for name, record in kept.items() if name != stage.name]
