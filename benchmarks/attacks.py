@@ -9,8 +9,8 @@ the same network, and drops nothing; compiled loops are warm in both. What the e
 without an attack, images that a member broke, and PGD's steps behind the first wrong point. It leaves no more right
 than the loop, but for two standard errors (starts differ), or the benchmark fails. ``ensemble_speedup`` is the ratio of
 images a second, medians of runs in turns; ``cpu`` is the same in processor time, which other work on the machine
-changes less. ``at`` has both at half and a quarter of epsilon too, where more images are robust, each of which takes all
-190 steps in both.
+changes less. ``at`` has both at half and a quarter of epsilon too, where more images are robust, each of which takes
+all 190 steps in both.
 """
 
 import argparse
