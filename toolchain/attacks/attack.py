@@ -79,6 +79,10 @@ class Attack(Choice, frozen=True, kw_only=True):
         """Return this attack with ``objective``, unless it names its own."""
         return self if self.objective is not None else msgspec.structs.replace(self, objective=objective)
 
+    def stopping(self) -> Self:
+        """Return this attack so that it leaves an image as it is once the model classifies it wrongly, if it can."""
+        return self
+
     def _ascent(self, model: nn.Module, images: Tensor, labels: Tensor) -> Ascent:
         """Return the objective at hand; the clean logits are computed once, where it needs them."""
         objective = self.objective or CrossEntropy()

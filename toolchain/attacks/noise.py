@@ -1,6 +1,6 @@
 """Random numbers of attacks: drawn by one generator in one order, whatever computes with them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -25,20 +25,38 @@ def rows(seed: int, first: int, total: int) -> Rows:
     return generator
 
 
+class EachImage(torch.Generator):
+    """A generator for every image of a batch: what is drawn for an image depends on its own seed alone."""
+
+    images: tuple[torch.Generator, ...]
+
+
+def each_image(seeds: Iterable[int]) -> EachImage:
+    """Return a generator on the CPU for a batch whose images have these seeds."""
+    generator = EachImage()
+    generator.images = tuple(torch.Generator().manual_seed(seed) for seed in seeds)
+    return generator
+
+
 def uniform(images: Tensor, generator: torch.Generator) -> Tensor:
     """Return numbers in [-1, 1) of the shape of ``images``."""
-    return _drawn(images, generator, lambda room: room.uniform_(-1, 1, generator=generator))
+    return _drawn(images, generator, lambda room, source: room.uniform_(-1, 1, generator=source))
 
 
 def normal(images: Tensor, generator: torch.Generator) -> Tensor:
     """Return normally distributed numbers of the shape of ``images``."""
-    return _drawn(images, generator, lambda room: room.normal_(generator=generator))
+    return _drawn(images, generator, lambda room, source: room.normal_(generator=source))
 
 
-def _drawn(images: Tensor, generator: torch.Generator, fill: Callable[[Tensor], Tensor]) -> Tensor:
+def _drawn(images: Tensor, generator: torch.Generator, fill: Callable[[Tensor, torch.Generator], Tensor]) -> Tensor:
     """Draw on the generator's device in single precision, for the whole batch, and return the rows of ``images``."""
+    if isinstance(generator, EachImage):
+        room = torch.empty(images.shape)
+        for row, source in zip(room, generator.images, strict=True):
+            fill(row, source)
+        return room.to(images)
     first, total = 0, len(images)
     if isinstance(generator, Rows):
         first, total = generator.first, generator.total
     room = torch.empty((total, *images.shape[1:]), device=generator.device)
-    return fill(room)[first : first + len(images)].to(images)
+    return fill(room, generator)[first : first + len(images)].to(images)

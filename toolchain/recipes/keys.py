@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from spikeport.toolchain.choices import Choice, kinds
+from spikeport.toolchain.data.extra import Extra
 from spikeport.toolchain.nn.spiking import Spiking
-from spikeport.toolchain.recipes.tables import base_choices
 from spikeport.toolchain.stages.recipe import Evaluate, Recipe
 from spikeport.toolchain.stages.stage import Stage
+from spikeport.toolchain.tables import base_choices
 from spikeport.toolchain.training.settings import Training
 
 COMMON = ("name", "from", "title")
@@ -27,6 +28,7 @@ def tables() -> str:
     """Return a table for the recipe, for every kind of stage, and for every folder of choices that they use."""
     parts = [
         _section("A recipe", Recipe),
+        _section("`data.extra`", Extra),
         _section("`evaluate`", Evaluate),
         _section("`spiking`", Spiking),
         _section("`training`", Training),

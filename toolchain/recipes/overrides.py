@@ -10,9 +10,9 @@ import tomllib
 
 from spikeport.export.errors import RecipeError, one_line
 from spikeport.export.progress import announce
-from spikeport.toolchain.recipes.tables import cut, keys_of, nearest, resolved
 from spikeport.toolchain.stages.recipe import Recipe
 from spikeport.toolchain.stages.stage import Stage
+from spikeport.toolchain.tables import cut, keys_of, nearest, resolved
 
 WORD = re.compile(r"[A-Za-z.~/][^\"'\n]*")
 """A value that needs no quotes: a word, or a path."""

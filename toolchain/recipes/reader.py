@@ -9,11 +9,11 @@ import msgspec
 from spikeport.export.errors import RecipeError
 from spikeport.hardware_profiles.tables import toml_table
 from spikeport.toolchain.recipes.overrides import overridden
-from spikeport.toolchain.recipes.tables import Faults, converted, cut, faulty, nearest
 from spikeport.toolchain.recipes.upgrade import is_old, upgraded
 from spikeport.toolchain.stages.outlines import available, source_of
 from spikeport.toolchain.stages.recipe import VERSION, Recipe
 from spikeport.toolchain.stages.stage import Stage
+from spikeport.toolchain.tables import Faults, converted, cut, faulty, nearest
 
 RECIPE_DIR = Path(__file__).parent
 

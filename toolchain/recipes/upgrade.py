@@ -10,7 +10,7 @@ from msgspec import Meta
 from spikeport.export.errors import RecipeError
 from spikeport.export.three_counts import VERIFY
 from spikeport.toolchain.nn.architectures.architecture import Architecture, Count
-from spikeport.toolchain.recipes.tables import Faults, converted, faulty
+from spikeport.toolchain.tables import Faults, converted, faulty
 
 Epochs = Annotated[int, Meta(ge=0, le=100_000)]
 Positive = Annotated[float, Meta(gt=0, le=1e6)]

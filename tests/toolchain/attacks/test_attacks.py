@@ -40,13 +40,14 @@ ATTACKS, LOSSES, GRADIENTS = (
 CLIMBING = {name: attack for name, attack in ATTACKS.items() if attack.NEEDS_GRADIENT}
 
 
+SPIKING = {"surrogate", "rate", "rate_approximation", "conversion"}
 PAIRS = {
     f"{model}-{name}": (make, gradient)
     for model, make in MODELS.items()
     for name, gradient in GRADIENTS.items()
-    if model == "snn" or not isinstance(gradient, OtherSurrogate)
+    if model == "snn" or name not in SPIKING
 }
-"""Networks with the gradients that they have: an ANN has no surrogate to exchange."""
+"""Networks with the gradients that they have: an ANN has no spiking neurons to exchange."""
 
 
 def attacked(attack, model, clean, epsilon=EPSILON, seed=0):
@@ -65,7 +66,7 @@ def cross_entropy(model, pixels):
 def test_the_folders_hold_the_documented_choices():
     assert set(ATTACKS) >= {"fgsm", "rfgsm", "pgd", "apgd", "square"}
     assert set(LOSSES) >= {"cross_entropy", "margin", "divergence", "dlr", "targeted_dlr"}
-    assert set(GRADIENTS) >= {"trained", "surrogate", "expectation"}
+    assert set(GRADIENTS) >= {"trained", "expectation"} | SPIKING
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)

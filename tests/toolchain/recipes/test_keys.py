@@ -9,8 +9,8 @@ from spikeport.toolchain.nn.encoders.encoder import Encoder
 from spikeport.toolchain.nn.surrogates.surrogate import Surrogate
 from spikeport.toolchain.pruning.pruner import Pruner
 from spikeport.toolchain.recipes.keys import END, START, shown, tables, with_tables
-from spikeport.toolchain.recipes.tables import base_choices
 from spikeport.toolchain.stages.stage import Stage
+from spikeport.toolchain.tables import base_choices
 
 PAGE = Path(__file__).parents[3] / "docs" / "recipes.md"
 

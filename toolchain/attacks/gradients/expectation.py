@@ -1,5 +1,6 @@
 """Mean over several draws of a network that is random."""
 
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 import torch
@@ -25,6 +26,9 @@ class Expectation(Gradient, frozen=True, kw_only=True, tag="expectation"):
     @property
     def own_forward(self) -> bool:
         return self.of.own_forward
+
+    def applied(self, model: nn.Module) -> AbstractContextManager[None]:
+        return self.of.applied(model)
 
     def __call__(self, model: nn.Module, images: Tensor, loss: PerImage) -> tuple[Tensor, Tensor]:
         """Return the means over the draws of the gradient, and of the loss (N,)."""

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from spikeport.toolchain.attacks.pgd import Pgd
 from spikeport.toolchain.nn.spiking import Spiking
-from spikeport.toolchain.recipes.tables import MISSING, converted, keys_of, nearest, resolved
+from spikeport.toolchain.tables import MISSING, converted, keys_of, nearest, resolved
 from spikeport.toolchain.training.settings import Training
 
 

@@ -1,0 +1,1 @@
+"""The worst case over several attacks, image by image."""
