@@ -51,8 +51,7 @@ class Apgd(Attack, frozen=True, kw_only=True, tag="apgd"):
     keep: Keep = "wrong"
 
     def search(self, ascend: Ascent, images: Tensor, *, epsilon: float, generator: torch.Generator) -> Tensor:
-        _, objective, wrong = ascend.look(images)
-        best = Best(images, wrong, objective, self.keep)
+        best = Best(images, ascend.wrong(images), images.new_full((len(images),), -torch.inf), self.keep)
         for goal in self._goals(ascend):
             for _ in range(self.restarts):
                 start = _start(images, epsilon, generator)

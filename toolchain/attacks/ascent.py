@@ -35,8 +35,9 @@ class Ascent:
     @torch.no_grad()
     def wrong(self, at: Tensor) -> Tensor:
         """Return which images (N,) the model classifies wrongly, by a forward pass of its own."""
-        wrong: Tensor = self.model(at).argmax(1) != self.labels
-        return wrong
+        logits: Tensor = self.model(at)
+        check_labels(self.labels, logits)
+        return logits.argmax(1) != self.labels
 
     def of(self, rows: Tensor) -> Self:
         """Return the same for some images of the batch."""
