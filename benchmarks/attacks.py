@@ -6,10 +6,11 @@ A spiking VGG (T = 8) is trained on the digits against FGSM for some epochs. Eps
 at which the ensemble leaves at most 26.1 % of the images right: as the paper's VGG-16 keeps at 8/255 (Schmolli et
 al., CPAL 2025, Table 1). The loop runs `evaluation.attacked` with every member on all images, in the same batches of
 the same network, and drops nothing; compiled loops are warm in both. What the ensemble saves: images that are wrong
-without an attack, images that a member broke, and PGD's steps behind the first wrong point. It leaves no
-more right than the loop, but for two standard errors (starts differ), or the benchmark fails. ``ensemble_speedup`` is the ratio of images a second, medians of runs in turns;
-``cpu`` is the same in processor time, which other work on the machine changes less. ``at`` has both at half and a
-quarter of epsilon too, where more images are robust, each of which takes all 190 steps in both.
+without an attack, images that a member broke, and PGD's steps behind the first wrong point. It leaves no more right
+than the loop, but for two standard errors (starts differ), or the benchmark fails. ``ensemble_speedup`` is the ratio of
+images a second, medians of runs in turns; ``cpu`` is the same in processor time, which other work on the machine
+changes less. ``at`` has both at half and a quarter of epsilon too, where more images are robust, each of which takes
+all 190 steps in both.
 """
 
 import argparse

@@ -1,7 +1,9 @@
 """Auto-PGD: projected gradient descent with momentum, whose step sizes follow the objective."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from copy import copy
+from dataclasses import dataclass
+from typing import Annotated, Self
 
 import msgspec
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor
 from spikeport.toolchain.attacks.ascent import Ascent
 from spikeport.toolchain.attacks.attack import Attack, ball
 from spikeport.toolchain.attacks.best import Best, Keep, chosen
+from spikeport.toolchain.attacks.gradients.expectation import Expectation
 from spikeport.toolchain.attacks.losses.loss import AttackLoss
 from spikeport.toolchain.attacks.losses.targeted_dlr import TargetedDlr
 from spikeport.toolchain.attacks.noise import uniform
@@ -19,6 +22,8 @@ from spikeport.toolchain.attacks.pgd import Count
 MOMENTUM = 0.75
 """Weight of the new step; the rest is the movement before."""
 TINY = 1e-12
+GONE = 0.25
+"""Share of wrongly classified images at which the rest becomes a batch of its own, with ``keep = "first"``."""
 
 
 class Apgd(Attack, frozen=True, kw_only=True, tag="apgd"):
@@ -32,8 +37,9 @@ class Apgd(Attack, frozen=True, kw_only=True, tag="apgd"):
 
     ``objective``: 'cross_entropy' is APGD-CE, 'dlr' APGD-DLR, 'targeted_dlr' APGD-T, which goes for each of the
     ``targets`` strongest wrong classes in turn. Every one of ``restarts`` attacks the images that are still classified
-    rightly; ``keep = "objective"`` attacks all, and takes the largest objective. Starts are uniform in the ball, scaled
-    to reach its surface. With the gradient 'expectation' it is APGD with EOT.
+    rightly. Of what is classified wrongly an image keeps the largest objective; with ``keep = "first"`` it keeps the
+    first, where its steps end; ``keep = "objective"`` attacks all, and takes the largest objective. Starts are uniform
+    in the ball, scaled to reach its surface. With the gradient 'expectation' it is APGD with EOT.
 
     Source: Croce and Hein, ICML 2020, Algorithm 1. As in its code, the objective before the first step counts as 0
     where steps that raised it are counted.
@@ -51,7 +57,8 @@ class Apgd(Attack, frozen=True, kw_only=True, tag="apgd"):
         for goal in self._goals(ascend):
             for _ in range(self.restarts):
                 start = _start(images, epsilon, generator)
-                rows = (~best.wrong).nonzero()[:, 0] if self.keep == "wrong" else torch.arange(len(images))
+                rows = torch.arange(len(images), device=images.device)
+                rows = rows if self.keep == "objective" else rows[~best.wrong]
                 if not len(rows):
                     return best.images
                 found = self._climbed(ascend.of(rows).raising(goal), images[rows], start[rows], epsilon)
@@ -66,26 +73,74 @@ class Apgd(Attack, frozen=True, kw_only=True, tag="apgd"):
         end = max(min(goal.rank + self.targets, ascend.clean.shape[1]), goal.rank + 1)
         return [msgspec.structs.replace(goal, rank=rank) for rank in range(goal.rank, end)]
 
+    def stopping(self) -> Self:
+        """Return this attack so that an image's steps end once it is classified wrongly."""
+        whole = self.keep == "objective" or isinstance(self.gradient, Expectation)  # one draw says little
+        return self if whole else msgspec.structs.replace(self, keep="first")
+
     def _climbed(self, ascend: Ascent, images: Tensor, start: Tensor, epsilon: float) -> Best:
         """Return the best images that one start meets."""
-        x, before = start, start
-        size = start.new_full((len(start), *(1,) * (start.ndim - 1)), 2 * epsilon)
-        gradient, objective, wrong = ascend.look(x)
-        best, top, slope = Best(x, wrong, objective, self.keep), Best(x, wrong, objective, "objective"), gradient
-        progress, ends = _Progress(objective, self.rho), set(_checkpoints(self.steps))
+        climb = _Climb.at(ascend, images, start, epsilon, self)
+        whole, rows, ends = climb.best, torch.arange(len(images), device=images.device), set(_checkpoints(self.steps))
         for step in range(self.steps):
-            a = MOMENTUM if step else 1.0
-            moved = ball(x + size * gradient.sign(), images, epsilon)
-            x, before = ball(x + (moved - x) * a + (x - before) * (1 - a), images, epsilon), x
-            gradient, objective, wrong = ascend.look(x)
-            best.meet(x, wrong, objective)
-            slope = chosen(top.meet(x, wrong, objective), gradient, slope)
-            progress.add(objective)
+            if self.keep == "first" and int(climb.best.wrong.sum()) >= max(GONE * len(rows), 1):
+                whole.meet_rows(rows, climb.best)
+                left = ~climb.best.wrong
+                rows, climb = rows[left], climb.of(left)
+                if not len(rows):
+                    return whole
+            climb.step(MOMENTUM if step else 1.0, epsilon)
             if step in ends:
-                stuck = progress.stuck(top.objective)
-                size = chosen(stuck, size / 2, size)
-                x, gradient = chosen(stuck, top.images, x), chosen(stuck, slope, gradient)
-        return best
+                climb.halve()
+        whole.meet_rows(rows, climb.best)
+        return whole
+
+
+@dataclass
+class _Climb:
+    """Where some images are: now, one step before, and with the largest objective (``top``, and its ``slope``)."""
+
+    ascend: Ascent
+    images: Tensor
+    x: Tensor
+    before: Tensor
+    size: Tensor
+    gradient: Tensor
+    best: Best
+    top: Best
+    slope: Tensor
+    progress: "_Progress"
+
+    @classmethod
+    def at(cls, ascend: Ascent, images: Tensor, start: Tensor, epsilon: float, attack: Apgd) -> Self:
+        """Return the state at the start."""
+        gradient, objective, wrong = ascend.look(start)
+        size = start.new_full((len(start), *(1,) * (start.ndim - 1)), 2 * epsilon)
+        best, top = (Best(start, wrong, objective, keep) for keep in (attack.keep, "objective"))
+        progress = _Progress(objective, attack.rho)
+        return cls(ascend, images, start, start, size, gradient, best, top, gradient, progress)
+
+    def step(self, a: float, epsilon: float) -> None:
+        """Go one step, ``a`` of it along the gradient and the rest along the step before."""
+        moved = ball(self.x + self.size * self.gradient.sign(), self.images, epsilon)
+        moved = ball(self.x + (moved - self.x) * a + (self.x - self.before) * (1 - a), self.images, epsilon)
+        self.x, self.before = moved, self.x
+        self.gradient, objective, wrong = self.ascend.look(self.x)
+        self.best.meet(self.x, wrong, objective)
+        self.slope = chosen(self.top.meet(self.x, wrong, objective), self.gradient, self.slope)
+        self.progress.add(objective)
+
+    def halve(self) -> None:
+        """Let the images that are stuck go back to their largest objective, with half the step."""
+        stuck = self.progress.stuck(self.top.objective)
+        self.size = chosen(stuck, self.size / 2, self.size)
+        self.x, self.gradient = chosen(stuck, self.top.images, self.x), chosen(stuck, self.slope, self.gradient)
+
+    def of(self, rows: Tensor) -> Self:
+        """Return the state of some images."""
+        return type(self)(
+            **{name: part.of(rows) if hasattr(part, "of") else part[rows] for name, part in vars(self).items()}
+        )
 
 
 class _Progress:
@@ -108,6 +163,14 @@ class _Progress:
         self.halved, self.best = found, best
         self._restart()
         return found
+
+    def of(self, rows: Tensor) -> Self:
+        """Return the counts of some images."""
+        part = copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(part, name, value[rows])
+        return part
 
     def _restart(self) -> None:
         self.rises, self.steps = torch.zeros_like(self.last, dtype=torch.int64), 0

@@ -5,14 +5,15 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-Keep = Literal["wrong", "objective"]
-"""What is better: an image that is classified wrongly, then the larger objective; or the objective alone."""
+Keep = Literal["wrong", "first", "objective"]
+"""What is better: an image that is classified wrongly (or the first such), then the larger objective; or that alone."""
 
 
 class Best:
     """Keeps, per image, what classifies wrongly before what does not, then what has the larger objective.
 
-    With ``keep = "objective"`` the objective alone decides. Equal objectives keep what was met first.
+    With ``keep = "first"`` nothing is better than the first that classifies wrongly; with ``"objective"`` the objective
+    alone decides. Equal objectives keep what was met first.
     """
 
     def __init__(self, images: Tensor, wrong: Tensor, objective: Tensor, keep: Keep) -> None:
@@ -23,14 +24,20 @@ class Best:
         better = objective > self.objective
         if self.keep == "wrong":
             better = (wrong & ~self.wrong) | ((wrong == self.wrong) & better)
+        if self.keep == "first":
+            better = ~self.wrong & (wrong | better)
         self.images = chosen(better, images, self.images)
         self.wrong = torch.where(better, wrong, self.wrong)
         self.objective = torch.where(better, objective, self.objective)
         return better
 
+    def of(self, rows: Tensor) -> Self:
+        """Return the best of some images."""
+        return type(self)(self.images[rows], self.wrong[rows], self.objective[rows], self.keep)
+
     def meet_rows(self, rows: Tensor, other: Self) -> None:
         """Take what is better of ``other``, which holds the images ``rows`` alone."""
-        part = type(self)(self.images[rows], self.wrong[rows], self.objective[rows], self.keep)
+        part = self.of(rows)
         part.meet(other.images, other.wrong, other.objective)
         self.images = self.images.index_copy(0, rows, part.images)
         self.wrong = self.wrong.index_copy(0, rows, part.wrong)

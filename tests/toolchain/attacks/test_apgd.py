@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeport.toolchain.attacks.apgd import Apgd, _checkpoints
+from spikeport.toolchain.attacks.losses.margin import Margin
 from spikeport.toolchain.attacks.losses.targeted_dlr import TargetedDlr
+from spikeport.toolchain.attacks.noise import rows
 from tests.strategies import cases
 from tests.toolchain.networks import ann, generator, images, labels
 
@@ -80,3 +82,30 @@ def test_images_of_any_shape_are_attacked(shape):
         model, torch.rand(shape, generator=generator()), labels(3) % 4, epsilon=0.1, generator=generator()
     )
     assert found.images.shape == shape
+
+
+@given(seed=st.integers(0, 2**32 - 1), objective=st.sampled_from([None, Margin(), TargetedDlr()]))
+@cases(30)
+def test_ending_at_the_first_success_breaks_the_same_images_with_fewer_passes(seed, objective):
+    """In double precision, where the order of additions of another batch size is too small to turn a sign."""
+    model, clean = ann(seed).eval().double(), images(16, seed).double()
+    attack = Apgd(steps=15, restarts=2, objective=objective)
+    found, passed = [], []
+    model.register_forward_hook(lambda _, given, __: passed.append(len(given[0])))
+    for each in (attack, attack.stopping()):
+        passed.clear()
+        found.append((each(model, clean, labels(16), epsilon=0.1, generator=generator(seed)), sum(passed)))
+    (whole, images_whole), (ended, images_ended) = found
+    assert torch.equal(whole.success, ended.success)
+    assert images_ended <= images_whole
+    assert torch.allclose(whole.images[~whole.success], ended.images[~whole.success], atol=1e-9)
+
+
+def test_the_first_success_does_not_depend_on_the_other_images():
+    model, clean, attack = ann().eval().double(), images(16).double(), Apgd(steps=15, keep="first")
+    whole = attack(model, clean, labels(16), epsilon=0.1, generator=rows(7, 0, 16))
+    assert whole.success.any()
+    for at in range(16):
+        part = slice(at, at + 1)
+        alone = attack(model, clean[part], labels(16)[part], epsilon=0.1, generator=rows(7, at, 16))
+        assert torch.allclose(alone.images, whole.images[part], atol=1e-9)
