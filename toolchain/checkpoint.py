@@ -40,6 +40,15 @@ def write(model: ANN | SNN, path: Path) -> None:
     write_bytes(path, save(tensors, {KEY: json.dumps(values, sort_keys=True)}))
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Return whether a file says that it is a checkpoint; `ArchiveError` where it cannot be read."""
+    data = read_bytes(path, ArchiveError, most=LARGEST_FILE, expected="a checkpoint or an archive")
+    try:
+        return str(_values(metadata(data)).get("format")) in (FORMAT, *EARLIER)
+    except (SafetensorError, ValueError, TypeError, KeyError, OverflowError, SpikeportError):
+        return False
+
+
 def read(path: Path) -> ANN | SNN:
     """Read a network of either kind."""
     return _read(path)

@@ -7,9 +7,11 @@ where the network has a loop). Per population the cheapest kernels at its densit
 the registers shows that they hold every partial sum, else 64.
 """
 
+import math
 import os
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -23,12 +25,15 @@ from spikeport.export.engine.work import Runner
 from spikeport.export.errors import ExecutorError, StimulusError
 from spikeport.export.network import Array, BiasNetwork, IntegerNetwork
 from spikeport.export.stimulus import Stimulus
-from spikeport.export.trace import Count, Step, until_end
+from spikeport.export.trace import Count, Step, score_rule, until_end
 
 NETWORKS = (IntegerNetwork, BiasNetwork)
 BATCH = 100
 BLOCK = 8
 """Samples that a thread takes through the network at a time."""
+LARGE_BLOCK, BLOCK_BYTES = 64, 2**21
+"""Samples of a block of `Scorer`, at most, and bytes that the spikes of more than `BLOCK` samples may take: in small
+networks most of the time of a block does not depend on its samples."""
 
 
 @until_end
@@ -61,6 +66,55 @@ def steps(
         run = partial(_block, runner, stimulus, sampled=sampled, keep=kept, choice=choice, count=count)
         blocks = list(pool.map(run, parts)) if len(parts) > 1 else [run(rows, pool=pool, threads=threads)]
         yield from _steps(runner.plan, stimulus, rows, blocks)
+
+
+class Scorer:
+    """A network made ready once, for many calls with any number of samples that want the scores alone.
+
+    Same integers as `steps` with `spikeport.export.trace.Scores`; a readout that is scored by its mean gives T times
+    the mean, which is an integer. ``threads``: one per core, if None.
+    """
+
+    def __init__(self, network: IntegerNetwork, *, threads: int | None = None) -> None:
+        self.network, self.rule = network, score_rule(network)
+        self.threads = threads or len(os.sched_getaffinity(0))
+        neurons = sum(math.prod(population.shape) for population in network.neurons)
+        self.block = max(BLOCK, min(LARGE_BLOCK, BLOCK_BYTES // (neurons * network.steps)))
+        self.runner = Runner(Plan(network, lanes=self.block * network.steps))
+
+    def __call__(self, stimulus: Stimulus) -> Array:
+        """Return the scores int64 (N, outputs) of samples that all last T steps."""
+        _check(self.network, stimulus, ())
+        if stimulus.lengths is not None:
+            raise StimulusError("some samples end before others; expected samples of the same length")
+        if not len(stimulus):
+            return np.zeros((0, math.prod(self.network.readout.shape)), np.int64)
+        count = max(-(-len(stimulus) // self.block), min(self.threads, len(stimulus)))
+        size = -(-len(stimulus) // count)
+        parts = [slice(start, start + size) for start in range(0, len(stimulus), size)]
+        whole = _repeated(stimulus, len(parts) * size)
+        run = partial(self._scores, whole, choice=self.runner.choose(whole))
+        pool = _pool(self.threads, os.getpid())
+        found = list(pool.map(run, parts)) if len(parts) > 1 else [run(parts[0], pool=pool, threads=self.threads)]
+        return np.concatenate(found)[: len(stimulus)]
+
+    def _scores(self, stimulus: Stimulus, rows: slice, **options: Any) -> Array:
+        name = self.network.readout.name
+        block = self.runner.run(stimulus, rows, (name,), **options)
+        values = block.values[name]
+        values = values.transpose(4, 2, 0, 1, 3) if block.in_planes[name] else values.transpose(0, 1, 4, 2, 3)
+        each = values.reshape(block.samples, self.network.steps, -1).astype(np.int64, copy=False)
+        if self.rule == "last":
+            return np.array(each[:, -1])
+        return np.asarray(each.sum(axis=1))
+
+
+def _repeated(stimulus: Stimulus, count: int) -> Stimulus:
+    """Return ``count`` samples: the given ones, then the last of them again, so that all blocks are equally large."""
+    missing = count - len(stimulus)
+    if not missing:
+        return stimulus
+    return replace(stimulus, values=np.concatenate([stimulus.values, stimulus.values[-1:].repeat(missing, axis=0)]))
 
 
 def _block(runner: Runner, stimulus: Stimulus, rows: slice, *, sampled: Collection[int], **options: Any) -> Block:

@@ -9,7 +9,7 @@ from spikeport.hardware_profiles import energy, latency
 from spikeport.hardware_profiles.columns import times
 from spikeport.hardware_profiles.evidence import LEGEND
 from spikeport.hardware_profiles.report.result import Report
-from spikeport.hardware_profiles.report.text import attacked, populations, share
+from spikeport.hardware_profiles.report.text import about, attacked, populations, robust, share
 
 PARTS = {
     "synaptic_operations": "synapses, Eq. 12 fused",
@@ -34,6 +34,8 @@ def render(report: Report) -> str:
     environment.filters["marks"] = energy.marks_of
     environment.filters["times"] = times
     environment.filters["attacked"] = attacked
+    environment.filters["about"] = about
+    environment.filters["robust"] = robust
     environment.filters["share"] = share
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.filters["populations"] = populations

@@ -96,7 +96,9 @@ class Accuracy(Result):
 class AttackedWith(Result):
     """An attack on held-out images: ``epsilon`` in pixel levels; shares of ``images`` classified correctly.
 
-    ``network`` is of the float network that the attack sees, ``integer`` of the integers on the same images.
+    ``network`` is of the float network that the attack sees, ``integer`` of the integers: on the same images, or, where
+    ``ran`` says that several attacks were run, in the worst case over all of them. The errors are standard errors of
+    these. ``warnings``: what makes the figures doubtful.
     """
 
     name: str
@@ -104,7 +106,11 @@ class AttackedWith(Result):
     images: int
     stage: str | None = None
     network: float | None = None
+    network_error: float | None = None
     integer: float | None = None
+    integer_error: float | None = None
+    ran: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

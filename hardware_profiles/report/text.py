@@ -10,12 +10,14 @@ from spikeport.hardware_profiles.columns import joule, percent, seconds, table, 
 from spikeport.hardware_profiles.evidence import LEGEND, marked
 
 __all__ = [
+    "about",
     "attacked",
     "fidelity",
     "joule",
     "percent",
     "relative",
     "render",
+    "robust",
     "seconds",
     "share",
     "table",
@@ -58,10 +60,26 @@ def _accuracy(accuracy: list[dict[str, Any]], attack: dict[str, Any], attacks: l
     tables = [table(("accuracy on held-out images", "clean", attacked(attack), "zero weights"), rows)]
     if attacks:
         more = [
-            (attacked(each), f"{each['images']:,}", share(each["network"]), share(each["integer"])) for each in attacks
+            (attacked(each), f"{each['images']:,}", robust(each, "network"), robust(each, "integer"))
+            for each in attacks
         ]
-        tables.append(table(("robust accuracy", "images", "float network", "integers, same images"), more))
+        tables.append(
+            "\n".join([table(("robust accuracy", "images", "float network", "integers"), more), *about(attacks)])
+        )
     return tables
+
+
+def robust(attack: dict[str, Any], network: str) -> str:
+    """Return the robust accuracy of the network of this key, with its standard error where that is known."""
+    error = attack[f"{network}_error"]
+    return share(attack[network]) if error is None else f"{100 * attack[network]:.1f} ± {100 * error:.1f} %"
+
+
+def about(attacks: list[dict[str, Any]]) -> list[str]:
+    """Return what was run where one row stands for several attacks, once each, and what makes figures doubtful."""
+    ran = [f"{each['name']}: {each['ran']}" for each in attacks if each["ran"]]
+    warnings = [f"warning: {sentence}" for each in attacks for sentence in each["warnings"]]
+    return [*dict.fromkeys(ran), *warnings]
 
 
 def attacked(attack: dict[str, Any]) -> str:

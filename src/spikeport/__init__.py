@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from spikeport.toolchain.importing.imported import ImportedNetwork
     from spikeport.toolchain.importing.torch_module import from_torch, to_specification
     from spikeport.toolchain.nn.specification import Specification
+    from spikeport.toolchain.robustness.assessed import Assessment
+    from spikeport.toolchain.verbs.attack import attack
+    from spikeport.toolchain.verbs.attack_settings import AttackSettings
     from spikeport.toolchain.verbs.checking import CheckSettings, Verdict, check
     from spikeport.toolchain.verbs.convert import convert
     from spikeport.toolchain.verbs.converted import Converted, ConvertSettings
@@ -65,6 +68,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AmbiguousOrigin",
+    "Assessment",
+    "AttackSettings",
     "BiasNetwork",
     "CheckSettings",
     "ChipVerdict",
@@ -103,6 +108,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "as_bias",
+    "attack",
     "check",
     "convert",
     "count",
@@ -153,6 +159,9 @@ _HOMES = {
     "toolchain.importing.torch_module": ("from_torch", "to_specification"),
     "toolchain.nn.specification": ("Specification",),
     "toolchain.importing.folding": ("fold_batch_norm",),
+    "toolchain.robustness.assessed": ("Assessment",),
+    "toolchain.verbs.attack": ("attack",),
+    "toolchain.verbs.attack_settings": ("AttackSettings",),
     "toolchain.verbs.checking": ("CheckSettings", "Verdict", "check"),
     "toolchain.verbs.convert": ("convert",),
     "toolchain.verbs.converted": ("ConvertSettings", "Converted"),

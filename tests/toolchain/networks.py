@@ -3,6 +3,9 @@
 import torch
 from torch import nn
 
+from spikeport.export.passes import folded
+from spikeport.export.quantize import quantize
+from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.nn.architectures.architecture import Images
 from spikeport.toolchain.nn.architectures.sew_resnet import SewResNet
@@ -56,6 +59,12 @@ def snn(seed=0, steps=4, specification=SPECIFICATION):
         for index, neurons in enumerate(model.neuron_list()):
             neurons.threshold.fill_(0.2 + 0.1 * (index % 4))
     return model.eval()
+
+
+def integers(seed=0, steps=4):
+    """The integers of `snn`."""
+    with torch.no_grad():
+        return quantize(folded(lower(snn(seed, steps).double())))
 
 
 RECIPE = """

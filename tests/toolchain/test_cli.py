@@ -21,8 +21,10 @@ from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopu
 from spikeport.export.quantize import quantize as folded_integers
 from spikeport.export.stimulus import InputSettings
 from spikeport.toolchain import cli
+from spikeport.toolchain.verbs import attack as attacking
 from spikeport.toolchain.verbs import checking, costs, identify, lava, networks, profiles, recipes, simulation
 from spikeport.toolchain.verbs import convert as converting
+from spikeport.toolchain.verbs.attack_settings import AttackSettings
 from spikeport.toolchain.verbs.converted import ConvertSettings
 from tests.export.engine.kernel_mutants import KERNELS, apply, force
 from tests.toolchain.networks import RECIPE
@@ -56,7 +58,7 @@ def test_help_is_quick_and_lists_every_verb():
         done = call("--help")
         spent.append(time.perf_counter() - started)
     assert done.returncode == 0
-    for verb in ("demo", "run", "quantize", "export", "simulate", "check", "report", "profiles", "lava"):
+    for verb in ("demo", "run", "quantize", "attack", "export", "simulate", "check", "report", "profiles", "lava"):
         assert verb in done.stdout
     assert min(spent) < 1
 
@@ -78,6 +80,7 @@ VERBS = {
     "convert": (converting.convert, (ConvertSettings,)),
     "identify": (identify.identify, (networks.ImportSettings,)),
     "export": (networks.export_network, ()),
+    "attack": (attacking.attack, (AttackSettings, Cluster, Tls)),
     "simulate": (
         simulation.simulate,
         (simulation.SimulationSettings, InputSettings, Cluster, Tls, networks.ImportSettings),
@@ -92,6 +95,10 @@ VERBS = {
 """Each verb of the command: the function that it calls, and its settings."""
 OTHER_NAMES = {
     "input": "images",
+    "eps": "epsilons",
+    "float": "float_model",
+    "batch": "batch_size",
+    ("attack", "images"): "images",
     "random": "samples",
     "profile": "profiles",
     "sparsity": "sparsities",
@@ -143,8 +150,12 @@ def test_every_option_is_an_argument_or_a_setting_with_the_same_default(name):
         assert unset or required or (name, option) in OWN_DEFAULTS or default == expected, option
 
 
-OWN_DEFAULTS = {("report", "out"), ("simulate", "workers"), ("run", "workers")}
-"""The command writes its report to ./report, and one worker is no cluster."""
+OWN_DEFAULTS = {
+    *((verb, "workers") for verb in ("simulate", "run", "attack")),
+    *((verb, "out") for verb in ("report", "attack")),
+    ("attack", "eps"),
+}
+"""The command writes to a folder with the verb's name, one worker is no cluster, and epsilons are a text."""
 
 
 def test_good_verdict_exits_with_0(monkeypatch, capsys, tiny_run):

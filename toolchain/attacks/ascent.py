@@ -6,9 +6,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from spikeport.export.errors import AttackError
 from spikeport.toolchain.attacks.gradients.gradient import Gradient
-from spikeport.toolchain.attacks.inputs import check_labels
+from spikeport.toolchain.attacks.inputs import NaNError, check_labels
 from spikeport.toolchain.attacks.losses.loss import AttackLoss
 
 
@@ -60,5 +59,5 @@ class Ascent:
         with torch.enable_grad():
             gradient, losses = self.gradient(self.model, at, loss)
         if bool(gradient.isnan().any() | losses.isnan().any()):
-            raise AttackError(f"attack {self.name!r}: the model's loss or its gradient by the pixels is NaN")
+            raise NaNError(f"attack {self.name!r}: the model's loss or its gradient by the pixels is NaN")
         return gradient, losses, seen[-1] if self.gradient.own_forward else None

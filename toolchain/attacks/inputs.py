@@ -6,6 +6,11 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from spikeport.export.errors import AttackError
 
+
+class NaNError(AttackError):
+    """The attacked network gives NaN, or its gradient by the pixels is NaN."""
+
+
 BY_MODE = (_BatchNorm, _DropoutNd)
 """Layers that compute something else in training mode."""
 

@@ -5,16 +5,31 @@ import numpy.typing as npt
 
 from spikeport.export.errors import DataError
 from spikeport.export.network import Array
-from spikeport.export.numbers import described
 
 
 def whole_labels(labels: Array, what: str) -> npt.NDArray[np.int64]:
     """Return labels as int64 (N,); numbers with a point, truth values and one-hot rows are refused."""
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DataError(f"{what} are {described(labels)} ({labels.dtype}); expected one whole number per image")
+    fault = label_fault(labels)
+    if fault is not None:
+        raise DataError(f"{what} are {fault}")
     if labels.size and int(labels.max()) >= 2**31:
         raise DataError(f"{what} hold {int(labels.max())}; expected numbers from 0")
     return labels.astype(np.int64)
+
+
+def label_fault(labels: Array) -> str | None:
+    """Return what labels are that are not one whole number per image, and what to do; None where they are."""
+    if labels.ndim == 1 and labels.dtype.kind in "iu":
+        return None
+    kinds = {"f": "numbers with a point", "b": "truth values", "U": "texts", "S": "texts"}
+    found = f"{kinds.get(labels.dtype.kind, 'no whole numbers')} ({labels.dtype})"
+    if labels.ndim != 1:
+        found, way = f"an array of shape {labels.shape}", "labels.argmax(1) makes them of one-hot rows"
+    elif labels.dtype.kind in "fb":
+        way = "labels.astype('int64') makes them"
+    else:
+        way = "number the classes from 0"
+    return f"{found}; expected one whole number per image: {way}"
 
 
 def number_of_classes(labels: npt.NDArray[np.int64]) -> int:

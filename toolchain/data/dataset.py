@@ -12,6 +12,7 @@ from msgspec import Meta
 from spikeport.export.errors import DataError, SpikeportError
 from spikeport.toolchain.choices import Choice
 from spikeport.toolchain.data.checks import check_crop, check_cut, check_splits, check_statistics
+from spikeport.toolchain.data.extra import Extra
 from spikeport.toolchain.data.splitting import cut
 from spikeport.toolchain.data.statistics import channel_statistics
 
@@ -56,7 +57,8 @@ class Dataset:
     """Three splits without a common image; ``mean`` and ``std`` per channel are of ``train`` in [0, 1].
 
     ``validation`` may be empty. ``levels``: what a value of 1 is as a whole number, 255 for 8-bit images, and the
-    largest count for frames of events. ``augment`` is what the recipe wants of training batches.
+    largest count for frames of events. ``augment`` is what the recipe wants of training batches; ``extra`` are other
+    images, of which they hold the share ``ratio``.
     """
 
     name: str
@@ -68,6 +70,12 @@ class Dataset:
     std: tuple[float, ...]
     levels: int = PIXEL_LEVELS
     augment: Augmentation = field(default_factory=Augmentation)
+    extra: Split | None = None
+    ratio: float = 0.0
+
+    def extras(self, size: int) -> int:
+        """Return how many images of a batch of ``size`` are extra ones."""
+        return 0 if self.extra is None else round(self.ratio * size)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -98,6 +106,7 @@ class DataSource(Choice, frozen=True, kw_only=True):
 
     ``images``: only so many of the training images, stratified. ``validation``: share of these that is cut off,
     stratified by the run's seed. ``mean``, ``std``: per channel, in place of those of the training pixels in [0, 1].
+    ``extra``: images of another file in every training batch.
     """
 
     validation: Annotated[float, Meta(ge=0, lt=1)] = 0.1
@@ -105,6 +114,7 @@ class DataSource(Choice, frozen=True, kw_only=True):
     augment: Augmentation = Augmentation()
     mean: Statistics | None = None
     std: Statistics | None = None
+    extra: Extra | None = None
 
     def found(self) -> Found:
         """Return what the source holds, the same whatever the seed; `DataError` says what is missing or damaged."""
@@ -121,7 +131,8 @@ class DataSource(Choice, frozen=True, kw_only=True):
         try:
             return self._cut(found, seed)
         except DataError as error:
-            raise DataError(f"{found.place}: {error}") from None
+            whole = str(error).startswith("data.extra")
+            raise error if whole else DataError(f"{found.place}: {error}") from None
 
     def _cut(self, found: Found, seed: int) -> Dataset:
         every = found.train
@@ -131,17 +142,27 @@ class DataSource(Choice, frozen=True, kw_only=True):
         check_cut(every.labels, kept)
         train = every if len(kept) == len(every) else every.part(kept)
         mean, std = self._statistics(train.images)
+        validation = every.part(held)
         return Dataset(
             name=found.name,
             classes=found.classes,
             train=train,
-            validation=every.part(held),
+            validation=validation,
             test=found.test,
             mean=mean,
             std=std,
             levels=found.levels,
             augment=self.augment,
+            extra=self._extra(found, validation),
+            ratio=0.0 if self.extra is None else self.extra.ratio,
         )
+
+    def _extra(self, found: Found, validation: Split) -> Split | None:
+        if self.extra is None:
+            return None
+        held_out = (validation.images, found.test.images)
+        images, labels = self.extra.read(found.train.images, found.classes, found.levels, held_out)
+        return Split(images=images, labels=labels)
 
     def _statistics(self, images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
         mean, std = channel_statistics(images)

@@ -5,7 +5,7 @@ generator before the call is all that a repetition needs, whatever the number of
 generators see the parts of one global batch.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -25,8 +25,9 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Epoch:
-    """What is random in an epoch: the order of the images; of each, where its crop begins and whether it is flipped."""
+    """What is random in an epoch of ``split``: the order; of each image, where its crop begins and its flip."""
 
+    split: Split
     order: Array
     rows: Array
     columns: Array
@@ -42,6 +43,8 @@ def batches(
     device: str | torch.device = "cpu",
     rank: int = 0,
     world: int = 1,
+    extra: Split | None = None,
+    extras: int = 0,
 ) -> Iterator[Batch]:
     """Return an epoch of shuffled batches: pixels in [0, 1], float32 (B, C, H, W) or (B, T, C, H, W), and labels (B,).
 
@@ -49,19 +52,26 @@ def batches(
     batch differ by one image at most; weigh their means by their sizes where they do. A last batch of a single image,
     or of fewer images than processes, is left out. ``generator`` is on the CPU; its numbers are drawn before this
     function returns. For another ``device`` than the CPU the next batch is made while one is used.
+
+    ``extras`` of the images of every batch are of ``extra``, drawn without repetition until all were there; any part
+    of a batch holds its share, up to an image. An epoch then has every image of ``split`` once, in batches of ``size``
+    alone: what is left over at its end is left out.
     """
     if size < max(LEAST, world):
         raise DataError(f"batches of {size} images; expected {max(LEAST, world)} at least, for {world} processes")
-    augment = augment or Augmentation()
-    epoch = _drawn(len(split), augment, generator)
-    chosen = (epoch.order[start : start + size] for start in range(0, len(split), size))
-    parts = (_part(rows, rank, world) for rows in chosen if len(rows) >= max(LEAST, world))
-    made = (_batch(split, rows, epoch, augment, torch.device(device)) for rows in parts)
+    augment, count = augment or Augmentation(), batch_count(len(split), size, world=world, extras=extras)
+    own = _drawn(split, augment, generator, len(split))
+    sources = [own] if extra is None or not extras else [own, _drawn(extra, augment, generator, count * extras)]
+    numbers = [size - extras, extras][: len(sources)]
+    parts = (_part(_places(sources, numbers, batch), rank, world) for batch in range(count))
+    made = (_batch(sources, places, augment, torch.device(device)) for places in parts)
     return made if torch.device(device).type == "cpu" else ahead(made)
 
 
-def batch_count(images: int, size: int, *, world: int = 1) -> int:
-    """Return how many batches of ``size`` an epoch of `batches` has."""
+def batch_count(images: int, size: int, *, world: int = 1, extras: int = 0) -> int:
+    """Return how many batches of ``size``, of which ``extras`` are other images, an epoch of `batches` has."""
+    if extras:
+        return images // (size - extras)
     return images // size + (images % size >= max(LEAST, world))
 
 
@@ -75,29 +85,58 @@ def ahead(made: Iterable[Batch]) -> Iterator[Batch]:
             yield batch
 
 
-def _drawn(count: int, augment: Augmentation, generator: torch.Generator) -> _Epoch:
-    """Draw an epoch; what is not augmented is not drawn."""
-    order = torch.randperm(count, generator=generator).numpy()
+def _drawn(split: Split, augment: Augmentation, generator: torch.Generator, wanted: int) -> _Epoch:
+    """Draw an epoch of ``wanted`` images, all of the split before one comes again; what is not augmented is not drawn.
+
+    An image that comes again is augmented as before.
+    """
+    count = len(split)
+    orders = [torch.randperm(count, generator=generator) for _ in range(max(1, -(-wanted // count)))]
     shifts = np.zeros((2, count), np.int64)
     if augment.crop:
         shifts = torch.randint(0, 2 * augment.crop + 1, (2, count), generator=generator).numpy()
     flips = np.zeros(count, bool)
     if augment.flip:
         flips = torch.randint(0, 2, (count,), generator=generator).numpy().astype(bool)
-    return _Epoch(order=order, rows=shifts[0], columns=shifts[1], flips=flips)
+    return _Epoch(split=split, order=torch.cat(orders).numpy(), rows=shifts[0], columns=shifts[1], flips=flips)
 
 
-def _part(rows: Array, rank: int, world: int) -> Array:
-    """Return the rows of one process, of which the first ones get one more where it does not divide."""
-    return np.array_split(rows, world)[rank]
+def _places(sources: Sequence[_Epoch], numbers: Sequence[int], batch: int) -> Array:
+    """Return a column for every image of a batch: its source, and its row there; sources are spread over the batch."""
+    found = []
+    for source, (epoch, number) in enumerate(zip(sources, numbers, strict=True)):
+        rows = epoch.order[batch * number : (batch + 1) * number]
+        found.append(np.stack([np.full(len(rows), source), rows]))
+    if len(found) == 1:
+        return found[0]
+    spread = np.concatenate([(np.arange(each.shape[1]) + 0.5) / each.shape[1] for each in found])
+    joined: Array = np.concatenate(found, axis=1)[:, np.argsort(spread, kind="stable")]
+    return joined
 
 
-def _batch(split: Split, rows: Array, epoch: _Epoch, augment: Augmentation, device: torch.device) -> Batch:
-    images = cropped(split.images[rows], augment.crop, epoch.rows[rows], epoch.columns[rows])
+def _part(places: Array, rank: int, world: int) -> Array:
+    """Return the columns of one process, of which the first ones get one more where it does not divide."""
+    return np.array_split(places, world, axis=1)[rank]
+
+
+def _batch(sources: Sequence[_Epoch], places: Array, augment: Augmentation, device: torch.device) -> Batch:
+    first = sources[0].split
+    images = np.empty((places.shape[1], *first.images.shape[1:]), first.images.dtype)
+    labels = np.empty(places.shape[1], np.int64)
+    for number, epoch in enumerate(sources):
+        chosen = places[0] == number
+        rows = places[1][chosen]
+        images[chosen], labels[chosen] = _changed(epoch, rows, augment), epoch.split.labels[rows]
+    return pixels(images).to(device), torch.from_numpy(labels).to(device)
+
+
+def _changed(epoch: _Epoch, rows: Array, augment: Augmentation) -> Array:
+    """Return images, each with its crop and flip of the epoch."""
+    images = cropped(epoch.split.images[rows], augment.crop, epoch.rows[rows], epoch.columns[rows])
     if augment.flip:
         flips = epoch.flips[rows]
         images[flips] = images[flips, ..., ::-1]
-    return pixels(images).to(device), torch.from_numpy(split.labels[rows]).to(device)
+    return images
 
 
 def cropped(images: Array, crop: int, rows: Array, columns: Array) -> Array:

@@ -1,6 +1,5 @@
 """Images or event frames of one's own, in .npz files."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,20 +8,12 @@ from msgspec import Meta
 
 from spikeport.export.errors import DataError
 from spikeport.export.network import Array
-from spikeport.export.stimulus.arrays import read_named
-from spikeport.toolchain.data.checks import number_of_classes, whole_labels
-from spikeport.toolchain.data.dataset import PIXEL_LEVELS, DataSource, Found, Labels, Split
-from spikeport.toolchain.data.reading.layout import Layout, check_levels, eight_bit, largest_count, ordered, unit_frames
+from spikeport.toolchain.data.checks import number_of_classes
+from spikeport.toolchain.data.dataset import PIXEL_LEVELS, DataSource, Found, Split
+from spikeport.toolchain.data.reading.layout import Layout, check_levels, eight_bit, largest_count, unit_frames
+from spikeport.toolchain.data.reading.pairs import Pair, names_of, read_pairs
 from spikeport.toolchain.data.reading.places import existing
 from spikeport.toolchain.data.splitting import test_rows
-
-PAIRS = {
-    "all": (("images", "labels"), ("x", "y"), ("frames", "labels")),
-    "train": (("train_images", "train_labels"), ("x_train", "y_train")),
-    "test": (("test_images", "test_labels"), ("x_test", "y_test")),
-}
-"""Names of arrays of images and of their labels."""
-Pair = tuple[Array, Labels]
 
 
 class Npz(DataSource, frozen=True, kw_only=True, tag="npz"):
@@ -64,11 +55,11 @@ class Npz(DataSource, frozen=True, kw_only=True, tag="npz"):
 
     def _pairs(self, path: Path) -> tuple[Pair, Pair]:
         """Return images and labels to train on and to test on."""
-        found = self._read(path, ("all", "train", "test"))
+        found = read_pairs(path, ("all", "train", "test"), self.layout)
         ways = [self.test_path is not None, self.test is not None, "test" in found]
         if ("all" in found) == ("train" in found):
             raise DataError(
-                f"holds {_names(found)}; expected arrays images and labels, or train_images and train_labels"
+                f"holds {names_of(found)}; expected arrays images and labels, or train_images and train_labels"
             )
         if sum(ways) != 1:
             raise DataError(
@@ -81,34 +72,12 @@ class Npz(DataSource, frozen=True, kw_only=True, tag="npz"):
         if self.test_path is None:
             return train, found["test"]
         place = existing(self.test_path, "a .npz file with images and labels")
-        other = self._read(place, ("all", "test"))
+        other = read_pairs(place, ("all", "test"), self.layout)
         if len(other) != 1:
             raise DataError(
-                f"{place}: holds {_names(other)}; expected images and labels, or test_images and test_labels"
+                f"{place}: holds {names_of(other)}; expected images and labels, or test_images and test_labels"
             )
         return train, next(iter(other.values()))
-
-    def _read(self, path: Path, kinds: Sequence[str]) -> dict[str, Pair]:
-        """Return images and labels by kind: all, train, test."""
-        chosen: dict[str, tuple[str, str]] = {}
-
-        def names(every: Sequence[str]) -> list[str]:
-            for kind in kinds:
-                pairs = [pair for pair in PAIRS[kind] if set(pair) <= set(every)]
-                if len(pairs) > 1:
-                    raise DataError(f"holds {pairs[0][0]} and {pairs[1][0]}; expected one array of images")
-                if pairs:
-                    chosen[kind] = pairs[0]
-            return sorted({name for pair in chosen.values() for name in pair})
-
-        arrays = read_named(path, names)
-        return {
-            kind: (
-                ordered(arrays[images], self.layout, f"the array {images!r}"),
-                whole_labels(arrays[labels], f"the array {labels!r}"),
-            )
-            for kind, (images, labels) in chosen.items()
-        }
 
     def _images(self, train: Array, test: Array) -> tuple[Array, Array, int]:
         """Return images or frames of both splits, and what 1 stands for."""
@@ -126,10 +95,6 @@ class Npz(DataSource, frozen=True, kw_only=True, tag="npz"):
         most = [largest_count(each, "the array of frames") for each in (train, test)]
         levels = self.levels or most[0]
         return unit_frames(train, levels), unit_frames(test, levels), levels
-
-
-def _names(found: dict[str, Pair]) -> str:
-    return " and ".join({"all": "images"}.get(kind, f"{kind}_images") for kind in found) or "neither images nor labels"
 
 
 def _parted(pair: Pair, share: float) -> tuple[Pair, Pair]:

@@ -12,6 +12,14 @@ from spikeport.toolchain.importing.onnx_model import read_onnx
 from spikeport.toolchain.importing.torch_module import Statistics, statistics
 from spikeport.toolchain.nn.specification import Shape
 
+PICKLED = (".pt", ".pth")
+"""Ends of names of what `torch.save` writes."""
+EXPORT = (
+    "is what torch.save writes, a pickle, which can run code and is never loaded; load the model in Python, then write "
+    "it by two lines: program = torch.export.export(model.eval(), (images[:2],)); torch.export.save(program, '{name}')"
+    "; then give that file, or call spikeport.from_torch(model, images[:2])"
+)
+
 
 def read_model(
     path: Path, *, mean: Statistics | None = None, std: Statistics | None = None, shape: Shape | None = None
@@ -23,6 +31,8 @@ def read_model(
     `ArchiveError` with the file and what is wrong.
     """
     reader = READERS.get(path.suffix.lower())
+    if path.suffix.lower() in PICKLED:
+        raise FormatError(f"{path}: {EXPORT.format(name=path.with_suffix('.pt2').name)}")
     if reader is None:
         raise FormatError(
             f"{path}: the name ends in {path.suffix!r}; expected '.pt2' (torch.export.save), '.onnx', or "

@@ -1,7 +1,7 @@
 """Synaptic layers with a connectivity mask, and the projection of pooling, synapses and batch norm."""
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,15 +25,19 @@ from spikeport.toolchain.nn.specification import (
 
 
 class TopScores(torch.autograd.Function):
-    """Mask of the ``keep`` largest of ``importance``; the gradient passes straight through (HYDRA, Eq. 5 and 7)."""
+    """Mask of the ``keep`` largest of ``importance``; the gradient passes straight through (HYDRA, Eq. 5 and 7).
+
+    ``keep`` is a number of weights, or a share of them as a tensor, whose gradient is the sum of the mask's (HARP).
+    """
 
     @staticmethod
-    def forward(_ctx: object, importance: Tensor, keep: int) -> Tensor:
-        return top_mask(importance, keep)
+    def forward(ctx: Any, importance: Tensor, keep: int | Tensor) -> Tensor:
+        ctx.learned = isinstance(keep, Tensor)
+        return top_mask(importance, max(1, round(float(keep) * importance.numel())) if ctx.learned else int(keep))
 
     @staticmethod
-    def backward(_ctx: object, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0], None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None]:
+        return gradients[0], gradients[0].sum() if ctx.learned else None
 
 
 def top_mask(importance: Tensor, keep: int) -> Tensor:
@@ -44,7 +48,10 @@ def top_mask(importance: Tensor, keep: int) -> Tensor:
 
 
 class Synapses(nn.Module):
-    """Weights times mask, and a bias where there is one; while ``scores`` is set, the mask follows the scores."""
+    """Weights times mask, and a bias where there is one; while ``scores`` is set, the mask follows the scores.
+
+    It keeps the ``keep`` largest scores, or, while ``quota`` is set, the `share` of them that the quota gives.
+    """
 
     mask: Tensor
     bias: nn.Parameter | None
@@ -58,6 +65,8 @@ class Synapses(nn.Module):
         self.register_buffer("mask", torch.ones(shape))
         self.scores: nn.Parameter | None = None
         self.keep = self.weight.numel()
+        self.quota: nn.Parameter | None = None
+        self.least = 0.0
         self._looked_at: tuple[Tensor, int, bool] | None = None
 
     def whole(self) -> bool:
@@ -73,8 +82,14 @@ class Synapses(nn.Module):
         """Return the mask in force, differentiable with respect to the scores where there are any."""
         if self.scores is None:
             return self.mask
-        mask: Tensor = TopScores.apply(self.scores.abs(), self.keep)  # type: ignore[no-untyped-call]
+        keep = self.keep if self.quota is None else self.share()
+        mask: Tensor = TopScores.apply(self.scores.abs(), keep)  # type: ignore[no-untyped-call]
         return mask
+
+    def share(self) -> Tensor:
+        """Return the share of weights that a learned ``quota`` r keeps, ``sigmoid(r) (1 - least) + least``."""
+        assert self.quota is not None
+        return self.quota.sigmoid() * (1 - self.least) + self.least
 
     def forward(self, x: Tensor, rounding: tuple[Tensor, int] | None = None) -> Tensor:
         weight = self.weight if self.scores is None and self.whole() else self.weight * self.connectivity()

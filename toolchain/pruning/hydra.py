@@ -1,13 +1,11 @@
 """HYDRA: importance scores learned under the adversarial objective, weights frozen."""
 
-import math
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from spikeport.toolchain.nn.backbone import Backbone
-from spikeport.toolchain.nn.layers import Synapses, top_mask
 from spikeport.toolchain.pruning.pruner import Learn, Pruner, kept
+from spikeport.toolchain.pruning.scores import finished, frozen_but, start_scores
 
 
 class Hydra(Pruner, frozen=True, kw_only=True, tag="hydra"):
@@ -21,39 +19,13 @@ class Hydra(Pruner, frozen=True, kw_only=True, tag="hydra"):
 
     def masks(self, model: Backbone, sparsity: float, learn: Learn, *, generator: torch.Generator) -> dict[str, Tensor]:
         del generator
-        scores = start_scores(model, sparsity)
-        weights = [parameter for parameter in model.parameters() if not any(parameter is each for each in scores)]
-        trained = [weight for weight in weights if weight.requires_grad]
-        for weight in trained:
-            weight.requires_grad_(False)
-        try:
+        scores = start_scores(model)
+        for synapses in model.synapses().values():
+            synapses.keep = kept(synapses, sparsity)
+        with frozen_but(model, scores):
             learn(scores)
-            return {name: _finish(synapses) for name, synapses in model.synapses().items()}
-        finally:
-            for weight in trained:
-                weight.requires_grad_()
+        return finished(model, {name: synapses.keep for name, synapses in model.synapses().items()})
 
     @property
     def learns(self) -> bool:
         return True
-
-
-def start_scores(model: Backbone, sparsity: float) -> list[nn.Parameter]:
-    """Give every synaptic layer its scores and return them."""
-    return [_start(synapses, sparsity) for synapses in model.synapses().values()]
-
-
-def _start(synapses: Synapses, sparsity: float) -> nn.Parameter:
-    weight = synapses.weight.detach()
-    fan_in = weight[0].numel()
-    synapses.scores = nn.Parameter(math.sqrt(6 / fan_in) * weight / weight.abs().max())
-    synapses.keep = kept(synapses, sparsity)
-    return synapses.scores
-
-
-@torch.no_grad()
-def _finish(synapses: Synapses) -> Tensor:
-    assert synapses.scores is not None
-    mask = top_mask(synapses.scores.abs(), synapses.keep)
-    synapses.scores = None
-    return mask

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from spikeport.export.errors import NetworkError
+from spikeport.hardware_profiles.columns import table
 from spikeport.toolchain.nn.backbone import Backbone
 
 
@@ -32,3 +33,14 @@ def layer_rates(model: Backbone) -> dict[str, dict[str, Any]]:
         kept, weights = int((synapses.mask != 0).sum()), synapses.mask.numel()
         rates[name] = {"kept": kept, "weights": weights, "sparsity": 1 - kept / weights}
     return rates
+
+
+def rates_text(rates: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what `layer_rates` found as a sentence and a table."""
+    kept, weights = (sum(each[key] for each in rates.values()) for key in ("kept", "weights"))
+    rows = [
+        (name, f"{each['kept']:,}", f"{each['weights']:,}", f"{100 * each['sparsity']:.2f} %")
+        for name, each in rates.items()
+    ]
+    shown = table(("layer", "kept", "of weights", "sparsity"), rows)
+    return f"{100 * (1 - kept / weights):.1f} % of {weights:,} weights are pruned\n{shown}"

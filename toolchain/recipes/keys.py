@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from spikeport.toolchain.choices import Choice, kinds
+from spikeport.toolchain.data.extra import Extra
 from spikeport.toolchain.nn.spiking import Spiking
 from spikeport.toolchain.stages.recipe import Evaluate, Recipe
 from spikeport.toolchain.stages.stage import Stage
@@ -27,6 +28,7 @@ def tables() -> str:
     """Return a table for the recipe, for every kind of stage, and for every folder of choices that they use."""
     parts = [
         _section("A recipe", Recipe),
+        _section("`data.extra`", Extra),
         _section("`evaluate`", Evaluate),
         _section("`spiking`", Spiking),
         _section("`training`", Training),

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -21,10 +22,14 @@ MOST = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Combination:
-    """One recipe of a matrix: its ``values`` by the matrix's keys, and a ``name`` that is a folder's."""
+    """One recipe of a matrix: its ``values`` by the matrix's keys, as ``texts`` too, and a ``name`` that is a folder's.
+
+    A key of several paths, separated by commas, gives its value to each of them.
+    """
 
     name: str
     values: dict[str, Any]
+    texts: dict[str, str]
     recipe: Recipe
 
 
@@ -34,14 +39,18 @@ def combinations(recipe: Recipe) -> list[Combination]:
     if count > MOST:
         raise RecipeError(f"matrix: has {count:,} combinations; expected {MOST:,} at most")
     chosen = [dict(zip(recipe.matrix, values, strict=True)) for values in itertools.product(*recipe.matrix.values())]
-    names = [name_of(values) for values in chosen]
+    texts = [
+        dict(zip(recipe.matrix, each, strict=True))
+        for each in itertools.product(*(texts_of(values) for values in recipe.matrix.values()))
+    ]
+    names = [name_of(each) for each in texts]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise RecipeError(f"matrix: two combinations are both called {twice[0]!r}; expected values that differ")
     made, faults = [], []
-    for name, values in zip(names, chosen, strict=True):
+    for name, values, each in zip(names, chosen, texts, strict=True):
         try:
-            made.append(Combination(name=name, values=values, recipe=_with(recipe, values)))
+            made.append(Combination(name=name, values=values, texts=each, recipe=_with(recipe, values)))
         except RecipeError as error:
             faults.append(f"{name}: {error}")
     if faults:
@@ -51,14 +60,25 @@ def combinations(recipe: Recipe) -> list[Combination]:
 
 def _with(recipe: Recipe, values: dict[str, Any]) -> Recipe:
     table = plain(recipe) | {"matrix": {}}
-    for path, value in values.items():
-        put(table, path, value, quiet=True)
+    for paths, value in values.items():
+        for path in paths.split(","):
+            put(table, path.strip(), deepcopy(value), quiet=True)
     return recipe_of(table, "matrix")
 
 
-def name_of(values: dict[str, Any]) -> str:
-    """Return a folder's name: the last word of each key with its value, or the kind of a table."""
-    return ",".join(f"{short(key, list(values))}={value_text(value)}" for key, value in values.items())
+def name_of(texts: dict[str, str]) -> str:
+    """Return a folder's name: the last word of each key with its value's text."""
+    return ",".join(f"{short(key, list(texts))}={text}" for key, text in texts.items())
+
+
+def texts_of(values: Sequence[Any]) -> list[str]:
+    """Return the values of a key as parts of a file's name; of tables of one kind, what they differ in."""
+    texts = [value_text(value) for value in values]
+    if len(set(texts)) == len(texts) or not all(isinstance(value, dict) for value in values):
+        return texts
+    every = list(dict.fromkeys(key for value in values for key in value))
+    differ = [key for key in every if any(value.get(key) != values[0].get(key) for value in values)]
+    return [value_text({key: value.get(key, "default") for key in differ}) for value in values]
 
 
 def short(key: str, keys: Sequence[str]) -> str:

@@ -118,15 +118,17 @@ def passes_of(plan: Plan, stage: Stage, there: Mapping[str, str]) -> float:
     training, objective = getattr(stage, "training", None), getattr(stage, "objective", None)
     passes = 0.0
     if training is not None and objective is not None and _learns(stage):
-        passes += training.epochs * images * per_image(objective) * steps
+        shown = images / (1 - plan.data.ratio) if training.extra else images
+        passes += training.epochs * shown * per_image(objective) * steps
     if stage.__struct_config__.tag == "convert":
         batches = getattr(stage, "batches", 0) * getattr(stage, "batch_size", 0)
         passes += min(batches, images) * getattr(stage, "steps", 0)
     if "evaluate" in stage.USES and there.get("model") and stage.__struct_config__.tag != "report":
         passes += held_out(recipe, plan) * (attack_passes(recipe.evaluate.attack) + 2) * steps
     if stage.__struct_config__.tag == "attack":
-        count = getattr(stage, "images", None) or len(plan.data.test)
-        passes += count * (attack_passes(getattr(stage, "attack", None)) + 1) * steps
+        count = min(getattr(stage, "images", None) or len(plan.data.test), len(plan.data.test))
+        each = sum(attack_passes(attack) + 1 for attack in getattr(stage, "attacks", list)())
+        passes += count * each * len(getattr(stage, "epsilons", ())) * steps
     return passes
 
 
@@ -152,6 +154,8 @@ def attack_passes(attack: Any) -> float:
     members = getattr(attack, "attacks", None) or getattr(attack, "members", None)
     if isinstance(members, Sequence) and not isinstance(members, str):
         return sum(attack_passes(each) for each in members)
+    if hasattr(attack, "queries"):
+        return float(attack.queries)
     steps = getattr(attack, "steps", 1) * getattr(attack, "restarts", 1)
     return float(steps * (1 + BACKWARD))
 

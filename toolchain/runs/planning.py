@@ -194,6 +194,9 @@ def inputs_of(plan: Plan, index: int, kept: Mapping[str, Record]) -> dict[str, s
     file = plan.recipe.network.file() if "network" in stage.USES else None
     if file is not None:
         inputs = {**inputs, "network": str(digest_of_file(file))}
+    own = stage.file()
+    if own is not None:
+        inputs = {**inputs, own.name: str(digest_of_file(own))}
     if stage.SEES_RECORDS:
         titles = [(each.name, each.title) for each in plan.recipe.stages[:index]]
         measured = [(name, record.metrics) for name, record in kept.items() if name != stage.name]
@@ -205,7 +208,7 @@ def digest_of(data: Dataset) -> str:
     """Return the SHA-256 of a dataset's arrays and statistics."""
     levels = () if data.levels == PIXEL_LEVELS else (data.levels,)
     found = hashlib.sha256(repr((data.name, data.classes, data.mean, data.std, *levels)).encode())
-    for split in (data.train, data.validation, data.test):
+    for split in (data.train, data.validation, data.test, *([] if data.extra is None else [data.extra])):
         for array in (split.images, split.labels):
             found.update(repr((array.dtype, array.shape)).encode())
             found.update(array.tobytes())

@@ -10,7 +10,7 @@ from typing import Any
 
 from spikeport.export.files import write_text
 from spikeport.hardware_profiles.columns import table
-from spikeport.toolchain.runs.combinations import Combination, short, value_text
+from spikeport.toolchain.runs.combinations import Combination, short
 from spikeport.toolchain.stages.records import Record
 
 SEED = "seed"
@@ -96,7 +96,7 @@ def averaged(swept: Swept) -> tuple[Row, list[Row]]:
     keys = [key for key in swept.combinations[0].values if key != SEED]
     groups: dict[Row, list[dict[str, float | None]]] = {}
     for each in swept.combinations:
-        own = groups.setdefault(tuple(value_text(each.values[key]) for key in keys), [])
+        own = groups.setdefault(tuple(each.texts[key] for key in keys), [])
         if each.name in swept.records:
             own.append(figures(swept.records[each.name]))
     rows = [
@@ -128,7 +128,7 @@ def csv_text(swept: Swept) -> str:
     writer.writerow(["name", *keys, *columns, "failed"])
     for each in swept.combinations:
         found = flat.get(each.name, {})
-        values = [value_text(each.values[key]) for key in keys]
+        values = [each.texts[key] for key in keys]
         writer.writerow([each.name, *values, *(found.get(key, "") for key in columns), swept.failed.get(each.name, "")])
     return text.getvalue()
 

@@ -7,10 +7,11 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 
 from spikeport.export.errors import RecipeError
+from spikeport.export.progress import announce
 from spikeport.toolchain import checkpoint
 from spikeport.toolchain.choices import tag_of
 from spikeport.toolchain.objectives.objective import Objective
-from spikeport.toolchain.pruning.masks import layer_rates, set_masks
+from spikeport.toolchain.pruning.masks import layer_rates, rates_text, set_masks
 from spikeport.toolchain.pruning.pruner import Learn, Pruner
 from spikeport.toolchain.stages.stage import Artefacts, Result, Stage
 from spikeport.toolchain.stages.train import Network, summary
@@ -49,7 +50,9 @@ class Prune(Stage, frozen=True, kw_only=True, tag="prune"):
         set_masks(model, self.pruner.masks(scratch, self.sparsity, learn, generator=run.generator))
         path = run.folder / "model.safetensors"
         checkpoint.write(model, path)
-        metrics = {**run.evaluated(model, keep=True), "layers": layer_rates(model), **metrics}
+        rates = layer_rates(model)
+        announce(f"{self.name}: {rates_text(rates)}")
+        metrics = {**run.evaluated(model, keep=True), "layers": rates, **metrics}
         return Result(artefacts={"model": path, "adversarial": run.folder / "adversarial.npz"}, metrics=metrics)
 
     def _learning(self, run: Any, model: Network, metrics: dict[str, Any]) -> Learn:

@@ -62,7 +62,7 @@ def measured(run: Run, network: IntegerNetwork) -> dict[str, Any]:
         return {
             "accuracy": [row for record in run.records.values() for row in _rows(run, record, network)],
             "attack": attack,
-            "attacks": [_attack(record) for record in run.records.values() if record.stage == "attack"],
+            "attacks": [row for record in run.records.values() if record.stage == "attack" for row in _attacks(record)],
             "fidelity": _fidelity(run.records),
             "sparsity": _sparsity(run.records, network),
         }
@@ -101,16 +101,21 @@ def title_of(run: Run, name: str) -> str:
     return title or name.replace("_", " ")
 
 
-def _attack(record: Record) -> AttackedWith:
-    found = record.metrics
-    return AttackedWith(
-        name=found["attack"],
-        epsilon=found["epsilon"],
-        images=found["images"],
-        stage=record.name,
-        network=found["network"],
-        integer=found["integer"],
-    )
+def _attacks(record: Record) -> Iterator[AttackedWith]:
+    """Yield a row for every epsilon of a stage of attack."""
+    for found in record.metrics["epsilons"]:
+        yield AttackedWith(
+            name=found["attack"],
+            epsilon=found["epsilon"],
+            images=record.metrics["images"],
+            stage=record.name,
+            network=found["network"],
+            network_error=found.get("network_error"),
+            integer=found["integer"],
+            integer_error=found.get("integer_error"),
+            ran=found.get("ran"),
+            warnings=tuple(found.get("warnings", ())),
+        )
 
 
 def _fidelity(records: Mapping[str, Record]) -> dict[str, Any]:

@@ -53,6 +53,10 @@ class Stage(Choice, frozen=True, kw_only=True, tag_field="stage", rename={"from_
         """Yield what is wrong with the settings beyond their types, each with the path of its key in the stage."""
         yield from ()
 
+    def file(self) -> Path | None:
+        """Return a file that the settings name, if any: the stage runs again where it changes."""
+        return None
+
     def look_ahead(self, images: Any, recipe: Any, available: Mapping[str, str]) -> None:
         """Raise at once what `run` would raise after minutes: what is not installed, or does not fit the images."""
 

@@ -15,7 +15,7 @@ from spikeport.toolchain.objectives.plain import Plain
 from spikeport.toolchain.pruning.masks import layer_rates, set_masks
 from spikeport.toolchain.pruning.random import Random
 from spikeport.toolchain.stages.frames import check_epsilon, check_model
-from spikeport.toolchain.stages.stage import Artefacts, Result, Stage
+from spikeport.toolchain.stages.stage import Artefacts, Result, Stage, needs
 from spikeport.toolchain.training.settings import Training
 from spikeport.toolchain.training.trainer import Fitted, fit
 
@@ -27,9 +27,10 @@ class Train(Stage, frozen=True, kw_only=True, tag="train"):
     """Minimise ``objective`` by ``training``, and give the model of the best epoch.
 
     ``model``: make a new 'ann' or 'snn' from the recipe's network, even where one comes in. Without it the model that
-    comes in is finetuned under its masks, and an ANN is made where none does. ``connectivity = "random"``: a new model
-    is sparse from the start, ``sparsity`` the same in every layer. ``weight_bits``: every forward pass rounds the
-    weights as the quantizer will, with the statistics of batch norm as they are.
+    comes in is finetuned under its masks, and an ANN is made where none does. ``connectivity``: a new model is sparse
+    from the start, with synapses drawn ("random", ``sparsity`` the same in every layer) or those of the network that
+    comes in ("incoming", its masks alone). ``weight_bits``: every forward pass rounds the weights as the quantizer
+    will, with the statistics of batch norm as they are.
     """
 
     TAKES: ClassVar = ("model",)
@@ -37,22 +38,27 @@ class Train(Stage, frozen=True, kw_only=True, tag="train"):
     training: Training
     objective: Objective = Plain()
     model: Literal["ann", "snn"] | None = None
-    connectivity: Literal["dense", "random"] = "dense"
+    connectivity: Literal["dense", "random", "incoming"] = "dense"
     sparsity: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     weight_bits: Annotated[int, Meta(ge=2, le=8)] | None = None
 
     def outline(self, available: Mapping[str, str]) -> dict[str, str]:
         new = self.model is not None or "model" not in available
-        if self.connectivity == "random" and not new:
+        if self.connectivity != "dense" and not new:
             raise RecipeError(
-                'connectivity = "random" is of a new network, and one comes in; set model = "ann" or "snn" to make '
-                "one, or remove connectivity"
+                f'connectivity = "{self.connectivity}" is of a new network, and one comes in; set model = "ann" or '
+                '"snn" to make one, or remove connectivity'
             )
+        if self.connectivity == "incoming":
+            needs(available, "model", "a stage 'prune'")
         return {"model": self.model or available.get("model", "ann"), "adversarial": "images"}
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        if self.sparsity and self.connectivity == "dense":
-            yield "sparsity", 'has no effect with connectivity = "dense"; set connectivity = "random", or prune'
+        if self.sparsity and self.connectivity != "random":
+            yield (
+                "sparsity",
+                f'has no effect with connectivity = "{self.connectivity}"; set connectivity = "random", or prune',
+            )
         if self.connectivity == "random" and not self.sparsity:
             yield "sparsity", 'is 0, which prunes nothing; expected a share of weights with connectivity = "random"'
 
@@ -64,7 +70,8 @@ class Train(Stage, frozen=True, kw_only=True, tag="train"):
         check_epsilon(images, recipe.evaluate.epsilon, "evaluate.epsilon")
 
     def run(self, run: Any, source: Artefacts) -> Result:
-        model = self._new(run) if self.model is not None or "model" not in source else checkpoint.read(source["model"])
+        new = self.model is not None or "model" not in source
+        model = self._new(run, source) if new else checkpoint.read(source["model"])
         if self.weight_bits is not None:
             model.round_weights(self.weight_bits)
         fitted = fit(
@@ -76,7 +83,7 @@ class Train(Stage, frozen=True, kw_only=True, tag="train"):
         metrics = {**run.evaluated(model, keep=True), "training": summary(fitted), "layers": layer_rates(model)}
         return Result(artefacts={"model": path, "adversarial": run.folder / "adversarial.npz"}, metrics=metrics)
 
-    def _new(self, run: Any) -> Network:
+    def _new(self, run: Any, source: Artefacts) -> Network:
         """Make the recipe's network from the stage's seed, or from trained weights where its architecture has some."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
@@ -87,6 +94,8 @@ class Train(Stage, frozen=True, kw_only=True, tag="train"):
             _take_weights(model, weights)
         if self.connectivity == "random":
             set_masks(model, Random().masks(model, self.sparsity, _nothing_to_learn, generator=run.generator))
+        if self.connectivity == "incoming":
+            set_masks(model, _masks_of(checkpoint.read(source["model"])))
         return model
 
 
@@ -106,6 +115,17 @@ def _take_weights(model: Network, weights: Mapping[str, torch.Tensor]) -> None:
     absent = [name for name in missing if not name.startswith("neurons.")]
     if absent or unexpected:
         raise RecipeError(f"network: its trained weights lack {absent}, and have {unexpected} that it does not know")
+
+
+def _masks_of(model: Network) -> dict[str, torch.Tensor]:
+    """Return the masks of a pruned network; `RecipeError` for a dense one."""
+    layers = model.synapses()
+    if all(synapses.whole() for synapses in layers.values()):
+        raise RecipeError(
+            "connectivity = \"incoming\": the network that comes in is dense; put a stage 'prune' before it, or name "
+            "a pruned network with 'from'"
+        )
+    return {name: synapses.mask for name, synapses in layers.items()}
 
 
 def _nothing_to_learn(*_: object, **__: object) -> Mapping[str, Any]:

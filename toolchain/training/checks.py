@@ -8,6 +8,7 @@ from torch import nn
 
 from spikeport.export.errors import TrainingError
 from spikeport.toolchain.choices import tag_of
+from spikeport.toolchain.data.checks import label_fault
 from spikeport.toolchain.data.dataset import Dataset, Split
 from spikeport.toolchain.nn.backbone import Backbone
 from spikeport.toolchain.nn.snn import SNN
@@ -16,6 +17,9 @@ from spikeport.toolchain.nn.spiking import Spiking
 from spikeport.toolchain.objectives.attacked import AttackedObjective
 from spikeport.toolchain.objectives.objective import Objective
 from spikeport.toolchain.training.settings import Training
+
+WHOLE = 1e-6
+"""How far a number of images may be from a whole one, for the rounding of a ratio."""
 
 
 def check(
@@ -26,6 +30,8 @@ def check(
         raise TrainingError("nothing to train: the network has no parameter that requires a gradient")
     for name in ("train", "validation"):
         check_split(getattr(data, name), data.classes, f"{data.name}, {name} split")
+    if data.extra is not None:
+        check_split(data.extra, data.classes, f"{data.name}, extra images")
     _check_network(model, data)
     check_settings(data, objective, settings)
 
@@ -33,10 +39,11 @@ def check(
 def check_split(split: Split, classes: int, where: str) -> None:
     """Raise `TrainingError` where images or labels have a wrong shape, type or range; an empty split is right."""
     images, labels = split.images, split.labels
-    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
-        raise TrainingError(
-            f"{where}: labels are {labels.dtype} {labels.shape}; expected whole numbers ({len(images)},), one an image"
-        )
+    fault = label_fault(labels)
+    if fault is not None:
+        raise TrainingError(f"{where}: the labels are {fault}")
+    if len(labels) != len(images):
+        raise TrainingError(f"{where}: there are {len(labels):,} labels for {len(images):,} images; expected one each")
     if images.ndim not in {4, 5}:
         raise TrainingError(f"{where}: images are {images.shape}; expected (N, C, H, W) or frames (N, T, C, H, W)")
     if images.dtype not in (np.uint8, np.float32):
@@ -95,9 +102,11 @@ def check_settings(data: Dataset, objective: Objective, settings: Training) -> N
     count, pieces = len(data.train.images), settings.processes * settings.accumulate
     if count == 0:
         raise TrainingError(f"{data.name}: the training split is empty; expected {settings.batch_size} images at least")
-    if settings.batch_size > count:
+    own = settings.batch_size - _extras(data, settings)
+    if own > count:
+        of = f", {own} of them of the training split" if own < settings.batch_size else ""
         raise TrainingError(
-            f"batch_size is {settings.batch_size}; {data.name} has {count} images to train on; use a smaller batch"
+            f"batch_size is {settings.batch_size}{of}; {data.name} has {count} images to train on; use a smaller batch"
         )
     if settings.batch_size % pieces:
         raise TrainingError(
@@ -110,6 +119,21 @@ def check_settings(data: Dataset, objective: Objective, settings: Training) -> N
         raise TrainingError('best = "robust" needs an objective with an attack; use best = "clean"')
     if settings.best == "robust" and not len(data.validation.images):
         raise TrainingError('best = "robust" needs a validation split; set data.validation, or use best = "clean"')
+
+
+def _extras(data: Dataset, settings: Training) -> int:
+    """Return how many images of a batch are extra ones; `TrainingError` where the ratio gives no whole number."""
+    if data.extra is None or not settings.extra:
+        return 0
+    size, wanted = settings.batch_size, data.ratio * settings.batch_size
+    extras = data.extras(size)
+    if abs(wanted - extras) > WHOLE or not 0 < extras < size:
+        nearest = min(max(extras, 1), size - 1)
+        raise TrainingError(
+            f"data.extra.ratio {data.ratio:g} of batch_size {size} is {wanted:g} images; expected 1 to {size - 1}, a "
+            f"whole number: use another batch_size, or ratio = {nearest / size!r}, which is {nearest} images"
+        )
+    return extras
 
 
 def check_device(device: str, settings: Training) -> None:

@@ -21,6 +21,11 @@ def derived(seed: int, *place: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 
 
+def of_bytes(data: bytes) -> str:
+    """Return a digest of a file."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
 def of_tensors(tensors: Mapping[str, Tensor]) -> str:
     """Return a digest of names, types, shapes and values."""
     digest = hashlib.blake2b(digest_size=16)
@@ -38,7 +43,9 @@ def of_shapes(tensors: Mapping[str, Tensor]) -> str:
 def of_data(data: Dataset) -> str:
     """Return a digest of the images and labels that are trained and validated on."""
     digest = hashlib.blake2b(digest_size=16)
-    for array in (data.train.images, data.train.labels, data.validation.images, data.validation.labels):
+    splits = [data.train, data.validation, *([] if data.extra is None else [data.extra])]
+    digest.update(b"" if data.extra is None else repr(data.ratio).encode())
+    for array in (array for split in splits for array in (split.images, split.labels)):
         digest.update(f"{array.dtype} {array.shape};".encode())
         digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

@@ -1,13 +1,15 @@
 """What stops a training: a loss or a gradient that is no finite number, with the place where it began."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from spikeport.export.errors import TrainingError
+from spikeport.toolchain.attacks.inputs import NaNError
 
 ADVICE = "use a smaller learning_rate, or clip the gradient (clip)"
 
@@ -17,13 +19,22 @@ def check_loss(value: float, model: nn.Module, images: Tensor, place: str) -> No
     if not math.isfinite(value):
         layer = first_not_finite(model, images)
         found = f", first in layer {layer!r}" if layer else ""
-        raise TrainingError(f"{place}: the loss is {value}{found}; {ADVICE}; the last good checkpoint stays")
+        raise _diverged(place, f"the loss is {value}{found}")
 
 
-def stop_at_nan(model: nn.Module, images: Tensor, place: str) -> None:
-    """Raise `TrainingError` where a layer's output is no finite number: an attack on the model failed for that."""
-    if first_not_finite(model, images) is not None:
-        check_loss(math.nan, model, images, place)
+@contextmanager
+def attacking(model: nn.Module, images: Tensor, place: str) -> Iterator[None]:
+    """Turn an attack that met NaN into `TrainingError`: with the layer, or of the gradient where all are finite."""
+    try:
+        yield
+    except NaNError as error:
+        if first_not_finite(model, images) is not None:
+            check_loss(math.nan, model, images, place)
+        raise _diverged(place, f"layers are finite, but {error}") from None
+
+
+def _diverged(place: str, found: str) -> TrainingError:
+    return TrainingError(f"{place}: the training diverged: {found}; {ADVICE}; the last good checkpoint stays")
 
 
 def check_gradients(model: nn.Module, parameters: Iterable[nn.Parameter], norm: Tensor, place: str) -> None:
@@ -33,7 +44,7 @@ def check_gradients(model: nn.Module, parameters: Iterable[nn.Parameter], norm: 
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     bad = [p for p in parameters if p.grad is not None and not bool(torch.isfinite(p.grad).all())]
     layer = f"of {names.get(id(bad[0]), 'a learned parameter')!r}" if bad else "in all"
-    raise TrainingError(f"{place}: the gradient {layer} is not finite; {ADVICE}; the last good checkpoint stays")
+    raise _diverged(place, f"the gradient {layer} is not finite")
 
 
 @torch.no_grad()

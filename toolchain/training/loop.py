@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from spikeport.export.errors import AttackError, TrainingError
+from spikeport.export.errors import TrainingError
 from spikeport.toolchain.attacks.noise import rows
 from spikeport.toolchain.data.dataset import LEVEL, Dataset, Split, pixels
 from spikeport.toolchain.data.loader import batch_count, batches
@@ -23,7 +23,7 @@ from spikeport.toolchain.training.activity import check_activity, rates
 from spikeport.toolchain.training.constraints import sparsity
 from spikeport.toolchain.training.digests import derived
 from spikeport.toolchain.training.epochs import Epochs, Row, State, Trained
-from spikeport.toolchain.training.health import check_gradients, check_loss, stop_at_nan
+from spikeport.toolchain.training.health import attacking, check_gradients, check_loss
 from spikeport.toolchain.training.logs import Events, write_csv
 from spikeport.toolchain.training.processes import Part, add_gradients, add_up, parts, share_statistics
 from spikeport.toolchain.training.schedule import learning_rate, optimizer_of
@@ -129,7 +129,8 @@ class _Epoch:
         assert trained.optimizer is not None
         self.optimizer = cast("torch.optim.Optimizer", fabric.setup_optimizers(trained.optimizer))
         self.plain_optimizer = trained.optimizer
-        self.steps = batch_count(len(job.data.train.images), job.settings.batch_size)
+        self.extras = job.data.extras(job.settings.batch_size) if job.settings.extra else 0
+        self.steps = batch_count(len(job.data.train.images), job.settings.batch_size, extras=self.extras)
         self.sums: dict[str, float] = defaultdict(float)
         self.images, self.rate = 0, 0.0
 
@@ -143,6 +144,8 @@ class _Epoch:
             generator=order,
             augment=job.data.augment,
             device=self.fabric.device,
+            extra=job.data.extra,
+            extras=self.extras,
         )
         for step, (images, labels) in enumerate(drawn):
             self._update(images, labels, step)
@@ -159,11 +162,8 @@ class _Epoch:
         self.plain_optimizer.zero_grad()
         sums: dict[str, Tensor] = {name: torch.zeros(()) for name in self.sums}
         for part in parts(len(labels), job.settings, self.fabric.global_rank):
-            try:
+            with attacking(job.model, self._moved(images), place):
                 loss = self._computed(images, labels, part, step)
-            except AttackError:
-                stop_at_nan(job.model, self._moved(images), place)
-                raise
             self._add(sums, loss, labels[part.first : part.last].cpu(), part)
         names = sorted(sums)
         summed = torch.stack([sums[name].detach().cpu().double() for name in names])
@@ -253,10 +253,11 @@ class _Epoch:
         generator = torch.Generator().manual_seed(derived(self.job.seed, "validation"))
         wrong = 0
         for images, labels in chunks(self.job.data.validation):
-            found = attacked(
-                self.job.model, self._moved(images), labels, attack=objective.attack,
-                epsilon=objective.epsilon * LEVEL, generator=generator,
-            )  # fmt: skip
+            with attacking(self.job.model, self._moved(images), f"{self.job.title}: epoch {self.epoch}, validation"):
+                found = attacked(
+                    self.job.model, self._moved(images), labels, attack=objective.attack,
+                    epsilon=objective.epsilon * LEVEL, generator=generator,
+                )  # fmt: skip
             wrong += int(found.success.sum())
         return 1 - wrong / len(self.job.data.validation.images)
 
@@ -271,5 +272,8 @@ def chunks(split: Split) -> Iterator[tuple[Tensor, Tensor]]:
 def best_of(state: State, title: str) -> int:
     """Return the best epoch; `TrainingError` where none could become it."""
     if state.epoch and not state.best:
-        raise TrainingError(f"{title}: no epoch of {state.epoch} met the target that it must; train for more epochs")
+        raise TrainingError(
+            f"{title}: no epoch of {state.epoch} met the target that it must; train for more epochs, or with a larger "
+            "penalty (gamma of the pruner)"
+        )
     return state.best

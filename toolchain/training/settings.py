@@ -18,6 +18,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     other) and ``processes`` (parts, computed beside each other) are. ``momentum`` is that of SGD; Adam has
     its usual (0.9, 0.999). ``warmup`` counts epochs over which the learning rate rises from 0, step by step. ``clip``
     bounds the norm of the gradient. ``best`` is the accuracy on the validation split that chooses the best epoch.
+    ``extra``: whether batches hold extra images, where ``data.extra`` gives some; ``batch_size`` counts them.
     ``precision`` other than '32' and ``channels_last`` change the rounding; docs/training.md says what they bring.
     """
 
@@ -35,3 +36,4 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     precision: Literal["32", "bf16", "16"] = "32"
     channels_last: bool = False
     best: Literal["clean", "robust"] = "clean"
+    extra: bool = True

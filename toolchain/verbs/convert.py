@@ -97,7 +97,7 @@ def _network(model: "nn.Module | AnyPath", calibration: AnyInput, settings: Conv
     from spikeport.toolchain.importing.torch_module import from_torch
 
     if isinstance(model, Path | str):
-        shape = _shape(calibration) if Path(model).suffix.lower() == ".onnx" else None
+        shape = shape_of(calibration) if Path(model).suffix.lower() == ".onnx" else None
         return read_model(Path(model), mean=settings.mean, std=settings.std, shape=shape)
     axes = _axes(calibration)
     if axes is None:
@@ -122,7 +122,7 @@ def _axes(images: AnyInput) -> tuple[int, ...] | None:
     return shapes.pop() if len(shapes) == 1 else None
 
 
-def _shape(images: AnyInput) -> "Shape | None":
+def shape_of(images: AnyInput) -> "Shape | None":
     """Return (C, H, W) of one image, (C, 1, L) of a signal, (features, 1, 1) of a flat one."""
     axes = _axes(images)
     if axes is None or len(axes) not in (1, 2, 3):

@@ -127,6 +127,21 @@ def test_robust_accuracy_says_the_attack_and_its_epsilon():
         assert "PGD-10, eps 8/255" in shown
 
 
+def test_the_worst_case_of_a_suite_says_its_errors_and_what_was_run():
+    worst = AttackedWith(
+        name="worst case of suite paper", epsilon=8.0, images=200, network=0.25, network_error=0.0306, integer=0.2,
+        integer_error=0.0283, ran="on the float network FGSM, 19 gradients", warnings=("gradients are masked",),
+    )  # fmt: skip
+    shown = replace(FULL, attacks=(worst, replace(worst, epsilon=4.0)))
+    for text in (shown.text(), " ".join(page_of(shown).words)):
+        assert "worst case of suite paper, eps 8/255" in text
+        assert "25.0 ± 3.1 %" in text
+        assert "20.0 ± 2.8 %" in text
+        assert text.count("orst case of suite paper: on the float network FGSM, 19 gradients") == 1
+        assert "arning: gradients are masked" in text
+    assert "±" not in FULL.text()
+
+
 def test_reasons_stand_on_page_and_in_text():
     failed = replace(REPORT, network=replace(REPORT.network, proven=False))
     (reason,) = failed.reasons

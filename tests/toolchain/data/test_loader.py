@@ -97,6 +97,68 @@ def test_processes_share_one_global_batch(count, size, world):
         assert len(parts[0]) == len(whole)
 
 
+@st.composite
+def mixtures(draw):
+    """Return an own and an extra split whose labels are numbers, a batch size and how many of it are extra."""
+    size = draw(st.integers(2, 12))
+    extras = draw(st.integers(1, size - 1))
+    own = draw(st.integers(size - extras, 40))
+    other = numbered(draw(st.integers(1, 50)))
+    return numbered(own), Split(images=other.images, labels=other.labels + 1000), size, extras
+
+
+@cases(150)
+@given(mixtures(), st.integers(0, 99))
+def test_every_batch_mixes_exactly_and_extra_images_come_again_only_when_all_were_there(mixture, seed):
+    own, other, size, extras = mixture
+    made_batches = list(batches(own, size, generator=seeded(seed), extra=other, extras=extras))
+    assert len(made_batches) == batch_count(len(own), size, extras=extras) == len(own) // (size - extras)
+    for images, labels in made_batches:
+        assert len(labels) == size
+        assert int((labels >= 1000).sum()) == extras
+        expected = [(other if label >= 1000 else own).images[label % 1000] for label in labels.tolist()]
+        assert np.array_equal(np.rint(images.numpy() * 255), np.stack(expected))
+    labels = joined(made_batches)[1]
+    mine, theirs = labels[labels < 1000].tolist(), labels[labels >= 1000].tolist()
+    assert len(set(mine)) == len(mine)
+    times = np.bincount(np.array(theirs) - 1000, minlength=len(other))
+    assert times.max() - times.min() <= 1
+
+
+@cases(100)
+@given(mixtures(), st.integers(1, 4))
+def test_any_part_of_a_batch_holds_its_share_of_extra_images(mixture, world):
+    own, other, size, extras = mixture
+    size, extras = size * world, extras * world
+    if size - extras > len(own):
+        return
+    whole = list(batches(own, size, generator=seeded(), augment=AUGMENT, extra=other, extras=extras))
+    for rank in range(world):
+        parts = list(
+            batches(own, size, generator=seeded(), augment=AUGMENT, rank=rank, world=world, extra=other, extras=extras)
+        )
+        for index, (images, labels) in enumerate(parts):
+            assert abs(int((labels >= 1000).sum()) - extras / world) <= 1
+            chosen = slice(rank * size // world, (rank + 1) * size // world)
+            assert torch.equal(images, whole[index][0][chosen])
+            assert torch.equal(labels, whole[index][1][chosen])
+
+
+def test_extra_images_do_not_change_which_own_ones_come_when():
+    own, other = numbered(30), numbered(50)
+    alone = joined(batches(own, 4, generator=seeded(), augment=AUGMENT))[1]
+    mixed = batches(
+        own,
+        8,
+        generator=seeded(),
+        augment=AUGMENT,
+        extra=Split(images=other.images, labels=other.labels + 100),
+        extras=4,
+    )
+    found = torch.cat([labels[labels < 100] for _, labels in mixed])
+    assert torch.equal(found, alone[: len(found)])
+
+
 def place_of(image, original, crop):
     """Return (row, column, flipped) where ``image`` is a part of ``original`` within zeros; several may fit."""
     height, width = original.shape[-2:]

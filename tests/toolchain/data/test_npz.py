@@ -105,9 +105,9 @@ def test_images_that_are_none_are_refused(tmp_path, images, words):
 @pytest.mark.parametrize(
     ("labels", "settings", "words"),
     [
-        (LABELS.astype(float), {}, "the array 'labels' are .* expected one whole number per image"),
-        (LABELS > 4, {}, "expected one whole number per image"),
-        (np.eye(10)[LABELS], {}, "expected one whole number per image"),
+        (LABELS.astype(float), {}, r"labels' are numbers with a point \(float64\); .* labels.astype\('int64'\) makes"),
+        (LABELS > 4, {}, r"truth values \(bool\); expected one whole number per image"),
+        (np.eye(10)[LABELS], {}, r"shape \(\d+, 10\); expected one whole number per image: labels.argmax\(1\)"),
         (LABELS.astype(object), {}, "expected numbers"),
         (LABELS - 1, {}, "10 different numbers from -1 to 8"),
         (LABELS * 2, {}, "10 different numbers from 0 to 18"),

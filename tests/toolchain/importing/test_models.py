@@ -55,5 +55,20 @@ def test_a_checkpoint_is_read_with_its_own_statistics(tmp_path):
 
 
 def test_other_files_are_refused_with_what_is_read(tmp_path):
-    with pytest.raises(FormatError, match=r"the name ends in '\.pth'; expected '\.pt2' .*'\.onnx', or '\.safetensors'"):
-        read_model(tmp_path / "model.pth")
+    with pytest.raises(FormatError, match=r"the name ends in '\.h5'; expected '\.pt2' .*'\.onnx', or '\.safetensors'"):
+        read_model(tmp_path / "model.h5")
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.PTH"])
+def test_a_pickled_model_is_answered_with_two_lines_that_work(name, tmp_path, monkeypatch):
+    with pytest.raises(FormatError, match=r"a pickle, which can run code and is never loaded; .*from_torch") as found:
+        read_model(tmp_path / name)
+    lines = [line for line in str(found.value).replace("; then give", ";;").split(";") if "torch.export" in line]
+    assert len(lines) == 2
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
+    images = torch.rand(5, 2, 6, 6)
+    monkeypatch.chdir(tmp_path)
+    exec("\n".join(line.rpartition(": ")[2].strip() for line in lines), {"torch": torch, **locals()})
+    network = read_model(tmp_path / "model.pt2")
+    with torch.no_grad():
+        torch.testing.assert_close(network.model(images), model(images))

@@ -12,6 +12,7 @@ from spikeport.toolchain.attacks.rfgsm import Rfgsm
 from spikeport.toolchain.choices import kinds
 from spikeport.toolchain.objectives.adversarial import Adversarial
 from spikeport.toolchain.objectives.attacked import AttackedObjective
+from spikeport.toolchain.objectives.mart import Mart, mart
 from spikeport.toolchain.objectives.objective import Objective
 from spikeport.toolchain.objectives.plain import Plain
 from spikeport.toolchain.objectives.robust_kl import RobustKl
@@ -49,7 +50,7 @@ def loss_of(objective, model, seed=0):
 
 
 def test_the_folder_holds_the_documented_objectives():
-    assert set(KINDS) >= {"plain", "adversarial", "trades", "robust_kl"}
+    assert set(KINDS) >= {"plain", "adversarial", "trades", "mart", "robust_kl"}
     assert "AttackedObjective" not in KINDS
 
 
@@ -119,10 +120,36 @@ def test_regularized_losses_are_cross_entropy_plus_the_divergence(kind, weight, 
     assert loss.parts["clean"].item() == pytest.approx(cross_entropy(p["clean"]), rel=1e-4)
 
 
+def test_mart_is_boosted_cross_entropy_plus_a_divergence_weighted_by_the_clean_miss():
+    model = ann().train()
+    calls = recorded(model)
+    loss = loss_of(Mart(epsilon=8, attack=Pgd(steps=3), regularization=3.0), model)
+    p, q = (probabilities(logits) for _, logits, _ in calls[-2:])
+    rows = np.arange(len(p)), labels().numpy()
+    wrong = np.where(np.eye(5, dtype=bool)[labels().numpy()], 0, q).max(1)
+    boosted = float((-np.log(q[rows]) - np.log(1 - wrong)).mean())
+    divergence = float(((1 - p[rows]) * (p * np.log(p / q)).sum(1)).mean())
+    assert loss.parts["boosted"].item() == pytest.approx(boosted, rel=1e-5)
+    assert loss.parts["divergence"].item() == pytest.approx(divergence, rel=1e-3)
+    assert loss.total.item() == pytest.approx(boosted + 3 * divergence, rel=1e-4)
+    assert torch.equal(loss.logits, calls[-2][1])
+
+
+def test_mart_is_finite_with_finite_gradients_whatever_the_margin():
+    logits = torch.tensor([[0.0, 200.0, -200.0], [300.0, 0.0, 0.0]], requires_grad=True)
+    loss = mart(logits, logits.flip(1), torch.tensor([0, 2]), 5.0).total
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert bool(torch.isfinite(logits.grad).all())
+    assert loss > 100
+
+
 def test_defaults_are_those_of_the_paper():
     assert Trades().direction == "clean||attacked"
     assert Trades().regularization == 2
     assert (Trades().attack.steps, Trades().attack.step_size) == (10, 2.5)
+    assert Mart().regularization == 5
+    assert Mart().attack.steps == 10
     assert RobustKl().direction == "attacked||clean"
     assert RobustKl().beta == 2
     assert RobustKl().attack == Rfgsm(alpha=0.5)
@@ -132,6 +159,7 @@ def test_defaults_are_those_of_the_paper():
     ("objective", "inner"),
     [
         (Adversarial(), CrossEntropy()),
+        (Mart(), CrossEntropy()),
         (Trades(), Divergence(direction="clean||attacked")),
         (RobustKl(), Divergence(direction="attacked||clean")),
         (RobustKl(direction="clean||attacked"), Divergence(direction="clean||attacked")),

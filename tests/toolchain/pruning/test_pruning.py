@@ -1,4 +1,4 @@
-"""Every pruner keeps exactly the same number of weights in every layer, and a pruner that learns its rates fits too."""
+"""Every pruner decides on masks alone; uniform ones keep exactly the same share of every layer."""
 
 import pytest
 import torch
@@ -9,13 +9,14 @@ from torch import nn
 from spikeport.export.errors import NetworkError
 from spikeport.toolchain.attacks.fgsm import Fgsm
 from spikeport.toolchain.choices import kinds
-from spikeport.toolchain.nn.layers import Synapses, top_mask
+from spikeport.toolchain.nn.layers import Synapses
 from spikeport.toolchain.objectives.trades import Trades
-from spikeport.toolchain.pruning.hydra import Hydra, start_scores
+from spikeport.toolchain.pruning.hydra import Hydra
 from spikeport.toolchain.pruning.lwm import Lwm
 from spikeport.toolchain.pruning.masks import layer_rates, set_masks
 from spikeport.toolchain.pruning.pruner import Pruner
 from spikeport.toolchain.pruning.random import Random
+from spikeport.toolchain.pruning.scores import start_scores
 from tests.strategies import cases
 from tests.toolchain.networks import ann, generator, images, labels, snn
 from tests.toolchain.training import small
@@ -46,7 +47,7 @@ def same(masks, others):
 
 
 def test_the_folder_holds_the_documented_pruners():
-    assert set(KINDS) >= {"lwm", "hydra", "random"}
+    assert set(KINDS) >= {"lwm", "hydra", "harp", "random"}
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -149,50 +150,14 @@ def test_harmful_weight_is_pruned_whatever_its_sign():
 def test_score_gradient_passes_straight_through_the_mask():
     """dL/ds = dL/dW * W * sign(s) at every entry, kept or not (HYDRA's estimator: the mask follows |s|)."""
     model = ann()
-    scores = start_scores(model, 0.5)
+    scores = start_scores(model)
     synapses = model.projections_into("readout")[0].synapses
+    synapses.keep = 20
     torch.manual_seed(0)
     x, target = torch.randn(3, 8), torch.randn(3, 5)
     synapses(x).backward(target)
     expected = (target.T @ x) * synapses.weight.detach() * scores[-1].detach().sign()
     assert torch.allclose(scores[-1].grad, expected, atol=1e-6)
-
-
-class LearnedRates(Pruner, frozen=True, kw_only=True, tag="learned_rates"):
-    """Magnitudes with a learned rate per layer, as HARP learns them: a penalty pulls their sum to the target."""
-
-    pull: float = 30.0
-
-    def masks(self, model, sparsity, learn, *, generator):
-        del generator
-        layers, target = model.synapses(), 1 - sparsity
-        rates = [nn.Parameter(torch.tensor(0.0)) for _ in layers]
-        sizes = [synapses.weight.numel() for synapses in layers.values()]
-
-        def kept():
-            return sum(rate.sigmoid() * size for rate, size in zip(rates, sizes, strict=True)) / sum(sizes)
-
-        learn(
-            rates,
-            penalty=lambda epoch: (epoch + 1) * self.pull * (kept() / target - 1).clamp(min=0),
-            accept=lambda: bool(kept() <= target),
-        )
-        return {
-            name: top_mask(synapses.weight.detach().abs(), max(1, int(rate.sigmoid() * synapses.weight.numel())))
-            for (name, synapses), rate in zip(layers.items(), rates, strict=True)
-        }
-
-
-def test_a_pruner_that_learns_rates_meets_the_target_by_penalty_and_accept(tmp_path):
-    model = small.ann()
-
-    def learn(parameters, **options):
-        return small.trained(model, tmp_path, parameters=parameters, epochs=8, weight_decay=0, **options).history
-
-    masks = masks_of(LearnedRates(), model, 0.7, learn)
-    shares = [float(mask.mean()) for mask in masks.values()]
-    assert sum(counts(masks)) <= 0.3 * sum(mask.numel() for mask in masks.values())
-    assert max(shares) > min(shares) + 0.05
 
 
 def test_masks_are_set_and_counted_per_layer():

@@ -11,7 +11,7 @@ import spikeport
 from spikeport.export.cluster import Cluster
 from spikeport.export.errors import RecipeError
 from spikeport.toolchain.recipes.reader import read_recipe
-from spikeport.toolchain.runs.combinations import combinations, name_of, owners
+from spikeport.toolchain.runs.combinations import combinations, name_of, owners, texts_of
 from spikeport.toolchain.runs.sweep import _parts, copy_stage
 from spikeport.toolchain.runs.sweep_table import averaged, latex, markdown
 from spikeport.toolchain.stages import records
@@ -164,9 +164,28 @@ def test_a_dry_run_says_how_many_stages_are_shared(tmp_path):
 
 
 def test_names_of_combinations_are_names_of_folders():
-    assert name_of({"a.b": 0.5, "seed": 3}) == "b=0.5,seed=3"
-    assert name_of({"a.x.k": {"kind": "pgd"}, "b.y.k": [1, "../z"]}) == "x-k=pgd,y-k=1-..-z"
-    assert Path(name_of({"a": "../../etc"})).name == name_of({"a": "../../etc"})
+    assert name_of({"a.b": "0.5", "seed": "3"}) == "b=0.5,seed=3"
+    assert name_of({"a.x.k": "pgd", "b.y.k": "1"}) == "x-k=pgd,y-k=1"
+    assert texts_of([{"kind": "pgd"}, [1, "../z"], 0.5]) == ["pgd", "1-..-z", "0.5"]
+    assert Path(texts_of(["../../etc"])[0]).name == texts_of(["../../etc"])[0]
+
+
+def test_tables_of_one_kind_are_named_by_what_they_differ_in():
+    tables = [{"kind": "trades", "epsilon": 2, "steps": 3}, {"kind": "trades", "steps": 3, "weight": 6.0}]
+    assert texts_of(tables) == ["epsilon=2-weight=default", "epsilon=default-weight=6.0"]
+    assert texts_of([{"kind": "lwm"}, {"kind": "hydra"}]) == ["lwm", "hydra"]
+
+
+def test_a_key_of_several_paths_gives_its_value_to_each(tmp_path):
+    objectives = '[{ kind = "trades", epsilon = 2 }, { kind = "trades", epsilon = 4 }]'
+    matrix = f'[matrix]\n"stages.dense.objective, stages.sparse.objective" = {objectives}\n'
+    made = combinations(read_recipe(saved(tmp_path, BEFORE + matrix)))
+    assert [each.name for each in made] == ["objective=epsilon=2", "objective=epsilon=4"]
+    for each, epsilon in zip(made, (2, 4), strict=True):
+        stages = {stage.name: stage for stage in each.recipe.stages}
+        assert [stages[name].objective.epsilon for name in ("dense", "sparse")] == [epsilon, epsilon]
+    with pytest.raises(RecipeError, match=r"no stage 'spars'; there are .* did you mean 'sparse'"):
+        combinations(read_recipe(saved(tmp_path, BEFORE + matrix.replace("stages.sparse", "stages.spars"))))
 
 
 def test_an_unfinished_stage_is_not_copied(swept, tmp_path):

@@ -86,6 +86,45 @@ def test_random_connectivity_is_sparse_from_the_start(tmp_path):
     assert any(not torch.equal(each.mask, magnitudes[name]) for name, each in model.synapses().items())
 
 
+def test_the_connectivity_of_a_pruned_ann_starts_an_snn_with_new_weights(tmp_path):
+    run = run_in(tmp_path / "out")
+    torch.manual_seed(0)
+    pruned = ANN(run.specification())
+    set_masks(pruned, Lwm().masks(pruned, 0.75, None, generator=generator()))
+    result = stage(model="snn", connectivity="incoming").run(run, written(pruned, tmp_path))
+    model = checkpoint.read(result.artefacts["model"])
+    assert isinstance(model, SNN)
+    for name, synapses in model.synapses().items():
+        mask = pruned.synapses()[name].mask
+        assert torch.equal(synapses.mask, mask)
+        assert torch.equal(synapses.weight != 0, mask == 1)
+        assert not torch.equal(synapses.weight, pruned.synapses()[name].weight)
+
+
+def test_the_connectivity_of_a_dense_network_is_refused(tmp_path):
+    run = run_in(tmp_path / "out")
+    with pytest.raises(
+        RecipeError, match=r'"incoming": the network that comes in is dense; put a stage .prune. before'
+    ):
+        stage(model="snn", connectivity="incoming").run(run, written(ANN(run.specification()), tmp_path))
+
+
+def test_a_new_sparse_network_starts_from_weights_of_the_stage_alone(tmp_path):
+    """Without an epoch: the weights of the seed, under the masks of what came in; thresholds are 1."""
+    run = run_in(tmp_path / "out")
+    torch.manual_seed(0)
+    pruned = ANN(run.specification())
+    set_masks(pruned, Lwm().masks(pruned, 0.75, None, generator=generator()))
+    none = Training(**TRAINING | {"epochs": 0})
+    fields = {"model": "snn", "training": none}
+    sparse = stage(connectivity="incoming", **fields).run(run, written(pruned, tmp_path)).artefacts["model"]
+    dense = stage(**fields).run(run_in(tmp_path / "dense"), {}).artefacts["model"]
+    first, second = checkpoint.read(sparse), checkpoint.read(dense)
+    for name, synapses in first.synapses().items():
+        assert torch.equal(synapses.weight, second.synapses()[name].weight * pruned.synapses()[name].mask)
+    assert [float(neurons.threshold.detach()) for neurons in first.neuron_list()] == [1.0] * len(first.neuron_list())
+
+
 @pytest.mark.parametrize("kind", ["ann", "snn"])
 def test_weight_bits_round_the_weights_of_every_forward_pass_and_keep_statistics(kind, tmp_path):
     run = run_in(tmp_path / "out")
@@ -147,6 +186,11 @@ def test_settings_that_contradict_each_other_are_named():
     assert [key for key, _ in stage(sparsity=0.5).faults()] == ["sparsity"]
     assert [key for key, _ in stage(connectivity="random").faults()] == ["sparsity"]
     assert list(stage(connectivity="random", sparsity=0.5).faults()) == []
+    assert [key for key, _ in stage(connectivity="incoming", sparsity=0.5).faults()] == ["sparsity"]
+    with pytest.raises(RecipeError, match='connectivity = "incoming" is of a new network, and one comes in'):
+        stage(connectivity="incoming").outline({"model": "ann"})
+    with pytest.raises(RecipeError, match="needs a model, which no stage before it makes"):
+        stage(model="snn", connectivity="incoming").outline({})
     with pytest.raises(RecipeError, match='connectivity = "random" is of a new network, and one comes in'):
         stage(connectivity="random", sparsity=0.5).outline({"model": "ann"})
 

@@ -62,5 +62,8 @@ def test_an_error_of_ours_comes_back_from_the_processes(tmp_path):
     model = ann()
     with torch.no_grad():
         model.projections_into("dense1")[0].synapses.weight.fill_(torch.nan)
-    with pytest.raises(TrainingError, match=r"epoch 1, step 1: the loss is nan, first in layer 'projections.dense1"):
+    with pytest.raises(
+        TrainingError,
+        match=r"epoch 1, step 1: the training diverged: the loss is nan, first in layer 'projections.dense1",
+    ):
         trained(model, tmp_path, processes=2)

@@ -15,15 +15,20 @@ from safetensors.torch import load_file
 from torch import nn
 
 from spikeport.export.errors import OutputError, TrainingError
+from spikeport.toolchain import checkpoint
 from spikeport.toolchain.attacks.pgd import Pgd
 from spikeport.toolchain.evaluation import accuracy
+from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.nn.neurons import MINIMUM_THRESHOLD
+from spikeport.toolchain.nn.snn import SNN
+from spikeport.toolchain.nn.spiking import Spiking
 from spikeport.toolchain.objectives.adversarial import Adversarial
+from spikeport.toolchain.objectives.plain import Plain
 from spikeport.toolchain.objectives.robust_kl import RobustKl
 from spikeport.toolchain.objectives.trades import Trades
 from spikeport.toolchain.pruning.lwm import Lwm
 from spikeport.toolchain.pruning.masks import set_masks
-from tests.toolchain.networks import generator
+from tests.toolchain.networks import SPECIFICATION, generator
 from tests.toolchain.training.small import ann, dataset, same, snn, split, state, trained, without_norm, without_times
 
 ROOT = Path(__file__).parents[3]
@@ -102,6 +107,7 @@ import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
+from spikeport.toolchain import checkpoint
 from spikeport.toolchain.attacks.pgd import Pgd
 from spikeport.toolchain.objectives.trades import Trades
 from tests.toolchain.training.small import ann, dataset, snn, trained
@@ -248,6 +254,79 @@ def test_the_last_two_and_the_best_checkpoint_are_kept(tmp_path):
     assert sorted(path.name for path in (tmp_path / "epochs").iterdir()) == ["0002", "0005", "0006"]
 
 
+def test_the_best_epoch_of_the_one_before_is_kept_too(tmp_path):
+    """So that a training can go on from the epoch before, where the newest is damaged."""
+    calls = []
+
+    def accept():
+        calls.append(0)
+        return len(calls) in {2, 6}
+
+    trained(ann(), tmp_path, data=dataset(validation=0), epochs=6, accept=accept)
+    assert sorted(path.name for path in (tmp_path / "epochs").iterdir()) == ["0002", "0005", "0006"]
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def flipped(path):
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGE = {
+    "tensors cut off": ("state.safetensors", cut_off),
+    "a bit of a tensor": ("state.safetensors", flipped),
+    "no tensors": ("state.safetensors", Path.unlink),
+    "values cut off": ("state.json", cut_off),
+    "no values": ("state.json", Path.unlink),
+}
+
+
+@pytest.mark.parametrize(("name", "damage"), DAMAGE.values(), ids=DAMAGE)
+def test_a_training_goes_on_from_the_epoch_before_a_damaged_one(name, damage, tmp_path, capsys):
+    unbroken, again = ann(), ann()
+    trained(unbroken, tmp_path / "whole", epochs=4)
+    with pytest.raises(BrokenError):
+        trained(ann(), tmp_path / "broken", epochs=4, after_update=breaking(10))
+    damage(tmp_path / "broken/epochs/0003" / name)
+    capsys.readouterr()
+    trained(again, tmp_path / "broken", epochs=4)
+    said = capsys.readouterr().err
+    assert f"0003/{name}" in said
+    assert "the training goes on from epoch 2, the newest that is whole" in said
+    assert "from epoch 3 on" in said
+    assert same(state(unbroken), state(again))
+    last = [load_file(tmp_path / folder / "epochs/0004/state.safetensors") for folder in ("whole", "broken")]
+    assert same(*last)
+
+
+@pytest.mark.parametrize("name", ["state.safetensors", "state.json"])
+def test_damage_to_every_epoch_is_refused_with_the_newest_file(name, tmp_path):
+    trained(ann(), tmp_path, epochs=3)
+    for path in tmp_path.glob(f"epochs/*/{name}"):
+        cut_off(path)
+    with pytest.raises(TrainingError, match=rf"0003/{name}: damaged \(.*\); remove .*epochs to train anew"):
+        trained(ann(), tmp_path, epochs=3)
+    assert len(list((tmp_path / "epochs").iterdir())) >= 2
+
+
+def test_a_damaged_best_epoch_is_refused_before_any_training(tmp_path):
+    calls = []
+
+    def accept():
+        calls.append(0)
+        return len(calls) == 1
+
+    with pytest.raises(BrokenError):
+        trained(ann(), tmp_path, epochs=5, accept=accept, after_update=breaking(14))
+    cut_off(tmp_path / "epochs/0001/state.safetensors")
+    with pytest.raises(TrainingError, match=r"0001/state.safetensors: damaged .*; remove .*epochs to train anew"):
+        trained(ann(), tmp_path, epochs=5, accept=accept, after_update=breaking(1))
+
+
 def test_parameters_outside_of_the_model_are_trained_kept_and_resumed(tmp_path):
     """A penalty pulls a parameter of the caller's towards 1; no other parameter is trained."""
 
@@ -308,15 +387,42 @@ def test_a_loss_that_is_no_number_names_epoch_step_and_layer_and_leaves_the_last
             with torch.no_grad():
                 model.projections_into("dense1")[0].synapses.weight.fill_(torch.nan)
 
-    message = r"train: epoch 2, step 3: the loss is nan, first in layer 'projections.dense1.0.synapses'; use a smaller"
+    message = (
+        r"train: epoch 2, step 3: the training diverged: the loss is nan, first in layer 'projections.dense1.0.syn"
+    )
     with pytest.raises(TrainingError, match=message):
         trained(model, tmp_path, objective=Trades(attack=Pgd(steps=1)), after_update=after_update, epochs=3)
     assert [path.name for path in (tmp_path / "epochs").iterdir()] == ["0001"]
 
 
-def test_too_large_a_learning_rate_is_called_that(tmp_path):
-    with pytest.raises(TrainingError, match=r"epoch \d, step \d: .* use a smaller learning_rate, or clip"):
-        trained(ann(), tmp_path, learning_rate=1e6, epochs=20)
+@pytest.mark.parametrize("objective", [Plain(), Trades(attack=Pgd(steps=2))])
+@pytest.mark.parametrize("make", [ann, snn])
+def test_too_large_a_learning_rate_is_called_that(make, objective, tmp_path):
+    message = r"epoch \d, step \d: the training diverged: .* use a smaller learning_rate, or clip|epoch \d: .* smaller"
+    with pytest.raises(TrainingError, match=message):
+        trained(make(), tmp_path, learning_rate=1e7, epochs=20, objective=objective)
+
+
+def test_an_attack_whose_gradient_is_nan_names_the_divergence_with_epoch_and_step(tmp_path):
+    message = (
+        r"train: epoch \d, step \d: the training diverged: layers are finite, but attack 'pgd': .* is NaN; use a sm"
+    )
+    with pytest.raises(TrainingError, match=message):
+        trained(snn(), tmp_path, learning_rate=1e6, epochs=9, objective=Trades(attack=Pgd(steps=2)))
+
+
+def test_a_model_that_gives_nan_in_validation_is_named_with_the_epoch(tmp_path):
+    """The update behind the last step of an epoch breaks a weight, so that the validation's attack meets it first."""
+    model, count = ann(), iter(range(1, 100))
+
+    def after_update():
+        if next(count) == 3:
+            with torch.no_grad():
+                model.projections_into("readout")[0].synapses.weight.fill_(torch.nan)
+
+    message = r"train: epoch 1, validation: the training diverged: the loss is nan, first in layer 'projections.readout"
+    with pytest.raises(TrainingError, match=message):
+        trained(model, tmp_path, objective=Adversarial(attack=Pgd(steps=1)), best="robust", after_update=after_update)
 
 
 def test_a_gradient_that_is_no_number_names_the_parameter(tmp_path):
@@ -324,7 +430,7 @@ def test_a_gradient_that_is_no_number_names_the_parameter(tmp_path):
     weight = model.projections_into("readout")[0].synapses.weight
     weight.register_hook(lambda gradient: gradient * torch.inf)
     with pytest.raises(
-        TrainingError, match=r"epoch 1, step 1: the gradient of 'projections.readout.0.synapses.weight'"
+        TrainingError, match=r"step 1: the training diverged: the gradient of 'projections.readout.0.synapses.weight'"
     ):
         trained(model, tmp_path)
 
@@ -389,14 +495,6 @@ def test_checkpoints_of_another_network_are_refused(tmp_path):
         trained(snn(), tmp_path)
 
 
-@pytest.mark.parametrize(("name", "content"), [("state.json", b"{"), ("state.safetensors", b"12345678")])
-def test_damaged_checkpoints_are_named(name, content, tmp_path):
-    trained(ann(), tmp_path)
-    (tmp_path / "epochs/0002" / name).write_bytes(content)
-    with pytest.raises(TrainingError, match=rf"epochs/0002/{name}: damaged .*; remove .*epochs to train anew"):
-        trained(ann(), tmp_path)
-
-
 def test_a_checkpoint_that_does_not_fit_is_one_sentence_and_leaves_nothing(tmp_path):
     """The limit on a file's size stands for a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -409,3 +507,46 @@ def test_a_checkpoint_that_does_not_fit_is_one_sentence_and_leaves_nothing(tmp_p
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert not list((tmp_path / "epochs").glob("[0-9]*"))
+
+
+def with_extra(ratio=0.5, seed=9, **fields):
+    return dataset(extra=split(40, seed), ratio=ratio, **fields)
+
+
+def test_extra_images_are_trained_on_where_the_settings_take_them(tmp_path):
+    alone, unused, other, mixed = ann(), ann(), ann(), ann()
+    trained(alone, tmp_path / "alone")
+    trained(unused, tmp_path / "unused", data=with_extra(), extra=False)
+    trained(mixed, tmp_path / "mixed", data=with_extra())
+    trained(other, tmp_path / "other", data=with_extra(seed=10))
+    assert same(state(alone), state(unused))
+    assert not same(state(alone), state(mixed))
+    assert not same(state(other), state(mixed))
+
+
+def test_updates_of_an_epoch_and_a_broken_training_with_extra_images(tmp_path):
+    """60 own images in batches of 20, 5 of them extra: four updates an epoch, each own image once."""
+    whole, again, count = ann(), ann(), []
+    data = with_extra(ratio=0.25)
+    trained(whole, tmp_path / "whole", data=data, epochs=3, after_update=lambda: count.append(0))
+    assert len(count) == 12
+    with pytest.raises(BrokenError):
+        trained(ann(), tmp_path / "broken", data=data, epochs=3, after_update=breaking(7))
+    trained(again, tmp_path / "broken", data=data, epochs=3)
+    assert same(state(whole), state(again))
+    with pytest.raises(TrainingError, match="a training with another dataset"):
+        trained(ann(), tmp_path / "broken", data=with_extra(ratio=0.25, seed=10), epochs=3)
+
+
+def test_a_leak_that_trains_stays_in_its_range_and_is_deployed(tmp_path):
+    torch.manual_seed(0)
+    model = SNN(SPECIFICATION, Spiking(steps=4, tau=0.9, train_tau=True))
+    trained(model, tmp_path, epochs=2, learning_rate=0.1, objective=RobustKl())
+    leaks = [float(neurons.tau.detach()) for neurons in model.neuron_list()]
+    assert all(0 <= leak <= 1 for leak in leaks)
+    assert all(abs(leak - 0.9) > 1e-3 for leak in leaks)
+    checkpoint.write(model, tmp_path / "model.safetensors")
+    read = checkpoint.read(tmp_path / "model.safetensors").eval()
+    assert [float(neurons.tau.detach()) for neurons in read.neuron_list()] == leaks
+    decays = [population.neuron.decay_potential for population in lower(read).spiking]
+    assert [float(np.ravel(decay)[0]) for decay in decays] == pytest.approx([1 - leak for leak in leaks], abs=1e-7)

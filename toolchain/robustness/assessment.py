@@ -1,0 +1,237 @@
+"""Attacks of a suite on a float network, their images on the integers, and attacks on the integers themselves.
+
+For every epsilon: each attack with all of its gradients on the float network; the images of those that differentiate,
+rounded to levels inside of the ball, on the deployed network; and the attacks that need scores alone on the deployed
+network itself. An image counts as robust after deployment where it is classified rightly without an attack and under
+each of these.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor
+
+from spikeport.export.progress import QUIET_SECONDS, announce
+from spikeport.toolchain.attacks.ensemble import Member
+from spikeport.toolchain.data.dataset import LEVEL
+from spikeport.toolchain.evaluation import BATCH, predictions
+from spikeport.toolchain.robustness.assessed import (
+    BLACK,
+    DEPLOYED,
+    TRAINED,
+    TRANSFERRED,
+    WHITE,
+    Assessment,
+    AtEpsilon,
+    Row,
+    Share,
+)
+from spikeport.toolchain.robustness.groups import Group, for_model, groups
+from spikeport.toolchain.robustness.results import WorstCase
+from spikeport.toolchain.robustness.subject import Subject, check, whole_levels
+from spikeport.toolchain.robustness.worst_case import worst_case
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How an assessment runs.
+
+    ``folder``: where finished parts are kept, from which it goes on after an interruption. ``executor``: processes that
+    share the parts (`concurrent.futures`, or Dask's ``Client.get_executor``). ``every_member``: each member on every
+    image that is right without an attack, broken or not.
+    """
+
+    seed: int = 0
+    batch_size: int = BATCH
+    folder: Path | None = None
+    executor: Executor | None = None
+    every_member: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Found:
+    """Rows with what they found per image, at one epsilon."""
+
+    row: Row
+    case: WorstCase = field(repr=False)
+
+
+def assess(
+    subject: Subject,
+    members: Sequence[Member],
+    images: Tensor,
+    labels: Tensor,
+    *,
+    suite: str,
+    epsilons: Sequence[float],
+    way: Way,
+    kept: Callable[[AtEpsilon, Sequence[Found]], None] = lambda _at, _found: None,
+) -> Assessment:
+    """Return the robust accuracy of a subject on images (N, ...) in [0, 1] at ``epsilons`` in levels of 1/255.
+
+    ``kept`` is given what was found at an epsilon once it is done. `AttackError` where images, labels or epsilons
+    cannot be attacked, or where members need a gradient that nothing has, before anything runs.
+    """
+    chosen = list(members) if subject.model is None else for_model(members, subject.model)
+    check(subject, chosen, images, labels, epsilons)
+    plan = list(_plans(subject, groups(chosen)))
+    progress = _Told(len(plan) * len(epsilons))
+    done = []
+    for epsilon in epsilons:
+        found = []
+        for group, network, kind in plan:
+            found.append(_row(subject, group, network, kind, images, labels, epsilon, way))
+            progress.told(found[-1].row)
+        done.append(_at(epsilon, found))
+        kept(done[-1], found)
+    classes = _classes(subject, images)
+    return Assessment(
+        suite=suite,
+        networks=subject.networks,
+        images=len(images),
+        levels=subject.levels,
+        seed=way.seed,
+        members=tuple({"name": member.name, **msgspec.to_builtins(member.attack)} for member in chosen),
+        clean={role: Share.of(int((found == labels).sum()), len(labels)) for role, found in classes.items()},
+        agreement=_agreement(classes),
+        epsilons=tuple(done),
+        notes=tuple(_notes(subject, chosen)),
+    )
+
+
+def _plans(subject: Subject, found: Sequence[Group]) -> Iterator[tuple[Group, str, str]]:
+    """Yield each attack with the network that decides, and how."""
+    if subject.model is not None:
+        yield from ((group, TRAINED, WHITE if group.white else BLACK) for group in found)
+    if subject.deployed is not None and subject.model is not None:
+        yield from ((group, DEPLOYED, TRANSFERRED) for group in found if group.white)
+    if subject.deployed is not None:
+        yield from ((group, DEPLOYED, BLACK) for group in found if not group.white)
+
+
+def _row(
+    subject: Subject,
+    group: Group,
+    network: str,
+    kind: str,
+    images: Tensor,
+    labels: Tensor,
+    epsilon: float,
+    way: Way,
+) -> Found:
+    """Run one attack on one network."""
+    levels, real = subject.levels, epsilon * LEVEL
+    model: Any = subject.deployed if (network, kind) == (DEPLOYED, BLACK) else subject.model
+    if model is subject.deployed and levels is not None:
+        real = whole_levels(epsilon, levels) / levels
+    title = f"{group.title}, {network}, {epsilon:g}/255"
+    case = worst_case(
+        model,
+        group.members,
+        images,
+        labels,
+        epsilon=real,
+        seed=way.seed,
+        batch_size=way.batch_size,
+        folder=None if way.folder is None else way.folder / f"eps-{epsilon:g}" / f"{network}-{group.key}",
+        levels=levels,
+        every_member=way.every_member,
+        judge=subject.deployed if kind == TRANSFERRED else None,
+        identity="" if network == TRAINED else subject.identity,
+        executor=way.executor,
+        title=title,
+    )
+    row = Row(
+        title=group.title,
+        network=network,
+        way=kind,
+        epsilon=epsilon,
+        robust=Share.of(int(case.standing.sum()), len(labels)),
+        queries=case.queries,
+        seconds=case.seconds,
+        order=case.order,
+        members=tuple(member.to_dict() for member in case.members),
+    )
+    return Found(row=row, case=case)
+
+
+def _at(epsilon: float, found: Sequence[Found]) -> AtEpsilon:
+    """Return the minimum per image over rows."""
+    white, black, moved, own = (
+        _standing(found, *each)
+        for each in ((TRAINED, WHITE), (TRAINED, BLACK), (DEPLOYED, TRANSFERRED), (DEPLOYED, BLACK))
+    )
+    return AtEpsilon(
+        epsilon=epsilon,
+        rows=tuple(each.row for each in found),
+        worst_float=_share(white, black),
+        worst_transferred=_share(moved),
+        worst_black_box=_share(own),
+        deployed=_share(moved, own),
+        black_box_only=None if white is None or black is None else int((white & ~black).sum()),
+    )
+
+
+def _standing(found: Sequence[Found], network: str, kind: str) -> Tensor | None:
+    """Return which images every attack of a kind leaves right; None where there is none."""
+    masks = [each.case.standing for each in found if (each.row.network, each.row.way) == (network, kind)]
+    return torch.stack(masks).all(0) if masks else None
+
+
+def _share(*masks: Tensor | None) -> Share | None:
+    """Return the share of images that stand in all masks."""
+    there = [mask for mask in masks if mask is not None]
+    return Share.of(int(torch.stack(there).all(0).sum()), len(there[0])) if there else None
+
+
+def _classes(subject: Subject, images: Tensor) -> dict[str, Tensor]:
+    """Return the classes of the clean images by role."""
+    found = {}
+    if subject.model is not None:
+        found[TRAINED] = predictions(subject.model, images)
+    if subject.deployed is not None:
+        parts = [subject.deployed(images[at : at + BATCH]).argmax(1) for at in range(0, len(images), BATCH)]
+        found[DEPLOYED] = torch.cat(parts)
+    return found
+
+
+def _agreement(classes: dict[str, Tensor]) -> float | None:
+    if len(classes) < 2:
+        return None
+    return float((classes[TRAINED] == classes[DEPLOYED]).double().mean())
+
+
+def _notes(subject: Subject, members: Sequence[Member]) -> Iterator[str]:
+    if subject.model is None:
+        yield (
+            "no white-box attack was run: the network has no gradient, and no float network was given; attacks with "
+            "gradients usually leave much less"
+        )
+    elif not any(member.attack.NEEDS_GRADIENT for member in members):
+        yield "the suite has no white-box attack; attacks with gradients usually leave much less"
+    elif all(member.attack.NEEDS_GRADIENT for member in members):
+        yield "the suite has no attack without gradients, which would show masked gradients"
+
+
+class _Told:
+    """Says after each row what was found and how long the rest may take."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows, self.done, self.started = rows, 0, time.monotonic()
+
+    def told(self, row: Row) -> None:
+        self.done += 1
+        elapsed = time.monotonic() - self.started
+        if elapsed < QUIET_SECONDS or self.done == self.rows:
+            return
+        left = elapsed / self.done * (self.rows - self.done)
+        announce(
+            f"{row.label} on the {row.network} network at {row.epsilon:g}/255: {row.robust.text()} % robust; "
+            f"{self.done} of {self.rows} attacks, {elapsed:.0f} s so far, about {left:.0f} s left"
+        )
