@@ -13,6 +13,7 @@ from torch import Tensor
 from spikeport.toolchain.attacks.ascent import Ascent
 from spikeport.toolchain.attacks.attack import Attack, ball
 from spikeport.toolchain.attacks.best import Best, Keep, chosen
+from spikeport.toolchain.attacks.gradients.expectation import Expectation
 from spikeport.toolchain.attacks.losses.loss import AttackLoss
 from spikeport.toolchain.attacks.losses.targeted_dlr import TargetedDlr
 from spikeport.toolchain.attacks.noise import uniform
@@ -73,7 +74,8 @@ class Apgd(Attack, frozen=True, kw_only=True, tag="apgd"):
 
     def stopping(self) -> Self:
         """Return this attack so that an image's steps end once it is classified wrongly."""
-        return self if self.keep == "objective" else msgspec.structs.replace(self, keep="first")
+        whole = self.keep == "objective" or isinstance(self.gradient, Expectation)  # one draw says little
+        return self if whole else msgspec.structs.replace(self, keep="first")
 
     def _climbed(self, ascend: Ascent, images: Tensor, start: Tensor, epsilon: float) -> Best:
         """Return the best images that one start meets."""

@@ -1,6 +1,7 @@
 """What every attack is: a frozen object from a model and a batch to images within an epsilon ball."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -84,11 +85,11 @@ class Attack(Choice, frozen=True, kw_only=True):
         return self
 
     def _ascent(self, model: nn.Module, images: Tensor, labels: Tensor) -> Ascent:
-        """Return the objective at hand; the clean logits are computed once, where it needs them."""
+        """Return the objective at hand; clean logits, of the kind that it is given, are computed once."""
         objective = self.objective or CrossEntropy()
         clean = None
         if objective.needs_clean:
-            with torch.no_grad():
+            with torch.no_grad(), nullcontext() if self.gradient.own_forward else self.gradient.applied(model):
                 clean = model(images)
         return Ascent(
             model=model, gradient=self.gradient, objective=objective, labels=labels, clean=clean, name=tag_of(self)

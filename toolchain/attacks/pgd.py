@@ -26,8 +26,8 @@ class Pgd(Attack, frozen=True, kw_only=True, tag="pgd"):
 
     ``start``: 'uniform' in the ball, 'normal' (0.001 N(0, I), as the code of TRADES does), or 'none'. With several
     restarts an image keeps an end point that is classified wrongly, and of several such the one with the largest
-    objective; ``keep = "objective"`` looks at the objective alone. With ``early_stop`` an image keeps the first point
-    at which the model classifies it wrongly, if one of the ``steps`` passes meets one.
+    objective; ``keep = "objective"`` looks at the objective alone. With ``keep = "first"`` an image keeps the first
+    point at which the model classifies it wrongly, if one of the ``steps`` passes meets one.
 
     Source: Madry et al., ICLR 2018; step_size = 2.5 as in Schmolli et al., section 4.2.
     """
@@ -37,7 +37,6 @@ class Pgd(Attack, frozen=True, kw_only=True, tag="pgd"):
     restarts: Count = 1
     start: Literal["uniform", "normal", "none"] = "uniform"
     keep: Keep = "wrong"
-    early_stop: bool = False
 
     def search(self, ascend: Ascent, images: Tensor, *, epsilon: float, generator: torch.Generator) -> Tensor:
         found = self._climbed(ascend, images, epsilon, generator)
@@ -53,12 +52,12 @@ class Pgd(Attack, frozen=True, kw_only=True, tag="pgd"):
 
     def stopping(self) -> Self:
         whole = self.keep == "objective" or isinstance(self.gradient, Expectation)  # one draw says little
-        return self if whole else msgspec.structs.replace(self, early_stop=True)
+        return self if whole else msgspec.structs.replace(self, keep="first")
 
     def _climbed(self, ascend: Ascent, images: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
         """Return the end point of one start."""
         attacked = ball(images + self._offset(images, epsilon, generator), images, epsilon)
-        if self.early_stop:
+        if self.keep == "first":
             return self._climbed_while_right(ascend, attacked, images, epsilon)
         for _ in range(self.steps):
             attacked = self._moved(attacked, ascend(attacked)[0], images, epsilon)

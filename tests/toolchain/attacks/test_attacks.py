@@ -78,7 +78,8 @@ def test_every_attack_with_gradients_runs_with_every_loss_and_gradient(attack, g
     found = attacked(attack, model, clean)
     assert found.images.shape == clean.shape
     assert not found.images.requires_grad
-    assert 0 < (found.images - clean).abs().max() <= EPSILON + 1e-7
+    flat = isinstance(attack, Fgsm) and isinstance(loss, Divergence)  # least at the clean image, where FGSM looks
+    assert (0 if flat else 1e-6) <= (found.images - clean).abs().max() <= EPSILON + 1e-7
     with torch.no_grad():
         assert torch.equal(found.success, model(found.images).argmax(1) != labels(8))
     assert torch.equal(found.images, attacked(attack, model, clean).images)

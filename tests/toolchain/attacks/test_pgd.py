@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from spikeport.toolchain.attacks.apgd import Apgd
 from spikeport.toolchain.attacks.gradients.conversion import Conversion
 from spikeport.toolchain.attacks.gradients.expectation import Expectation
 from spikeport.toolchain.attacks.gradients.trained import Trained
@@ -84,7 +85,7 @@ def test_a_broken_image_is_kept_over_later_starts_with_a_larger_objective():
     middle, labels = torch.full((40, 1), 0.5), torch.zeros(40, dtype=torch.int64)
     model, broken = Narrow(), []
     for restarts in (1, 2, 8):
-        attack = Pgd(steps=1, step_size=0.001, restarts=restarts, objective=Pixel(), early_stop=True)
+        attack = Pgd(steps=1, step_size=0.001, restarts=restarts, objective=Pixel(), keep="first")
         found = attack.perturb(model, middle, labels, epsilon=0.02, generator=each_image(range(40)))
         broken.append(model(found).argmax(1) == 1)
     assert 0 < broken[0].sum() < 40
@@ -112,6 +113,10 @@ def test_a_batch_that_is_all_wrong_is_left_at_its_start():
     assert len(given) == 2  # one by `right`
 
 
-@pytest.mark.parametrize("attack", [Pgd(keep="objective"), Pgd(gradient=Expectation())], ids=["objective", "draws"])
+@pytest.mark.parametrize(
+    "attack",
+    [Pgd(keep="objective"), Pgd(gradient=Expectation()), Apgd(gradient=Expectation())],
+    ids=["objective", "draws", "apgd"],
+)
 def test_searches_that_are_told_to_go_on_do_not_stop(attack):
     assert attack.stopping() == attack

@@ -6,10 +6,12 @@ import torch
 from torch.nn import functional
 
 from spikeport.export.errors import AttackError
+from spikeport.toolchain.attacks.fgsm import Fgsm
 from spikeport.toolchain.attacks.gradients.conversion import Conversion
 from spikeport.toolchain.attacks.gradients.rate import Rate
 from spikeport.toolchain.attacks.gradients.rate_approximation import RateApproximation
 from spikeport.toolchain.attacks.gradients.surrogate import OtherSurrogate
+from spikeport.toolchain.attacks.losses.divergence import Divergence
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.nn.encoders.frames import Frames
 from spikeport.toolchain.nn.surrogates.straight_through import StraightThrough
@@ -230,3 +232,10 @@ def test_neurons_are_the_models_own_again_afterwards(gradient):
 def test_networks_without_spikes_are_refused(name):
     with pytest.raises(AttackError, match=f"the gradient '{name}' needs a spiking network, not ANN; use kind"):
         KINDS[name](ann(), images(), cross_entropy)
+
+
+def test_a_loss_that_compares_with_clean_logits_is_given_those_of_the_twin():
+    model = snn()
+    for attack in (Fgsm(objective=Divergence(), gradient=Conversion()), Fgsm(objective=Divergence())):
+        ascend = attack._ascent(model, images(), labels())
+        assert ascend(images())[1].abs().max() < 1e-6
