@@ -202,7 +202,7 @@ def refused(tiny_run, held_out, settings, **options):
             StimulusError,
             "the input are frames; the float network takes images",
         ),
-        ({"network": "model.pt"}, SpikeportError, "the name ends in '.pt'"),
+        ({"network": "model.pt"}, SpikeportError, "a pickle, which can run code and is never loaded"),
         ({"network": "model.nir"}, FormatError, "expected an archive; 'spikeport import'"),
         ({"float_model": "model.safetensors"}, NetworkError, "is a float network with gradients itself"),
     ],
