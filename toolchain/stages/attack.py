@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 from msgspec import Meta
+from spikeport.toolchain.robustness.suites import suite_of
 from torch import Tensor
 
 from spikeport.export import archive
@@ -20,7 +21,6 @@ from spikeport.toolchain.attacks.attack import Attack as AnyAttack
 from spikeport.toolchain.data.dataset import pixels
 from spikeport.toolchain.nn.architectures.architecture import Count
 from spikeport.toolchain.nn.backbone import Backbone
-from spikeport.toolchain.robustness.suites import suite_of
 from spikeport.toolchain.stages.frames import check_epsilon
 from spikeport.toolchain.stages.recipe import Levels
 from spikeport.toolchain.stages.run import Metrics, Run, attack_name
