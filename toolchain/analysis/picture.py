@@ -72,7 +72,7 @@ def picture(found: Obfuscation) -> str:
             ),
             Panel(left=right, title="epsilon", unit="eps, in 1/255", points=swept),
         ),
-        verdict=_verdict(found),
+        verdict=found.summary(),
         marks=[sides[name] for name in MARKS if name in sides],
         height=height,
         top=TOP,
@@ -80,11 +80,3 @@ def picture(found: Obfuscation) -> str:
         ticks=TICKS,
         width=right + WIDTH + 20,
     )
-
-
-def _verdict(found: Obfuscation) -> str:
-    """Return in a few words what the checks found; a picture is often shown alone."""
-    bad = {word: [check.title for check in found.checks if check.verdict == word] for word in ("fail", "undecided")}
-    if bad["fail"]:
-        return f"signs of masked gradients: {', '.join(bad['fail'])}"
-    return f"undecided: {', '.join(bad['undecided'])}" if bad["undecided"] else "no sign of masked gradients"

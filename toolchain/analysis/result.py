@@ -75,6 +75,13 @@ class Obfuscation(Result):
             return (f"{figure} {found} {self._share(self.together)}", *self.reasons)
         return (f"{figure} is not shown to be sound: too few images to tell", *self.reasons)
 
+    def summary(self) -> str:
+        """Return the verdicts in a few words."""
+        bad = {word: [check.title for check in self.checks if check.verdict == word] for word in ("fail", "undecided")}
+        if bad["fail"]:
+            return f"signs of masked gradients: {', '.join(bad['fail'])}"
+        return f"undecided: {', '.join(bad['undecided'])}" if bad["undecided"] else "no sign of masked gradients"
+
     def text(self) -> str:
         """Return figures, sweeps and verdicts."""
         return "\n\n".join([self._head(), self._table(), *self._sweeps(), *self._notes(), self._conclusion()])
@@ -125,7 +132,7 @@ class Obfuscation(Result):
 
     def _conclusion(self) -> str:
         if self.passed:
-            return f"sound: {len(self.checks)} of {len(self.checks)} checks pass, no sign of masked gradients"
+            return f"sound: {len(self.checks)} of {len(self.checks)} checks pass, {self.summary()}"
         return "\n".join(("FAILED:", *self.doubts))
 
     @classmethod

@@ -101,8 +101,8 @@ def _checks(settings: ObfuscationSettings) -> "Checks":
 def _members(settings: ObfuscationSettings) -> "tuple[Sequence[Member], str]":
     """Return the attacks that are examined, and their name together."""
     from spikeport.toolchain.attacks.ensemble import Member
-    from spikeport.toolchain.attacks.naming import attack_name
     from spikeport.toolchain.attacks.pgd import Pgd
+    from spikeport.toolchain.stages.run import attack_name
 
     if settings.suite is not None:
         from spikeport.toolchain.robustness.suites import suite_of

@@ -2,6 +2,7 @@
 
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_clean_accuracy_and_other_attacks_are_in_the_legend():
     ("checks", "words"),
     [
         ((check("one_step"),), "no sign of masked gradients"),
-        ((check("black_box", first=90), check("unbounded", first=30)), "signs of masked gradients: black box, unbounded"),
+        ((check("black_box", 90), check("unbounded", 30)), "signs of masked gradients: black box, unbounded"),
         ((check("one_step", first=60, second=60),), "undecided: one step"),
     ],
 )  # fmt: skip
@@ -83,7 +84,7 @@ def test_labels_of_the_axis_do_not_touch():
     panel = Panel(left=0, title="", unit="", points=[point(0.01 * 1.3**power, 0.5, 9) for power in range(40)])
     places = [panel.x(each.value) for each in panel.labelled()]
     assert len(places) > 3
-    assert all(left - right > 20 for left, right in zip(places, places[1:], strict=False))
+    assert all(left - right > 20 for left, right in pairwise(places))
 
 
 def test_a_share_outside_of_0_to_1_stays_at_the_edge():
