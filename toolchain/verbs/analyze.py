@@ -128,7 +128,7 @@ def _opened(
 ) -> "tuple[nn.Module, Tensor, Tensor, int | None]":
     """Return a network on its device, pixels in [0, 1], labels (N,), and the levels that attacked pixels are on."""
     from spikeport.toolchain.nn.backbone import Backbone
-    from spikeport.toolchain.verbs.attack import AttackSettings
+    from spikeport.toolchain.verbs.attack_settings import AttackSettings
     from spikeport.toolchain.verbs.attacked import opened
 
     if not isinstance(model, Backbone | Path | str):
