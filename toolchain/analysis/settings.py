@@ -16,10 +16,11 @@ Passes = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
 class Checks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``iterations``: steps of the sweep of Table B3. ``epsilons``: pixel levels of the sweep, which ends at 255.
+    """The checks for masked gradients (docs/robustness.md), beside the attack that is examined.
 
-    ``epsilons`` None: from a quarter of the epsilon that is examined, each twice the one before. ``queries`` of the
-    black box and random ``samples``, both per image.
+    ``iterations``: steps of the sweep of Table B3. ``epsilons``: pixel levels of the other sweep, which ends at 255;
+    None: from a quarter of the epsilon that is examined, each twice the one before. ``queries`` of the black box and
+    random ``samples``, both per image.
     """
 
     iterations: Annotated[tuple[Passes, ...], Meta(min_length=2, max_length=100)] = (7, 10, 20, 40, 100)
