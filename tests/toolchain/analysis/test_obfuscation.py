@@ -11,6 +11,7 @@ from torch import nn
 from spikeport.export.errors import ArchiveError, AttackError
 from spikeport.toolchain.analysis.obfuscation import obfuscation
 from spikeport.toolchain.analysis.result import Obfuscation, read
+from spikeport.toolchain.analysis.runs import Runs
 from spikeport.toolchain.analysis.settings import Checks
 from spikeport.toolchain.analysis.writing import write
 from spikeport.toolchain.attacks.ensemble import Member, paper_members
@@ -109,6 +110,19 @@ def test_an_undefended_snn_that_its_own_surrogate_leaves_high_goes_to_about_0_un
     assert naive.clean > 0.9
     assert naive.robust > 0.5
     assert ensemble.robust < 0.03
+
+
+def test_the_unbounded_attack_goes_on_with_the_most_iterations_where_any_image_is_in_reach(monkeypatch):
+    asked, added = [], Runs.added
+    monkeypatch.setattr(
+        Runs, "added", lambda self, run, before: (asked.append((run, before)), added(self, run, before))[1]
+    )
+    found = examined(Saturated(linear()), images=70)
+    ((run, before),) = asked
+    assert (run.epsilon, [member.attack.steps for member in run.members]) == (255, [20])
+    assert float((~before).double().mean()) == found.epsilons[-1].robust
+    unbounded = next(check for check in found.checks if check.name == "unbounded")
+    assert 0 < unbounded.stronger.robust < found.epsilons[-1].robust
 
 
 def test_a_surrogate_too_narrow_is_found_and_a_wider_one_is_sound():
