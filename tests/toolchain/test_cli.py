@@ -20,14 +20,9 @@ from spikeport.export.cluster import Cluster, Tls
 from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
 from spikeport.export.quantize import quantize as folded_integers
 from spikeport.export.stimulus import InputSettings
-<<<<<<< HEAD
-from spikeport.toolchain import cli
-from spikeport.toolchain.verbs import attack as attacking
-from spikeport.toolchain.verbs import checking, costs, identify, lava, networks, profiles, recipes, simulation
-=======
 from spikeport.toolchain import analyze_command, cli
 from spikeport.toolchain.verbs import analyze, checking, costs, identify, lava, networks, profiles, recipes, simulation
->>>>>>> 4ce402f (Add the command 'spikeport analyze obfuscation', its function and its documentation)
+from spikeport.toolchain.verbs import attack as attacking
 from spikeport.toolchain.verbs import convert as converting
 from spikeport.toolchain.verbs.attack_settings import AttackSettings
 from spikeport.toolchain.verbs.converted import ConvertSettings

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spikeport.toolchain.robustness.suites import suite_of
 from torch import Tensor
 
 from spikeport.export import archive
@@ -19,6 +18,7 @@ from spikeport.toolchain.robustness.deployed import Deployed
 from spikeport.toolchain.robustness.groups import with_queries
 from spikeport.toolchain.robustness.kept import of_model
 from spikeport.toolchain.robustness.subject import Subject
+from spikeport.toolchain.robustness.suites import suite_of
 from spikeport.toolchain.robustness.worst_images import worst_images
 from spikeport.toolchain.stages.run import Metrics, Run
 
