@@ -103,7 +103,7 @@ def test_a_larger_ball_in_which_the_attack_loses_its_way_is_found():
 
 def test_an_undefended_snn_that_its_own_surrogate_leaves_high_goes_to_about_0_under_the_ensemble():
     """Section 4.2 of Schmolli et al.: one surrogate gradient says little."""
-    pixels, labels = held_out(100)
+    pixels, labels = held_out(70)
     naive, ensemble = (
         worst_case(undefended(), members, pixels, labels, epsilon=40 / 255) for members in (NAIVE, paper_members())
     )
@@ -126,7 +126,9 @@ def test_the_unbounded_attack_goes_on_with_the_most_iterations_where_any_image_i
 
 
 def test_a_surrogate_too_narrow_is_found_and_a_wider_one_is_sound():
-    narrow, wide = (examined(undefended(), members, epsilon=32, images=200) for members in (NAIVE, WIDE))
+    narrow, wide = (
+        examined(undefended(), members, epsilon=32, images=count) for members, count in ((NAIVE, 70), (WIDE, 200))
+    )
     assert verdicts(narrow)["black_box"] == "fail"
     assert wide.passed, wide.doubts
     assert wide.robust < narrow.robust - 0.3
