@@ -114,7 +114,13 @@ def test_members_of_a_suite_are_examined_together(folder, tmp_path):
     ("model", "images", "changes", "error", "sentence"),
     [
         ("model.safetensors", "bare.npz", {}, StimulusError, "no labels"),
-        ("model.safetensors", "wrong.npz", {}, AttackError, "labels reach from 10 to 10; the network has classes 0 to 9"),
+        (
+            "model.safetensors",
+            "wrong.npz",
+            {},
+            AttackError,
+            "labels reach from 10 to 10; the network has classes 0 to 9",
+        ),
         ("model.safetensors", "x.npz", {"steps": 0}, AttackError, r"expected `int` >= 1 - at `\$\.steps`|steps"),
         ("model.safetensors", "x.npz", {"queries": 0}, AttackError, "queries"),
         ("model.safetensors", "x.npz", {"iterations": (5,)}, AttackError, "iterations"),
