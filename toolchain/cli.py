@@ -1,15 +1,14 @@
 """The command ``spikeport``: each verb reads its options, calls one function of `spikeport.toolchain.verbs`, prints."""
 
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikeport.export.errors import printable
-from spikeport.toolchain import exits
+from spikeport.toolchain import analyze_command, exits
+from spikeport.toolchain.exits import say as _say
 from spikeport.toolchain.options import bins, cluster_of, grouped, import_settings, known_rules, number, numbers
 from spikeport.toolchain.options import reading as reading_of
 
@@ -27,6 +26,7 @@ profiles_app = typer.Typer(help="Hardware profiles: chips as data.", invoke_with
 lava_app = typer.Typer(help="The Python 3.10 environment for Intel's Lava.", no_args_is_help=True)
 app.add_typer(profiles_app, name="profiles")
 app.add_typer(lava_app, name="lava")
+app.add_typer(analyze_command.app, name="analyze")
 
 Network = Annotated[Path, typer.Argument(help="Archive (.safetensors).")]
 AnyFile = Annotated[Path, typer.Argument(help="Archive (.safetensors), NIR (.nir) or lava-dl (.net).")]
@@ -45,16 +45,6 @@ def main() -> None:
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     exits.run(app)
-
-
-def _say(text: str, *, passed: bool = True) -> None:
-    """Print a result, its warnings on standard error, too, and leave with 1 where its verdict is bad."""
-    for line in text.split("\n"):
-        if line.startswith("warning: "):
-            print(printable(f"spikeport: {line}"), file=sys.stderr)
-    print(printable(text, keep="\n"))
-    if not passed:
-        raise typer.Exit(1)
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -118,13 +118,14 @@ def device_of(model: nn.Module) -> torch.device:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Hold the model in evaluation mode while the block runs."""
-    before = model.training
+    """Hold the model in evaluation mode while the block runs; every layer has its own mode again afterwards."""
+    before = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         yield
     finally:
-        model.train(before)
+        for module, training in before:
+            module.training = training
 
 
 @torch.no_grad()

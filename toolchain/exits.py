@@ -22,6 +22,8 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, TextIO, cast
 
+import typer
+
 from spikeport.export.errors import SpikeportError, one_line, printable
 
 BAD_INPUT, FAULT, INTERRUPTED, READER_LEFT = 2, 70, 130, 141
@@ -69,6 +71,16 @@ def run(command: Callable[..., object]) -> NoReturn:
     finally:
         sys.stdout = stdout
     sys.exit(code)
+
+
+def say(text: str, *, passed: bool = True) -> None:
+    """Print a result, its warnings on standard error, too, and leave the command with 1 where its verdict is bad."""
+    for line in text.split("\n"):
+        if line.startswith("warning: "):
+            sys.stderr.write(printable(f"spikeport: {line}") + "\n")
+    sys.stdout.write(printable(text, keep="\n") + "\n")
+    if not passed:
+        raise typer.Exit(1)
 
 
 def _leave(number: int, _frame: object) -> NoReturn:

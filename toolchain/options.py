@@ -173,3 +173,11 @@ def numbers(text: str | None) -> tuple[float, ...] | None:
         return None if text is None else tuple(ratio(part) for part in text.split(","))
     except StimulusError:
         raise typer.BadParameter(f"{text!r} is no list of numbers, for instance 0.5 or 0.485,0.456,0.406") from None
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Return what a text such as 7,10,20 says."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no list of whole numbers, for instance 7,10,20") from None

@@ -98,7 +98,8 @@ class AttackedWith(Result):
 
     ``network`` is of the float network that the attack sees, ``integer`` of the integers: on the same images, or, where
     ``ran`` says that several attacks were run, in the worst case over all of them. The errors are standard errors of
-    these. ``warnings``: what makes the figures doubtful.
+    these. ``warnings``: what makes the figures doubtful. ``gradients``: what the checks for masked gradients found,
+    None where they were not made.
     """
 
     name: str
@@ -111,6 +112,7 @@ class AttackedWith(Result):
     integer_error: float | None = None
     ran: str | None = None
     warnings: tuple[str, ...] = ()
+    gradients: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

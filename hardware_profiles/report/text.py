@@ -9,6 +9,7 @@ from spikeport.hardware_profiles import energy, latency
 from spikeport.hardware_profiles.columns import joule, percent, seconds, table, times
 from spikeport.hardware_profiles.evidence import LEGEND, marked
 
+NOT_EXAMINED = "not examined for masked gradients, which make such a figure too high"
 __all__ = [
     "about",
     "attacked",
@@ -76,10 +77,11 @@ def robust(attack: dict[str, Any], network: str) -> str:
 
 
 def about(attacks: list[dict[str, Any]]) -> list[str]:
-    """Return what was run where one row stands for several attacks, once each, and what makes figures doubtful."""
+    """Return what was run where one row stands for several attacks, once each, and how far figures may be believed."""
     ran = [f"{each['name']}: {each['ran']}" for each in attacks if each["ran"]]
+    examined = [f"{attacked(each)}: {each['gradients'] or NOT_EXAMINED}" for each in attacks]
     warnings = [f"warning: {sentence}" for each in attacks for sentence in each["warnings"]]
-    return [*dict.fromkeys(ran), *warnings]
+    return [*dict.fromkeys(ran), *examined, *warnings]
 
 
 def attacked(attack: dict[str, Any]) -> str:

@@ -41,11 +41,13 @@ if TYPE_CHECKING:
     from spikeport.hardware_profiles.report.result import Report
     from spikeport.hardware_profiles.verdicts import ChipVerdict
     from spikeport.hardware_profiles.what_if import Variations
+    from spikeport.toolchain.analysis.result import Obfuscation
     from spikeport.toolchain.importing.folding import fold_batch_norm
     from spikeport.toolchain.importing.imported import ImportedNetwork
     from spikeport.toolchain.importing.torch_module import from_torch, to_specification
     from spikeport.toolchain.nn.specification import Specification
     from spikeport.toolchain.robustness.assessed import Assessment
+    from spikeport.toolchain.verbs.analyze import ObfuscationSettings, analyze_obfuscation
     from spikeport.toolchain.verbs.attack import attack
     from spikeport.toolchain.verbs.attack_settings import AttackSettings
     from spikeport.toolchain.verbs.checking import CheckSettings, Verdict, check
@@ -92,6 +94,8 @@ __all__ = [
     "IntegerNeuron",
     "IntegerPopulation",
     "IntegerProjection",
+    "Obfuscation",
+    "ObfuscationSettings",
     "OperationCounts",
     "Placement",
     "QuantizeSettings",
@@ -107,6 +111,7 @@ __all__ = [
     "Variations",
     "Verdict",
     "__version__",
+    "analyze_obfuscation",
     "as_bias",
     "attack",
     "check",
@@ -155,11 +160,13 @@ _HOMES = {
     "hardware_profiles.report.result": ("Report",),
     "hardware_profiles.verdicts": ("ChipVerdict",),
     "hardware_profiles.what_if": ("Variations",),
+    "toolchain.analysis.result": ("Obfuscation",),
     "toolchain.importing.imported": ("ImportedNetwork",),
     "toolchain.importing.torch_module": ("from_torch", "to_specification"),
     "toolchain.nn.specification": ("Specification",),
     "toolchain.importing.folding": ("fold_batch_norm",),
     "toolchain.robustness.assessed": ("Assessment",),
+    "toolchain.verbs.analyze": ("ObfuscationSettings", "analyze_obfuscation"),
     "toolchain.verbs.attack": ("attack",),
     "toolchain.verbs.attack_settings": ("AttackSettings",),
     "toolchain.verbs.checking": ("CheckSettings", "Verdict", "check"),

@@ -20,9 +20,9 @@ from spikeport.export.cluster import Cluster, Tls
 from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
 from spikeport.export.quantize import quantize as folded_integers
 from spikeport.export.stimulus import InputSettings
-from spikeport.toolchain import cli
+from spikeport.toolchain import analyze_command, cli
+from spikeport.toolchain.verbs import analyze, checking, costs, identify, lava, networks, profiles, recipes, simulation
 from spikeport.toolchain.verbs import attack as attacking
-from spikeport.toolchain.verbs import checking, costs, identify, lava, networks, profiles, recipes, simulation
 from spikeport.toolchain.verbs import convert as converting
 from spikeport.toolchain.verbs.attack_settings import AttackSettings
 from spikeport.toolchain.verbs.converted import ConvertSettings
@@ -73,6 +73,7 @@ def test_light_verbs_do_not_load_torch(code):
 
 
 VERBS = {
+    "analyze_obfuscation": (analyze.analyze_obfuscation, (analyze.ObfuscationSettings,)),
     "demo": (recipes.demo, ()),
     "run": (recipes.run, (recipes.RunSettings, Cluster, Tls)),
     "import_network": (networks.import_network, (networks.ImportSettings,)),
@@ -110,6 +111,7 @@ OTHER_NAMES = {
     "rule": "rules",
     "set": "settings",
     ("import_network", "network"): "path",
+    ("analyze_obfuscation", "eps"): "epsilon",
     ("identify", "network"): "model",
     ("identify", "input"): "inputs",
     ("identify", "output"): "outputs",
@@ -125,7 +127,7 @@ WRITTEN_APART = {"check": {"junit", "json"}, "convert": {"json"}, "identify": {"
 
 def commands():
     """Return every command by the name of its function."""
-    groups = (cli.app, cli.profiles_app, cli.lava_app)
+    groups = (cli.app, cli.profiles_app, cli.lava_app, analyze_command.app)
     return {command.callback.__name__: command.callback for group in groups for command in group.registered_commands}
 
 
@@ -144,7 +146,7 @@ def test_every_option_is_an_argument_or_a_setting_with_the_same_default(name):
         if option in WRITTEN_APART.get(name, ()):
             continue
         ours = given[OTHER_NAMES.get((name, option), OTHER_NAMES.get(option, option))]
-        expected = ",".join(ours) if option == "executors" else ours
+        expected = ",".join(map(str, ours)) if option in {"executors", "iterations"} else ours
         unset = default is None and (isinstance(ours, tuple) or ours is dataclasses.MISSING)
         required = default is inspect.Parameter.empty
         assert unset or required or (name, option) in OWN_DEFAULTS or default == expected, option

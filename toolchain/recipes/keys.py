@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from spikeport.toolchain.analysis.settings import Checks
 from spikeport.toolchain.choices import Choice, kinds
 from spikeport.toolchain.data.extra import Extra
 from spikeport.toolchain.nn.spiking import Spiking
@@ -32,6 +33,7 @@ def tables() -> str:
         _section("`evaluate`", Evaluate),
         _section("`spiking`", Spiking),
         _section("`training`", Training),
+        _section("`obfuscation` of a stage of attack", Checks),
     ]
     parts += [_section(f'`stage = "{tag}"`', kind, without=COMMON) for tag, kind in kinds(Stage).items()]
     for base in base_choices(Recipe, Stage):

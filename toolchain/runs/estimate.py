@@ -128,6 +128,7 @@ def passes_of(plan: Plan, stage: Stage, there: Mapping[str, str]) -> float:
     if stage.__struct_config__.tag == "attack":
         count = min(getattr(stage, "images", None) or len(plan.data.test), len(plan.data.test))
         each = sum(attack_passes(attack) + 1 for attack in getattr(stage, "attacks", list)())
+        each += examined_passes(stage)
         passes += count * each * len(getattr(stage, "epsilons", ())) * steps
     return passes
 
@@ -147,6 +148,17 @@ def per_image(objective: Any) -> float:
     attack = getattr(objective, "attack", None)
     outputs = 1 if attack is None else 2  # the clean image, and the attacked one
     return outputs * (1 + BACKWARD) + (0 if attack is None else 1 + attack_passes(attack))
+
+
+def examined_passes(stage: Any) -> float:
+    """Return the forward passes an image costs where a stage of attack looks for masked gradients at an epsilon."""
+    checks = getattr(stage, "obfuscation", None)
+    if checks is None:
+        return 0.0
+    followed = [attack for attack in stage.attacks() if attack.NEEDS_GRADIENT]
+    iterated = len(followed) * (sum(checks.iterations) + max(checks.iterations) + 1) * (1 + BACKWARD)
+    swept = sum(map(attack_passes, followed)) * len(checks.sweep(max(stage.epsilons)))
+    return float(iterated + swept + checks.queries + checks.samples)
 
 
 def attack_passes(attack: Any) -> float:

@@ -16,7 +16,11 @@ from spikeport.export.network import IntegerNetwork
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import predicted
 from spikeport.toolchain import checkpoint
+from spikeport.toolchain.analysis.obfuscation import obfuscation
+from spikeport.toolchain.analysis.settings import Checks
+from spikeport.toolchain.analysis.writing import write
 from spikeport.toolchain.attacks.attack import Attack as AnyAttack
+from spikeport.toolchain.attacks.ensemble import Member
 from spikeport.toolchain.data.dataset import pixels
 from spikeport.toolchain.nn.architectures.architecture import Count
 from spikeport.toolchain.nn.backbone import Backbone
@@ -36,7 +40,8 @@ class Attack(Stage, frozen=True, kw_only=True, tag="attack"):
 
     With ``attack``, the integers get the images that were made on the model. With ``suite``, the name of one or a .toml
     file, it is the worst case over its members, on the integers over all transferred images and attacks on their own
-    scores; ``queries`` in place of the suite's. ``epsilon``: a number or a list, in pixel levels.
+    scores; ``queries`` in place of the suite's. ``epsilon``: a number or a list, in pixel levels. ``obfuscation``:
+    examine, too, whether the gradients that the attacks follow are masked; {} takes the defaults.
     """
 
     TAKES: ClassVar = ("model", "network")
@@ -47,6 +52,7 @@ class Attack(Stage, frozen=True, kw_only=True, tag="attack"):
     queries: Count | None = None
     epsilon: Levels | Several = 8
     images: Count | None = None
+    obfuscation: Checks | None = None
 
     @property
     def epsilons(self) -> tuple[float, ...]:
@@ -77,6 +83,11 @@ class Attack(Stage, frozen=True, kw_only=True, tag="attack"):
             self.attacks()
         except SpikeportError as error:
             yield "suite", str(error)
+            return
+        if self.obfuscation is not None and not any(attack.NEEDS_GRADIENT for attack in self.attacks()):
+            yield "obfuscation", "examines gradients, and no attack follows one; leave it out"
+        if self.obfuscation is not None and min(self.epsilons) == 0:
+            yield "obfuscation", "examines attacks within an epsilon above 0; leave it, or that epsilon, out"
 
     def look_ahead(self, images: Any, recipe: Any, available: Mapping[str, str]) -> None:
         del recipe, available
@@ -93,11 +104,32 @@ class Attack(Stage, frozen=True, kw_only=True, tag="attack"):
             found = [self._alone(run, model, network, images, truth, epsilon, places) for epsilon in self.epsilons]
         else:
             found = under_suite(run, self, model, network, images, truth, places)
+        if self.obfuscation is not None:
+            found = [each | self._examined(run, model, images, truth, each) for each in found]
         metrics = {"images": len(labels), "epsilons": found}
         return Result(artefacts={"attacked": places[max(places)]}, metrics=metrics)
 
     def _place(self, run: Run, epsilon: float) -> Path:
         return run.folder / ("attacked.npz" if len(self.epsilons) == 1 else f"attacked-{epsilon:g}.npz")
+
+    def _examined(self, run: Run, model: Backbone, images: Tensor, labels: Tensor, found: Metrics) -> Metrics:
+        """Return what is known of the gradients behind the figures of one epsilon, and keep it in a folder."""
+        epsilon = found["epsilon"]
+        alone = [Member(name="attack", attack=attack) for attack in self.attacks()]
+        examined = obfuscation(
+            model.to(run.device),
+            images,
+            labels,
+            members=alone if self.suite is None else suite_of(self.suite).members,
+            title=found["attack"],
+            epsilon=epsilon,
+            checks=self.obfuscation,
+            seed=run.seed,
+            levels=run.data.levels,
+        )
+        write(examined, run.folder / (f"obfuscation-{epsilon:g}" if len(self.epsilons) > 1 else "obfuscation"))
+        warnings = [*found.get("warnings", ()), *examined.doubts]
+        return {"gradients": examined.summary(), "warnings": warnings}
 
     def _alone(
         self,

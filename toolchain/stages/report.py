@@ -115,6 +115,7 @@ def _attacks(record: Record) -> Iterator[AttackedWith]:
             integer_error=found.get("integer_error"),
             ran=found.get("ran"),
             warnings=tuple(found.get("warnings", ())),
+            gradients=found.get("gradients"),
         )
 
 

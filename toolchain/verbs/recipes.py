@@ -1,7 +1,7 @@
 """Runs of recipes."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,9 +78,16 @@ class Run:
         """Return the report, or how far the run came, and where the files are."""
         if self.report is None:
             failed = "\n".join(("\n\nFAILED:", *self.reasons)) if self.reasons else ""
-            return f"stages done up to {self.last}; artefacts are in {self.folder}{failed}"
+            doubts = "".join(f"\nwarning: {name}: {sentence}" for name, sentence in self._doubts())
+            return f"stages done up to {self.last}; artefacts are in {self.folder}{doubts}{failed}"
         names = [str(self.files[kind].relative_to(self.folder)) for kind in KINDS if kind in self.files]
         return f"{self.report.text()}\n\nwrote {', '.join(names)} to {self.folder}/"
+
+    def _doubts(self) -> Iterator[tuple[str, str]]:
+        """Yield the name of a stage, and what makes a figure of its attack doubtful."""
+        for name, metrics in self.metrics.items():
+            for found in metrics.get("epsilons", ()):
+                yield from ((name, sentence) for sentence in found.get("warnings", ()))
 
     def to_dict(self) -> dict[str, Any]:
         """Return folder, last stage, files, stages that ran, metrics and report."""

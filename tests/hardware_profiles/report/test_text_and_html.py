@@ -240,3 +240,19 @@ def test_the_first_layer_says_how_often_the_host_computes_it():
         assert f"first layer: host, {often}  chip, every step" in found.text()
         assert f"first layer: host, {page}" in page_of(found).words
         assert found.to_dict()["operations"]["held"] is each.held
+
+
+def test_a_robust_accuracy_says_whether_its_gradients_were_examined_and_what_was_found():
+    attack = {"epsilon": 8.0, "images": 20, "network": 0.5, "integer": 0.4}
+    attacks = (
+        AttackedWith(name="PGD-7", **attack),
+        AttackedWith(name="PGD-8", gradients="no sign of masked gradients", **attack),
+        AttackedWith(name="PGD-9", gradients="signs of masked gradients: unbounded", warnings=("too high",), **attack),
+    )
+    found = replace(REPORT, **{**RUN, "attacks": attacks})
+    for text in (found.text(), html.render(found)):
+        assert "PGD-7, eps 8/255: not examined for masked gradients, which make such a figure too high" in text
+        assert "PGD-8, eps 8/255: no sign of masked gradients" in text
+        assert "PGD-9, eps 8/255: signs of masked gradients: unbounded" in text
+    assert "\nwarning: too high" in found.text()
+    assert '<p class="bad">Warning: too high.</p>' in html.render(found)

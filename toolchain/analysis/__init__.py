@@ -1,0 +1,1 @@
+"""Is an evaluation of robustness sound: checks for masked gradients, sweeps, their picture."""

@@ -1,0 +1,58 @@
+"""The commands ``spikeport analyze ...``: whether figures of a trained network may be believed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spikeport.toolchain.exits import say
+from spikeport.toolchain.options import numbers, whole_numbers
+
+app = typer.Typer(help="Whether figures of a trained network may be believed.", no_args_is_help=True)
+
+
+@app.callback()
+def analyze() -> None:
+    """Keep ``obfuscation`` a command of its own while it is the only one."""
+
+
+@app.command("obfuscation")
+def analyze_obfuscation(
+    model: Annotated[Path, typer.Argument(help="Checkpoint (.safetensors), or ReLU network: .pt2, .onnx.")],
+    input: Annotated[Path, typer.Option("--input", help="Images with labels: pixels, as --input elsewhere.")],
+    eps: Annotated[float, typer.Option(help="Pixel levels: 8 is 8/255.")] = 8.0,
+    suite: Annotated[str | None, typer.Option(help="Attacks to examine together: paper, quick, rsc or .toml.")] = None,
+    steps: Annotated[int, typer.Option(help="Without a suite: iterations of the PGD that is examined.")] = 10,
+    iterations: Annotated[str, typer.Option(help="Iterations of the sweep, comma-separated.")] = "7,10,20,40,100",
+    epsilons: Annotated[
+        str | None, typer.Option(help="Pixel levels of the sweep, comma-separated; doubled up to 255 without.")
+    ] = None,
+    queries: Annotated[int, typer.Option(help="Of the black box, Square, per image.")] = 500,
+    samples: Annotated[int, typer.Option(help="Random places in the ball per image.")] = 200,
+    images: Annotated[int | None, typer.Option(help="So many of the input; all without.")] = None,
+    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
+    mean: Annotated[str | None, typer.Option(help="Of the training: one number, or one a channel, a,b,c.")] = None,
+    std: Annotated[str | None, typer.Option(help="Of the training: one number, or one a channel, a,b,c.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="Folder for obfuscation.json and obfuscation.svg.")] = None,
+) -> None:
+    """Look for masked gradients: five checks, sweeps of iterations and epsilon; exit code 1 where a check fails."""
+    from spikeport.toolchain.verbs import analyze
+
+    settings = analyze.ObfuscationSettings(
+        epsilon=eps,
+        suite=suite,
+        steps=steps,
+        iterations=whole_numbers(iterations),
+        epsilons=numbers(epsilons),
+        queries=queries,
+        samples=samples,
+        images=images,
+        seed=seed,
+        mean=numbers(mean),
+        std=numbers(std),
+        device=device,
+    )
+    done = analyze.analyze_obfuscation(model, input, settings=settings, out=out)
+    wrote = f"\n\nwrote {out}/obfuscation.json and {out}/obfuscation.svg" if out is not None else ""
+    say(f"{done.text()}{wrote}", passed=done.passed)
