@@ -14,7 +14,7 @@ from spikeport.toolchain.runs.planning import plan_of
 FOLDER = Path(__file__).parents[3] / "examples" / "recipes"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.toml"))
 TABLES = [name for name in NAMES if name.startswith("table")]
-QUICK = {"table1"}
+QUICK = {"digits_seeds"}
 MOST, FEW = (0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99), (0.5, 0.9, 0.95, 0.99)
 ROWS = {
     "table2": {("hydra", each) for each in (0.5, 0.7, 0.9, 0.95)},
@@ -38,6 +38,14 @@ def test_the_rows_of_a_table_are_combinations_of_its_recipe(name):
     assert found == ROWS[name]
     stages = {stage.name for stage in made[0].recipe.stages}
     assert name.endswith("harp") or "dense_snn" in stages
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_robust_accuracies_of_tables_are_worst_cases_at_three_epsilons(name):
+    attacks = [each for each in read_recipe(FOLDER / f"{name}.toml").stages if each.__struct_config__.tag == "attack"]
+    assert attacks
+    assert {stage.suite for stage in attacks} == {"quick" if name.endswith("_small") else "paper"}
+    assert all(len(stage.epsilon) == 3 for stage in attacks)
 
 
 @pytest.mark.parametrize(("name", "epsilons"), [("table_b4", (2, 4, 8)), ("table_b4_small", (8, 16, 32))])
@@ -95,6 +103,7 @@ def _shorten(stage):
     if stage.get("sparsity", 0) > 0.5:
         stage["sparsity"] = 0.5
     if stage["stage"] == "attack":
+        stage.pop("suite", None)
         stage |= {"images": 6, "attack": {"kind": "fgsm"}}
     if stage["stage"] == "convert":
         stage |= {"batches": 1, "batch_size": 8, "steps": 6}

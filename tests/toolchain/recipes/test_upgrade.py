@@ -16,9 +16,9 @@ OLD = Path(__file__).parent / "before" / "digits.toml"
 TEXT = OLD.read_text()
 
 
-def test_the_old_demo_is_todays_but_for_the_random_step_of_its_attack():
+def test_the_old_demo_is_the_same_in_the_second_form_but_for_the_random_step_of_its_attack():
     """Its RFGSM took a quarter of epsilon at random; today's default is half, as in the authors' scripts."""
-    old, new = read_recipe(OLD), embedded("digits")
+    old, new = read_recipe(OLD), read_recipe(OLD.with_name("digits_as_version_2.toml"))
     ours = msgspec.structs.asdict(old)
     stages = [msgspec.structs.replace(stage, title=None) for stage in old.stages]
     alpha = {stage.name: getattr(getattr(stage, "objective", None), "attack", None) for stage in old.stages}
