@@ -8,7 +8,7 @@ import tomllib
 
 import spikeport
 from spikeport.export.errors import RecipeError
-from spikeport.toolchain.recipes.reader import embedded, read_recipe, read_table, recipe_of
+from spikeport.toolchain.recipes.reader import read_recipe, read_table, recipe_of
 from spikeport.toolchain.recipes.toml_text import toml_text
 from spikeport.toolchain.recipes.upgrade import is_old, upgraded
 
