@@ -101,6 +101,7 @@ def test_a_larger_ball_in_which_the_attack_loses_its_way_is_found():
     assert [check.weaker.name for check in found.checks if check.name == "larger_epsilon"] == ["eps 26/255"]
 
 
+@pytest.mark.slow
 def test_an_undefended_snn_that_its_own_surrogate_leaves_high_goes_to_about_0_under_the_ensemble():
     """Section 4.2 of Schmolli et al.: one surrogate gradient says little."""
     pixels, labels = held_out(70)
@@ -125,6 +126,7 @@ def test_the_unbounded_attack_goes_on_with_the_most_iterations_where_any_image_i
     assert 0 < unbounded.stronger.robust < found.epsilons[-1].robust
 
 
+@pytest.mark.slow
 def test_a_surrogate_too_narrow_is_found_and_a_wider_one_is_sound():
     narrow, wide = (
         examined(undefended(), members, epsilon=32, images=count) for members, count in ((NAIVE, 70), (WIDE, 200))

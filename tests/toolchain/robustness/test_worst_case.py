@@ -243,6 +243,7 @@ def killed(folder):
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_result(tmp_path, monkeypatch):
     killed(tmp_path)
     kept = {path.name: part.read(path) for path in tmp_path.glob("part-*.npz")}
