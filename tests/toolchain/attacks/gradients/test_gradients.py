@@ -54,6 +54,21 @@ def slope_written_out(kind, mean, rate, threshold, tau):
     return torch.where((x >= 0) & (x < 1 - tau), torch.full_like(x, 0.2), slope) / threshold
 
 
+def slopes_written_out(kind, model, given):
+    """Return the slope of every population at its mean input and rate, without a leak."""
+    spikes = model.spikes(given)
+    return {
+        node.name: slope_written_out(
+            kind,
+            model.currents(given, node.name).mean(0),
+            spikes[node.name].mean(0),
+            model.neurons_of(node.name).threshold,
+            1.0,
+        )
+        for node in model.neuron_nodes()
+    }
+
+
 class Written(torch.nn.Module):
     """The network of `SPECIFICATION` as six lines of PyTorch, T steps one after the other, from its tensors' values."""
 
@@ -121,17 +136,8 @@ def test_gradients_through_rates_are_those_of_the_linear_network_with_their_slop
     model = network(NETWORKS[name])
     found, _ = by_the_gradient(KINDS[kind], model)
     with torch.no_grad():
-        spikes, logits = model.spikes(pixels()), model(pixels())
-        slopes = {
-            node.name: slope_written_out(
-                kind,
-                model.currents(pixels(), node.name).mean(0),
-                spikes[node.name].mean(0),
-                model.neurons_of(node.name).threshold,
-                1.0,
-            )
-            for node in model.neuron_nodes()
-        }
+        logits = model(pixels())
+        slopes = slopes_written_out(kind, model, pixels())
     at = logits.requires_grad_()
     (leaving,) = torch.autograd.grad(cross_entropy(at).sum(), at)
     given = pixels().requires_grad_()
@@ -177,17 +183,8 @@ def test_gradient_of_a_frame_passes_through_its_own_step(kind):
     found, _ = by_the_gradient(KINDS[kind], model, frames)
     assert found.shape == frames.shape
     with torch.no_grad():
-        spikes, logits = model.spikes(frames), model(frames)
-        slopes = {
-            node.name: slope_written_out(
-                kind,
-                model.currents(frames, node.name).mean(0),
-                spikes[node.name].mean(0),
-                model.neurons_of(node.name).threshold,
-                1.0,
-            )
-            for node in model.neuron_nodes()
-        }
+        logits = model(frames)
+        slopes = slopes_written_out(kind, model, frames)
     at = logits.requires_grad_()
     (leaving,) = torch.autograd.grad(cross_entropy(at).sum(), at)
     given = frames.clone().requires_grad_()
