@@ -17,8 +17,9 @@ Weights, biases, decays, thresholds, delays and every register keep to the forma
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,8 @@ DECAY_UNITY = 4096
 ATTEMPTS = 200
 MOST_EXCESS = 2.0
 """By so much at most a trial makes the scale smaller; a proof ends where a register is left by more."""
+CLOSE = 1.01
+"""How near the largest scale that fits is looked for, where no format says by how much one is too large."""
 THRESHOLD_UNITS, MOST_DOUBLINGS = 64, 8
 """A threshold of fewer units is rounded too coarsely; weights of few bits get an exponent instead."""
 SAMPLE = 1000
@@ -80,6 +83,11 @@ class _Trial(NamedTuple):
     excess: float
     worst: Register | None = None
     why: str = ""
+
+    @property
+    def fits(self) -> bool:
+        """Whether every format holds it."""
+        return self.done is not None and self.excess <= 1
 
     def reason(self, target: Target) -> str:
         """Return the rule that no scale satisfies, and by how much."""
@@ -142,22 +150,52 @@ def fitted(
     if grid is None:
         scale *= _finer(population, scale)
     scale *= _above_least(population, scale, target)
-    last = _Trial(None, math.inf)
+    trial = partial(_trial, network, population, weight_bits, clip, target, grid)
+    last, above = _Trial(None, math.inf), scale
     for _ in range(ATTEMPTS):
-        tidy = _tidy(population, scale, grid, target)
-        trial = _at_scale(network, population, tidy, weight_bits, clip, target)
-        if trial.done is not None and trial.excess <= 1:
+        found = trial(scale)
+        if found.fits:
+            best = found if math.isfinite(last.excess) else _between(trial, found, scale, above)
             too_large = "" if last.worst is None else f" (at a larger scale, {last.reason(target)})"
-            assert isinstance(trial.done.population.neuron, IntegerNeuron)
-            lost = _lost(network, trial.done.projections, population)
-            check_kept(population, trial.done.population.neuron, lost, too_large)
-            return trial.done
-        last = trial if math.isfinite(trial.excess) or last.worst is None else last
-        scale /= max(1.01, min(trial.excess, MOST_EXCESS))
+            return _checked(network, population, best, too_large)
+        last = found if math.isfinite(found.excess) or last.worst is None else last
+        above = scale
+        scale /= max(1.01, min(found.excess, MOST_EXCESS))
     raise QuantizationError(
         f"population {population.name}: no scale keeps its registers in range over {network.steps} steps: even at the "
         f"smallest, {last.reason(target)}; use fewer steps, sparser weights, smaller biases or a higher threshold"
     )
+
+
+def _trial(
+    network: FloatNetwork,
+    population: FloatPopulation,
+    weight_bits: int,
+    clip: float,
+    target: Target,
+    grid: float | None,
+    scale: float,
+) -> _Trial:
+    """Return the population at the tidy scale at or below ``scale``."""
+    return _at_scale(network, population, _tidy(population, scale, grid, target), weight_bits, clip, target)
+
+
+def _between(trial: Callable[[float], _Trial], found: _Trial, scale: float, above: float) -> _Trial:
+    """Return what fits at the largest scale from ``scale``, which fits, to ``above``, at which no format holds it."""
+    while above > CLOSE * scale:
+        middle = math.sqrt(scale * above)
+        other = trial(middle)
+        found, scale, above = (other, middle, above) if other.fits else (found, scale, middle)
+    return found
+
+
+def _checked(network: FloatNetwork, population: FloatPopulation, trial: _Trial, too_large: str) -> Quantized:
+    """Return what a trial made; `QuantizationError` where rounding leaves too little of the neuron."""
+    assert trial.done is not None
+    assert isinstance(trial.done.population.neuron, IntegerNeuron)
+    lost = _lost(network, trial.done.projections, population)
+    check_kept(population, trial.done.population.neuron, lost, too_large)
+    return trial.done
 
 
 def _lost(

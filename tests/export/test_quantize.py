@@ -158,6 +158,17 @@ def test_graded_input_lowers_the_scale_until_the_potential_fits():
     assert integer.bounds["a"].v_min == -64 * 255 * 64 * 8
 
 
+@pytest.mark.parametrize("bias", [-1200.0, -1500.0, -2500.0, -4090.0, -8000.0, 1200.0])
+def test_a_bias_costs_no_more_of_the_weights_than_its_register(bias):
+    network = quantize(dense_network(np.array([[127.0, -5.3, 3.1]]), [9000.0], bias=bias * 8, levels=1, steps=1))
+    population, projection = network.population("a"), network.incoming("a")[0]
+    weight, neuron = int(projection.synapses.weight.max()), population.neuron
+    room = (LAVA.bias_mantissa[1] << LAVA.bias_exponent[1]) / abs(bias * 8 * 64)
+    assert weight <= 127 * min(1, room) + 1  # of a threshold that is rounded
+    assert weight >= min(127, int(127 * room)) - 2
+    assert abs(int(neuron.bias_mantissa.flat[0])) << int(neuron.bias_exponent) <= 4095 << 7
+
+
 def test_two_projections_share_a_scale_through_their_exponents():
     network = dense_network([[0.5, 0.25]], 1.0)
     extra = FloatProjection(source="input", target="a", stages=(Dense(weight=np.array([[8.0, -3.0]])),))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from spikeport.export import archive
-from spikeport.export.network import IntegerNetwork
+from spikeport.export.network import IntegerNetwork, IntegerProjection
 from spikeport.hardware_profiles.neuron_rules import INPUT_RULES
 from spikeport.hardware_profiles.verdicts import ChipVerdict
 from spikeport.toolchain.verbs.sources import wrote
@@ -32,6 +32,15 @@ class Quantized:
     chips: tuple[ChipVerdict, ...] = ()
 
     @property
+    def weight_bits(self) -> dict[str, int]:
+        """Bits, with the sign, that the largest weight into a population takes; 0 where all are zero.
+
+        Fewer than were asked for: a register or a bias holds no larger scale, so small weights are rounded coarsely.
+        """
+        largest = {p.name: [_largest(each) for each in self.network.incoming(p.name)] for p in self.network.neurons}
+        return {name: max(each, default=0).bit_length() + any(each) for name, each in largest.items()}
+
+    @property
     def passed(self) -> bool:
         """Whether the chips that were asked for run the network, as far as integers and neurons go."""
         return not any(reason for chip in self.chips for reason in _without_input(chip).reasons)
@@ -41,7 +50,10 @@ class Quantized:
         clips = [f"weights cut at {', '.join(f'{n} {c:g}' for n, c in self.clips.items())} of the largest"]
         lines = [*self.assumptions, *(clips if self.clips else ()), *wrote(self.out), f"{self.proof}:"]
         for name, bound in self.network.bounds.items():
-            lines.append(f"  {name}: u in {bound.u_min:,}..{bound.u_max:,}, v in {bound.v_min:,}..{bound.v_max:,}")
+            bits = f"weights of {self.weight_bits[name]} bits, " if self.weight_bits[name] else ""
+            lines.append(
+                f"  {name}: {bits}u in {bound.u_min:,}..{bound.u_max:,}, v in {bound.v_min:,}..{bound.v_max:,}"
+            )
         lines += [line for chip in self.chips for line in chip.lines] or [WIDEST]
         return "\n".join(lines)
 
@@ -52,10 +64,16 @@ class Quantized:
             "proven": self.proven,
             "proof": self.proof,
             "clips": dict(self.clips),
+            "weight_bits": self.weight_bits,
             "bounds": {name: asdict(bound) for name, bound in self.network.bounds.items()},
             "assumptions": list(self.assumptions),
             "chips": {chip.chip: chip.to_dict() for chip in self.chips},
         }
+
+
+def _largest(projection: IntegerProjection) -> int:
+    weight = projection.synapses.weight
+    return max(int(weight.max()), -int(weight.min())) if weight.size else 0
 
 
 def _without_input(chip: ChipVerdict) -> ChipVerdict:

@@ -27,9 +27,10 @@ def test_quantize_gives_the_runs_integers(tiny_run, network, tmp_path):
     assert (tmp_path / "integer.safetensors").read_bytes() == network.read_bytes()
     assert result.to_dict()["digest"] == archive.digest(archive.read_integer(network))
     assert result.proven
+    largest = int(np.abs(result.network.incoming("conv1")[0].synapses.weight.astype(int)).max())
     assert (
-        "no register can wrap or saturate within 4 steps, whatever the input, in Lava's arithmetic:\n  conv1: u in"
-        in result.text()
+        "no register can wrap or saturate within 4 steps, whatever the input, in Lava's arithmetic:\n"
+        f"  conv1: weights of {len(f'{largest:b}') + 1} bits, u in" in result.text()
     )
 
 
