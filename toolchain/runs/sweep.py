@@ -24,7 +24,8 @@ from spikeport.toolchain.runs.combinations import Combination, combinations, own
 from spikeport.toolchain.runs.pipeline import empty, execute, look_ahead
 from spikeport.toolchain.runs.planning import data_of, plan_of
 from spikeport.toolchain.runs.surroundings import write_surroundings
-from spikeport.toolchain.runs.sweep_table import Swept, write_tables
+from spikeport.toolchain.runs.sweep_files import write_files
+from spikeport.toolchain.runs.sweep_table import Swept
 from spikeport.toolchain.stages import records
 from spikeport.toolchain.stages.recipe import Recipe
 from spikeport.toolchain.stages.records import Record
@@ -67,7 +68,7 @@ def sweep(recipe: Recipe, folder: Path, way: Way, cluster: Cluster | None = None
         failed = _run(every, folder.resolve(), way, cluster)
         found = {each.name: _records(each, folder) for each in every if each.name not in failed}
         swept = Swept(folder=folder, combinations=tuple(every), records=found, failed=failed)
-        write_tables(swept)
+        write_files(swept)
         return swept
 
 

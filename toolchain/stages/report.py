@@ -14,10 +14,11 @@ from spikeport.export.stimulus import stimulus
 from spikeport.export.three_counts import VERIFY
 from spikeport.hardware_profiles.profile import load_profile
 from spikeport.hardware_profiles.report import build
+from spikeport.hardware_profiles.report.result import Report as Costs
 from spikeport.hardware_profiles.report.sections import Accuracy, AttackedWith
 from spikeport.hardware_profiles.report.write import write
 from spikeport.toolchain.stages.records import Record
-from spikeport.toolchain.stages.run import Run, attack_name
+from spikeport.toolchain.stages.run import Metrics, Run, attack_name
 from spikeport.toolchain.stages.stage import Artefacts, Result, Stage, needs
 
 
@@ -51,7 +52,16 @@ class Report(Stage, frozen=True, kw_only=True, tag="report"):
         result = build.report(network, stimulus(images, network), self.profiles, verify=self.verify)
         write(result.with_run(**measured(run, network)), run.folder)
         made = {"report": run.folder / "report.json", "page": run.folder / "report.html"}
-        return Result(artefacts=made, metrics={"passed": result.passed})
+        return Result(artefacts=made, metrics={"passed": result.passed, **_costs(result)})
+
+
+def _costs(result: Costs) -> Metrics:
+    """Return what an image costs: accumulates (Eq. 12, fused), and for every profile cores and the known energy."""
+    return {
+        "accumulates": result.operations.per_image.mean,
+        "cores": {name: placement.cores for name, placement in result.placement.items()},
+        "joules": {name: energy.sum_of_known for name, energy in result.energy.items()},
+    }
 
 
 def measured(run: Run, network: IntegerNetwork) -> dict[str, Any]:

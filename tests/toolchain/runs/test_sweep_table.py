@@ -1,0 +1,117 @@
+"""What a sweep's table and picture take from the records of its stages."""
+
+import csv
+import io
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pytest
+
+from spikeport.toolchain.runs.combinations import Combination
+from spikeport.toolchain.runs.sweep_files import write_files
+from spikeport.toolchain.runs.sweep_picture import picture
+from spikeport.toolchain.runs.sweep_table import Swept, averaged, csv_text, figures
+from spikeport.toolchain.stages.records import Record
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def record(stage, **metrics):
+    return Record(
+        name=stage, stage=stage, done=True, settings={}, inputs={}, seed=0, threads=1, device="cpu", versions={},
+        started="2026-01-01T00:00:00+00:00", outputs={}, seconds=2.0, metrics=metrics,
+    )  # fmt: skip
+
+
+def suite(worst, deployed, epsilon=41.0):
+    error = {"network_error": 0.02, "integer_error": 0.02}
+    return {"attack": "worst case of suite quick", "epsilon": epsilon, "network": worst, "integer": deployed, **error}
+
+
+def records_of(seed, pruner):
+    shift = 0.02 * seed
+    alone = {"attack": "PGD-10", "epsilon": 20.0, "network": 0.8, "integer": None}
+    return {
+        "train": record("train", clean=0.9 + shift, robust=0.6, sparsity=0.9),
+        "attack_ann": record("attack", epsilons=[alone]),
+        "attack": record("attack", images=100, epsilons=[suite(0.7, 0.72, 20.0), suite(0.5 + shift, 0.4 + shift)]),
+        "report": record(
+            "report", passed=True, accumulates=1000.0 * (1 + seed) * (1 + len(pruner)), cores={"loihi1": 3},
+            joules={"loihi1": 2e-6 * len(pruner), "loihi2": 1e-6},
+        ),
+    }  # fmt: skip
+
+
+@pytest.fixture
+def swept(tmp_path):
+    values = [{"seed": seed, "pruner": pruner} for pruner in ("lwm", "hydra") for seed in (0, 1)]
+    texts = [{key: str(value) for key, value in each.items()} for each in values]
+    each = [
+        Combination(name=f"{v['pruner']}{v['seed']}", values=v, texts=t, recipe={})
+        for v, t in zip(values, texts, strict=True)
+    ]
+    return Swept(
+        folder=tmp_path,
+        combinations=tuple(each),
+        records={c.name: records_of(c.values["seed"], c.values["pruner"]) for c in each},
+        failed={},
+    )
+
+
+def test_robust_shares_of_every_attack_and_epsilon_and_costs_are_figures():
+    found = figures(records_of(1, "lwm"))
+    assert found["PGD-10, 20"] == 0.8
+    assert found["worst, 41"] == 0.52
+    assert found["integers, worst, 20"] == 0.72
+    assert found["accumulates"] == 8000
+    assert found["cores, loihi1"] == 3
+    assert found["known energy, nJ, loihi1"] == pytest.approx(6000)
+
+
+def test_the_table_has_a_column_for_what_was_measured_and_none_for_the_rest(swept):
+    header, rows = averaged(swept)
+    assert header[:5] == ("pruner", "runs", "clean", "robust", "zero weights")
+    assert "integers" not in header
+    assert "integers, PGD-10, 20" not in header
+    row = dict(zip(header, rows[0], strict=True))
+    assert row["worst, 41"] == "51.0 ± 1.0"
+    assert row["integers, worst, 41"] == "41.0 ± 1.0"
+    assert row["accumulates"] == "6,000 ± 2,000"
+    assert row["cores, loihi1"] == "3.0 ± 0.0"
+    assert row["known energy, nJ, loihi1"] == "6,000 ± 0"
+
+
+def test_a_figure_that_one_seed_lacks_has_no_mean(swept):
+    lacking = {name: {k: v for k, v in each.items() if k != "report"} for name, each in swept.records.items()}
+    header, rows = averaged(replace(swept, records=swept.records | {"lwm0": lacking["lwm0"]}))
+    assert [row[header.index("accumulates")] for row in rows] == ["", "9,000 ± 3,000"]
+
+
+def test_every_number_of_every_stage_is_in_the_csv(swept):
+    lines = list(csv.DictReader(io.StringIO(csv_text(swept))))
+    assert lines[3]["attack.eps 41.integer"] == "0.42000000000000004"
+    assert lines[0]["attack.eps 20.network"] == "0.7"
+    assert lines[0]["report.joules.loihi2"] == "1e-06"
+    assert lines[0]["report.cores.loihi1"] == "3"
+
+
+def test_the_picture_has_a_point_a_group_at_its_robust_share_and_energy(swept):
+    root = ET.fromstring(picture(swept))
+    points = list(root.iter(f"{SVG}g"))
+    titles = [each.find(f"{SVG}title").text for each in points]
+    assert titles == ["pruner lwm: 41.0 %, 6,000", "pruner hydra: 41.0 %, 10,000"]
+    places = [
+        (float(each.find(f"{SVG}circle").get("cx")), float(each.find(f"{SVG}circle").get("cy"))) for each in points
+    ]
+    assert places[0] == pytest.approx((60 + 560 * 6000 / 10_000, 360 - 300 * 0.41), abs=0.11)
+    assert places[1] == pytest.approx((60 + 560, 360 - 300 * 0.41), abs=0.11)
+
+
+def test_files_are_written_and_named_and_no_picture_stays_that_nothing_supports(swept):
+    write_files(swept)
+    assert "sweep.csv, sweep.md, sweep.tex, sweep.svg" in swept.text()
+    without = {name: {"train": each["train"]} for name, each in swept.records.items()}
+    bare = replace(swept, records=without)
+    write_files(bare)
+    assert not (swept.folder / "sweep.svg").exists()
+    assert "sweep.svg" not in bare.text()
