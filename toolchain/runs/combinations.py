@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from math import prod
@@ -18,13 +18,15 @@ from spikeport.toolchain.stages.records import digest_of_values, seed_of
 
 MOST = 1000
 """Combinations of a matrix."""
+VARIANT, NAME = "variant", "name"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Combination:
     """One recipe of a matrix: its ``values`` by the matrix's keys, as ``texts`` too, and a ``name`` that is a folder's.
 
-    A key of several paths, separated by commas, gives its value to each of them.
+    A key of several paths, separated by commas, gives its value to each of them. The key ``variant`` has tables: a
+    ``name``, and values by their paths.
     """
 
     name: str
@@ -60,10 +62,23 @@ def combinations(recipe: Recipe) -> list[Combination]:
 
 def _with(recipe: Recipe, values: dict[str, Any]) -> Recipe:
     table = plain(recipe) | {"matrix": {}}
-    for paths, value in values.items():
-        for path in paths.split(","):
-            put(table, path.strip(), deepcopy(value), quiet=True)
+    for key, value in values.items():
+        for path, each in _settings(key, value):
+            put(table, path, deepcopy(each), quiet=True)
     return recipe_of(table, "matrix")
+
+
+def _settings(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the paths that a value of the matrix sets, with what it sets them to."""
+    if key != VARIANT:
+        yield from ((path.strip(), value) for path in key.split(","))
+        return
+    if not isinstance(value, dict) or not isinstance(value.get(NAME), str) or len(value) < 2:
+        raise RecipeError(
+            f"{VARIANT} holds {value!r}; expected a table with a {NAME} and values by their paths, as "
+            f'{{ {NAME} = "longer", "stages.dense.training.epochs" = 20 }}'
+        )
+    yield from ((path, each) for path, each in value.items() if path != NAME)
 
 
 def name_of(texts: dict[str, str]) -> str:
@@ -91,7 +106,7 @@ def short(key: str, keys: Sequence[str]) -> str:
 def value_text(value: Any) -> str:
     """Return a value as part of a file's name."""
     if isinstance(value, dict):
-        value = value.get("kind", "-".join(f"{key}={each}" for key, each in value.items()))
+        value = value.get("kind", value.get(NAME, "-".join(f"{key}={each}" for key, each in value.items())))
     if isinstance(value, list | tuple):
         value = "-".join(map(str, value))
     return re.sub(r"[^A-Za-z0-9._=+-]+", "-", str(value))[:60]

@@ -188,6 +188,29 @@ def test_a_key_of_several_paths_gives_its_value_to_each(tmp_path):
         combinations(read_recipe(saved(tmp_path, BEFORE + matrix.replace("stages.sparse", "stages.spars"))))
 
 
+def test_a_variant_sets_several_paths_to_values_of_their_own(tmp_path):
+    matrix = """
+[matrix]
+seed = [0, 1]
+variant = [
+    { name = "short", "spiking.steps" = 2, "stages.dense.training.epochs" = 1 },
+    { name = "long", "spiking.steps" = 6, "stages.dense.training.epochs" = 3 },
+]
+"""
+    found = combinations(read_recipe(saved(tmp_path, BEFORE + matrix)))
+    assert [each.name for each in found] == [f"seed={s},variant={v}" for s in (0, 1) for v in ("short", "long")]
+    assert [each.recipe.spiking.steps for each in found] == [2, 6, 2, 6]
+    assert [each.recipe.stages[0].training.epochs for each in found] == [1, 3, 1, 3]
+
+
+@pytest.mark.parametrize(
+    "value", ["3", '{ name = "a" }', '{ "spiking.steps" = 2 }', '{ name = 3, "spiking.steps" = 2 }']
+)
+def test_a_variant_without_a_name_or_values_is_refused(tmp_path, value):
+    with pytest.raises(RecipeError, match="expected a table with a name and values by their paths"):
+        combinations(read_recipe(saved(tmp_path, f"{BEFORE}[matrix]\nvariant = [{value}]\n")))
+
+
 def test_an_unfinished_stage_is_not_copied(swept, tmp_path):
     source = swept.folder / swept.combinations[0].name / "dense"
     copy_stage(source, tmp_path / "dense")
