@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from spikeport.toolchain.choices import tag_of
 from spikeport.toolchain.nn import fused_kernels as kernels
-from spikeport.toolchain.nn.loop import Gradients, Loop, Normal
+from spikeport.toolchain.nn.loop import Fired, Gradients, Loop, Normal
 from spikeport.toolchain.nn.surrogates.arctan import Arctan
 from spikeport.toolchain.nn.surrogates.exponential import Exponential
 from spikeport.toolchain.nn.surrogates.piecewise_linear import PiecewiseLinear
@@ -30,12 +30,13 @@ ROWS, COLUMNS = 64, 16
 """Block of the programs' sums that one program adds up."""
 
 
-def takes(surrogate: Surrogate | None, steps: int) -> bool:
+def takes(loop: Loop, _current: Tensor) -> bool:
     """Return whether the kernels know a surrogate and hold the potentials of so many steps."""
-    return (surrogate is None or type(surrogate) in SURROGATES) and steps <= MOST_STEPS
+    plain = loop.noise is None and loop.margin is None
+    return plain and type(loop.surrogate) in SURROGATES and loop.steps <= MOST_STEPS
 
 
-def forward(current: Tensor, normal: Normal, loop: Loop) -> tuple[Tensor, Tensor]:
+def forward(current: Tensor, normal: Normal, loop: Loop) -> Fired:
     """Return spikes and their counts as `spikeport.toolchain.nn.loop.Loop` defines them."""
     current, grid = laid(current, loop.pool)
     shape = loop.shape(current)
@@ -46,10 +47,12 @@ def forward(current: Tensor, normal: Normal, loop: Loop) -> tuple[Tensor, Tensor
         current, *_affine(normal), loop.threshold, loop.tau, spikes, counts,
         *grid.sizes, *grid.neurons, *_five(strides), **_constants(grid, normal, loop),
     )  # fmt: skip
-    return spikes, counts
+    return Fired(spikes, counts)
 
 
-def backward(current: Tensor, normal: Normal, loop: Loop, arriving: Tensor) -> Gradients:
+def backward(
+    current: Tensor, normal: Normal, loop: Loop, arriving: Tensor, _of_penalty: Tensor | None = None
+) -> Gradients:
     """Return the gradients that `spikeport.toolchain.nn.loop.Gradients` defines."""
     current, grid = laid(current, loop.pool)
     leaving = torch.empty_like(current) if grid.whole else torch.zeros_like(current)
