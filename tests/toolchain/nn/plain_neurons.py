@@ -28,7 +28,11 @@ class Density:
         return self.normal.log_prob(distance).exp()
 
 
-def plain_spikes(current, spiking, *, threshold, tau, norm=None, pool=1, noise=None, margin=None):
+def plain_spikes(current, spiking, **neuron):
+    return spikes_and_penalty(current, spiking, **neuron)[0]
+
+
+def spikes_and_penalty(current, spiking, *, threshold, tau, norm=None, pool=1, noise=None, margin=None):
     """Return spikes, and C(V) with a margin; ``noise`` are standard normal numbers, one a neuron and step."""
     if norm is not None:
         shape = current.shape
@@ -37,7 +41,7 @@ def plain_spikes(current, spiking, *, threshold, tau, norm=None, pool=1, noise=N
             norm.momentum, norm.eps,
         ).view(shape)  # fmt: skip
     potential, spikes, near = torch.zeros_like(current[0]), [], 0
-    deviation = spiking.noise * threshold.detach()
+    deviation = None if noise is None else spiking.noise * threshold.detach()
     surrogate = spiking.surrogate if noise is None else Density(deviation)
     for step, arriving in enumerate(current.expand(spiking.steps, *current.shape[1:])):
         potential = tau * potential + arriving

@@ -32,7 +32,7 @@ from spikeport.toolchain.nn.surrogates.probit import Probit
 from spikeport.toolchain.nn.surrogates.rectangular import Rectangular
 from spikeport.toolchain.nn.surrogates.straight_through import StraightThrough
 from tests.strategies import cases, seeds
-from tests.toolchain.nn.plain_neurons import plain_spikes
+from tests.toolchain.nn.plain_neurons import spikes_and_penalty
 
 SURROGATES = (
     PiecewiseLinear(),
@@ -124,7 +124,7 @@ def compare(situation, module, device="cpu", form=torch.contiguous_format):
     current = (current.contiguous(memory_format=form) if len(shape) == 3 else current).unflatten(0, (steps, 3))
     current.requires_grad_()
     noise = disturbances(spiking, (3, *shape), seed).to(device) if spiking.noise else None
-    spikes, penalty = plain_spikes(
+    spikes, penalty = spikes_and_penalty(
         current, spiking, threshold=layer.threshold, tau=layer.tau, norm=twin, pool=pool, noise=noise, margin=margin
     )
     weights, strength = torch.randn_like(spikes), 0.0 if margin is None else torch.randn(1).item() * spikes.numel()
