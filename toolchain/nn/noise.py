@@ -3,7 +3,8 @@
     x = i ^ k1;   x = (x ^ x >> 16) 0x7feb352d;   x = (x ^ x >> 15 + k2) 0x846ca68b;   x = x ^ x >> 16     (32 bits)
     t = (x / 2 + 1/2) / 2^31;   w = -log2 t;   r = sqrt(w + 5) - 4.2;   xi = +- (1 - t) P(r), the sign is x's last bit
 
-``k1`` and ``k2`` are two random keys of 32 bits for each step of a pass, ``i`` is a neuron's place in (N, C, H, W).
+``k1`` and ``k2`` are two random keys of 32 bits for each step of a pass, ``i`` is a neuron's place in (N, C, H, W);
+steps with an equal ``k1``, one pair in 2^32, have numbers that depend on each other, all others have none.
 The mixing of bits is that of a hash whose constants minimise its bias (Wellons, hash prospector). ``t`` is the
 probability that a normal number lies farther from 0 than ``xi``; ``P`` is the minimax polynomial of degree 6, within
 5e-4 of the exact number for all ``t``; the largest number is 6.2. All is computed in single precision, without fused
