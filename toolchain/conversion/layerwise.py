@@ -135,8 +135,8 @@ class Layerwise:
         kept, rest = self.room.keep(self.steps, currents.kept.shape, torch.bool), None
         for first, last, values in currents.parts(self.steps):
             loop = self.snn.neurons_of(node.name).loop(self.snn.spiking, steps=last - first)
-            _, counts, rest = compiled_loop.fire(values, currents.normal, loop, rest)
-            kept.write(first, counts)
+            fired, rest = compiled_loop.fire(values, currents.normal, loop, rest)
+            kept.write(first, fired.counts)
         currents.kept.free()
         return kept
 

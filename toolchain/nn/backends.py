@@ -8,19 +8,20 @@ from typing import Any
 from torch import Tensor
 
 from spikeport.toolchain.nn import compiled_loop, plain_loop
-from spikeport.toolchain.nn.surrogates.surrogate import Surrogate
+from spikeport.toolchain.nn.loop import Loop
 
 
-def loops_on(current: Tensor, surrogate: Surrogate | None = None, steps: int = 1) -> Any:
+def loops_on(current: Tensor, loop: Loop | None = None) -> Any:
     """Return the module whose ``forward``, ``backward``, ``moments`` and ``centre`` take this current.
 
     Compiled loops run on the CPU, with a surrogate that has a compiled form. Fused kernels run on an NVIDIA GPU where
     Triton is installed, with a surrogate of the product's own and up to 32 steps. All others take PyTorch's operations.
     """
     if current.device.type == "cpu":
-        return compiled_loop if surrogate is None or surrogate.compiled() is not None else plain_loop
+        compiled = loop is None or loop.noise is not None or loop.surrogate.compiled() is not None
+        return compiled_loop if compiled else plain_loop
     fused = _fused() if current.device.type == "cuda" else None
-    return fused if fused is not None and fused.takes(surrogate, steps) else plain_loop
+    return fused if fused is not None and (loop is None or fused.takes(loop, current)) else plain_loop
 
 
 @functools.cache

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spikeport.toolchain.nn import kernels
-from spikeport.toolchain.nn.loop import Gradients, Loop, Normal
+from spikeport.toolchain.nn.loop import Fired, Gradients, Loop, Normal
 from spikeport.toolchain.nn.surrogates.surrogate import Compiled
 
 _loop_of = functools.cache(kernels.backward)
@@ -17,24 +17,27 @@ DTYPES = frozenset({torch.float32, torch.float64})
 """Types of a current that are computed as they are."""
 
 
-def forward(current: Tensor, normal: Normal, loop: Loop) -> tuple[Tensor, Tensor]:
-    """Return spikes and their counts as `spikeport.toolchain.nn.loop.Loop` defines them."""
-    spikes, counts, _ = fire(current, normal, loop)
-    return spikes, counts
+def forward(current: Tensor, normal: Normal, loop: Loop) -> Fired:
+    """Return spikes, their counts and the penalty as `spikeport.toolchain.nn.loop` defines them."""
+    return fire(current, normal, loop)[0]
 
 
-def fire(current: Tensor, normal: Normal, loop: Loop, rest: Any = None) -> tuple[Tensor, Tensor, Any]:
-    """Return spikes, counts and the potentials after the last step; ``rest`` are those before the first one."""
+def fire(current: Tensor, normal: Normal, loop: Loop, rest: Any = None) -> tuple[Fired, Any]:
+    """Return what `forward` does, and the potentials after the last step; ``rest`` are those before the first one."""
     rows, shape = _rows(current, normal), loop.shape(current)
     spikes, counts = current.new_empty(shape), current.new_empty(shape, dtype=torch.uint8)
     rest = np.zeros(rows.shape[1:], rows.dtype) if rest is None else rest
-    settings = (*_neuron(rows, loop), _grid(current, loop), torch.get_num_threads())
+    near = None if loop.margin is None else (_margin(rows, loop), np.empty(rows.shape[1]))
+    settings = (*_neuron(rows, loop), _grid(current, loop), _noise(rows, loop), near, torch.get_num_threads())
     out = (each.numpy().reshape(loop.steps, rows.shape[1], -1) for each in (spikes, counts))
     kernels.fire(rows, _array(normal.scale), _array(normal.shift), *settings, rest, *out)
-    return spikes, counts, rest
+    penalty = None if near is None else near[1].sum() / (loop.steps * rest.size * loop.threshold.item())
+    return Fired(spikes, counts, None if penalty is None else current.new_tensor(penalty)), rest
 
 
-def backward(current: Tensor, normal: Normal, loop: Loop, arriving: Tensor) -> Gradients:
+def backward(
+    current: Tensor, normal: Normal, loop: Loop, arriving: Tensor, of_penalty: Tensor | None = None
+) -> Gradients:
     """Return the gradients that `spikeport.toolchain.nn.loop.Gradients` defines."""
     rows, channels, size = _maps(current, normal, loop.pool)
     given = arriving.contiguous().numpy().reshape(loop.steps, rows.shape[1], -1)
@@ -45,7 +48,9 @@ def backward(current: Tensor, normal: Normal, loop: Loop, arriving: Tensor) -> G
     sums = np.zeros((rows.shape[1], channels, 4))
     slope, numbers = _compiled(loop)
     parameters = tuple(rows.dtype.type(number) for number in numbers)
-    settings = (size, *_neuron(rows, loop), _grid(current, loop), parameters, torch.get_num_threads())
+    near = None if of_penalty is None else _push(rows, loop, of_penalty.item())
+    others = (parameters, _noise(rows, loop), near, torch.get_num_threads())
+    settings = (size, *_neuron(rows, loop), _grid(current, loop), *others)
     _loop_of(slope)(rows, norm, *settings, given, leaving.numpy().reshape(rows.shape), sums)
     return _gradients(current, leaving, torch.from_numpy(sums), normal.mean.numel())
 
@@ -73,7 +78,7 @@ def centre(current: Tensor, normal: Normal, found: Gradients) -> None:
 
 
 def _compiled(loop: Loop) -> Compiled:
-    compiled = loop.surrogate.compiled()
+    compiled = loop.derivative.compiled()
     assert compiled is not None
     return compiled
 
@@ -105,6 +110,26 @@ def _maps(current: Tensor, normal: Normal, pool: int) -> tuple[Any, int, int]:
 
 def _neuron(rows: Any, loop: Loop) -> tuple[Any, Any, bool]:
     return rows.dtype.type(loop.threshold.item()), rows.dtype.type(loop.tau.item()), loop.hard
+
+
+def _noise(rows: Any, loop: Loop) -> tuple[Any, Any] | None:
+    """Return the deviation of the noise in units of the potential, and the keys of the steps."""
+    if loop.noise is None:
+        return None
+    sigma = rows.dtype.type(loop.noise.sigma) * rows.dtype.type(loop.threshold.item())
+    return sigma, loop.noise.keys.numpy().astype(np.uint32)
+
+
+def _margin(rows: Any, loop: Loop) -> Any:
+    """Return the margin in units of the potential."""
+    return rows.dtype.type(loop.margin) * rows.dtype.type(loop.threshold.item())
+
+
+def _push(rows: Any, loop: Loop, of_penalty: float) -> tuple[Any, Any, Any]:
+    """Return the margin, the gradient of the penalty by a potential within it, and 1 / V_th."""
+    inverse = 1 / loop.threshold.item()
+    count = loop.steps * rows.shape[1] * rows.shape[2]
+    return _margin(rows, loop), rows.dtype.type(of_penalty * inverse / count), rows.dtype.type(inverse)
 
 
 def _grid(current: Tensor, loop: Loop) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 
 from spikeport.export.compiled import compiled, digest
+from spikeport.toolchain.nn.noise import compiled_gaussian
 from spikeport.toolchain.nn.threads import on_threads
 
 Array = Any
@@ -50,6 +51,8 @@ def fire(
     tau: float,
     hard: bool,
     grid: tuple[int, int],
+    noise: tuple[float, Array] | None,
+    near: tuple[float, Array] | None,
     blocks: int,
     rest: Array,
     spikes: Array,
@@ -58,21 +61,28 @@ def fire(
     """Write spikes, averaged over windows of ``pool`` x ``pool`` of a map ``width`` wide, and their counts.
 
     ``grid`` is (pool, width); ``rest`` (rows, values) are the potentials before the first step and after the last one.
+    ``noise`` is its deviation and the keys of the steps; ``near`` a margin, and by how much the potentials of each row
+    are nearer to the threshold, which is written. None of them is compiled where it is None.
     """
     steps, rows, _ = spikes.shape
     size, held = current.shape[2], current.shape[0] == 1
     pool, _ = grid
     zero, one = current.dtype.type(0), current.dtype.type(1)
     for block in prange(blocks):
-        fired = np.zeros(size, np.uint8)
+        fired, room = np.zeros(size, np.uint8), np.zeros((2, size), current.dtype)
+        limit, close = room[0], room[1]
         for row in range(block * rows // blocks, (block + 1) * rows // blocks):
             a, b, potential = scale[row % scale.size], shift[row % scale.size], rest[row]
             for step in range(steps):
                 arriving = current[0 if held else step, row]
                 out, count = spikes[step, row], counts[step, row]
+                if noise is not None:
+                    disturb(threshold, noise[0], noise[1][step], row * size, size, limit)
                 for i in range(size):
                     p = tau * potential[i] + (a * arriving[i] + b)
-                    spike = p >= threshold
+                    spike = p >= (threshold if noise is None else limit[i])
+                    if near is not None:
+                        close[i] += max(zero, near[0] - abs(p - threshold))
                     potential[i] = (zero if hard else p - threshold) if spike else p
                     fired[i] = spike
                 if pool == 1:
@@ -81,6 +91,27 @@ def fire(
                         count[i] = fired[i]
                 else:
                     averages(fired, grid, out, count)
+            if near is not None:
+                near[1][row] = taken(close)
+
+
+@compiled
+def disturb(threshold: float, sigma: float, keys: Array, first: int, count: int, limit: Array) -> None:
+    """Write the threshold with the noise of one step for ``count`` neurons from ``first`` on."""
+    begin, one, two = np.uint32(first), keys[0], keys[1]
+    kind = limit.dtype.type
+    for i in range(count):
+        limit[i] = threshold + sigma * kind(compiled_gaussian(np.uint32(begin + np.uint32(i)), one, two))
+
+
+@compiled
+def taken(values: Array) -> float:
+    """Return the sum of values in float64, and leave zeros."""
+    found = np.float64(0)
+    for i in range(values.size):
+        found += values[i]
+    values[:] = 0
+    return found
 
 
 @compiled
@@ -102,14 +133,26 @@ def averages(fired: Array, grid: tuple[int, int], out: Array, count: Array) -> N
 
 @compiled
 def recall(
-    values: Array, a: Array, b: Array, threshold: float, tau: float, hard: bool, count: int, rest: Array, before: Array
+    values: Array,
+    a: Array,
+    b: Array,
+    threshold: float,
+    limit: Array,
+    tau: float,
+    hard: bool,
+    count: int,
+    rest: Array,
+    before: Array,
+    fired: Array,
 ) -> None:
-    """Advance the potentials ``rest`` by a step and write what they were before the reset."""
+    """Advance the potentials ``rest`` by a step; write what they were before the reset, and who reached ``limit``."""
     zero = values.dtype.type(0)
     for i in range(count):
         p = tau * rest[i] + (a[i] * values[i] + b[i])
-        rest[i] = (zero if hard else p - threshold) if p >= threshold else p
+        spike = p >= limit[i]
+        rest[i] = (zero if hard else p - threshold) if spike else p
         before[i] = p
+        fired[i] = spike
 
 
 @compiled
@@ -157,6 +200,8 @@ def backward(slope: Slope) -> Any:
         hard: bool,
         grid: tuple[int, int],
         parameters: tuple[float, ...],
+        noise: tuple[float, Array] | None,
+        near: tuple[float, float, float] | None,
         blocks: int,
         arriving: Array,
         leaving: Array,
@@ -165,9 +210,10 @@ def backward(slope: Slope) -> Any:
         """Recompute the potentials of a tile of a row, then go back; the reset is differentiated as well.
 
         A row has maps of ``map_size`` values, a channel each; ``normal`` is mean, inverse, what gradients are
-        multiplied by, scale and shift of every channel. ``arriving`` are the gradients of the (pooled) spikes,
-        ``leaving`` those of the current, ``sums`` (rows, channels of a row, 4) those of shift, scale of the normalised
-        current, threshold and tau.
+        multiplied by, scale and shift of every channel. ``noise`` is its deviation and the keys of the steps,
+        ``near`` a margin, the gradient of the penalty by a potential within it, and 1 / V_th. ``arriving`` are the
+        gradients of the (pooled) spikes, ``leaving`` those of the current, ``sums`` (rows, channels of a row, 4) those
+        of shift, scale of the normalised current, threshold and tau.
         """
         key  # noqa: B018 - part of the key under which the code is kept
         steps, rows, _ = arriving.shape
@@ -177,7 +223,10 @@ def backward(slope: Slope) -> Any:
         unit = map_size if map_size < size else pool * width if pool > 1 else 1
         tile = min(size, TILE // unit * unit)
         for block in prange(blocks):
-            room = np.zeros((13 + steps, APART), current.dtype)
+            room = np.zeros((14 + steps, APART), current.dtype)
+            fired = np.zeros((steps, APART), np.uint8)
+            limit = room[13]
+            limit[:] = threshold
             shifts, scales, thresholds, leaks = room[0], room[1], room[2], room[3]
             later, given, leaves, total = room[4], room[5], room[6], room[7]
             m, k, f, a, b = room[8], room[9], room[10], room[11], room[12]
@@ -194,11 +243,14 @@ def backward(slope: Slope) -> Any:
                     total[:count] = zero
                     for step in range(steps):
                         values = current[0 if held else step, row, start:]
-                        recall(values, a, b, threshold, tau, hard, count, later, room[13 + step])
+                        if noise is not None:
+                            disturb(threshold, noise[0], noise[1][step], row * size + start, count, limit)
+                        recall(values, a, b, threshold, limit, tau, hard, count, later, room[14 + step], fired[step])
                     later[:count] = zero
                     for step in range(steps - 1, -1, -1):
                         values, g = current[0 if held else step, row, start:], arriving[step, row]
-                        now, before = room[13 + step], room[13 + max(step - 1, 0)]
+                        now, before = room[14 + step], room[14 + max(step - 1, 0)]
+                        spikes, earlier = fired[step], fired[max(step - 1, 0)]
                         known = one if step else zero
                         if pool == 1:
                             given[:count] = g[start : start + count]
@@ -208,9 +260,14 @@ def backward(slope: Slope) -> Any:
                             p, left, last = now[i], before[i], later[i]
                             falls = p if hard else threshold
                             wanted = (given[i] - last * falls) * slope(p - threshold, *parameters)
-                            kept = zero if p >= threshold else last
+                            kept = zero if spikes[i] else last
                             back = wanted + (kept if hard else last)
-                            left = (zero if hard else left - threshold) if left >= threshold else left
+                            left = (zero if hard else left - threshold) if earlier[i] else left
+                            if near is not None:
+                                push = near[1] if p < threshold else -near[1]
+                                push = push if abs(p - threshold) < near[0] else zero
+                                back += push
+                                thresholds[i] -= push * p * near[2]
                             shifts[i] += back
                             scales[i] += back * ((values[i] - m[i]) * k[i])
                             thresholds[i] -= wanted + (zero if hard else last - kept)

@@ -6,6 +6,19 @@
 Source: Schmolli et al., CPAL 2025, Eq. 1 to 3. ``I`` is (T, N, C, ...), or (1, N, C, ...) where every step is the same;
 ``v(0) = 0``. Scale and shift are batch norm's per channel. Backwards, the derivative of s by v(t-) - V_th is the
 surrogate's, and the reset is differentiated as well.
+
+Noisy neurons (`Noise`) fire where ``v(t-) >= V_th + sigma V_th xi``, xi ~ N(0, 1), that is with the probability
+``Phi((v(t-) - V_th) / (sigma V_th))``. The derivative of s is that of this probability by v(t-) - V_th; ``sigma V_th``,
+the scale of the noise, is a constant of it.
+
+Guarded neurons (``margin``) give the penalty of Threshold Guarding Optimization (arXiv:2602.20548, Eq. 12),
+
+    C(V) = 1 / (T N) sum_t,n max(0, delta - |v_n(t-) / V_th - 1|)
+
+over all neurons and samples, with the potential before reset and without its noise. The paper writes the distance as
+``|V - V_th|`` for thresholds of 1; ours is in units of the threshold, so that neither larger weights under a larger
+threshold, which leave all spikes as they are, nor a conversion's scale of a layer change the penalty. It is
+differentiated by the potential and by the threshold; a potential at its threshold is pushed up.
 """
 
 from dataclasses import dataclass
@@ -13,12 +26,24 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from spikeport.toolchain.nn.surrogates.probit import Probit
 from spikeport.toolchain.nn.surrogates.surrogate import Surrogate
 
 
 @dataclass(frozen=True, kw_only=True)
+class Noise:
+    """Noise of a pass: deviation in units of the threshold, and two keys of 32 bits a step, (T, 2), on the CPU."""
+
+    sigma: float
+    keys: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
 class Loop:
-    """Settings of a loop: ``pool`` averages spikes over windows of this side; ``batch``: moments are the batch's."""
+    """Settings of a loop: ``pool`` averages spikes over windows of this side; ``batch``: moments are the batch's.
+
+    ``margin`` is delta of guarded neurons, in units of the threshold.
+    """
 
     steps: int
     threshold: Tensor
@@ -27,6 +52,13 @@ class Loop:
     surrogate: Surrogate
     pool: int = 1
     batch: bool = False
+    noise: Noise | None = None
+    margin: float | None = None
+
+    @property
+    def derivative(self) -> Surrogate:
+        """What takes the place of the derivative of a spike: the surrogate, or the density of the noise."""
+        return self.surrogate if self.noise is None else Probit(sigma=self.noise.sigma * float(self.threshold))
 
     def shape(self, current: Tensor) -> tuple[int, ...]:
         """Return the shape of the spikes: (T, N, C, H, W), where windows that are not whole are left out."""
@@ -60,6 +92,14 @@ class Normal(NamedTuple):
         """Return scale 1 and shift 0 for all values."""
         zero = current.new_zeros(1)
         return cls(zero, zero + 1)
+
+
+class Fired(NamedTuple):
+    """Spikes averaged over windows, how many fired in each as bytes, and C(V) of guarded neurons."""
+
+    spikes: Tensor
+    counts: Tensor
+    penalty: Tensor | None = None
 
 
 class Gradients(NamedTuple):

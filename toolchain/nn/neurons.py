@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from spikeport.toolchain.nn.backends import loops_on
 from spikeport.toolchain.nn.kernels import TILE
-from spikeport.toolchain.nn.loop import Loop, Normal
+from spikeport.toolchain.nn.loop import Loop, Noise, Normal
 from spikeport.toolchain.nn.moments import moments_in_force, of_the_batch
+from spikeport.toolchain.nn.noise import keys
 from spikeport.toolchain.nn.spiking import Spiking
 
 MINIMUM_THRESHOLD = 0.03
@@ -19,12 +20,13 @@ LARGEST_WINDOW = 15
 class Spikes(NamedTuple):
     """What a population sends, (T, N, C, ...): spikes averaged over windows of ``pool`` x ``pool``, or real values.
 
-    ``counts`` are the spikes of every window as bytes; real values have none.
+    ``counts`` are the spikes of every window as bytes; real values have none. ``penalty`` is C(V) of guarded neurons.
     """
 
     values: Tensor
     counts: Tensor | None = None
     pool: int = 1
+    penalty: Tensor | None = None
 
     def rate(self) -> float:
         """Return spikes per neuron and step."""
@@ -35,7 +37,8 @@ class IntegrateAndFire(nn.Module):
     """Integrate-and-fire neurons with one threshold and one leak, as `spikeport.toolchain.nn.loop` defines them.
 
     Both train where ``spiking`` says so; `clamp_threshold`, after an update, keeps the threshold at 0.03 or above and
-    ``tau`` in [0, 1]. A leak that does not train is no part of the state.
+    ``tau`` in [0, 1]. A leak that does not train is no part of the state. In training mode ``spiking.noise`` makes them
+    noisy; in evaluation mode they are deterministic, as they are on a chip.
     """
 
     def __init__(self, spiking: Spiking) -> None:
@@ -47,21 +50,35 @@ class IntegrateAndFire(nn.Module):
             self.register_buffer("tau", torch.tensor(spiking.tau), persistent=False)
 
     def forward(
-        self, current: Tensor, spiking: Spiking, *, norm: nn.BatchNorm2d | None = None, pool: int = 1
+        self,
+        current: Tensor,
+        spiking: Spiking,
+        *,
+        norm: nn.BatchNorm2d | None = None,
+        pool: int = 1,
+        margin: float | None = None,
+        generator: torch.Generator | None = None,
     ) -> Spikes:
         """Return the spikes that a current (T or 1, N, C, ...) causes in ``spiking.steps`` steps.
 
         ``norm`` is applied to the current before; ``pool`` averages the spikes behind, unless windows are too wide for
-        the loops: ``Spikes.pool`` says whether it did.
+        the loops: ``Spikes.pool`` says whether it did. ``margin`` guards the neurons: ``Spikes.penalty``. Noise is
+        drawn from ``generator``, from PyTorch's own on the CPU without one.
         """
         pool = pool if pool * current.shape[-1] <= TILE else 1
-        loop = self.loop(spiking, pool=pool, batch=norm is not None and of_the_batch(norm))
-        known = loops_on(current, loop.surrogate, loop.steps).DTYPES
+        noise = Noise(sigma=spiking.noise, keys=keys(spiking.steps, generator)) if self.noisy(spiking) else None
+        batch = norm is not None and of_the_batch(norm)
+        loop = self.loop(spiking, pool=pool, batch=batch, noise=noise, margin=margin)
+        known = loops_on(current, loop).DTYPES
         current = current if current.dtype in known else current.float()
         affine = (None, None) if norm is None else (norm.weight, norm.bias)
         moments = (None, None) if norm is None else moments_in_force(current.detach(), norm)
-        values, counts = TimeLoop.apply(current, *affine, self.threshold, self.tau, *moments, loop)  # type: ignore[no-untyped-call]
-        return Spikes(values, counts, pool)
+        values, counts, penalty = TimeLoop.apply(current, *affine, self.threshold, self.tau, *moments, loop)  # type: ignore[no-untyped-call]
+        return Spikes(values, counts, pool, penalty)
+
+    def noisy(self, spiking: Spiking) -> bool:
+        """Return whether the neurons fire by chance: with noise, in training mode."""
+        return self.training and spiking.noise > 0
 
     def loop(self, spiking: Spiking, **others: Any) -> Loop:
         """Return the settings of the time loop with threshold and leak as they are now."""
@@ -94,24 +111,26 @@ class TimeLoop(torch.autograd.Function):
         mean: Tensor | None,
         inverse: Tensor | None,
         loop: Loop,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         ctx.save_for_backward(current, weight, bias, threshold, tau, mean, inverse)
         ctx.loop = loop
-        loops = loops_on(current, loop.surrogate, loop.steps)
-        spikes, counts = loops.forward(current, _normal(current, weight, bias, mean, inverse), loop)
-        ctx.mark_non_differentiable(counts)
+        fired = loops_on(current, loop).forward(current, _normal(current, weight, bias, mean, inverse), loop)
+        ctx.mark_non_differentiable(fired.counts)
         ctx.set_materialize_grads(False)  # else a gradient of zeros is made for the counts
-        return spikes, counts
+        ctx.shape = fired.spikes.shape
+        return fired.spikes, fired.counts, fired.penalty
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *arriving: Tensor | None) -> tuple[Tensor | None, ...]:
-        if arriving[0] is None:
+        given, _, of_penalty = arriving
+        if given is None and of_penalty is None:
             return (None,) * 8
         current, weight, bias, _, _, mean, inverse = ctx.saved_tensors
+        given = current.new_zeros(ctx.shape) if given is None else given
         normal = _normal(current, weight, bias, mean, inverse)
-        loops = loops_on(current, ctx.loop.surrogate, ctx.loop.steps)
-        found = loops.backward(current, normal, ctx.loop, arriving[0])
+        loops = loops_on(current, ctx.loop)
+        found = loops.backward(current, normal, ctx.loop, given, of_penalty)
         if ctx.loop.batch:
             loops.centre(current, normal, found)
         norm = (None if weight is None else found.scaled, None if bias is None else found.shift)

@@ -4,37 +4,44 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from spikeport.toolchain.nn.loop import Gradients, Loop, Normal
+from spikeport.toolchain.nn.loop import Fired, Gradients, Loop, Normal
+from spikeport.toolchain.nn.noise import gaussian
 
 DTYPES = frozenset({torch.float32, torch.float64})
 """Types of a current that are computed as they are."""
 
 
-def forward(current: Tensor, normal: Normal, loop: Loop) -> tuple[Tensor, Tensor]:
-    """Return spikes and their counts as `spikeport.toolchain.nn.loop.Loop` defines them."""
-    before = _potentials(current, normal, loop)
-    spikes = torch.stack([potential >= loop.threshold for potential in before]).to(current.dtype)
+def forward(current: Tensor, normal: Normal, loop: Loop) -> Fired:
+    """Return spikes, their counts and the penalty as `spikeport.toolchain.nn.loop` defines them."""
+    before, fired = _potentials(current, normal, loop)
+    penalty = None if loop.margin is None else torch.stack([_near(each, loop).mean() for each in before]).mean()
+    spikes = torch.stack(fired).to(current.dtype)
     if loop.pool == 1:
-        return spikes, spikes.to(torch.uint8)
+        return Fired(spikes, spikes.to(torch.uint8), penalty)
     pooled = functional.avg_pool2d(spikes.flatten(0, 1), loop.pool).reshape(loop.shape(current))
-    return pooled, torch.round(pooled * loop.pool**2).to(torch.uint8)
+    return Fired(pooled, torch.round(pooled * loop.pool**2).to(torch.uint8), penalty)
 
 
-def backward(current: Tensor, normal: Normal, loop: Loop, arriving: Tensor) -> Gradients:
+def backward(
+    current: Tensor, normal: Normal, loop: Loop, arriving: Tensor, of_penalty: Tensor | None = None
+) -> Gradients:
     """Return the gradients that `spikeport.toolchain.nn.loop.Gradients` defines."""
-    before = _potentials(current, normal, loop)
+    before, spikes = _potentials(current, normal, loop)
     given = arriving if loop.pool == 1 else _spread(arriving, loop.pool, before[0])
-    later, leaving = torch.zeros_like(before[0]), []
+    later, leaving, surrogate = torch.zeros_like(before[0]), [], loop.derivative
     threshold = tau = current.new_zeros(())
     for step in reversed(range(loop.steps)):
-        potential = before[step]
-        fired = potential >= loop.threshold
+        potential, fired = before[step], spikes[step]
         falls = potential if loop.hard else loop.threshold
-        wanted = (given[step] - later * falls) * loop.surrogate.slope(potential - loop.threshold)
+        wanted = (given[step] - later * falls) * surrogate.slope(potential - loop.threshold)
         kept = later.masked_fill(fired, 0)
         back = wanted + (kept if loop.hard else later)
         threshold = threshold - wanted.sum() - (0 if loop.hard else (later - kept).sum())
-        tau = tau + (back * _rest(before[step - 1], loop)).sum() if step else tau
+        if of_penalty is not None:
+            pushed = _pushed(potential, loop, of_penalty / potential.numel() / loop.steps)
+            back = back + pushed
+            threshold = threshold - (pushed * potential).sum() / loop.threshold
+        tau = tau + (back * _rest(before[step - 1], spikes[step - 1], loop)).sum() if step else tau
         later = loop.tau * back
         leaving.append(back)
     return _gradients(current, normal, loop, torch.stack(leaving[::-1]), threshold, tau)
@@ -57,19 +64,45 @@ def centre(current: Tensor, normal: Normal, found: Gradients) -> None:
     found.current.sub_(gradient + (current - mean) * inverse * product).mul_(scale)
 
 
-def _potentials(current: Tensor, normal: Normal, loop: Loop) -> list[Tensor]:
-    """Return the potentials before the reset, one (N, C, ...) a step."""
+def _potentials(current: Tensor, normal: Normal, loop: Loop) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the potentials before the reset and who fired, one (N, C, ...) each a step."""
     scale, shift = _channels(normal.scale, current), _channels(normal.shift, current)
-    rest, before = torch.zeros_like(current[0]), []
+    rest = torch.zeros_like(current[0])
+    before: list[Tensor] = []
+    fired: list[Tensor] = []
     for step in range(loop.steps):
         before.append(loop.tau * rest + (scale * current[min(step, len(current) - 1)] + shift))
-        rest = _rest(before[-1], loop)
-    return before
+        fired.append(before[-1] >= _limit(before[-1], step, loop))
+        rest = _rest(before[-1], fired[-1], loop)
+    return before, fired
 
 
-def _rest(potential: Tensor, loop: Loop) -> Tensor:
+def _limit(potential: Tensor, step: int, loop: Loop) -> Tensor:
+    """Return the threshold with the noise of a step."""
+    if loop.noise is None:
+        return loop.threshold
+    places = torch.arange(potential.numel(), device=potential.device).view(potential.shape)
+    numbers = gaussian(loop.noise.keys[step].to(potential.device), places).to(potential.dtype)
+    return loop.threshold + loop.noise.sigma * loop.threshold * numbers
+
+
+def _near(potential: Tensor, loop: Loop) -> Tensor:
+    """Return by how much a potential is nearer to the threshold than the margin, in units of the threshold."""
+    assert loop.margin is not None
+    distance = (potential - loop.threshold).abs()
+    return (loop.margin * loop.threshold - distance).clamp(min=0) / loop.threshold
+
+
+def _pushed(potential: Tensor, loop: Loop, weight: Tensor) -> Tensor:
+    """Return the gradient of the penalty by the potential; ``weight`` is that of a neuron and step."""
+    assert loop.margin is not None
+    distance, push = potential - loop.threshold, weight / loop.threshold
+    away = torch.where(distance >= 0, -push, push)
+    return torch.where(distance.abs() < loop.margin * loop.threshold, away, 0)
+
+
+def _rest(potential: Tensor, fired: Tensor, loop: Loop) -> Tensor:
     """Return the potential after the reset."""
-    fired = potential >= loop.threshold
     return potential.masked_fill(fired, 0) if loop.hard else torch.where(fired, potential - loop.threshold, potential)
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import msgspec
 import torch
@@ -18,13 +19,26 @@ from spikeport.toolchain.nn.spiking import Spiking
 from spikeport.toolchain.nn.surrogates.surrogate import Surrogate
 
 
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """C(V) of every population (`spikeport.toolchain.nn.loop`) in each forward pass of a block, differentiable."""
+
+    margin: float
+    passes: list[dict[str, Tensor]] = field(default_factory=list)
+
+    def penalty(self) -> Tensor:
+        """Return the sum of C(V) over the populations, the mean over the passes."""
+        return torch.stack([value for each in self.passes for value in each.values()]).sum() / len(self.passes)
+
+
 class SNN(Backbone):
     """Spiking network; its encoder says what every step is given: the normalised image, or frame t of (N, T, C, H, W).
 
     Batch norm is threshold-dependent batch norm as the conversion of Schmolli et al. (section 3.2) uses it:
     statistics run over batch and time of the weighted spikes, the affine parameters come from the ANN.
     The logits are the integrated readout current divided by T: (N, classes). With ``watch_rates``, every forward pass
-    leaves the spikes per neuron and step of each population in ``rates``. ``generator`` is what encoders draw from.
+    leaves the spikes per neuron and step of each population in ``rates``. ``generator`` is what encoders and noisy
+    neurons draw from; without one they draw from PyTorch's own.
     """
 
     def __init__(self, specification: Specification, spiking: Spiking) -> None:
@@ -34,6 +48,7 @@ class SNN(Backbone):
         self.generator: torch.Generator | None = None
         self.watch_rates = False
         self.rates: dict[str, float] = {}
+        self._guard: Guard | None = None
         self._pooled = _pooled(specification)
         self._needed_after = needed_after(specification)
 
@@ -55,6 +70,15 @@ class SNN(Backbone):
             yield
         finally:
             self.spiking = msgspec.structs.replace(self.spiking, surrogate=before)
+
+    @contextmanager
+    def guard(self, margin: float) -> Iterator[Guard]:
+        """Compute C(V) in the forward passes inside that are in training mode; their backward passes may come later."""
+        before, self._guard = self._guard, Guard(margin=margin)
+        try:
+            yield self._guard
+        finally:
+            self._guard = before
 
     def neuron_list(self) -> list[IntegrateAndFire]:
         """Return the neurons of every population from the input on; streams and the readout have none."""
@@ -87,6 +111,8 @@ class SNN(Backbone):
         images = self.spiking.encoder(images, self.steps, generator=self.generator)
         values = {INPUT: Spikes(self.normalized(images))}
         self.rates = {}
+        if self._guard is not None and self.training:
+            self._guard.passes.append({})
         for node in self.specification.nodes:
             if node.name == until:
                 break
@@ -100,10 +126,19 @@ class SNN(Backbone):
         layers = self.projections_into(node.name)
         current = _at_every_step(layers[0], values) if len(layers) == 1 else self._sum(values, node.name)
         norm = layers[0].norm if len(layers) == 1 else None
-        spikes = self.neurons_of(node.name)(current, self.spiking, norm=norm, pool=pool)
+        spikes = self.neurons_of(node.name)(current, self.spiking, norm=norm, pool=pool, **self._in_training())
+        if spikes.penalty is not None and self._guard is not None:
+            self._guard.passes[-1][node.name] = spikes.penalty
         if self.watch_rates:
             self.rates[node.name] = spikes.rate()
         return cast("Spikes", spikes)
+
+    def _in_training(self) -> dict[str, Any]:
+        """Return what neurons are told in training mode alone; those that attacks put in their place know none."""
+        if not self.training:
+            return {}
+        margin = {} if self._guard is None else {"margin": self._guard.margin}
+        return margin | ({"generator": self.generator} if self.spiking.noise else {})
 
     def _sum(self, values: dict[str, Spikes], name: str) -> Tensor:
         layers = self.projections_into(name)

@@ -14,7 +14,12 @@ from spikeport.toolchain.nn.surrogates.surrogate import Surrogate
 
 
 class Spiking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``steps`` is T; ``tau`` the leak of Eq. 1 (1: IF); ``reset`` to 0, or by the threshold."""
+    """``steps`` is T; ``tau`` the leak of Eq. 1 (1: IF); ``reset`` to 0, or by the threshold.
+
+    ``noise``: deviation of the Gaussian noise on potentials in training mode, in units of each population's threshold
+    as it is. Noisy neurons differentiate the probability of a spike (`Probit`), whatever ``surrogate`` is, which stays
+    that of evaluation mode, as of attacks. Evaluation, lowering and every executor are deterministic.
+    """
 
     steps: Annotated[int, Meta(ge=1, le=100_000)] = 8
     tau: Annotated[float, Meta(ge=0, le=1)] = 1.0
@@ -23,6 +28,7 @@ class Spiking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     train_tau: bool = False
     surrogate: Surrogate = PiecewiseLinear()
     encoder: Encoder = Direct()
+    noise: Annotated[float, Meta(ge=0, le=100)] = 0.0
 
 
 def spiking_of(table: Any) -> Spiking:

@@ -11,8 +11,10 @@ from spikeport.hardware_profiles.tables import toml_table
 from spikeport.toolchain.recipes.overrides import overridden
 from spikeport.toolchain.recipes.upgrade import is_old, upgraded
 from spikeport.toolchain.stages.outlines import available, source_of
+from spikeport.toolchain.stages.prune import Prune
 from spikeport.toolchain.stages.recipe import VERSION, Recipe
 from spikeport.toolchain.stages.stage import Stage
+from spikeport.toolchain.stages.train import Train
 from spikeport.toolchain.tables import Faults, converted, cut, faulty, nearest
 
 RECIPE_DIR = Path(__file__).parent
@@ -95,7 +97,20 @@ def checked(recipe: Recipe) -> Faults:
             faults.append((f"stages[{index}].from", f"{stage.from_!r} {where}; stages before it: {before}"))
     if faults:
         return faults
-    return _outlines(recipe.stages)
+    faults, made = _outlines(recipe.stages)
+    return faults or _unused_noise(recipe, made)
+
+
+def _unused_noise(recipe: Recipe, made: Mapping[str, Mapping[str, str]]) -> Faults:
+    """Refuse noise that nothing draws: neurons have it while they are trained, and every executor is deterministic."""
+    trained = [each for each in recipe.stages if isinstance(each, Train | Prune) and each.training is not None]
+    if not recipe.spiking.noise or any(made[stage.name].get("model") == "snn" for stage in trained):
+        return []
+    text = (
+        f"is {recipe.spiking.noise:g}, and no stage trains a spiking network: neurons are noisy in training alone, "
+        "evaluation and executors are deterministic; set 0, or add a stage 'train' of an SNN"
+    )
+    return [("spiking.noise", text)]
 
 
 def _names(stages: Sequence[Stage]) -> Faults:
@@ -107,8 +122,8 @@ def _names(stages: Sequence[Stage]) -> Faults:
     ]
 
 
-def _outlines(stages: Sequence[Stage]) -> Faults:
-    """Return the stages that lack an input; what stands behind one that does is not examined."""
+def _outlines(stages: Sequence[Stage]) -> tuple[Faults, dict[str, Mapping[str, str]]]:
+    """Return the stages that lack an input, and what is there after each; nothing behind one that does is examined."""
     faults: Faults = []
     made: dict[str, Mapping[str, str]] = {}
     for index, stage in enumerate(stages):
@@ -119,7 +134,7 @@ def _outlines(stages: Sequence[Stage]) -> Faults:
             made[stage.name] = available(stage, {} if before is None else made[before])
         except RecipeError as error:
             faults.append((f"stages[{index}]", f"{stage.name!r} {error}"))
-    return faults
+    return faults, made
 
 
 def embedded_names() -> list[str]:

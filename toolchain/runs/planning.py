@@ -13,7 +13,7 @@ import torch
 from spikeport.export.errors import RecipeError
 from spikeport.toolchain.data.dataset import PIXEL_LEVELS, Dataset
 from spikeport.toolchain.stages import records
-from spikeport.toolchain.stages.outlines import source_of
+from spikeport.toolchain.stages.outlines import models, source_of
 from spikeport.toolchain.stages.recipe import Recipe
 from spikeport.toolchain.stages.records import Record, digest_of_file, digest_of_values
 from spikeport.toolchain.stages.stage import Stage
@@ -166,9 +166,15 @@ def _not_kept(plan: Plan, index: int, kept: Mapping[str, Record]) -> str | None:
 
 
 def settings_of(recipe: Recipe, stage: Stage) -> dict[str, Any]:
-    """Return everything of a recipe that changes what a stage makes, beside what goes in."""
+    """Return everything of a recipe that changes what a stage makes, beside what goes in.
+
+    Noise changes no ANN: combinations of a matrix with and without it share the stages before the conversion.
+    """
     own = {key: value for key, value in msgspec.to_builtins(stage).items() if key not in NOT_SETTINGS}
-    return plain({**{key: _used(recipe, key) for key in stage.USES}, **own})
+    found = plain({**{key: _used(recipe, key) for key in stage.USES}, **own})
+    if "spiking" in found and (not recipe.spiking.noise or models(recipe.stages).get(stage.name) == "ann"):
+        del found["spiking"]["noise"]
+    return found
 
 
 def _used(recipe: Recipe, path: str) -> Any:

@@ -14,7 +14,7 @@ from spikeport.toolchain.objectives.objective import Objective
 from spikeport.toolchain.pruning.masks import layer_rates, rates_text, set_masks
 from spikeport.toolchain.pruning.pruner import Learn, Pruner
 from spikeport.toolchain.stages.stage import Artefacts, Result, Stage
-from spikeport.toolchain.stages.train import Network, summary
+from spikeport.toolchain.stages.train import Network, check_objective, summary
 from spikeport.toolchain.training.settings import Training
 from spikeport.toolchain.training.trainer import fit
 
@@ -36,6 +36,8 @@ class Prune(Stage, frozen=True, kw_only=True, tag="prune"):
     def outline(self, available: Mapping[str, str]) -> dict[str, str]:
         if "model" not in available:
             raise RecipeError("needs a model, which no stage before it makes; put a stage 'train' before it")
+        if self.objective is not None:
+            check_objective(self.objective, available["model"])
         return {"model": available["model"], "adversarial": "images"}
 
     def faults(self) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from spikeport.toolchain.pruning.masks import layer_rates, set_masks
 from spikeport.toolchain.pruning.random import Random
 from spikeport.toolchain.stages.frames import check_epsilon, check_model
 from spikeport.toolchain.stages.stage import Artefacts, Result, Stage, needs
+from spikeport.toolchain.training.checks import spiking_fault
 from spikeport.toolchain.training.settings import Training
 from spikeport.toolchain.training.trainer import Fitted, fit
 
@@ -51,7 +52,9 @@ class Train(Stage, frozen=True, kw_only=True, tag="train"):
             )
         if self.connectivity == "incoming":
             needs(available, "model", "a stage 'prune'")
-        return {"model": self.model or available.get("model", "ann"), "adversarial": "images"}
+        model = self.model or available.get("model", "ann")
+        check_objective(self.objective, model)
+        return {"model": model, "adversarial": "images"}
 
     def faults(self) -> Iterator[tuple[str, str]]:
         if self.sparsity and self.connectivity != "random":
@@ -97,6 +100,13 @@ class Train(Stage, frozen=True, kw_only=True, tag="train"):
         if self.connectivity == "incoming":
             set_masks(model, _masks_of(checkpoint.read(source["model"])))
         return model
+
+
+def check_objective(objective: Objective, model: str) -> None:
+    """Raise `RecipeError` where an objective cannot train an 'ann' or 'snn'."""
+    fault = spiking_fault(objective, model)
+    if fault is not None:
+        raise RecipeError(fault)
 
 
 def summary(fitted: Fitted) -> dict[str, Any]:

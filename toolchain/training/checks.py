@@ -33,6 +33,9 @@ def check(
     if data.extra is not None:
         check_split(data.extra, data.classes, f"{data.name}, extra images")
     _check_network(model, data)
+    fault = spiking_fault(objective, "snn" if isinstance(model, SNN) else "ann")
+    if fault is not None:
+        raise TrainingError(fault)
     check_settings(data, objective, settings)
 
 
@@ -70,6 +73,15 @@ def _check_network(model: nn.Module, data: Dataset) -> None:
     outputs = model.specification.shapes()[READOUT][0]
     if outputs != data.classes:
         raise TrainingError(f"{data.name} has {data.classes} classes; the network's readout has {outputs} outputs")
+
+
+def spiking_fault(objective: Objective, model: str) -> str | None:
+    """Return why an objective cannot train an 'ann' or 'snn'."""
+    if model == "snn" or not objective.SPIKING:
+        return None
+    kind, task = tag_of(objective), tag_of(objective.base())
+    instead = f"use kind = {task!r} here, and {kind} where an SNN is trained" if task != kind else "train an SNN"
+    return f"objective {kind!r} needs potentials, and an ANN has none; {instead}"
 
 
 def time_fault(spiking: Spiking | None, frames: int | None) -> str | None:
@@ -115,7 +127,7 @@ def check_settings(data: Dataset, objective: Objective, settings: Training) -> N
         )
     if 0 < settings.epochs <= settings.warmup:
         raise TrainingError(f"warmup is {settings.warmup} epochs of {settings.epochs}; expected fewer")
-    if settings.best == "robust" and not isinstance(objective, AttackedObjective):
+    if settings.best == "robust" and not isinstance(objective.base(), AttackedObjective):
         raise TrainingError('best = "robust" needs an objective with an attack; use best = "clean"')
     if settings.best == "robust" and not len(data.validation.images):
         raise TrainingError('best = "robust" needs a validation split; set data.validation, or use best = "clean"')

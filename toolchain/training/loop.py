@@ -126,6 +126,7 @@ class _Epoch:
 
     def __init__(self, job: Job, fabric: Fabric, trained: Trained, epoch: int, table: Table | None) -> None:
         self.job, self.fabric, self.trained, self.epoch, self.table = job, fabric, trained, epoch, table
+        self.objective = job.objective.in_epoch(epoch, job.settings.epochs)
         assert trained.optimizer is not None
         self.optimizer = cast("torch.optim.Optimizer", fabric.setup_optimizers(trained.optimizer))
         self.plain_optimizer = trained.optimizer
@@ -183,7 +184,7 @@ class _Epoch:
         job.model.train()
         chosen = slice(part.first, part.last)
         with self.fabric.autocast():
-            loss = job.objective(
+            loss = self.objective(
                 job.model, self._moved(images[chosen]), labels[chosen].to(self.fabric.device), generator=generator
             )
         if job.penalty is not None:
@@ -235,8 +236,9 @@ class _Epoch:
         job, row = self.job, cast("Row", {})
         if len(job.data.validation.images):
             row["clean"] = self._accuracy()
-            if isinstance(job.objective, AttackedObjective) and job.settings.best == "robust":
-                row["robust"] = self._robust(job.objective)
+            attacked_one = job.objective.base()
+            if isinstance(attacked_one, AttackedObjective) and job.settings.best == "robust":
+                row["robust"] = self._robust(attacked_one)
         row["sparsity"] = sparsity(job.model)
         row["rates"] = rates(job.model, self._moved(pixels(job.data.train.images[:SAMPLE])))
         return row

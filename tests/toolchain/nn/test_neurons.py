@@ -1,6 +1,7 @@
 """The time loop against the same written out step by step, differentiated by PyTorch."""
 
 import copy
+import math
 import subprocess
 import sys
 import weakref
@@ -21,15 +22,17 @@ from spikeport.toolchain.nn import moments as moments_module
 from spikeport.toolchain.nn import neurons as neurons_module
 from spikeport.toolchain.nn.kernels import TILE
 from spikeport.toolchain.nn.neurons import MINIMUM_THRESHOLD, IntegrateAndFire, Spikes
+from spikeport.toolchain.nn.noise import gaussian, keys
 from spikeport.toolchain.nn.packed import packed
 from spikeport.toolchain.nn.spiking import Spiking
 from spikeport.toolchain.nn.surrogates.arctan import Arctan
 from spikeport.toolchain.nn.surrogates.exponential import Exponential
 from spikeport.toolchain.nn.surrogates.piecewise_linear import PiecewiseLinear
+from spikeport.toolchain.nn.surrogates.probit import Probit
 from spikeport.toolchain.nn.surrogates.rectangular import Rectangular
 from spikeport.toolchain.nn.surrogates.straight_through import StraightThrough
 from tests.strategies import cases, seeds
-from tests.toolchain.nn.plain_neurons import plain_spikes
+from tests.toolchain.nn.plain_neurons import spikes_and_penalty
 
 SURROGATES = (
     PiecewiseLinear(),
@@ -38,6 +41,8 @@ SURROGATES = (
     Rectangular(width=1.5),
     Arctan(),
     StraightThrough(),
+    Probit(),
+    Probit(sigma=0.1),
 )
 MAPS = ((2, 4, 5), (3, 6, 6), (1, 19, 20), (7,), (300,))
 """Shapes of a population: several tiles of a row, windows that leave rows and columns out, flat ones."""
@@ -62,18 +67,21 @@ def with_gradients(spikes, weights, inputs):
 
 @st.composite
 def situations(draw, surrogates=SURROGATES):
-    """Draw (spiking, shape of the population, held, pool, norm: None, 'batch' or 'running', seed)."""
+    """Draw (spiking, shape of the population, held, pool, norm: None, 'batch' or 'running', margin, seed)."""
     spiking = Spiking(
         steps=draw(st.integers(1, 7)),
         tau=draw(st.sampled_from([0.0, 0.5, 0.9, 1.0])),
         reset=draw(st.sampled_from(["hard", "subtractive"])),
         train_tau=True,
         surrogate=draw(st.sampled_from(surrogates)),
+        noise=draw(st.sampled_from([0.0, 0.0, 0.1, 0.7])),
     )
     shape = draw(st.sampled_from(MAPS))
     maps = len(shape) == 3
     norm = draw(st.sampled_from([None, "batch", "running"])) if maps else None
-    return spiking, shape, draw(st.booleans()), draw(st.sampled_from([1, 2, 3])) if maps else 1, norm, draw(seeds)
+    margin = draw(st.sampled_from([None, 0.3, 2.0]))
+    pool = draw(st.sampled_from([1, 2, 3])) if maps else 1
+    return spiking, shape, draw(st.booleans()), pool, norm, margin, draw(seeds)
 
 
 @cases(100)
@@ -106,7 +114,7 @@ def computed_by(module):
 
 
 def compare(situation, module, device="cpu", form=torch.contiguous_format):
-    spiking, shape, held, pool, kind, seed = situation
+    spiking, shape, held, pool, kind, margin, seed = situation
     torch.manual_seed(seed)
     layer = neurons(spiking).to(device)
     norm = None if kind is None else batch_norm(shape[0], training=kind == "batch").to(device)
@@ -115,21 +123,37 @@ def compare(situation, module, device="cpu", form=torch.contiguous_format):
     current = torch.randn(steps * 3, *shape, dtype=torch.float64).to(device)
     current = (current.contiguous(memory_format=form) if len(shape) == 3 else current).unflatten(0, (steps, 3))
     current.requires_grad_()
-    expected = plain_spikes(current, spiking, threshold=layer.threshold, tau=layer.tau, norm=twin, pool=pool)
-    weights = torch.randn_like(expected)
+    noise = disturbances(spiking, (3, *shape), seed).to(device) if spiking.noise else None
+    spikes, penalty = spikes_and_penalty(
+        current, spiking, threshold=layer.threshold, tau=layer.tau, norm=twin, pool=pool, noise=noise, margin=margin
+    )
+    weights, strength = torch.randn_like(spikes), 0.0 if margin is None else torch.randn(1).item() * spikes.numel()
     affine = [] if norm is None else [twin.weight, twin.bias]
-    expected = with_gradients(expected, weights, [current, layer.threshold, layer.tau, *affine])
+    inputs = [current, layer.threshold, layer.tau]
+    expected = torch.autograd.grad((spikes * weights).sum() + strength * penalty, [*inputs, *affine])
     with computed_by(module):
-        sent = layer(current, spiking, norm=norm, pool=pool)
+        generator = torch.Generator().manual_seed(seed)
+        sent = layer(current, spiking, norm=norm, pool=pool, margin=margin, generator=generator)
         affine = [] if norm is None else [norm.weight, norm.bias]
-        found = with_gradients(sent.values, weights, [current, layer.threshold, layer.tau, *affine])
-    assert torch.equal(found[0], expected[0])
-    assert torch.equal(sent.counts, torch.round(found[0] * pool**2).to(torch.uint8))
-    for ours, theirs in zip(found[1:], expected[1:], strict=True):
+        total = (sent.values * weights).sum() + (0 if margin is None else strength * sent.penalty)
+        found = torch.autograd.grad(total, [*inputs, *affine])
+    assert torch.equal(sent.values, spikes)
+    assert torch.equal(sent.counts, torch.round(spikes * pool**2).to(torch.uint8))
+    assert (sent.penalty is None) == (margin is None)
+    if margin is not None:
+        assert torch.allclose(sent.penalty, penalty, rtol=1e-9)
+    for ours, theirs in zip(found, expected, strict=True):
         assert torch.allclose(ours, theirs, rtol=1e-9, atol=1e-9)
     if norm is not None:
         assert torch.allclose(norm.running_mean, twin.running_mean, rtol=1e-12)
         assert torch.allclose(norm.running_var, twin.running_var, rtol=1e-12)
+
+
+def disturbances(spiking, shape, seed):
+    """Return the normal numbers that neurons (N, C, ...) draw from a generator of this seed, (T, N, C, ...)."""
+    drawn = keys(spiking.steps, torch.Generator().manual_seed(seed))
+    places = torch.arange(math.prod(shape)).view(shape)
+    return torch.stack([gaussian(pair, places).double() for pair in drawn])
 
 
 @cases(100)

@@ -19,8 +19,9 @@ from spikeport.toolchain.objectives.robust_kl import RobustKl
 from spikeport.toolchain.objectives.trades import Trades
 from tests.toolchain.networks import ann, generator, images, labels, snn
 
-MODELS = {"ann": ann, "snn": snn}
 KINDS = kinds(Objective)
+BOTH = [(kind, make) for kind in KINDS.values() for make in ([snn] if kind.SPIKING else [ann, snn])]
+ATTACKED_OR_NOT = [(kind, snn if kind.SPIKING else ann) for kind in KINDS.values()]
 
 
 def probabilities(logits):
@@ -50,12 +51,11 @@ def loss_of(objective, model, seed=0):
 
 
 def test_the_folder_holds_the_documented_objectives():
-    assert set(KINDS) >= {"plain", "adversarial", "trades", "mart", "robust_kl"}
+    assert set(KINDS) >= {"plain", "adversarial", "trades", "mart", "robust_kl", "threshold_guarding"}
     assert "AttackedObjective" not in KINDS
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize(("kind", "make"), BOTH, ids=lambda each: each.__name__)
 def test_every_objective_gives_a_scalar_that_trains_every_parameter(kind, make):
     model = make().train()
     loss = loss_of(kind(), model)
@@ -70,9 +70,9 @@ def test_every_objective_gives_a_scalar_that_trains_every_parameter(kind, make):
     assert torch.equal(loss.total, again.total)
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_attacks_run_in_evaluation_mode_and_the_loss_in_training_mode(kind):
-    model = ann().train()
+@pytest.mark.parametrize(("kind", "make"), ATTACKED_OR_NOT, ids=lambda each: each.__name__)
+def test_attacks_run_in_evaluation_mode_and_the_loss_in_training_mode(kind, make):
+    model = make().train()
     calls = recorded(model)
     loss_of(kind(), model)
     modes = [training for _, _, training in calls]

@@ -70,6 +70,31 @@ FAULTS = {
         ["spikin: is no key; expected version, seed, threads, data, network, spiking, evaluate, "],
     ),
     "wrong type": ("steps = 4", 'steps = "4"', ["spiking.steps: expected `int`, got `str`, found '4'"]),
+    "negative noise": (
+        "steps = 4",
+        "steps = 4, noise = -0.1",
+        ["spiking.noise: expected `float` >= 0.0, found -0.1"],
+    ),
+    "guarding an ann": (
+        '"trades", epsilon = 8, attack = { kind = "pgd", steps = 1 } }',
+        '"threshold_guarding", task = { kind = "trades" } }',
+        ["stages[0]: 'dense' objective 'threshold_guarding' needs potentials, and an ANN has none; use kind = "],
+    ),
+    "guarding itself": (
+        '"trades", epsilon = 8, attack = { kind = "pgd", steps = 1 } }',
+        '"threshold_guarding", task = { kind = "threshold_guarding" } }',
+        ["stages[0].objective: threshold_guarding: its task is threshold_guarding, too; name the objective to guard"],
+    ),
+    "no margin": (
+        '"trades", epsilon = 8, attack = { kind = "pgd", steps = 1 } }',
+        '"threshold_guarding", margin = 0 }',
+        ["stages[0].objective.margin: expected `float` > 0.0, found 0"],
+    ),
+    "negative lambda": (
+        '"trades", epsilon = 8, attack = { kind = "pgd", steps = 1 } }',
+        '"threshold_guarding", weight = -1.0 }',
+        ["stages[0].objective.weight: expected `float` >= 0.0, found -1.0"],
+    ),
     "too small": ("steps = 4", "steps = 0", ["spiking.steps: expected `int` >= 1, found 0"]),
     "too large": ("sparsity = 0.8", "sparsity = 1.0", ["stages[1].sparsity: expected `float` < 1.0, found 1.0"]),
     "unknown choice": (
@@ -210,3 +235,16 @@ def test_key_of_many_parts_is_refused_in_seconds(tmp_path, key):
     with pytest.raises(RecipeError, match=r"recipe\.toml: .*a line holds more than 2,000 dots"):
         read_recipe(path)
     assert time.process_time() - start < 2
+
+
+def test_noise_that_no_training_draws_is_refused(tmp_path):
+    """Stages up to the conversion train ANNs alone."""
+    noisy = RECIPE.replace("steps = 4", "steps = 4, noise = 0.2", 1)
+    (found,) = faults_of(noisy[: noisy.index('[[stages]]\nstage = "train"\nname = "finetune"')], tmp_path)
+    assert found == (
+        "spiking.noise: is 0.2, and no stage trains a spiking network: neurons are noisy in training alone, evaluation "
+        "and executors are deterministic; set 0, or add a stage 'train' of an SNN"
+    )
+    path = tmp_path / "whole.toml"
+    path.write_text(noisy, encoding="utf-8")
+    assert read_recipe(path).spiking.noise == 0.2

@@ -157,6 +157,15 @@ def test_parts_of_a_sweep_wait_for_those_that_make_what_they_copy(tmp_path):
     assert _parts(steps, 2) == [(1, {0: 0, 1: 0}, [(0, 1), (0, 1)]), (3, {}, [])]
 
 
+def test_combinations_with_and_without_noise_share_the_anns(tmp_path):
+    matrix = '\n[matrix]\n"spiking.noise" = [0.0, 0.2]\n'
+    recipe = read_recipe(saved(tmp_path, RECIPE.replace("\n[[stages]]", matrix + "[[stages]]", 1)))
+    quiet, noisy = owners([each.recipe for each in combinations(recipe)])
+    found = {stage.name: first == 0 for stage, first in zip(recipe.stages, noisy, strict=True)}
+    assert quiet == [0] * len(recipe.stages)
+    assert {name for name, shared in found.items() if shared} == {"dense", "hydra", "lwm", "sparse"}
+
+
 def test_a_dry_run_says_how_many_stages_are_shared(tmp_path):
     found = recipes.forecast(saved(tmp_path, BEFORE + MATRIX), tmp_path / "out")
     assert "the first of 8 combinations of the matrix" in found.text()

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -25,6 +26,7 @@ from spikeport.toolchain.nn.spiking import Spiking
 from spikeport.toolchain.objectives.adversarial import Adversarial
 from spikeport.toolchain.objectives.plain import Plain
 from spikeport.toolchain.objectives.robust_kl import RobustKl
+from spikeport.toolchain.objectives.threshold_guarding import ThresholdGuarding
 from spikeport.toolchain.objectives.trades import Trades
 from spikeport.toolchain.pruning.lwm import Lwm
 from spikeport.toolchain.pruning.masks import set_masks
@@ -32,10 +34,19 @@ from tests.toolchain.networks import SPECIFICATION, generator
 from tests.toolchain.training.small import ann, dataset, same, snn, split, state, trained, without_norm, without_times
 
 ROOT = Path(__file__).parents[3]
+
+
+def noisy():
+    model = snn()
+    model.spiking = msgspec.structs.replace(model.spiking, noise=0.3)
+    return model
+
+
 CASES = {
     "ann": (ann, {"objective": Trades(attack=Pgd(steps=1))}),
     "adam": (ann, {"optimizer": "adam", "learning_rate": 0.01, "warmup": 1, "accumulate": 2, "clip": 1.0}),
     "snn": (snn, {"objective": RobustKl()}),
+    "guarded": (noisy, {"objective": ThresholdGuarding(task=RobustKl())}),
 }
 
 
@@ -109,6 +120,7 @@ import torch
 torch.set_num_threads(1)
 from spikeport.toolchain import checkpoint
 from spikeport.toolchain.attacks.pgd import Pgd
+from spikeport.toolchain.objectives.threshold_guarding import ThresholdGuarding
 from spikeport.toolchain.objectives.trades import Trades
 from tests.toolchain.training.small import ann, dataset, snn, trained
 make = {"ann": ann, "snn": snn}[sys.argv[2]]

@@ -50,11 +50,12 @@ def normalized(current: Tensor, normal: Normal) -> Tensor:
 
 def spikes_of(neurons: IntegrateAndFire, spiking: Spiking, current: Tensor, normal: Normal) -> tuple[Tensor, Tensor]:
     """Return the spikes (T, N, C, ...) that the neurons themselves send, and the same as bytes."""
-    loops: Any = loops_on(current, spiking.surrogate, spiking.steps)
-    spikes, counts = loops.forward(current.detach(), normal, neurons.loop(spiking))
+    loop = neurons.loop(spiking)
+    loops: Any = loops_on(current, loop)
+    spikes, counts, _ = loops.forward(current.detach(), normal, loop)
     return spikes, counts
 
 
-def as_computed(current: Tensor, spiking: Spiking) -> Tensor:
+def as_computed(neurons: IntegrateAndFire, spiking: Spiking, current: Tensor) -> Tensor:
     """Return a current in a type that the neurons compute in: mixed precision may have another."""
-    return current if current.dtype in loops_on(current, spiking.surrogate, spiking.steps).DTYPES else current.float()
+    return current if current.dtype in loops_on(current, neurons.loop(spiking)).DTYPES else current.float()

@@ -26,7 +26,7 @@ class RateNeurons(nn.Module):
     ) -> Spikes:
         """Return the spikes; the projections behind average them, whatever ``pool`` is."""
         del pool
-        current = as_computed(current, spiking)
+        current = as_computed(self.neurons, spiking, current)
         normal = normal_of(current, norm)
         spikes, counts = spikes_of(self.neurons, spiking, current, normal)
         arriving = normalized(current, normal)

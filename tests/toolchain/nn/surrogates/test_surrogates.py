@@ -25,6 +25,7 @@ FORMULAS = {
     "exponential": ({"height": 0.3, "steepness": 0.5}, 0.3 * np.exp(-0.5 * np.abs(X))),
     "rectangular": ({"width": 4.0}, np.where(np.abs(X) < 2, 0.25, 0)),
     "arctan": ({"alpha": 2.0}, np.gradient(np.arctan(math.pi * X) / math.pi, X)),
+    "probit": ({"sigma": 0.5}, np.exp(-2 * X**2) * math.sqrt(2 / math.pi)),
     "straight_through": ({}, np.ones_like(X)),
 }
 
