@@ -12,7 +12,7 @@ DTYPES = frozenset({torch.float32, torch.float64})
 
 def forward(current: Tensor, normal: Normal, loop: Loop) -> tuple[Tensor, Tensor]:
     """Return spikes and their counts as `spikeport.toolchain.nn.loop.Loop` defines them."""
-    before = _potentials(current, normal, loop)
+    before = potentials(current, normal, loop)
     spikes = torch.stack([potential >= loop.threshold for potential in before]).to(current.dtype)
     if loop.pool == 1:
         return spikes, spikes.to(torch.uint8)
@@ -22,7 +22,7 @@ def forward(current: Tensor, normal: Normal, loop: Loop) -> tuple[Tensor, Tensor
 
 def backward(current: Tensor, normal: Normal, loop: Loop, arriving: Tensor) -> Gradients:
     """Return the gradients that `spikeport.toolchain.nn.loop.Gradients` defines."""
-    before = _potentials(current, normal, loop)
+    before = potentials(current, normal, loop)
     given = arriving if loop.pool == 1 else _spread(arriving, loop.pool, before[0])
     later, leaving = torch.zeros_like(before[0]), []
     threshold = tau = current.new_zeros(())
@@ -57,7 +57,7 @@ def centre(current: Tensor, normal: Normal, found: Gradients) -> None:
     found.current.sub_(gradient + (current - mean) * inverse * product).mul_(scale)
 
 
-def _potentials(current: Tensor, normal: Normal, loop: Loop) -> list[Tensor]:
+def potentials(current: Tensor, normal: Normal, loop: Loop) -> list[Tensor]:
     """Return the potentials before the reset, one (N, C, ...) a step."""
     scale, shift = _channels(normal.scale, current), _channels(normal.shift, current)
     rest, before = torch.zeros_like(current[0]), []

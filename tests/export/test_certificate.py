@@ -1,0 +1,215 @@
+"""No change inside a certificate flips a spike, and one just beyond does where the bound is tight."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from spikeport.export.certificate import Certificates, refusal
+from spikeport.export.executors import floating, reference
+from spikeport.export.linear import apply
+from spikeport.export.network import (
+    Convolution,
+    Dense,
+    IntegerNetwork,
+    IntegerNeuron,
+    IntegerPopulation,
+    IntegerProjection,
+    Source,
+)
+from spikeport.export.passes import folded
+from spikeport.export.stimulus import Stimulus
+from spikeport.export.trace import record
+from tests.strategies import cases, float_networks, inputs, integer_networks, seeds
+
+INSIDE, BEYOND = 1 - 1e-9, 1 + 1e-6
+"""Beside a bound in float64, whose margins are made smaller for rounding."""
+
+
+def execute(network, values):
+    """Return the spikes of every population, and the certificates of every sample."""
+    held = values.ndim == 1 + len(network.source.shape)
+    stimulus = Stimulus(values=values, steps=network.steps, held=held)
+    executor = reference if isinstance(network, IntegerNetwork) else floating
+    found, steps = Certificates(network, len(values)), []
+    for step in executor.steps(network, stimulus):
+        found.add(step)
+        steps.append(step)
+    spikes = record(steps)
+    return {population.name: spikes[population.name] for population in network.spiking}, found
+
+
+def flips(before, after):
+    """Return which samples have another spike anywhere."""
+    different = [(before[name] != after[name]).reshape(len(after[name]), -1).any(1) for name in before]
+    return np.any(different, axis=0)
+
+
+def directions(network, rng, count=3):
+    """Return changes of the input by -1 to 1: at random, corners, and the corners that move one neuron the most."""
+    shape = network.source.shape
+    drawn = rng.uniform(-1, 1, (count, *shape))
+    chosen = [*drawn, *np.sign(rng.uniform(-1, 1, (count, *shape)))]
+    for projection in network.outgoing(network.source.name):
+        ends = corners(shape, projection)
+        chosen += [ends[each] for each in rng.permutation(len(ends))[:12]]
+    return chosen
+
+
+def corners(shape, projection):
+    """Return the changes of the input by one level that move one target of a projection the most."""
+    size = int(np.prod(shape))
+    weights = apply(projection.synapses, np.eye(size).reshape(size, *shape)).reshape(size, -1)
+    return [each.reshape(shape) for each in {tuple(each): each for each in np.sign([*weights.T, *-weights.T])}.values()]
+
+
+def moved(network, values, size, changes):
+    """Return a sample moved by ``size`` times each of the changes; levels of integers stay whole and in range."""
+    step = size * np.stack([np.broadcast_to(each, values.shape) for each in changes])
+    if isinstance(network, IntegerNetwork):
+        return np.clip(values + np.trunc(step), 0, network.source.neuron.levels).astype(np.int64)
+    return values + step * network.source.neuron.unit
+
+
+def one(before, number):
+    return {name: spikes[number : number + 1] for name, spikes in before.items()}
+
+
+@given(st.data())
+@cases(150)
+def test_no_input_inside_the_certificate_flips_a_spike_of_an_integer_network(data):
+    network = data.draw(integer_networks(floors=True))
+    assume(refusal(network) is None)
+    values = data.draw(inputs(network))
+    before, found = execute(network, values)
+    changes = directions(network, np.random.default_rng(data.draw(seeds)))
+    for number, sample in enumerate(values):
+        size = min(np.floor(found.input[number]), network.source.neuron.levels)
+        others = moved(network, sample, size, changes)
+        assert not flips(one(before, number), execute(network, others)[0]).any()
+
+
+@st.composite
+def chains(draw, *, leak=0):
+    """Draw one convolution of the input and a dense layer behind it, both spiking, with thresholds within reach."""
+    rng = np.random.default_rng(draw(seeds))
+    shape = (draw(st.integers(1, 2)), draw(st.integers(2, 4)), draw(st.integers(2, 4)))
+    first = Convolution(weight=rng.integers(-4, 5, (2, shape[0], 2, 2)).astype(np.int8), padding=(1, 1))
+    target = first.output_shape(shape)
+    second = Dense(weight=rng.integers(-3, 4, (3, int(np.prod(target)))).astype(np.int8))
+    neurons = [
+        IntegerNeuron(
+            threshold=rng.integers(1, most, size),
+            bias_mantissa=rng.integers(-9, 9, size),
+            decay_v=leak,
+            reset_by=draw(st.sampled_from([None, rng.integers(1, most, size)])),
+        )
+        for most, size in ((1500, target), (8, (3,)))
+    ]
+    populations = (
+        IntegerPopulation(name="input", shape=shape, neuron=Source()),
+        IntegerPopulation(name="first", shape=target, neuron=neurons[0]),
+        IntegerPopulation(name="second", shape=(3,), neuron=neurons[1]),
+    )
+    projections = (
+        IntegerProjection(source="input", target="first", synapses=first, exponent=draw(st.integers(0, 1))),
+        IntegerProjection(source="first", target="second", synapses=second),
+    )
+    return IntegerNetwork(populations=populations, projections=projections, steps=draw(st.integers(1, 4)))
+
+
+def ends(network):
+    (projection,) = network.outgoing("input")
+    return corners(network.source.shape, projection)
+
+
+@given(chains(), seeds)
+@cases(100)
+def test_one_level_beyond_flips_a_spike(network, seed):
+    values = np.random.default_rng(seed).integers(60, 196, (3, *network.source.shape))
+    before, found = execute(network, values)
+    for number in np.flatnonzero(found.input < 59):
+        others = moved(network, values[number], np.floor(found.input[number]) + 1, ends(network))
+        assert flips(one(before, number), execute(network, others)[0]).any()
+
+
+@given(st.data())
+@cases(100)
+def test_in_float64_the_certificate_of_the_input_is_tight(data):
+    network = folded(data.draw(float_networks()))
+    rng = np.random.default_rng(data.draw(seeds))
+    values = rng.uniform(0, 1, (1, *network.source.shape))
+    before, found = execute(network, values)
+    size, changes = float(found.input[0]), [*ends(network), *rng.uniform(-1, 1, (3, *network.source.shape))]
+    if not np.isfinite(size):
+        size, changes = 1000, [*rng.uniform(-1, 1, (3, *network.source.shape))]
+    inside, beyond = (execute(network, moved(network, values[0], size * by, changes))[0] for by in (INSIDE, BEYOND))
+    assert not flips(before, inside).any()
+    assert flips(before, beyond).any() == np.isfinite(found.input[0])
+
+
+def changed(network, chosen, size):
+    """Return a network whose weights moved: ``chosen`` gives -1 to 1 for every weight that is not zero."""
+    projections = []
+    for projection in network.projections:
+        weight = projection.synapses.weight
+        if isinstance(network, IntegerNetwork):
+            step = np.trunc(np.asarray(chosen(projection)) * size).astype(np.int64)
+            weight = np.clip(weight + step * (weight != 0), -128, 127).astype(np.int8)
+            projections.append(replace(projection, synapses=replace(projection.synapses, weight=weight)))
+        else:
+            weight = weight + chosen(projection) * (weight != 0) * size * np.abs(weight).max()
+            projections.append(replace(projection, stages=(replace(projection.synapses, weight=weight),)))
+    return replace(network, projections=tuple(projections))
+
+
+def _one_way(chosen, target, sign, projection):
+    weight = projection.synapses.weight
+    rows = (np.arange(len(weight)) == target) & (projection is chosen)
+    return np.broadcast_to(sign * rows.reshape(-1, *(1,) * (weight.ndim - 1)), weight.shape)
+
+
+def choices(network, rng):
+    """Return changes of weights: at random, at the ends, and all one way into one target or channel."""
+    found = [
+        lambda projection: rng.uniform(-1, 1, projection.synapses.weight.shape),
+        lambda projection: rng.choice([-1, 1], projection.synapses.weight.shape),
+    ]
+    names = {population.name for population in network.spiking}
+    for chosen in (projection for projection in network.projections if projection.target in names):
+        for target in range(len(chosen.synapses.weight)):
+            found += [partial(_one_way, chosen, target, sign) for sign in (-1, 1)]
+    return found
+
+
+@given(st.data())
+@cases(60)
+def test_no_change_of_weights_inside_the_certificate_flips_a_spike_and_one_beyond_does(data):
+    network = folded(data.draw(float_networks()))
+    rng = np.random.default_rng(data.draw(seeds))
+    values = rng.uniform(0, 1, (1, *network.source.shape))
+    before, found = execute(network, values)
+    size = float(found.weights[0])
+    if not np.isfinite(size):
+        return
+    tight = False
+    for choice in choices(network, rng):
+        assert not flips(before, execute(changed(network, choice, size * INSIDE), values)[0]).any()
+        tight |= bool(flips(before, execute(changed(network, choice, size * BEYOND), values)[0]).any())
+    assert tight
+
+
+@given(st.data())
+@cases(100)
+def test_no_whole_change_of_integer_weights_inside_the_certificate_flips_a_spike(data):
+    network = data.draw(st.one_of(integer_networks(floors=True), chains(leak=300)))
+    assume(refusal(network) is None)
+    values, rng = data.draw(inputs(network)), np.random.default_rng(data.draw(seeds))
+    values[: len(values) // 2] = values[: len(values) // 2] > 0
+    before, found = execute(network, values)
+    for size in {int(each) for each in found.weights if 1 <= each < 128}:
+        rows = found.weights >= size
+        for choice in choices(network, rng)[:12]:
+            assert not flips(before, execute(changed(network, choice, size), values)[0])[rows].any()
