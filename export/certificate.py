@@ -36,7 +36,7 @@ A bound of 0 is a neuron that stands exactly at its threshold. The readout's pot
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -89,9 +89,13 @@ class Certificates:
     ``input`` and ``weights`` (samples,) are ``e*`` of each sample so far, infinite where nothing can flip: in levels of
     the input, and for a float network as a share of each projection's largest weight, for integers in steps of a
     weight. Changes of integers are whole, so that those up to ``floor(e*)`` are certified.
+
+    A neuron that hears nothing but the input has an ``e*`` of its own, a minimum over its steps alone: its spikes
+    depend on no other neuron. ``kept`` (samples, levels) is the share of neurons in these populations, ``first``, whose
+    ``e*`` is at least each of the ``levels``, changes of the input.
     """
 
-    def __init__(self, network: Network, samples: int) -> None:
+    def __init__(self, network: Network, samples: int, levels: Sequence[float] = ()) -> None:
         why = refusal(network)
         if why is not None:
             raise NetworkError(f"no certificate: {why}")
@@ -99,6 +103,9 @@ class Certificates:
         self.input, self.weights = np.full(samples, np.inf), np.full(samples, np.inf)
         bounds = prove(network) if isinstance(network, IntegerNetwork) else {}
         self._room = {name: STATE_LIMIT - 1 - max(-each.u_min, each.u_max) for name, each in bounds.items()}
+        self.levels, self.kept = tuple(levels), np.zeros((samples, len(levels)))
+        self.first = [each.name for each in network.spiking if _hears_input_alone(network, each.name)]
+        self._least: dict[str, Array] = {}
         self._lines = {id(p): _Line.of(network, p) for p in network.projections}
         self._moved: dict[tuple[str, str], _Moved] = {}
         self._past: deque[Mapping[str, Array]] = deque(maxlen=1 + max(p.delay for p in network.projections))
@@ -107,7 +114,7 @@ class Certificates:
         """Take one step of some samples; the first step of a batch starts at rest."""
         if step.step == 0:
             self._past.clear()
-            self._moved = {}
+            self._moved, self._least = {}, {}
         source = self.network.source.neuron
         assert isinstance(source, Source)
         unit = source.unit if isinstance(self.network, FloatNetwork) and step.source.dtype.kind != "f" else 1
@@ -115,6 +122,9 @@ class Certificates:
         for population in self.network.spiking:
             for kind in KINDS:
                 self._follow(population.name, kind, step)
+        if step.step == self.network.steps - 1 and self.first:
+            every = np.concatenate([self._least[name].reshape(len(step.source), -1) for name in self.first], axis=1)
+            self.kept[step.rows] = np.stack([(every >= level).mean(axis=1) for level in self.levels], axis=1)
 
     def _follow(self, name: str, kind: str, step: Step) -> None:
         """Move the interval of a population on by a step, and compare it with the threshold."""
@@ -126,9 +136,12 @@ class Certificates:
         spikes, potential = step.spikes[name] > 0, step.compared[name]
         moved = self._moved.setdefault((name, kind), _Moved(neuron, np.zeros(spikes.shape, potential.dtype)))
         moved.advance(np.zeros((), potential.dtype) if arriving is None else arriving)
-        found = _least(_margin(neuron, potential, spikes), moved.v)
+        each = _quotient(_margin(neuron, potential, spikes), moved.v)
+        if kind == "input" and name in self.first:
+            self._least[name] = np.minimum(each, self._least.get(name, each))
+        found = _least(each)
         if kind == "weights" and name in self._room:
-            found = np.minimum(found, _least(np.full((len(found), 1), self._room[name]), _largest(moved.u)))
+            found = np.minimum(found, _least(_quotient(np.full(spikes.shape, self._room[name]), moved.u)))
         least = self.input if kind == "input" else self.weights
         least[step.rows] = np.minimum(least[step.rows], found)
         moved.reset(spikes)
@@ -155,18 +168,21 @@ def _margin(neuron: FloatNeuron | IntegerNeuron, potential: Array, spikes: Array
     return np.asarray(np.maximum(distance, 0))
 
 
-def _least(margin: Array, moved: Array) -> Array:
-    """Return the smallest quotient of each sample (N,); what cannot move sets no limit."""
+def _quotient(margin: Array, moved: Array) -> Array:
+    """Return the change at which each neuron may meet its threshold, infinite where nothing moves it."""
     moved = np.broadcast_to(moved, margin.shape)
-    quotient = np.divide(margin, moved, out=np.full(margin.shape, np.inf), where=moved > 0)
+    return np.asarray(np.divide(margin, moved, out=np.full(margin.shape, np.inf), where=moved > 0))
+
+
+def _least(quotient: Array) -> Array:
+    """Return the smallest quotient of each sample, (N,)."""
     least: Array = quotient.reshape(len(quotient), -1).min(axis=1, initial=np.inf)
     return least
 
 
-def _largest(values: Array) -> Array:
-    """Return the largest value of each sample, (N, 1)."""
-    largest: Array = values.reshape(len(values), -1).max(axis=1, keepdims=True)
-    return largest
+def _hears_input_alone(network: Network, name: str) -> bool:
+    """Return whether all projections into a population come from the input."""
+    return all(projection.source == network.source.name for projection in network.incoming(name))
 
 
 class _Moved:

@@ -60,18 +60,26 @@ def check_alike(network: FloatNetwork, other: Network, name: str) -> None:
 
 
 def compared(
-    network: FloatNetwork, others: Sequence[IntegerNetwork], stimulus: Stimulus, *, title: str = "comparing"
+    network: FloatNetwork,
+    others: Sequence[IntegerNetwork],
+    stimulus: Stimulus,
+    *,
+    levels: Sequence[float] = (),
+    title: str = "comparing",
 ) -> list[Ran]:
     """Run a folded float network and integer networks of it, and return what was found of each, the float one first.
 
     Spikes come from the floating and the fast executor. Certificates of integers need their potentials, which the
-    reference executor gives in a run of its own. ``others`` must be alike (`check_alike`).
+    reference executor gives in a run of its own. ``others`` must be alike (`check_alike`); ``levels`` as in
+    `Certificates`.
     """
     networks: list[Network] = [network, *others]
     scores = [Scores(each, len(stimulus)) for each in networks]
     flips = [Flips(each, len(stimulus)) for each in others]
     refused = [refusal(each) for each in networks]
-    found = [None if why else Certificates(each, len(stimulus)) for each, why in zip(networks, refused, strict=True)]
+    found = [
+        None if why else Certificates(each, len(stimulus), levels) for each, why in zip(networks, refused, strict=True)
+    ]
     steps = network.steps * sum(1 for _ in stimulus.batches(floating.BATCH))
     progress = _Counted(title, steps * (len(networks) + sum(each is not None for each in found[1:])))
     runs = (floating.steps(network, stimulus), *(fast.steps(each, stimulus) for each in others))

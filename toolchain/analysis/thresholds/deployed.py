@@ -64,7 +64,7 @@ def rounded(networks: Lowered, images: Tensor, labels: Tensor, levels: Sequence[
     names = (FLOAT, *networks.integers)
     every: tuple[FloatNetwork | IntegerNetwork, ...] = (networks.network, *networks.integers.values())
     sizes = {each.name: int(np.prod(each.shape)) * networks.network.steps for each in networks.network.spiking}
-    found = compared(networks.network, list(networks.integers.values()), stimulus, title="integers")
+    found = compared(networks.network, list(networks.integers.values()), stimulus, levels=levels, title="integers")
     base, truth = found[0].scores.argmax(1), labels.numpy()
     return tuple(
         _rounded(name, network, ran, base, truth, sizes, levels)
@@ -105,6 +105,8 @@ def _certified(network: FloatNetwork | IntegerNetwork, found: Certificates, leve
         input=_spread(found.input),
         levels=tuple(levels),
         reached=tuple(mean(found.input >= each) for each in levels),
+        first=tuple(found.first),
+        neurons=tuple(mean(share) for share in found.kept.T),
         weights=_spread(weights / unit),
         steps=_spread(weights) if isinstance(network, IntegerNetwork) else None,
     )

@@ -53,7 +53,8 @@ class Spread(Result):
 class Certified(Result):
     """Changes under which no spike of an image can flip (`spikeport.export.certificate`).
 
-    ``input``: in levels of the input; ``reached``: share of images whose certificate is at least ``levels``.
+    ``input``: in levels of the input; ``reached``: share of images whose certificate is at least ``levels``;
+    ``neurons``: share of neurons, in the populations ``first``, of which no spike can flip within ``levels``.
     ``weights``: as a share of the largest weight (of each projection; of integers of the network); ``steps``: the same
     in steps of an integer weight, of which changes are whole.
     """
@@ -61,6 +62,8 @@ class Certified(Result):
     input: Spread
     levels: tuple[float, ...]
     reached: tuple[Mean, ...]
+    first: tuple[str, ...]
+    neurons: tuple[Mean, ...]
     weights: Spread
     steps: Spread | None
 

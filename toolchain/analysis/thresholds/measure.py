@@ -83,9 +83,9 @@ class _Seen:
         self._kept: dict[tuple[object, ...], list[Array]] = {}
 
     def expect(self, images: int) -> None:
-        """Show the progress of the work that so many images are."""
-        self._progress, self._done = Progress("perturbations"), 0
-        self._total = images * (WATCHING + sum(_cost(kind, self.measures) for kind, _ in self._balls()))
+        """Show the progress of so many images."""
+        self._progress, self._done = Progress("images under perturbations"), 0
+        self._images, self._each = images, WATCHING + sum(_cost(kind, self.measures) for kind, _ in self._balls())
 
     def add(self, images: Tensor, labels: Tensor, first: int) -> None:
         """Look at a batch, of which the first image has the number ``first``."""
@@ -125,7 +125,7 @@ class _Seen:
 
     def layer(self, name: str) -> Layer:
         """Return the figures of a population."""
-        threshold = float(self.model.neurons_of(name).threshold)
+        threshold = float(self.model.neurons_of(name).threshold.detach())
         return self._figures(name, [name], threshold=threshold)
 
     def whole(self) -> Layer:
@@ -167,7 +167,7 @@ class _Seen:
 
     def _advance(self, work: int) -> None:
         self._done += work
-        self._progress.update(self._done, self._total)
+        self._progress.update(self._done // self._each, self._images)
 
 
 def _cost(kind: str, measures: Measures) -> int:

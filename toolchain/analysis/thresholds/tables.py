@@ -73,11 +73,12 @@ def rounded(found: Sequence[Rounded]) -> str:
 def certified(found: Sequence[Rounded]) -> str:
     """Return the changes under which no spike of an image can flip."""
     known = [(each.name, each.certified) for each in found if each.certified is not None]
-    levels = known[0][1].levels if known else ()
+    levels, first = (known[0][1].levels, known[0][1].first) if known else ((), ())
     rows = [(name, *_certified(each)) for name, each in known]
     header = (
         *("no spike can flip", "input, levels: least", "median", "most"),
-        *(f"images >= {level:g}" for level in levels),
+        f"images >= {levels[0]:g}" if levels else "",
+        *(f"{', '.join(first)}: neurons, eps {level:g}" for level in levels),
         *("weights, % of largest: least", "median", "most"),
     )
     return table(header, rows)
@@ -85,7 +86,8 @@ def certified(found: Sequence[Rounded]) -> str:
 
 def _certified(each: Certified) -> Iterator[str]:
     yield from _span(each.input, 1)
-    yield from (reached.text(1) for reached in each.reached)
+    yield each.reached[0].text(1)
+    yield from (share.text(1) for share in each.neurons)
     yield from _span(each.weights, 100)
 
 
