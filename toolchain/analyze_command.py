@@ -53,6 +53,30 @@ def analyze_obfuscation(
     say(f"{done.text()}{wrote}", passed=done.passed)
 
 
+@app.command("compare")
+def compare_thresholds(
+    networks: Annotated[list[str], typer.Argument(help="NAME=FOLDER[,FOLDER...]: of thresholds.json, one a seed.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for comparison.md and comparison.svg.")] = None,
+) -> None:
+    """Put what 'analyze thresholds' measured of several networks side by side, seeds as means and errors."""
+    from spikeport.toolchain.verbs import thresholds
+
+    done = thresholds.compare_thresholds(_by_name(networks), out=out)
+    wrote = f"\n\nwrote {out}/comparison.md and {out}/comparison.svg" if out is not None else ""
+    say(f"{done.text()}{wrote}")
+
+
+def _by_name(networks: list[str]) -> dict[str, list[Path]]:
+    """Return folders by the names that stand before them."""
+    found: dict[str, list[Path]] = {}
+    for each in networks:
+        name, equals, folders = each.partition("=")
+        if not (name and equals and folders) or name in found:
+            raise typer.BadParameter(f"{each!r}: expected NAME=FOLDER[,FOLDER...], each name once")
+        found[name] = [Path(folder) for folder in folders.split(",")]
+    return found
+
+
 @app.command("thresholds")
 def analyze_thresholds(
     model: Annotated[Path, typer.Argument(help="Checkpoint of a spiking network (.safetensors).")],

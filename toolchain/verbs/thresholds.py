@@ -15,6 +15,7 @@ from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, integer_network
 if TYPE_CHECKING:
     from torch import nn
 
+    from spikeport.toolchain.analysis.thresholds.comparison import Comparison
     from spikeport.toolchain.analysis.thresholds.result import Thresholds
     from spikeport.toolchain.nn.snn import SNN
 
@@ -83,6 +84,28 @@ def analyze_thresholds(
     )  # fmt: skip
     if out is not None:
         write(found, Path(out))
+    return found
+
+
+def compare_thresholds(networks: Mapping[str, Sequence[AnyPath]], *, out: AnyPath | None = None) -> "Comparison":
+    """Put what `analyze_thresholds` wrote for several networks side by side.
+
+    ``networks``: folders (or thresholds.json in them) by name, one for each seed that a network was trained with.
+    ``out``: a folder that gets comparison.md and comparison.svg. Raises `ArchiveError` where a file is damaged, or
+    figures were measured otherwise: other images, steps, epsilons, deltas or bits.
+    """
+    from spikeport.toolchain.analysis.thresholds.comparison import TABLE, Comparison
+    from spikeport.toolchain.analysis.thresholds.result import read
+    from spikeport.toolchain.analysis.thresholds.writing import JSON
+
+    if out is not None:
+        check_place(Path(out) / TABLE)
+    paths = {name: [Path(each) for each in every] for name, every in networks.items()}
+    found = Comparison(
+        groups={name: [read(each / JSON if each.is_dir() else each) for each in every] for name, every in paths.items()}
+    )
+    if out is not None:
+        found.write(Path(out))
     return found
 
 

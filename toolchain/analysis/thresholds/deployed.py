@@ -13,7 +13,7 @@ from spikeport.export.flips import Ran, check_alike, compared
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork
 from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
-from spikeport.toolchain.analysis.thresholds.figures import Certified, Rounded, Spread
+from spikeport.toolchain.analysis.thresholds.figures import BITS, Certified, Rounded, Spread
 from spikeport.toolchain.analysis.thresholds.shares import mean, parts
 from spikeport.toolchain.data.dataset import PIXEL_LEVELS
 from spikeport.toolchain.lowering import lower
@@ -42,7 +42,7 @@ def lowered(model: SNN, bits: Sequence[int], given: Mapping[str, IntegerNetwork]
     network = folded(lower(model.cpu(), levels=PIXEL_LEVELS))
     if not network.spiking:
         raise NetworkError("the network has no spiking neurons")
-    integers = {f"{each} bits": _quantized(network, each) for each in bits}
+    integers = {f"{each}{BITS}": _quantized(network, each) for each in bits}
     for name, each in given.items():
         check_alike(network, each, name)
     return Lowered(network=network, integers={**integers, **given})

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from spikeport.hardware_profiles.result import Result
 from spikeport.toolchain.analysis.thresholds.shares import Mean
 
+BITS = " bits"
+"""How names of networks end that the measurement itself quantized."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layer(Result):

@@ -19,6 +19,7 @@ from spikeport.toolchain.analysis.thresholds.shares import Mean, mean, parts
 from spikeport.toolchain.analysis.thresholds.watched import INPUT, watched
 from spikeport.toolchain.evaluation import BATCH, device_of, evaluating
 from spikeport.toolchain.nn.snn import SNN
+from spikeport.toolchain.training.digests import of_tensors
 
 AT_ONCE = 2**24
 """Spikes of all populations and steps that a batch holds."""
@@ -56,6 +57,7 @@ def thresholds(
             seen.add(images[rows].to(device), labels[rows].to(device), first)
     return Thresholds(
         model=told,
+        data=of_tensors({"images": images, "labels": labels}),
         images=len(images),
         steps=model.steps,
         seed=seed,

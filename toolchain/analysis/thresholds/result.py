@@ -2,26 +2,33 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from spikeport.export.errors import ArchiveError, one_line
+from spikeport.export.inputs import read_bytes
 from spikeport.hardware_profiles.result import Result
 from spikeport.toolchain.analysis.thresholds import tables
 from spikeport.toolchain.analysis.thresholds.figures import Layer, Perturbed, Rounded
 from spikeport.toolchain.analysis.thresholds.shares import Mean
 
 SCHEMA = 1
+MOST_BYTES = 2**24
 
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds(Result):
     """What was measured of a network on ``images`` images with T = ``steps``; `text` gives the tables.
 
-    ``clean``: accuracy without a perturbation. ``input_zeros``: share of the gradient by the image that is exactly
-    zero. ``layers``: the populations from the input on, and ``whole``, all of them. ``rounded``: empty where neither
-    bits nor archives were asked for.
+    ``data``: a digest of images and labels. ``clean``: accuracy without a perturbation. ``input_zeros``: share of the
+    gradient by the image that is exactly zero. ``layers``: the populations from the input on, and ``whole``, all of
+    them. ``rounded``: empty where neither bits nor archives were asked for.
     """
 
     model: Mapping[str, str]
+    data: str
     images: int
     steps: int
     seed: int
@@ -54,3 +61,18 @@ class Thresholds(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data, under the keys of thresholds.json."""
         return {"schema": SCHEMA, **super().to_dict()}
+
+
+def read(path: Path) -> Thresholds:
+    """Return what a thresholds.json holds; `ArchiveError` with the file where it is damaged."""
+    data = read_bytes(path, ArchiveError, most=MOST_BYTES, expected="thresholds.json")
+    try:
+        return _of(msgspec.json.decode(data))
+    except (msgspec.MsgspecError, RecursionError, KeyError, TypeError, ArchiveError) as error:
+        raise ArchiveError(f"{path}: {one_line(error)}; run spikeport analyze thresholds again") from None
+
+
+def _of(document: Any) -> Thresholds:
+    if document["schema"] != SCHEMA:
+        raise ArchiveError(f"figures of schema {document['schema']!r}; expected {SCHEMA}")
+    return msgspec.convert(document, Thresholds)

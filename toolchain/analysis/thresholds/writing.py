@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spikeport.export.files import locked, write_text
 from spikeport.toolchain.analysis.curves import Curve, Point, curves
+from spikeport.toolchain.analysis.thresholds.figures import BITS
 from spikeport.toolchain.analysis.thresholds.perturbed import KINDS
 from spikeport.toolchain.analysis.thresholds.result import Thresholds
 from spikeport.toolchain.analysis.thresholds.shares import Mean
@@ -13,6 +14,8 @@ from spikeport.toolchain.analysis.thresholds.tables import title_of
 
 JSON, PICTURE = "thresholds.json", "thresholds.svg"
 """The files' names in a folder."""
+MOST = 7
+"""Populations that have a curve: those of which the last network flips the most spikes."""
 
 
 def write(found: Thresholds, folder: Path) -> None:
@@ -40,9 +43,13 @@ def _perturbed(found: Thresholds) -> Iterator[Curve]:
 
 def _rounded(found: Thresholds) -> Iterator[Curve]:
     networks = [each for each in found.rounded if each.flips]
-    yield Curve(name="all", points=[_point(each.name, each.total) for each in networks if each.total is not None])
-    for name in networks[0].flips:
-        yield Curve(name=name, points=[_point(each.name, each.flips[name]) for each in networks])
+    archives = [each.name for each in networks if not each.name.endswith(BITS)]
+    labels = {name: f"archive {number}" for number, name in enumerate(archives, 1)}
+    named = [(labels.get(each.name, each.name), each) for each in networks]
+    yield Curve(name="all", points=[_point(label, each.total) for label, each in named if each.total is not None])
+    most = sorted(networks[-1].flips, key=lambda name: networks[-1].flips[name].value, reverse=True)[:MOST]
+    for name in (each for each in networks[0].flips if each in most):
+        yield Curve(name=name, points=[_point(label, each.flips[name]) for label, each in named])
 
 
 def _point(label: str, share: Mean) -> Point:
