@@ -103,3 +103,44 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_runs(folder, 
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
         spikeport.analyze_thresholds(folder / "snn.safetensors", folder / "x.npz", out=tmp_path / "file")
+
+
+def compare(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr(sys, "argv", ["spikeport", "analyze", "compare", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    return left.value.code, *capsys.readouterr()
+
+
+def test_folders_are_compared_by_name(folder, tmp_path, monkeypatch, capsys):
+    settings = spikeport.ThresholdSettings(**QUICK)
+    for seed in ("a", "b"):
+        spikeport.analyze_thresholds(
+            folder / "snn.safetensors", folder / "x.npz", settings=settings, out=tmp_path / seed
+        )
+    code, out, _ = compare(
+        monkeypatch,
+        capsys,
+        f"plain={tmp_path / 'a'}",
+        f"both={tmp_path / 'a'},{tmp_path / 'b'}",
+        "--out",
+        tmp_path / "c",
+    )
+    assert code == 0
+    assert "| plain (1 seed) | both (2 seeds) |" in out
+    assert (tmp_path / "c" / "comparison.md").read_text() in out
+    ET.fromstring((tmp_path / "c" / "comparison.svg").read_text())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["plain"], "expected NAME=FOLDER"),
+        (["a=x", "a=y"], "each name once"),
+        (["a=missing"], "missing"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(arguments, sentence, monkeypatch, capsys):
+    code, _, err = compare(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert sentence in err
