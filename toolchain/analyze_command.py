@@ -88,6 +88,9 @@ def analyze_thresholds(
     delta: Annotated[str, typer.Option(help="Distances to the threshold, in units of it.")] = "0.05,0.1,0.2",
     eps: Annotated[str, typer.Option(help="Pixel levels of perturbations: 8 is 8/255.")] = "2,4,8",
     steps: Annotated[int, typer.Option(help="Iterations of PGD.")] = 10,
+    suite: Annotated[
+        str | None, typer.Option(help="Attacks for the robust accuracy: paper, quick, rsc, .toml.")
+    ] = None,
     images: Annotated[int | None, typer.Option(help="So many of the input; all without.")] = None,
     seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -102,6 +105,7 @@ def analyze_thresholds(
         deltas=numbers(delta) or (),
         epsilons=numbers(eps) or (),
         steps=steps,
+        suite=suite,
         images=images,
         seed=seed,
         device=device,

@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     )
     from spikeport.toolchain.verbs.recipes import RunSettings, forecast, run
     from spikeport.toolchain.verbs.simulation import Simulation, SimulationSettings, simulate
-    from spikeport.toolchain.verbs.thresholds import ThresholdSettings, analyze_thresholds
+    from spikeport.toolchain.verbs.thresholds import ThresholdSettings, analyze_thresholds, compare_thresholds
 
 __all__ = [
     "AmbiguousOrigin",
@@ -118,6 +118,7 @@ __all__ = [
     "as_bias",
     "attack",
     "check",
+    "compare_thresholds",
     "convert",
     "count",
     "energy",
@@ -183,7 +184,7 @@ _HOMES = {
     ),
     "toolchain.verbs.recipes": ("RunSettings", "forecast", "run"),
     "toolchain.verbs.simulation": ("Simulation", "SimulationSettings", "simulate"),
-    "toolchain.verbs.thresholds": ("ThresholdSettings", "analyze_thresholds"),
+    "toolchain.verbs.thresholds": ("ThresholdSettings", "analyze_thresholds", "compare_thresholds"),
 }
 """The module that each public name comes from."""
 

@@ -26,8 +26,9 @@ class ThresholdSettings:
 
     ``networks``: archives in integers that were made of the network, or such networks. ``bits``: of weights, 2 to 8, to
     which the network is quantized beside them; none: it is not. ``deltas``: distances to the threshold, in units of it.
-    ``epsilons``: of perturbations, in pixel levels: 8 is 8/255. ``steps``: of PGD. ``images``: so many of the first.
-    ``seed``: of all random numbers. ``device``: auto, cpu, cuda or mps.
+    ``epsilons``: of perturbations, in pixel levels: 8 is 8/255. ``steps``: of PGD. ``suite``: paper, quick, rsc or the
+    path of a .toml file, whose worst case is the robust accuracy; none: PGD alone, an upper bound. ``images``: so many
+    of the first. ``seed``: of all random numbers. ``device``: auto, cpu, cuda or mps.
     """
 
     networks: Sequence[IntegerNetwork | AnyPath] = ()
@@ -35,6 +36,7 @@ class ThresholdSettings:
     deltas: Sequence[float] = (0.05, 0.1, 0.2)
     epsilons: Sequence[float] = (2, 4, 8)
     steps: int = 10
+    suite: str | None = None
     images: int | None = None
     seed: int = 0
     device: str = "auto"
@@ -64,6 +66,7 @@ def analyze_thresholds(
     from spikeport.toolchain.attacks.ensemble import Member
     from spikeport.toolchain.attacks.pgd import Pgd
     from spikeport.toolchain.robustness.subject import check
+    from spikeport.toolchain.robustness.suites import suite_of
     from spikeport.toolchain.verbs.attack_settings import AttackSettings
     from spikeport.toolchain.verbs.attacked import opened
 
@@ -72,14 +75,16 @@ def analyze_thresholds(
     measures = Measures(deltas=chosen.deltas, epsilons=chosen.epsilons, steps=chosen.steps, bits=chosen.bits)
     if out is not None:
         check_place(Path(out) / JSON)
+    suite = None if chosen.suite is None else suite_of(chosen.suite)
+    members = [Member(name="pgd", attack=Pgd(steps=chosen.steps))] if suite is None else suite.members
     integers = _integers(model, chosen.networks)
     way = AttackSettings(images=chosen.images, device=chosen.device)
     subject, pixels, truth = opened(model, images, None, labels, way)
     network = _spiking(model, subject.model, subject.advice)
-    check(subject, [Member(name="pgd", attack=Pgd(steps=chosen.steps))], pixels, truth, chosen.epsilons)
+    check(subject, members, pixels, truth, chosen.epsilons)
     (told,) = subject.networks.values()
     found = thresholds(
-        network, pixels, truth, measures=measures, told=told, integers=integers, seed=chosen.seed,
+        network, pixels, truth, measures=measures, told=told, integers=integers, suite=suite, seed=chosen.seed,
         levels=subject.levels,
     )  # fmt: skip
     if out is not None:

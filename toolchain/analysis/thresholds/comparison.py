@@ -111,6 +111,8 @@ class Comparison:
         for epsilon in epsilons:
             where = f"{title_of(PGD, base.attack_steps)}, {epsilon:g}/255"
             yield f"accuracy, {where}", partial(_accuracy, epsilon)
+        for each in base.robust:
+            yield f"accuracy, worst case of {each.suite}, {each.epsilon:g}/255", partial(_robust, each.epsilon)
         for name in self._bits():
             yield f"spikes flipped by {name}", partial(_total, name)
         for name in self._bits():
@@ -140,14 +142,23 @@ class Comparison:
             )
 
 
-WHAT = ("the data have the digest", "T is", "PGD has", "the deltas are", "the epsilons are", "the bits are")
+WHAT = (
+    "the data have the digest",
+    "T is",
+    "PGD has",
+    "the deltas are",
+    "the epsilons are",
+    "the suites are",
+    "the bits are",
+)
 
 
 def _measured(found: Thresholds) -> tuple[object, ...]:
     """Return what must be alike where figures are compared."""
     epsilons = tuple(each.epsilon for each in found.perturbed if each.kind == PGD)
     bits = tuple(each.name for each in found.rounded if each.name.endswith(BITS))
-    return found.data, found.steps, found.attack_steps, found.deltas, epsilons, bits
+    suites = tuple(each.suite for each in found.robust)
+    return found.data, found.steps, found.attack_steps, found.deltas, epsilons, suites, bits
 
 
 def combined(found: Sequence[Mean]) -> Mean:
@@ -174,6 +185,10 @@ def _flips(kind: str, epsilon: float, found: Thresholds) -> Mean:
 
 def _accuracy(epsilon: float, found: Thresholds) -> Mean:
     return next(each.accuracy for each in found.perturbed if (each.kind, each.epsilon) == (PGD, epsilon))
+
+
+def _robust(epsilon: float, found: Thresholds) -> Mean:
+    return next(each.accuracy for each in found.robust if each.epsilon == epsilon)
 
 
 def _rounded(name: str, found: Thresholds) -> Rounded:

@@ -42,6 +42,15 @@ class Perturbed(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Robust(Result):
+    """Robust accuracy within ``epsilon`` pixel levels: images that withstand every attack of ``suite``."""
+
+    suite: str
+    epsilon: float
+    accuracy: Mean
+
+
+@dataclass(frozen=True, kw_only=True)
 class Spread(Result):
     """A certificate over images: least, quartiles and most; None is infinite: nothing flips, whatever the change."""
 

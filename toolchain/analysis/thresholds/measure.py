@@ -11,14 +11,17 @@ from spikeport.export.errors import AttackError
 from spikeport.export.network import Array, IntegerNetwork
 from spikeport.export.progress import Progress
 from spikeport.toolchain.analysis.thresholds.deployed import lowered, rounded
-from spikeport.toolchain.analysis.thresholds.figures import Layer, Perturbed
+from spikeport.toolchain.analysis.thresholds.figures import Layer, Perturbed, Robust
 from spikeport.toolchain.analysis.thresholds.perturbed import KINDS, PGD, flips, moved, spikes
 from spikeport.toolchain.analysis.thresholds.result import Thresholds
 from spikeport.toolchain.analysis.thresholds.settings import Measures
 from spikeport.toolchain.analysis.thresholds.shares import Mean, mean, parts
 from spikeport.toolchain.analysis.thresholds.watched import INPUT, watched
+from spikeport.toolchain.data.dataset import LEVEL
 from spikeport.toolchain.evaluation import BATCH, device_of, evaluating
 from spikeport.toolchain.nn.snn import SNN
+from spikeport.toolchain.robustness.suites import Suite
+from spikeport.toolchain.robustness.worst_case import worst_case
 from spikeport.toolchain.training.digests import of_tensors
 
 AT_ONCE = 2**24
@@ -35,14 +38,16 @@ def thresholds(
     measures: Measures,
     told: Mapping[str, str],
     integers: Mapping[str, IntegerNetwork] | None = None,
+    suite: Suite | None = None,
     seed: int = 0,
     levels: int | None = None,
 ) -> Thresholds:
     """Measure a network on images (N, ...) in [0, 1] with labels (N,), on its device, in evaluation mode.
 
-    ``told``: what the network is. ``integers``: archives that were made of it, by name. ``levels``: perturbed pixels
-    are multiples of 1/levels. Raises before anything runs where there are fewer than two images, an archive is another
-    network, or the network cannot be lowered or quantized as asked.
+    ``told``: what the network is. ``integers``: archives that were made of it, by name. ``suite``: attacks whose worst
+    case is the robust accuracy. ``levels``: perturbed pixels are multiples of 1/levels. Raises before anything runs
+    where there are fewer than two images, an archive is another network, or the network cannot be lowered or quantized
+    as asked.
     """
     if len(images) < 2:
         raise AttackError(f"{len(images)} images were given; expected two or more: shares have errors over images")
@@ -55,6 +60,7 @@ def thresholds(
         for first in range(0, len(images), seen.batch):
             rows = slice(first, first + seen.batch)
             seen.add(images[rows].to(device), labels[rows].to(device), first)
+        robust = () if suite is None else tuple(_robust(model, images, labels, suite, measures, seed, levels))
     return Thresholds(
         model=told,
         data=of_tensors({"images": images, "labels": labels}),
@@ -68,8 +74,21 @@ def thresholds(
         layers=tuple(seen.layer(name) for name in seen.sizes),
         whole=seen.whole(),
         perturbed=tuple(seen.perturbed()),
+        robust=robust,
         rounded=() if networks is None else rounded(networks, images, labels, sorted({1, *measures.epsilons})),
     )
+
+
+def _robust(
+    model: SNN, images: Tensor, labels: Tensor, suite: Suite, measures: Measures, seed: int, levels: int | None
+) -> Iterator[Robust]:
+    """Yield the worst case over a suite of attacks at every epsilon."""
+    for epsilon in measures.epsilons:
+        title = f"suite {suite.name}, {epsilon:g}/255"
+        case = worst_case(
+            model, suite.members, images, labels, epsilon=epsilon * LEVEL, seed=seed, levels=levels, title=title
+        )
+        yield Robust(suite=suite.name, epsilon=epsilon, accuracy=mean(case.standing.numpy()))
 
 
 class _Seen:

@@ -11,7 +11,7 @@ from spikeport.export.errors import ArchiveError, one_line
 from spikeport.export.inputs import read_bytes
 from spikeport.hardware_profiles.result import Result
 from spikeport.toolchain.analysis.thresholds import tables
-from spikeport.toolchain.analysis.thresholds.figures import Layer, Perturbed, Rounded
+from spikeport.toolchain.analysis.thresholds.figures import Layer, Perturbed, Robust, Rounded
 from spikeport.toolchain.analysis.thresholds.shares import Mean
 
 SCHEMA = 1
@@ -24,7 +24,8 @@ class Thresholds(Result):
 
     ``data``: a digest of images and labels. ``clean``: accuracy without a perturbation. ``input_zeros``: share of the
     gradient by the image that is exactly zero. ``layers``: the populations from the input on, and ``whole``, all of
-    them. ``rounded``: empty where neither bits nor archives were asked for.
+    them. ``robust``: worst cases of a suite, empty without one. ``rounded``: empty where neither
+    bits nor archives were asked for.
     """
 
     model: Mapping[str, str]
@@ -39,6 +40,7 @@ class Thresholds(Result):
     layers: tuple[Layer, ...]
     whole: Layer
     perturbed: tuple[Perturbed, ...]
+    robust: tuple[Robust, ...]
     rounded: tuple[Rounded, ...]
 
     def text(self) -> str:
@@ -46,7 +48,7 @@ class Thresholds(Result):
         parts = [
             self._head(),
             tables.layers(self.deltas, self.layers, self.whole, self.input_zeros),
-            tables.perturbed(self.perturbed, self.attack_steps),
+            tables.perturbed(self.perturbed, self.attack_steps, self.robust),
         ]
         if self.rounded:
             parts += [tables.rounded(self.rounded), tables.certified(self.rounded), *tables.refused(self.rounded)]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from spikeport.hardware_profiles.columns import table
-from spikeport.toolchain.analysis.thresholds.figures import Certified, Layer, Perturbed, Rounded, Spread
+from spikeport.toolchain.analysis.thresholds.figures import Certified, Layer, Perturbed, Robust, Rounded, Spread
 from spikeport.toolchain.analysis.thresholds.shares import Mean
 
 KINDS = {"uniform": "random, uniform", "sign": "random, signs"}
@@ -33,8 +33,8 @@ def layers(deltas: Sequence[float], found: Sequence[Layer], whole: Layer, input_
     return table(header, [pixels, *rows])
 
 
-def perturbed(found: Sequence[Perturbed], steps: int) -> str:
-    """Return the share of spikes that each perturbation flips."""
+def perturbed(found: Sequence[Perturbed], steps: int, robust: Sequence[Robust]) -> str:
+    """Return the share of spikes that each perturbation flips, and the accuracy that each leaves."""
     names = list(found[0].flips) if found else []
     rows = [
         (
@@ -46,6 +46,9 @@ def perturbed(found: Sequence[Perturbed], steps: int) -> str:
         )
         for each in found
     ]
+    for each in robust:
+        nothing = [NOTHING] * (1 + len(names))
+        rows.append((f"worst case, {each.suite}", f"{each.epsilon:g}/255", each.accuracy.text(1), *nothing))
     return table(("perturbation", "epsilon", "accuracy", "spikes flipped", *names), rows)
 
 

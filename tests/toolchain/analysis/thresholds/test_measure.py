@@ -12,6 +12,11 @@ from spikeport.toolchain.analysis.thresholds import measure
 from spikeport.toolchain.analysis.thresholds.measure import thresholds
 from spikeport.toolchain.analysis.thresholds.settings import Measures
 from spikeport.toolchain.analysis.thresholds.shares import mean, parts
+from spikeport.toolchain.attacks.ensemble import Member
+from spikeport.toolchain.attacks.fgsm import Fgsm
+from spikeport.toolchain.attacks.pgd import Pgd
+from spikeport.toolchain.robustness.suites import Suite
+from spikeport.toolchain.robustness.worst_case import worst_case
 from tests.toolchain.analysis.thresholds.small import images, small
 
 MEASURES = Measures(deltas=(0.1, 0.5), epsilons=(2, 20), steps=2, bits=(8, 3))
@@ -59,6 +64,21 @@ def test_figures_are_in_order():
 def test_another_seed_moves_images_otherwise():
     assert measured(seed=1).perturbed[0] != whole().perturbed[0]
     assert measured(seed=1).layers == whole().layers
+
+
+def test_the_robust_accuracy_is_the_worst_case_of_a_suite():
+    pixels, labels = images(20)
+    members = (Member(name="one", attack=Pgd(steps=1)), Member(name="two", attack=Fgsm()))
+    found = thresholds(
+        small(), pixels, labels, measures=Measures(epsilons=(20,), steps=1, bits=()), told={"what": "SNN"}, levels=255,
+        suite=Suite(name="tiny", title="", members=members),
+    )  # fmt: skip
+    (robust,) = found.robust
+    case = worst_case(small(), members, pixels, labels, epsilon=20 / 255, levels=255)
+    assert (robust.suite, robust.epsilon) == ("tiny", 20)
+    assert robust.accuracy.value == pytest.approx(case.robust)
+    assert "worst case, tiny" in found.text()
+    assert whole().robust == ()
 
 
 def test_tables_say_all_of_it():
