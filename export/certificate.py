@@ -123,8 +123,15 @@ class Certificates:
             for kind in KINDS:
                 self._follow(population.name, kind, step)
         if step.step == self.network.steps - 1 and self.first:
-            every = np.concatenate([self._least[name].reshape(len(step.source), -1) for name in self.first], axis=1)
-            self.kept[step.rows] = np.stack([(every >= level).mean(axis=1) for level in self.levels], axis=1)
+            self._count_kept(step)
+
+    def _count_kept(self, step: Step) -> None:
+        """Count the neurons that no change of the input flips; one that nothing has reached is among them."""
+        never = {name: np.full((len(step.source), *self.network.population(name).shape), np.inf) for name in self.first}
+        found = [self._least.get(name, never[name]).reshape(len(step.source), -1) for name in self.first]
+        every = np.concatenate(found, axis=1)
+        for column, level in enumerate(self.levels):
+            self.kept[step.rows, column] = (every >= level).mean(axis=1)
 
     def _follow(self, name: str, kind: str, step: Step) -> None:
         """Move the interval of a population on by a step, and compare it with the threshold."""

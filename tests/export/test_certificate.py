@@ -1,18 +1,27 @@
 """No change inside a certificate flips a spike, and one just beyond does where the bound is tight."""
 
+import itertools
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from spikeport.export.bias_form import as_bias
 from spikeport.export.certificate import Certificates, refusal
+from spikeport.export.errors import NetworkError
 from spikeport.export.executors import floating, reference
+from spikeport.export.lava.doctor import small_network
 from spikeport.export.linear import apply
 from spikeport.export.network import (
     Convolution,
     Dense,
+    FloatNetwork,
+    FloatNeuron,
+    FloatPopulation,
+    FloatProjection,
     IntegerNetwork,
     IntegerNeuron,
     IntegerPopulation,
@@ -28,12 +37,15 @@ INSIDE, BEYOND = 1 - 1e-9, 1 + 1e-6
 """Beside a bound in float64, whose margins are made smaller for rounding."""
 
 
+LEVELS = (1, 5, 30)
+
+
 def execute(network, values):
     """Return the spikes of every population, and the certificates of every sample."""
     held = values.ndim == 1 + len(network.source.shape)
     stimulus = Stimulus(values=values, steps=network.steps, held=held)
     executor = reference if isinstance(network, IntegerNetwork) else floating
-    found, steps = Certificates(network, len(values)), []
+    found, steps = Certificates(network, len(values), LEVELS), []
     for step in executor.steps(network, stimulus):
         found.add(step)
         steps.append(step)
@@ -135,6 +147,18 @@ def test_one_level_beyond_flips_a_spike(network, seed):
         assert flips(one(before, number), execute(network, others)[0]).any()
 
 
+@given(chains(), seeds)
+@cases(50)
+def test_neurons_of_the_first_population_that_some_change_flips_are_those_that_are_not_certified(network, seed):
+    values = np.random.default_rng(seed).integers(60, 196, (2, *network.source.shape))
+    before, found = execute(network, values)
+    assert found.first == ["first"]
+    for number, level in itertools.product(range(2), LEVELS):
+        after = execute(network, moved(network, values[number], level, ends(network)))[0]["first"]
+        broken = (after != before["first"][number]).any(axis=(0, 1))
+        assert found.kept[number, LEVELS.index(level)] == pytest.approx(1 - broken.mean())
+
+
 @given(st.data())
 @cases(100)
 def test_in_float64_the_certificate_of_the_input_is_tight(data):
@@ -213,3 +237,38 @@ def test_no_whole_change_of_integer_weights_inside_the_certificate_flips_a_spike
         rows = found.weights >= size
         for choice in choices(network, rng)[:12]:
             assert not flips(before, execute(changed(network, choice, size), values)[0])[rows].any()
+
+
+def test_what_has_no_certificate_is_named():
+    network = small_network()
+    assert refusal(network) is None
+    unsafe = replace(network, projections=tuple(replace(each, exponent=15) for each in network.projections))
+    assert "a register may wrap: the" in refusal(unsafe)
+    with pytest.raises(NetworkError, match="no certificate: a register may wrap"):
+        Certificates(unsafe, 1)
+    assert "written as biases" in refusal(as_bias(network))
+    neuron = FloatNeuron(threshold=np.array(1.0), most=None)
+    several = FloatNetwork(
+        populations=(
+            FloatPopulation(name="input", shape=(2,), neuron=Source()),
+            FloatPopulation(name="a", shape=(1,), neuron=neuron),
+        ),
+        projections=(FloatProjection(source="input", target="a", stages=(Dense(weight=np.ones((1, 2))),)),),
+        steps=2,
+    )
+    assert "population a compares its potential with several thresholds" in refusal(several)
+
+
+def test_by_hand_the_certificate_is_the_margin_over_what_a_change_adds():
+    """One neuron, weights 2 and -1, input 3 and 1, threshold 12: potentials 5 and 10, then 15, which fires."""
+    network = FloatNetwork(
+        populations=(
+            FloatPopulation(name="input", shape=(2,), neuron=Source(levels=10, unit=1.0)),
+            FloatPopulation(name="a", shape=(1,), neuron=FloatNeuron(threshold=np.array(12.0))),
+        ),
+        projections=(FloatProjection(source="input", target="a", stages=(Dense(weight=np.array([[2.0, -1.0]])),)),),
+        steps=3,
+    )
+    _, found = execute(network, np.array([[3, 1]]))
+    assert found.input[0] == pytest.approx(min(7 / 3, 2 / 6, 3 / 9))
+    assert found.weights[0] == pytest.approx(min(7 / 8, 2 / 16, 3 / 24))
