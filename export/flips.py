@@ -4,6 +4,7 @@ A spike flips where the same neuron fires at the same step in one network and no
 and no trace is kept: what stands are counts per population and sample.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Networ
 from spikeport.export.progress import Progress
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Scores, Step
+
+AT_ONCE = 2**22
+"""Neurons of all samples of a batch; each takes about a dozen numbers of 64 bits."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,15 +78,19 @@ def compared(
     `Certificates`.
     """
     networks: list[Network] = [network, *others]
+    batch = max(1, min(floating.BATCH, AT_ONCE // sum(math.prod(each.shape) for each in network.neurons)))
     scores = [Scores(each, len(stimulus)) for each in networks]
     flips = [Flips(each, len(stimulus)) for each in others]
     refused = [refusal(each) for each in networks]
     found = [
         None if why else Certificates(each, len(stimulus), levels) for each, why in zip(networks, refused, strict=True)
     ]
-    steps = network.steps * sum(1 for _ in stimulus.batches(floating.BATCH))
+    steps = network.steps * sum(1 for _ in stimulus.batches(batch))
     progress = _Counted(title, steps * (len(networks) + sum(each is not None for each in found[1:])))
-    runs = (floating.steps(network, stimulus), *(fast.steps(each, stimulus) for each in others))
+    runs = (
+        floating.steps(network, stimulus, batch=batch),
+        *(fast.steps(each, stimulus, batch=batch) for each in others),
+    )
     for first, *after in zip(*runs, strict=True):
         for score, step in zip(scores, (first, *after), strict=True):
             score.add(step)
@@ -93,7 +101,7 @@ def compared(
         progress.more(len(networks))
     for other, certificates in zip(others, found[1:], strict=True):
         if certificates is not None:
-            for step in reference.steps(other, stimulus):
+            for step in reference.steps(other, stimulus, batch=batch):
                 certificates.add(step)
                 progress.more(1)
     counts = ({}, *(flip.counts for flip in flips))

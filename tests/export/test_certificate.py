@@ -10,9 +10,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from spikeport.export.bias_form import as_bias
-from spikeport.export.certificate import Certificates, refusal
+from spikeport.export.certificate import Certificates, _decayed_up, refusal
 from spikeport.export.errors import NetworkError
 from spikeport.export.executors import floating, reference
+from spikeport.export.fixed_point import decayed
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.linear import apply
 from spikeport.export.network import (
@@ -31,7 +32,7 @@ from spikeport.export.network import (
 from spikeport.export.passes import folded
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import record
-from tests.strategies import cases, float_networks, inputs, integer_networks, seeds
+from tests.strategies import cases, decays, float_networks, inputs, integer_networks, seeds
 
 INSIDE, BEYOND = 1 - 1e-9, 1 + 1e-6
 """Beside a bound in float64, whose margins are made smaller for rounding."""
@@ -87,6 +88,19 @@ def moved(network, values, size, changes):
 
 def one(before, number):
     return {name: spikes[number : number + 1] for name, spikes in before.items()}
+
+
+@given(st.integers(-(2**23), 2**23), st.one_of(st.integers(0, 40), st.integers(0, 2**23)), decays)
+@cases(300)
+def test_two_numbers_that_decay_are_no_further_apart_than_said(value, apart, decay):
+    ends = decayed(np.array([value, value + apart]), decay)
+    assert ends[1] - ends[0] <= _decayed_up(np.array(apart), np.array(decay))
+
+
+def test_what_two_numbers_that_decay_may_differ_by_is_reached():
+    values, decay = np.arange(-60, 60), np.array(1000)
+    for apart in range(40):
+        assert max(decayed(values + apart, 1000) - decayed(values, 1000)) == _decayed_up(np.array(apart), decay)
 
 
 @given(st.data())

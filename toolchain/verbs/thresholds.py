@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spikeport.export.errors import NetworkError, SpikeportError
+from spikeport.export.errors import NetworkError
 from spikeport.export.files import check_place
 from spikeport.export.network import Array, IntegerNetwork
 from spikeport.export.numbers import whole
 from spikeport.export.stimulus.settings import SEEDS
-from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, integer_network, names_file
+from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, integer_network, names_file, need_torch
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,7 +59,7 @@ def analyze_thresholds(
     images are none that can be perturbed, `NetworkError` where the network has no spiking neurons or an archive is
     another network, before anything runs.
     """
-    _need_torch()
+    need_torch("attacking")
     from spikeport.toolchain.analysis.thresholds.measure import thresholds
     from spikeport.toolchain.analysis.thresholds.settings import Measures
     from spikeport.toolchain.analysis.thresholds.writing import JSON, write
@@ -97,8 +97,9 @@ def compare_thresholds(networks: Mapping[str, Sequence[AnyPath]], *, out: AnyPat
 
     ``networks``: folders (or thresholds.json in them) by name, one for each seed that a network was trained with.
     ``out``: a folder that gets comparison.md and comparison.svg. Raises `ArchiveError` where a file is damaged, or
-    figures were measured otherwise: other images, steps, epsilons, deltas or bits.
+    figures were measured otherwise: other images, steps, epsilons, deltas or bits. Needs the extra [train].
     """
+    need_torch("comparing")
     from spikeport.toolchain.analysis.thresholds.comparison import TABLE, Comparison
     from spikeport.toolchain.analysis.thresholds.result import read
     from spikeport.toolchain.analysis.thresholds.writing import JSON
@@ -142,13 +143,3 @@ def _integers(model: object, given: Sequence[IntegerNetwork | AnyPath]) -> Mappi
         if isinstance(each, Path | str) and isinstance(model, Path | str):
             check_origin(Path(each), Path(model))
     return found
-
-
-def _need_torch() -> None:
-    """Say which extra is missing."""
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise SpikeportError(
-            f"attacking needs {error.name}, which is not installed: pip install 'spikeport[train]'"
-        ) from None
