@@ -253,6 +253,26 @@ def test_no_whole_change_of_integer_weights_inside_the_certificate_flips_a_spike
             assert not flips(before, execute(changed(network, choice, size), values)[0])[rows].any()
 
 
+@pytest.mark.parametrize("bias", [-1, 0, 1, 63])
+@pytest.mark.parametrize("inclusive", [False, True])
+def test_one_unit_beside_the_threshold_the_certificate_is_that_of_all_levels_tried(bias, inclusive):
+    """One neuron that hears every level from 0 to 40 once, with a threshold of 20 levels."""
+    neuron = IntegerNeuron(threshold=np.array(20), bias_mantissa=np.array(bias), inclusive=inclusive)
+    network = IntegerNetwork(
+        populations=(
+            IntegerPopulation(name="input", shape=(1,), neuron=Source(levels=40, unit=1 / 40)),
+            IntegerPopulation(name="a", shape=(1,), neuron=neuron),
+        ),
+        projections=(IntegerProjection(source="input", target="a", synapses=Dense(weight=np.ones((1, 1), np.int8))),),
+        steps=1,
+    )
+    spikes, found = execute(network, np.arange(41)[:, None])
+    fires = spikes["a"].ravel()
+    for level in range(5, 36):
+        least = next(n for n in range(1, 41) if fires[max(level - n, 0)] != fires[min(level + n, 40)])
+        assert np.floor(found.input[level]) == least - 1
+
+
 def test_what_has_no_certificate_is_named():
     network = small_network()
     assert refusal(network) is None
