@@ -43,15 +43,21 @@ LEVELS = (1, 5, 30)
 
 def execute(network, values):
     """Return the spikes of every population, and the certificates of every sample."""
+    found = Certificates(network, len(values), LEVELS)
+    return spikes_of(network, values, found.add), found
+
+
+def spikes_of(network, values, watch=None):
+    """Return the spikes of every population."""
     held = values.ndim == 1 + len(network.source.shape)
-    stimulus = Stimulus(values=values, steps=network.steps, held=held)
+    stimulus, steps = Stimulus(values=values, steps=network.steps, held=held), []
     executor = reference if isinstance(network, IntegerNetwork) else floating
-    found, steps = Certificates(network, len(values), LEVELS), []
     for step in executor.steps(network, stimulus):
-        found.add(step)
+        if watch is not None:
+            watch(step)
         steps.append(step)
     spikes = record(steps)
-    return {population.name: spikes[population.name] for population in network.spiking}, found
+    return {population.name: spikes[population.name] for population in network.spiking}
 
 
 def flips(before, after):
@@ -114,7 +120,7 @@ def test_no_input_inside_the_certificate_flips_a_spike_of_an_integer_network(dat
     for number, sample in enumerate(values):
         size = min(np.floor(found.input[number]), network.source.neuron.levels)
         others = moved(network, sample, size, changes)
-        assert not flips(one(before, number), execute(network, others)[0]).any()
+        assert not flips(one(before, number), spikes_of(network, others)).any()
 
 
 @st.composite
@@ -158,7 +164,7 @@ def test_one_level_beyond_flips_a_spike(network, seed):
     before, found = execute(network, values)
     for number in np.flatnonzero(found.input < 59):
         others = moved(network, values[number], np.floor(found.input[number]) + 1, ends(network))
-        assert flips(one(before, number), execute(network, others)[0]).any()
+        assert flips(one(before, number), spikes_of(network, others)).any()
 
 
 @given(chains(), seeds)
@@ -168,7 +174,7 @@ def test_neurons_of_the_first_population_that_some_change_flips_are_those_that_a
     before, found = execute(network, values)
     assert found.first == ["first"]
     for number, level in itertools.product(range(2), LEVELS):
-        after = execute(network, moved(network, values[number], level, ends(network)))[0]["first"]
+        after = spikes_of(network, moved(network, values[number], level, ends(network)))["first"]
         broken = (after != before["first"][number]).any(axis=(0, 1))
         assert found.kept[number, LEVELS.index(level)] == pytest.approx(1 - broken.mean())
 
@@ -183,7 +189,7 @@ def test_in_float64_the_certificate_of_the_input_is_tight(data):
     size, changes = float(found.input[0]), [*ends(network), *rng.uniform(-1, 1, (3, *network.source.shape))]
     if not np.isfinite(size):
         size, changes = 1000, [*rng.uniform(-1, 1, (3, *network.source.shape))]
-    inside, beyond = (execute(network, moved(network, values[0], size * by, changes))[0] for by in (INSIDE, BEYOND))
+    inside, beyond = (spikes_of(network, moved(network, values[0], size * by, changes)) for by in (INSIDE, BEYOND))
     assert not flips(before, inside).any()
     assert flips(before, beyond).any() == np.isfinite(found.input[0])
 
@@ -234,8 +240,8 @@ def test_no_change_of_weights_inside_the_certificate_flips_a_spike_and_one_beyon
         return
     tight = False
     for choice in choices(network, rng):
-        assert not flips(before, execute(changed(network, choice, size * INSIDE), values)[0]).any()
-        tight |= bool(flips(before, execute(changed(network, choice, size * BEYOND), values)[0]).any())
+        assert not flips(before, spikes_of(changed(network, choice, size * INSIDE), values)).any()
+        tight |= bool(flips(before, spikes_of(changed(network, choice, size * BEYOND), values)).any())
     assert tight
 
 
@@ -250,7 +256,7 @@ def test_no_whole_change_of_integer_weights_inside_the_certificate_flips_a_spike
     for size in {int(each) for each in found.weights if 1 <= each < 128}:
         rows = found.weights >= size
         for choice in choices(network, rng)[:12]:
-            assert not flips(before, execute(changed(network, choice, size), values)[0])[rows].any()
+            assert not flips(before, spikes_of(changed(network, choice, size), values))[rows].any()
 
 
 @pytest.mark.parametrize("bias", [-1, 0, 1, 63])
