@@ -34,7 +34,8 @@ class Progress:
             self._bar(done, total, elapsed)
         elif time.monotonic() - self._shown >= LINE_SECONDS or done == total:
             self._shown = time.monotonic()
-            print(f"{self.title}: {done} of {total}, {elapsed:.0f} s", file=sys.stderr, flush=True)
+            left = f", {elapsed / done * (total - done):.0f} s left" if 0 < done < total else ""
+            print(f"{self.title}: {done} of {total}, {elapsed:.0f} s{left}", file=sys.stderr, flush=True)
 
     def _bar(self, done: int, total: int, elapsed: float) -> None:
         filled = 30 * done // total

@@ -50,7 +50,8 @@ class Step:
     ``spikes`` holds bool (N, *shape) for every population that can fire (numbers of spikes where a float neuron may
     fire several times), ``potentials`` the membrane potential (N, *shape) after the step of those that cannot;
     ``source`` is the input (N, *shape); the last step of a batch may carry a ``count`` of the whole batch. ``alive``
-    (N,): which samples have not ended before this step, where they differ in length.
+    (N,): which samples have not ended before this step, where they differ in length. ``compared``: what the neurons
+    that can fire held against their thresholds, the potential before the reset, of executors that know it.
     """
 
     rows: slice
@@ -60,6 +61,7 @@ class Step:
     potentials: Mapping[str, Array]
     count: Count | None = None
     alive: Array | None = None
+    compared: Mapping[str, Array] = field(default_factory=dict)
 
 
 Kind_contra = TypeVar("Kind_contra", bound=Network, contravariant=True)

@@ -11,11 +11,6 @@ from spikeport.toolchain.options import numbers, whole_numbers
 app = typer.Typer(help="Whether figures of a trained network may be believed.", no_args_is_help=True)
 
 
-@app.callback()
-def analyze() -> None:
-    """Keep ``obfuscation`` a command of its own while it is the only one."""
-
-
 @app.command("obfuscation")
 def analyze_obfuscation(
     model: Annotated[Path, typer.Argument(help="Checkpoint (.safetensors), or ReLU network: .pt2, .onnx.")],
@@ -56,3 +51,65 @@ def analyze_obfuscation(
     done = analyze.analyze_obfuscation(model, input, settings=settings, out=out)
     wrote = f"\n\nwrote {out}/obfuscation.json and {out}/obfuscation.svg" if out is not None else ""
     say(f"{done.text()}{wrote}", passed=done.passed)
+
+
+@app.command("compare")
+def compare_thresholds(
+    networks: Annotated[list[str], typer.Argument(help="NAME=FOLDER[,FOLDER...]: of thresholds.json, one a seed.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for comparison.md and comparison.svg.")] = None,
+) -> None:
+    """Put what 'analyze thresholds' measured of several networks side by side, seeds as means and errors."""
+    from spikeport.toolchain.verbs import thresholds
+
+    done = thresholds.compare_thresholds(_by_name(networks), out=out)
+    wrote = f"\n\nwrote {out}/comparison.md and {out}/comparison.svg" if out is not None else ""
+    say(f"{done.text()}{wrote}")
+
+
+def _by_name(networks: list[str]) -> dict[str, list[Path]]:
+    """Return folders by the names that stand before them."""
+    found: dict[str, list[Path]] = {}
+    for each in networks:
+        name, equals, folders = each.partition("=")
+        if not (name and equals and folders) or name in found:
+            raise typer.BadParameter(f"{each!r}: expected NAME=FOLDER[,FOLDER...], each name once")
+        found[name] = [Path(folder) for folder in folders.split(",")]
+    return found
+
+
+@app.command("thresholds")
+def analyze_thresholds(
+    model: Annotated[Path, typer.Argument(help="Checkpoint of a spiking network (.safetensors).")],
+    input: Annotated[Path, typer.Option("--input", help="Images with labels: pixels, as --input elsewhere.")],
+    network: Annotated[
+        list[Path] | None, typer.Option(help="Archive in integers that was made of it; may be repeated.")
+    ] = None,
+    bits: Annotated[str, typer.Option(help="Bits of weights to quantize the network to itself; or none.")] = "8,6,4,3",
+    delta: Annotated[str, typer.Option(help="Distances to the threshold, in units of it.")] = "0.05,0.1,0.2",
+    eps: Annotated[str, typer.Option(help="Pixel levels of perturbations: 8 is 8/255.")] = "2,4,8",
+    steps: Annotated[int, typer.Option(help="Iterations of PGD.")] = 10,
+    suite: Annotated[
+        str | None, typer.Option(help="Attacks for the robust accuracy: paper, quick, rsc, .toml.")
+    ] = None,
+    images: Annotated[int | None, typer.Option(help="So many of the input; all without.")] = None,
+    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="Folder for thresholds.json and thresholds.svg.")] = None,
+) -> None:
+    """Say how near potentials are to thresholds, which changes of input and weights flip spikes, and which cannot."""
+    from spikeport.toolchain.verbs import thresholds
+
+    settings = thresholds.ThresholdSettings(
+        networks=tuple(network or ()),
+        bits=() if bits == "none" else whole_numbers(bits),
+        deltas=numbers(delta) or (),
+        epsilons=numbers(eps) or (),
+        steps=steps,
+        suite=suite,
+        images=images,
+        seed=seed,
+        device=device,
+    )
+    done = thresholds.analyze_thresholds(model, input, settings=settings, out=out)
+    wrote = f"\n\nwrote {out}/thresholds.json and {out}/thresholds.svg" if out is not None else ""
+    say(f"{done.text()}{wrote}")

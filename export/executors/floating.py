@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,11 +17,15 @@ BATCH = 100
 
 @dataclass
 class State:
-    """Synaptic current, potential and steps to rest of one population, (N, *shape)."""
+    """Synaptic current, potential and steps to rest of one population, (N, *shape).
+
+    ``compared``: what the last step held against the threshold, before the reset.
+    """
 
     u: Array
     v: Array
     rest: Array
+    compared: Array = field(default_factory=lambda: np.zeros(()))
 
     @classmethod
     def at_rest(cls, population: FloatPopulation, count: int) -> "State":
@@ -41,7 +45,8 @@ def advance(state: State, arriving: Array, neuron: FloatNeuron) -> Array:
         return state.v
     if neuron.refractory:
         state.v = np.where(state.rest > 0, neuron.reset_to, state.v)
-    spikes = _count(_compared(state.v, before, neuron), neuron)
+    state.compared = _compared(state.v, before, neuron)
+    spikes = _count(state.compared, neuron)
     fired = spikes > 0
     if neuron.reset_by is None:
         state.v = np.where(fired, neuron.reset_to, state.v)
@@ -80,6 +85,7 @@ def _run(network: FloatNetwork, stimulus: Stimulus, rows: slice) -> Iterator[Ste
             source=frame,
             spikes={p.name: past[0][p.name] for p in network.spiking},
             potentials={p.name: states[p.name].v for p in network.silent},
+            compared={p.name: states[p.name].compared for p in network.spiking},
         )
 
 

@@ -17,7 +17,7 @@ the floor are ours.
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,10 +35,14 @@ BATCH = 100
 
 @dataclass
 class State:
-    """Synaptic current and potential of one population, (N, *shape)."""
+    """Synaptic current and potential of one population, (N, *shape).
+
+    ``compared``: what the last step held against the threshold, before the reset.
+    """
 
     u: Integers
     v: Integers
+    compared: Integers = field(default_factory=lambda: np.zeros((), np.int64))
 
 
 def advance(state: State, activation: Integers, neuron: IntegerNeuron, bias: Integers | None = None) -> Array:
@@ -49,6 +53,7 @@ def advance(state: State, activation: Integers, neuron: IntegerNeuron, bias: Int
     state.u = wrapped_current(decayed(state.u, neuron.decay_u) + (activation << ACTIVATION_SHIFT))
     bias = own_bias(neuron) if bias is None else bias
     state.v = saturated_potential(decayed(state.v, neuron.decay_v) + state.u + bias)
+    state.compared = state.v
     spikes: Array = np.zeros(state.v.shape, bool) if neuron.level is None else state.v > neuron.level
     if neuron.reset_by is None:
         state.v = np.where(spikes, neuron.reset_to.astype(np.int64) << ACTIVATION_SHIFT, state.v)
@@ -86,6 +91,7 @@ def _run(network: IntegerNetwork, stimulus: Stimulus, rows: slice) -> Iterator[S
             source=frame,
             spikes={p.name: past[0][p.name] for p in network.spiking},
             potentials={p.name: states[p.name].v for p in network.silent},
+            compared={p.name: states[p.name].compared for p in network.spiking},
         )
 
 

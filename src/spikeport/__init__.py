@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     )
     from spikeport.toolchain.verbs.recipes import RunSettings, forecast, run
     from spikeport.toolchain.verbs.simulation import Simulation, SimulationSettings, simulate
+    from spikeport.toolchain.verbs.thresholds import ThresholdSettings, analyze_thresholds, compare_thresholds
 
 __all__ = [
     "AmbiguousOrigin",
@@ -107,14 +108,17 @@ __all__ = [
     "Specification",
     "SpikeportError",
     "Stimulus",
+    "ThresholdSettings",
     "Tls",
     "Variations",
     "Verdict",
     "__version__",
     "analyze_obfuscation",
+    "analyze_thresholds",
     "as_bias",
     "attack",
     "check",
+    "compare_thresholds",
     "convert",
     "count",
     "energy",
@@ -180,6 +184,7 @@ _HOMES = {
     ),
     "toolchain.verbs.recipes": ("RunSettings", "forecast", "run"),
     "toolchain.verbs.simulation": ("Simulation", "SimulationSettings", "simulate"),
+    "toolchain.verbs.thresholds": ("ThresholdSettings", "analyze_thresholds", "compare_thresholds"),
 }
 """The module that each public name comes from."""
 

@@ -21,7 +21,18 @@ from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopu
 from spikeport.export.quantize import quantize as folded_integers
 from spikeport.export.stimulus import InputSettings
 from spikeport.toolchain import analyze_command, cli
-from spikeport.toolchain.verbs import analyze, checking, costs, identify, lava, networks, profiles, recipes, simulation
+from spikeport.toolchain.verbs import (
+    analyze,
+    checking,
+    costs,
+    identify,
+    lava,
+    networks,
+    profiles,
+    recipes,
+    simulation,
+    thresholds,
+)
 from spikeport.toolchain.verbs import attack as attacking
 from spikeport.toolchain.verbs import convert as converting
 from spikeport.toolchain.verbs.attack_settings import AttackSettings
@@ -74,6 +85,8 @@ def test_light_verbs_do_not_load_torch(code):
 
 VERBS = {
     "analyze_obfuscation": (analyze.analyze_obfuscation, (analyze.ObfuscationSettings,)),
+    "analyze_thresholds": (thresholds.analyze_thresholds, (thresholds.ThresholdSettings,)),
+    "compare_thresholds": (thresholds.compare_thresholds, ()),
     "demo": (recipes.demo, ()),
     "run": (recipes.run, (recipes.RunSettings, Cluster, Tls)),
     "import_network": (networks.import_network, (networks.ImportSettings,)),
@@ -100,6 +113,7 @@ OTHER_NAMES = {
     "float": "float_model",
     "batch": "batch_size",
     ("attack", "images"): "images",
+    "delta": "deltas",
     "random": "samples",
     "profile": "profiles",
     "sparsity": "sparsities",
@@ -112,6 +126,7 @@ OTHER_NAMES = {
     "set": "settings",
     ("import_network", "network"): "path",
     ("analyze_obfuscation", "eps"): "epsilon",
+    ("analyze_thresholds", "network"): "networks",
     ("identify", "network"): "model",
     ("identify", "input"): "inputs",
     ("identify", "output"): "outputs",
@@ -146,7 +161,7 @@ def test_every_option_is_an_argument_or_a_setting_with_the_same_default(name):
         if option in WRITTEN_APART.get(name, ()):
             continue
         ours = given[OTHER_NAMES.get((name, option), OTHER_NAMES.get(option, option))]
-        expected = ",".join(map(str, ours)) if option in {"executors", "iterations"} else ours
+        expected = ",".join(map(str, ours)) if isinstance(default, str) and isinstance(ours, tuple) else ours
         unset = default is None and (isinstance(ours, tuple) or ours is dataclasses.MISSING)
         required = default is inspect.Parameter.empty
         assert unset or required or (name, option) in OWN_DEFAULTS or default == expected, option

@@ -64,6 +64,11 @@ def centre(current: Tensor, normal: Normal, found: Gradients) -> None:
     found.current.sub_(gradient + (current - mean) * inverse * product).mul_(scale)
 
 
+def potentials(current: Tensor, normal: Normal, loop: Loop) -> list[Tensor]:
+    """Return the potentials before the reset, one (N, C, ...) a step."""
+    return _potentials(current, normal, loop)[0]
+
+
 def _potentials(current: Tensor, normal: Normal, loop: Loop) -> tuple[list[Tensor], list[Tensor]]:
     """Return the potentials before the reset and who fired, one (N, C, ...) each a step."""
     scale, shift = _channels(normal.scale, current), _channels(normal.shift, current)

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 
 from spikeport.export import archive
-from spikeport.export.errors import NetworkError, OutputError, StimulusError
+from spikeport.export.errors import NetworkError, OutputError, SpikeportError, StimulusError
 from spikeport.export.input_as import taking
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import announce
@@ -110,6 +110,16 @@ def _fitting(images: Stimulus, intake: Intake) -> Stimulus:
             f"0..{most}: make it with spikeport.stimulus(values, network) for this network"
         )
     return images
+
+
+def need_torch(work: str) -> None:
+    """Raise `SpikeportError` where PyTorch is missing, with the extra that brings it; ``work`` is what needs it."""
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise SpikeportError(
+            f"{work} needs {error.name}, which is not installed: pip install 'spikeport[train]'"
+        ) from None
 
 
 def wrote(out: Path | None) -> list[str]:
