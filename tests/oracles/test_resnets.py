@@ -52,7 +52,9 @@ def filled(kind, depth):
         synapses[-1].bias.copy_(torch.from_numpy(resnets.weights(len(synapses), (resnets.CLASSES, 1))[:, 0]))
         for index, each in enumerate(norms):
             values = resnets.norm(index, each.num_features)
-            for tensor, value in zip((each.weight, each.bias, each.running_mean, each.running_var), values, strict=True):
+            for tensor, value in zip(
+                (each.weight, each.bias, each.running_mean, each.running_var), values, strict=True
+            ):
                 tensor.copy_(torch.from_numpy(value))
     return model, synapses, norms
 
@@ -79,7 +81,9 @@ def test_parameters_are_as_many_as_spikingjellys(kind, depth):
     [each if each[1] == 18 else pytest.param(*each, marks=pytest.mark.slow) for each in resnets.NETWORKS],
 )
 def test_spikes_and_gradients_are_spikingjellys(kind, depth, mode):
-    theirs = {name: recorded()[f"{kind}{depth},{mode},{name}"] for name in ("logits", "spikes", "images", "weights", "norms")}
+    theirs = {
+        name: recorded()[f"{kind}{depth},{mode},{name}"] for name in ("logits", "spikes", "images", "weights", "norms")
+    }
     model, synapses, norms = filled(kind, depth)
     model.train(mode == "train")
     pixels, wanted = (torch.from_numpy(each) for each in resnets.images())

@@ -40,7 +40,9 @@ def filled(model):
         model.fc.bias.copy_(torch.from_numpy(resnets.weights(len(synapses), (resnets.CLASSES, 1))[:, 0]))
         for index, each in enumerate(norms):
             values = resnets.norm(index, each.num_features)
-            for tensor, value in zip((each.weight, each.bias, each.running_mean, each.running_var), values, strict=True):
+            for tensor, value in zip(
+                (each.weight, each.bias, each.running_mean, each.running_var), values, strict=True
+            ):
                 tensor.copy_(torch.from_numpy(value))
     return synapses, norms
 

@@ -67,11 +67,11 @@ class ResNet(Architecture, frozen=True, kw_only=True):
         """Return the first neurons, and the pooling of their spikes if there is one."""
         kernel, stride = (7, 2) if self.stem == "7x7" else (3, 1)
         stem = Node(name="stem", projections=(_projection(INPUT, self.channels, kernel, stride),))
-        without = "max" if self.stem == "7x7" else "none"
-        kind = {"max": MaxPooling, "average": AveragePooling}.get(self.pooling or without)
-        if kind is None:
+        kind = self.pooling or ("max" if self.stem == "7x7" else "none")
+        if kind == "none":
             return [stem]
-        window = Projection(source=stem.name, pooling=kind(kernel=3, stride=2, padding=(1, 1, 1, 1)))
+        made = MaxPooling if kind == "max" else AveragePooling
+        window = Projection(source=stem.name, pooling=made(kernel=3, stride=2, padding=(1, 1, 1, 1)))
         return [stem, Node(name="pool", kind="stream", projections=(window,))]
 
     def _convolutions(self, name: str, before: str, width: int, stride: int) -> list[Projection]:
