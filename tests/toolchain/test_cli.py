@@ -24,6 +24,7 @@ from spikeport.toolchain import analyze_command, cli
 from spikeport.toolchain.verbs import analyze, checking, costs, identify, lava, networks, profiles, recipes, simulation
 from spikeport.toolchain.verbs import attack as attacking
 from spikeport.toolchain.verbs import convert as converting
+from spikeport.toolchain.verbs import gradients as measuring
 from spikeport.toolchain.verbs.attack_settings import AttackSettings
 from spikeport.toolchain.verbs.converted import ConvertSettings
 from tests.export.engine.kernel_mutants import KERNELS, apply, force
@@ -73,6 +74,7 @@ def test_light_verbs_do_not_load_torch(code):
 
 
 VERBS = {
+    "analyze_gradients": (measuring.analyze_gradients, ()),
     "analyze_obfuscation": (analyze.analyze_obfuscation, (analyze.ObfuscationSettings,)),
     "demo": (recipes.demo, ()),
     "run": (recipes.run, (recipes.RunSettings, Cluster, Tls)),
@@ -112,6 +114,7 @@ OTHER_NAMES = {
     "set": "settings",
     ("import_network", "network"): "path",
     ("analyze_obfuscation", "eps"): "epsilon",
+    ("analyze_gradients", "images"): "count",
     ("identify", "network"): "model",
     ("identify", "input"): "inputs",
     ("identify", "output"): "outputs",
