@@ -116,6 +116,8 @@ def test_impossible_sizes_are_refused():
         Vgg(plan=("M", 4), head=()).specification(IMAGES)
     with pytest.raises(RecipeError, match=r"network.plan has 'P' and 'M' in a row; expected one kind"):
         Vgg(plan=(4, "P", "M"), head=()).specification(IMAGES)
+    with pytest.raises(RecipeError, match=r"pools the map of 'conv1', 8x9, in windows of 2x2, which do not divide it"):
+        Vgg(plan=(4, "M", 4), head=()).specification(dataclasses.replace(IMAGES, shape=(2, 8, 9)))
     with pytest.raises(RecipeError, match=r"network.depth is 27; expected 6n \+ 4"):
         WideResNet(depth=27).specification(IMAGES)
 

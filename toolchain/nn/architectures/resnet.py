@@ -31,7 +31,7 @@ class ResNet(Architecture, frozen=True, kw_only=True):
     is at its 3x3 convolution.
     """
 
-    depth: Count = 18
+    depth: Literal[18, 34, 50] = 18
     blocks: tuple[Count, ...] | None = None
     channels: Count = 64
     stem: Literal["3x3", "7x7"] = "3x3"

@@ -4,7 +4,16 @@ from typing import Literal
 
 from spikeport.export.errors import RecipeError
 from spikeport.toolchain.nn.architectures.architecture import Architecture, Count, Images, readout
-from spikeport.toolchain.nn.specification import INPUT, Convolution, Linear, MaxPooling, Node, Projection
+from spikeport.toolchain.nn.specification import (
+    INPUT,
+    Convolution,
+    Linear,
+    MaxPooling,
+    Node,
+    Projection,
+    Specification,
+    pair,
+)
 
 VGG11 = (64, "P", 128, "P", 256, 256, "P", 512, 512, "P", 512, 512)
 VGG16 = (64, 64, "P", 128, 128, "P", 256, 256, 256, "P", 512, 512, 512, "P", 512, 512, 512)
@@ -21,6 +30,20 @@ class Vgg(Architecture, frozen=True, kw_only=True, tag="vgg"):
 
     def nodes(self, images: Images) -> list[Node]:
         return _vgg(self, images.classes)
+
+    def specification(self, images: Images) -> Specification:
+        """Return the specification; `RecipeError` where windows would leave rows or columns of a map out."""
+        found = super().specification(images)
+        shapes = found.shapes()
+        for projection in (each for node in found.nodes for each in node.projections):
+            (_, height, width), pool = shapes[projection.source], projection.pool()
+            side = 1 if pool is None else max(pair(pool.kernel))
+            if height % side or width % side:
+                raise RecipeError(
+                    f"network.plan pools the map of {projection.source!r}, {height}x{width}, in windows of "
+                    f"{side}x{side}, which do not divide it; pool less often, or give images of another size"
+                )
+        return found
 
 
 def _vgg(architecture: Vgg, classes: int) -> list[Node]:
