@@ -90,17 +90,16 @@ def test_lava_is_exact(name, compared):
 
 
 @pytest.mark.parametrize(
-    "name", [name if name.endswith("18_max") else pytest.param(name, marks=pytest.mark.slow) for name in SMALL]
+    "name", [name if name == "sew18_max" else pytest.param(name, marks=pytest.mark.slow) for name in SMALL]
 )
 def test_pooled_and_residual_networks_are_exact_everywhere(name, compared):
     """ONNX, NIR and the reference, against the fast executor."""
     agree(integers(name), ["reference", "onnx", "nir"], 50_000, compared)
 
 
+@pytest.mark.slow
 @pytest.mark.lava
-@pytest.mark.parametrize(
-    "name", [name if name == "sew18_max" else pytest.param(name, marks=pytest.mark.slow) for name in SMALL]
-)
+@pytest.mark.parametrize("name", SMALL)
 def test_pooled_and_residual_networks_are_exact_in_lava(name, compared):
     agree(integers(name), ["lava"], 10_000, compared)
 
