@@ -113,3 +113,23 @@ def analyze_thresholds(
     done = thresholds.analyze_thresholds(model, input, settings=settings, out=out)
     wrote = f"\n\nwrote {out}/thresholds.json and {out}/thresholds.svg" if out is not None else ""
     say(f"{done.text()}{wrote}")
+
+
+@app.command("gradients")
+def analyze_gradients(
+    model: Annotated[Path, typer.Argument(help="Checkpoint (.safetensors), or ReLU network: .pt2, .onnx.")],
+    input: Annotated[Path, typer.Option("--input", help="Images with labels: pixels, as --input elsewhere.")],
+    images: Annotated[int | None, typer.Option(help="So many of the input; all without.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Of the training: one number, or one a channel, a,b,c.")] = None,
+    std: Annotated[str | None, typer.Option(help="Of the training: one number, or one a channel, a,b,c.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="Folder for gradients.json and gradients.svg.")] = None,
+) -> None:
+    """Measure exact zeros and norm of the gradient by the input of every operation, by layer and by kind."""
+    from spikeport.toolchain.verbs.gradients import analyze_gradients
+
+    found = analyze_gradients(
+        model, input, count=images, device=device, mean=numbers(mean), std=numbers(std), out=out
+    )  # fmt: skip
+    wrote = f"\n\nwrote {out}/gradients.json and {out}/gradients.svg" if out is not None else ""
+    say(f"{found.text()}{wrote}")

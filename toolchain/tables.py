@@ -192,9 +192,12 @@ def _leaf(value: Any, kind: Any, path: str, faults: Faults) -> Any:
 def _sentence(message: str, value: Any, kind: Any) -> str:
     """Turn msgspec's message into one that names the value, and the valid ones where they are few."""
     what, _, place = message.partition(" - at `$")
-    words = [each for each in _literals(kind) if isinstance(each, str)]
+    valid = _literals(kind)
+    words = [each for each in valid if isinstance(each, str)]
     if words and isinstance(value, str):
         return f"{_shown(value)}; expected {', '.join(words)}{nearest(value, words)}"
+    if valid and not words:
+        return f"{_shown(value)}; expected {', '.join(map(str, valid))}"
     where = f" at {place.rstrip('`')}" if place else ""
     return f"{what[0].lower()}{what[1:]}{where}, found {_shown(value)}"
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from spikeport.hardware_profiles.report.result import Report
     from spikeport.hardware_profiles.verdicts import ChipVerdict
     from spikeport.hardware_profiles.what_if import Variations
+    from spikeport.toolchain.analysis.gradients_result import Gradients
     from spikeport.toolchain.analysis.result import Obfuscation
     from spikeport.toolchain.importing.folding import fold_batch_norm
     from spikeport.toolchain.importing.imported import ImportedNetwork
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from spikeport.toolchain.verbs.convert import convert
     from spikeport.toolchain.verbs.converted import Converted, ConvertSettings
     from spikeport.toolchain.verbs.costs import count, energy, place, report, what_if
+    from spikeport.toolchain.verbs.gradients import analyze_gradients
     from spikeport.toolchain.verbs.identify import Identified, identify
     from spikeport.toolchain.verbs.networks import (
         ImportSettings,
@@ -86,6 +88,7 @@ __all__ = [
     "FloatNeuron",
     "FloatPopulation",
     "FloatProjection",
+    "Gradients",
     "HardwareProfile",
     "Identified",
     "ImportSettings",
@@ -113,6 +116,7 @@ __all__ = [
     "Variations",
     "Verdict",
     "__version__",
+    "analyze_gradients",
     "analyze_obfuscation",
     "analyze_thresholds",
     "as_bias",
@@ -164,6 +168,7 @@ _HOMES = {
     "hardware_profiles.report.result": ("Report",),
     "hardware_profiles.verdicts": ("ChipVerdict",),
     "hardware_profiles.what_if": ("Variations",),
+    "toolchain.analysis.gradients_result": ("Gradients",),
     "toolchain.analysis.result": ("Obfuscation",),
     "toolchain.importing.imported": ("ImportedNetwork",),
     "toolchain.importing.torch_module": ("from_torch", "to_specification"),
@@ -177,6 +182,7 @@ _HOMES = {
     "toolchain.verbs.convert": ("convert",),
     "toolchain.verbs.converted": ("ConvertSettings", "Converted"),
     "toolchain.verbs.costs": ("count", "energy", "place", "report", "what_if"),
+    "toolchain.verbs.gradients": ("analyze_gradients",),
     "toolchain.verbs.identify": ("Identified", "identify"),
     "toolchain.verbs.networks": (
         *("ImportSettings", "QuantizeSettings", "export_network", "import_netx", "import_nir"),

@@ -9,6 +9,7 @@ from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.nn.architectures.architecture import Images
 from spikeport.toolchain.nn.architectures.sew_resnet import SewResNet
+from spikeport.toolchain.nn.architectures.spiking_resnet import SpikingResNet
 from spikeport.toolchain.nn.architectures.vgg import Vgg
 from spikeport.toolchain.nn.architectures.wide_resnet import WideResNet
 from spikeport.toolchain.nn.snn import SNN
@@ -41,6 +42,8 @@ NETWORKS = {
     "vgg11": Vgg(plan=(2, "P", 3, "P", 4, 4, "P", 5, 5), head=(6, 6)).specification(IMAGES),
     "wide_resnet": WideResNet(depth=10, width=2, channels=2).specification(IMAGES),
     "sew_resnet": SewResNet(blocks=(1, 2), channels=3).specification(IMAGES),
+    "sew_max": SewResNet(blocks=(1, 1), channels=6, pooling="max").specification(IMAGES),
+    "spiking_resnet": SpikingResNet(depth=50, blocks=(1, 1), channels=4, pooling="average").specification(IMAGES),
 }
 """One of each architecture, small."""
 

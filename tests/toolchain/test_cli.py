@@ -35,6 +35,7 @@ from spikeport.toolchain.verbs import (
 )
 from spikeport.toolchain.verbs import attack as attacking
 from spikeport.toolchain.verbs import convert as converting
+from spikeport.toolchain.verbs import gradients as measuring
 from spikeport.toolchain.verbs.attack_settings import AttackSettings
 from spikeport.toolchain.verbs.converted import ConvertSettings
 from tests.export.engine.kernel_mutants import KERNELS, apply, force
@@ -84,6 +85,7 @@ def test_light_verbs_do_not_load_torch(code):
 
 
 VERBS = {
+    "analyze_gradients": (measuring.analyze_gradients, ()),
     "analyze_obfuscation": (analyze.analyze_obfuscation, (analyze.ObfuscationSettings,)),
     "analyze_thresholds": (thresholds.analyze_thresholds, (thresholds.ThresholdSettings,)),
     "compare_thresholds": (thresholds.compare_thresholds, ()),
@@ -127,6 +129,7 @@ OTHER_NAMES = {
     ("import_network", "network"): "path",
     ("analyze_obfuscation", "eps"): "epsilon",
     ("analyze_thresholds", "network"): "networks",
+    ("analyze_gradients", "images"): "count",
     ("identify", "network"): "model",
     ("identify", "input"): "inputs",
     ("identify", "output"): "outputs",

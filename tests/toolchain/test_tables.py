@@ -17,6 +17,7 @@ from spikeport.toolchain.training.settings import Training
 class Inner(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     count: Annotated[int, Meta(ge=1, le=5)]
     word: Literal["a", "b"] = "a"
+    depth: Literal[18, 34] = 18
 
 
 class Outer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,7 +67,11 @@ def test_every_fault_is_found_with_its_path(table, bad):
         ({"inner": 3}, [("inner", "expected a table, got 3")]),
         ({}, [("inner", "is missing")]),
         ({"inner": {}}, [("inner.count", "is missing")]),
-        ({"inner": {"count": 1, "wrd": "a"}}, [("inner.wrd", "is no key; expected count, word; did you mean 'word'?")]),
+        (
+            {"inner": {"count": 1, "wrd": "a"}},
+            [("inner.wrd", "is no key; expected count, word, depth; did you mean 'word'?")],
+        ),
+        ({"inner": {"count": 1, "depth": 20}}, [("inner.depth", "20; expected 18, 34")]),
         ({"inner": {"count": 1}, "plan": [1, "Q"]}, [("plan[1]", "'Q'; expected P")]),
         ({"inner": {"count": 1}, "named": {"x": {}}}, [("named.x.count", "is missing")]),
         ({"inner": {"count": 1}, "rate": "fast"}, [("rate", "expected `float`, got `str`, found 'fast'")]),

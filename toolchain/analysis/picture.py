@@ -55,28 +55,40 @@ def height(share: float) -> float:
     return round(TOP + HEIGHT * (1 - min(max(share, 0.0), 1.0)), 1)
 
 
-def picture(found: Obfuscation) -> str:
-    """Return the SVG of an examination."""
+def templates() -> Environment:
+    """Return where templates of pictures lie, with what they share."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["percent"] = percent
+    return environment
+
+
+def picture(found: Obfuscation) -> str:
+    """Return the SVG of an examination."""
     swept = [each for each in found.epsilons if each.value > 0]
     right = LEFT + WIDTH + GAP
     sides = {check.name: check.weaker for check in found.checks}
-    return environment.get_template("picture.svg.j2").render(
-        found=found,
-        panels=(
-            Panel(
-                left=LEFT, title=f"iterations, eps {found.epsilon:g}/255", unit="iterations", points=found.iterations
+    return (
+        templates()
+        .get_template("picture.svg.j2")
+        .render(
+            found=found,
+            panels=(
+                Panel(
+                    left=LEFT,
+                    title=f"iterations, eps {found.epsilon:g}/255",
+                    unit="iterations",
+                    points=found.iterations,
+                ),
+                Panel(left=right, title="epsilon", unit="eps, in 1/255", points=swept),
             ),
-            Panel(left=right, title="epsilon", unit="eps, in 1/255", points=swept),
-        ),
-        verdict=found.summary(),
-        marks=[sides[name] for name in MARKS if name in sides],
-        height=height,
-        top=TOP,
-        bottom=TOP + HEIGHT,
-        ticks=TICKS,
-        width=right + WIDTH + 20,
+            verdict=found.summary(),
+            marks=[sides[name] for name in MARKS if name in sides],
+            height=height,
+            top=TOP,
+            bottom=TOP + HEIGHT,
+            ticks=TICKS,
+            width=right + WIDTH + 20,
+        )
     )

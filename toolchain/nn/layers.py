@@ -210,10 +210,25 @@ def pool(pooling: AveragePooling | MaxPooling, x: Tensor) -> Tensor:
     """Return the average or the largest value of windows; what max pooling gets is never below zero."""
     kernel, stride = pair(pooling.kernel), pair(pooling.stride or pooling.kernel)
     if isinstance(pooling, MaxPooling):
-        top, bottom, left, right = pooling.padding
-        x = functional.pad(x, (left, right, top, bottom)) if any(pooling.padding) else x
-        return functional.max_pool2d(x, kernel, stride)
+        return _largest(x, kernel, stride, pooling.padding)
     x, padding = _padded(x, pooling.padding)
-    if max(2 * side - size for side, size in zip(padding, kernel, strict=True)) > 0:  # more than torch's pooling takes
+    if not _takes(padding, kernel):
         x, padding = functional.pad(x, (padding[1],) * 2 + (padding[0],) * 2), (0, 0)
     return x if kernel == stride == (1, 1) else functional.avg_pool2d(x, kernel, stride, padding)
+
+
+def _largest(x: Tensor, kernel: Pair, stride: Pair, borders: Borders) -> Tensor:
+    """Return the largest values; the gradient goes to the first of equal ones in a window, and to no border.
+
+    Borders count as zeros where a window has nothing else.
+    """
+    top, bottom, left, right = borders
+    if top == bottom and left == right and _takes((top, left), kernel):
+        return functional.max_pool2d(x, kernel, stride, (top, left))
+    found = functional.max_pool2d(functional.pad(x, (left, right, top, bottom), value=-math.inf), kernel, stride)
+    return found.clamp(min=0)
+
+
+def _takes(padding: Pair, kernel: Pair) -> bool:
+    """Return whether torch's pooling takes this padding: half of a window at most."""
+    return all(2 * side <= size for side, size in zip(padding, kernel, strict=True))

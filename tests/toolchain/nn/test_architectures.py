@@ -13,6 +13,7 @@ from spikeport.export.stimulus import random_stimulus
 from spikeport.export.trace import record
 from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.nn.architectures.sew_resnet import SewResNet
+from spikeport.toolchain.nn.architectures.spiking_resnet import SpikingResNet
 from spikeport.toolchain.nn.architectures.vgg import VGG11, VGG16, Vgg
 from spikeport.toolchain.nn.architectures.wide_resnet import WideResNet
 from tests.toolchain.networks import IMAGES, snn
@@ -33,9 +34,22 @@ NETWORKS = {
 }
 """The topology of VGG-11 (its last pooling would leave nothing of 16 pixels), VGG-16, WRN-28 and SEW-ResNet-18."""
 
+SHORT = {"channels": 2, "blocks": (1, 1)}
+SMALL = {
+    "sew18_max": SewResNet(stem="7x7", **SHORT),
+    "sew50_max": SewResNet(depth=50, pooling="max", **SHORT),
+    "sew18_average": SewResNet(stem="7x7", pooling="average", **SHORT),
+    "spiking18_max": SpikingResNet(stem="7x7", **SHORT),
+    "spiking50_max": SpikingResNet(depth=50, pooling="max", **SHORT),
+    "spiking18_average": SpikingResNet(pooling="average", **SHORT),
+    "vgg_max": Vgg(plan=(2, "M", 3, "M", "M", 4), head=(6,)),
+    "wrn10": WideResNet(depth=10, width=1, channels=2),
+}
+"""Maxima of spikes, each a population of its own, and blocks whose neurons stand behind the sum."""
+
 
 def integers(name):
-    model = snn(specification=NETWORKS[name].specification(THIN), steps=8)
+    model = snn(specification=(NETWORKS | SMALL)[name].specification(THIN), steps=8)
     return quantize(folded(lower(model)))
 
 
@@ -75,6 +89,21 @@ def test_lava_is_exact(name, compared):
     agree(integers(name), ["lava"], 30_000, compared)
 
 
+@pytest.mark.parametrize(
+    "name", [name if name == "sew18_max" else pytest.param(name, marks=pytest.mark.slow) for name in SMALL]
+)
+def test_pooled_and_residual_networks_are_exact_everywhere(name, compared):
+    """ONNX, NIR and the reference, against the fast executor."""
+    agree(integers(name), ["reference", "onnx", "nir"], 50_000, compared)
+
+
+@pytest.mark.slow
+@pytest.mark.lava
+@pytest.mark.parametrize("name", SMALL)
+def test_pooled_and_residual_networks_are_exact_in_lava(name, compared):
+    agree(integers(name), ["lava"], 10_000, compared)
+
+
 @pytest.mark.slow
 @pytest.mark.lava
 @pytest.mark.parametrize("name", NETWORKS)
@@ -84,7 +113,7 @@ def test_a_hundred_million_neuron_steps_are_exact(name, compared):
     agree(network, ["lava"], 500_000, compared)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, *SMALL])
 def test_spikes_reach_every_layer(name):
     """A silent layer would make the comparison worth nothing."""
     network = integers(name)

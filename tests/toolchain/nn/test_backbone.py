@@ -15,6 +15,7 @@ from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.nn.architectures.architecture import Images
 from spikeport.toolchain.nn.architectures.sew_resnet import SewResNet
+from spikeport.toolchain.nn.architectures.spiking_resnet import SpikingResNet
 from spikeport.toolchain.nn.architectures.vgg import VGG11, VGG16, Vgg
 from spikeport.toolchain.nn.architectures.wide_resnet import WideResNet
 from spikeport.toolchain.nn.layers import rounded
@@ -106,8 +107,17 @@ def test_impossible_sizes_are_refused():
     for nothing in ((), ("P",)):
         with pytest.raises(RecipeError, match=r"network: has no neurons"):
             Vgg(plan=nothing, head=()).specification(IMAGES)
-    with pytest.raises(RecipeError, match=r"\[network\] blocks: is empty"):
-        SewResNet(blocks=()).specification(IMAGES)
+    for kind in (SewResNet, SpikingResNet):
+        with pytest.raises(RecipeError, match=r"network.blocks is empty; expected the number of blocks"):
+            kind(blocks=()).specification(IMAGES)
+        with pytest.raises(RecipeError, match=r"network.depth is 101; expected 18, 34, 50"):
+            kind(depth=101).specification(IMAGES)
+    with pytest.raises(RecipeError, match=r"network.plan pools the image by 'M'; expected 'M' behind channels"):
+        Vgg(plan=("M", 4), head=()).specification(IMAGES)
+    with pytest.raises(RecipeError, match=r"network.plan has 'P' and 'M' in a row; expected one kind"):
+        Vgg(plan=(4, "P", "M"), head=()).specification(IMAGES)
+    with pytest.raises(RecipeError, match=r"pools the map of 'conv1', 8x9, in windows of 2x2, which do not divide it"):
+        Vgg(plan=(4, "M", 4), head=()).specification(dataclasses.replace(IMAGES, shape=(2, 8, 9)))
     with pytest.raises(RecipeError, match=r"network.depth is 27; expected 6n \+ 4"):
         WideResNet(depth=27).specification(IMAGES)
 

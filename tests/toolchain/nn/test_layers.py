@@ -63,6 +63,31 @@ def test_pooling_takes_zeros_around_the_map(kind, padding):
     assert made.shape == tuple(expected.shape[1:])
 
 
+@pytest.mark.parametrize("values", [2, 1, 100], ids=["spikes", "silent", "rates"])
+@pytest.mark.parametrize("padding", [(0, 0, 0, 0), (1, 1, 1, 1), (0, 1, 0, 1), (2, 2, 2, 2)])
+def test_the_gradient_of_max_pooling_is_torchs_where_values_are_equal(padding, values):
+    """The first of equal values gets it, and borders get none, not even beside a window of zeros.
+
+    Torch takes equal borders up to half of a window, and rounds up where the last windows are cut off.
+    """
+    made, _ = layer(pooling=MaxPooling(kernel=3, stride=2, padding=padding))
+    x = torch.randint(0, values, (5, *SHAPE), generator=torch.Generator().manual_seed(1)).double().requires_grad_()
+    found = made(x)
+    side = padding[0]
+    if side == 2:  # more than torch takes: the map is put in the middle of a larger one that is silent
+        (given,) = torch.autograd.grad(found.sum(), x)
+        inside = F.max_pool2d(F.pad(x, (2,) * 4, value=-1.0), 3, 2).clamp(min=0)
+        assert torch.equal(found, inside)
+        assert torch.equal(given, torch.autograd.grad(inside.sum(), x)[0])
+        return
+    expected = F.max_pool2d(x, 3, 2, padding=side, ceil_mode=padding == (0, 1, 0, 1))
+    weights = torch.rand(expected.shape, dtype=torch.float64)
+    assert torch.equal(found, expected)
+    gradients = [torch.autograd.grad((each * weights).sum(), x)[0] for each in (found, expected)]
+    assert torch.equal(*gradients)
+    assert gradients[0].sum() == pytest.approx(weights.sum().item())
+
+
 def test_channels_and_flatten_place_values_before_batch_norm():
     made, x = layer(channels=(2, 7), flatten=True, norm=BatchNorm(affine=False))
     made.norm.running_mean.normal_()

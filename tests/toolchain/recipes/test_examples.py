@@ -1,6 +1,7 @@
 """The recipes of examples/recipes: each can be read, holds the rows of its table, and runs, made small, to its end."""
 
 import copy
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -80,14 +81,31 @@ def test_full_sizes_have_the_papers_epochs_rates_and_steps(name):
     assert extra == {"dense"}
 
 
+def test_undefended_networks_have_the_papers_attacks_and_a_worst_case():
+    """Eps 8/255; seven steps of 0.01; every kind of network and pooling, at every depth in the full size."""
+    for name, combined in (("gradient_sparsity", 12), ("gradient_sparsity_small", 4)):
+        recipe = read_recipe(FOLDER / f"{name}.toml")
+        stages = {stage.name: stage for stage in recipe.stages}
+        pgd = stages["pgd"].attack
+        assert pgd.steps == 7
+        assert pgd.step_size / pgd.steps * 8 / 255 == pytest.approx(0.01)
+        assert stages["fgsm"].epsilons == stages["pgd"].epsilons == (8,)
+        assert 8 in stages["worst"].epsilons
+        assert stages["snn"].objective.__struct_config__.tag == "plain"
+        assert (recipe.spiking.surrogate.alpha, stages["snn"].training.optimizer) == (2.0, "adam")
+        assert prod(len(values) for values in recipe.matrix.values()) == combined
+
+
 def small(table, data):
     """Return a recipe's table with tiny data and networks, an epoch of twelve batches, and attacks of one step."""
     made = copy.deepcopy(table) | {"data": data, "matrix": {}}
     network = made["network"]
     if network["kind"] == "vgg":
         network |= {"plan": [4, "P"] * min(2, network["plan"].count("P")) + [8], "head": [32]}
-    else:
+    elif network["kind"] == "wide_resnet":
         network |= {"depth": 10, "width": 1, "channels": 4}
+    else:
+        network |= {"blocks": [1], "channels": 4}
     made["spiking"]["steps"] = 6
     made["evaluate"] |= {"images": 6, "attack": {"kind": "fgsm"}}
     for stage in made["stages"]:
@@ -104,6 +122,7 @@ def _shorten(stage):
         stage["sparsity"] = 0.5
     if stage["stage"] == "attack":
         stage.pop("suite", None)
+        stage.pop("obfuscation", None)
         stage |= {"images": 6, "attack": {"kind": "fgsm"}}
     if stage["stage"] == "convert":
         stage |= {"batches": 1, "batch_size": 8, "steps": 6}
@@ -125,8 +144,9 @@ def data(tmp_path_factory):
 )
 def test_a_recipe_made_small_runs_to_its_end(name, data, tmp_path):
     made = combinations(read_recipe(FOLDER / f"{name}.toml"))
-    by_pruner = {str(each.values.get("stages.pruned.pruner")): each for each in reversed(made)}
-    for each in by_pruner.values():
+    ways = ("stages.pruned.pruner", "network.kind", "network.pooling")
+    chosen = {str([each.values.get(way) for way in ways]): each for each in reversed(made)}
+    for each in chosen.values():
         recipe = recipe_of(small(plain(each.recipe), data), name)
         done = execute(plan_of(recipe, device="cpu"), tmp_path / each.name)
         assert list(done.records) == [stage.name for stage in recipe.stages]

@@ -12,6 +12,7 @@ from spikeport.toolchain.choices import Choice
 from spikeport.toolchain.nn.specification import (
     READOUT,
     Linear,
+    MaxPooling,
     Node,
     Projection,
     Shape,
@@ -61,8 +62,8 @@ class Architecture(Choice, frozen=True, kw_only=True):
         return None
 
 
-def readout(last: str, classes: int, pooling: int) -> Node:
-    """Return the dense readout of the population ``last``, after average pooling."""
+def readout(last: str, classes: int, pooling: int | MaxPooling) -> Node:
+    """Return the dense readout of the population ``last``, after pooling; a number averages windows of this side."""
     projection = Projection(source=last, pooling=pooling, synapses=Linear(features=classes))
     return Node(name=READOUT, kind="readout", projections=(projection,))
 

@@ -1,47 +1,23 @@
 """Spike-element-wise residual networks."""
 
-from spikeport.export.errors import RecipeError
-from spikeport.toolchain.nn.architectures.architecture import Architecture, Count, Images, readout
-from spikeport.toolchain.nn.specification import INPUT, Convolution, Node, Projection
+from spikeport.toolchain.nn.architectures.resnet import ResNet, fed
+from spikeport.toolchain.nn.specification import Node, Projection
 
 
-class SewResNet(Architecture, frozen=True, kw_only=True, tag="sew_resnet"):
-    """Spike-element-wise residual network with ADD: spikes of both branches are added up.
+class SewResNet(ResNet, frozen=True, kw_only=True, tag="sew_resnet"):
+    """Spike-element-wise residual network with ADD: the spikes of both branches are added up, behind their neurons.
 
-    Source: Fang et al., NeurIPS 2021; 3x3 stem, ``blocks`` basic blocks at each of four resolutions.
+    ``depth``: 18 or 34, of basic blocks, or 50, of bottlenecks; ``blocks`` at each resolution in place of the depth's.
+    ``stem``: 3x3, or 7x7 with stride 2, of ``channels``. ``pooling`` of its spikes in 3x3 windows with stride 2: max,
+    average or none; without a word max behind 7x7, none behind 3x3.
+
+    Source: Fang et al., NeurIPS 2021; parameters and layers of SpikingJelly's ``sew_resnet18`` and so on.
     """
 
-    blocks: tuple[Count, ...] = (2, 2, 2, 2)
-    channels: Count = 64
-
-    def nodes(self, images: Images) -> list[Node]:
-        return _sew_resnet(self, images.classes, min(images.shape[1:]))
-
-
-def _sew_resnet(architecture: SewResNet, classes: int, side: int) -> list[Node]:
-    channels = architecture.channels
-    if not architecture.blocks:
-        raise RecipeError("[network] blocks: is empty; expected the number of blocks of one resolution at least")
-    stem = Projection(source=INPUT, synapses=Convolution(channels=channels), norm=True)
-    nodes = [Node(name="stem", projections=(stem,))]
-    for stage, blocks in enumerate(architecture.blocks):
-        wide = architecture.channels * 2**stage
-        for index in range(blocks):
-            stride = 2 if stage and index == 0 else 1
-            nodes += _sew_block(f"block{stage + 1}_{index + 1}", nodes[-1].name, channels, wide, stride)
-            channels = wide
-    return [*nodes, readout(nodes[-1].name, classes, -(-side // 2 ** (len(architecture.blocks) - 1)))]
-
-
-def _sew_block(name: str, before: str, channels: int, wide: int, stride: int) -> list[Node]:
-    first, second, shortcut = f"{name}_a", f"{name}_b", f"{name}_c"
-    changed = Convolution(channels=wide, stride=stride)
-    nodes = [
-        Node(name=first, projections=(Projection(source=before, synapses=changed, norm=True),)),
-        Node(name=second, projections=(Projection(source=first, synapses=Convolution(channels=wide), norm=True),)),
-    ]
-    if channels != wide or stride != 1:
-        down = Convolution(channels=wide, kernel=1, stride=stride)
-        nodes.append(Node(name=shortcut, projections=(Projection(source=before, synapses=down, norm=True),)))
-        before = shortcut
-    return [*nodes, Node(name=name, kind="stream", projections=(Projection(source=second), Projection(source=before)))]
+    def block(self, name: str, convolutions: list[Projection], shortcut: Projection) -> list[Node]:
+        nodes = [fed(f"{name}_{letter}", each) for letter, each in zip("abc", convolutions, strict=False)]
+        branch = Projection(source=nodes[-1].name)
+        if shortcut.synapses is not None:
+            nodes.append(fed(f"{name}_shortcut", shortcut))
+            shortcut = Projection(source=nodes[-1].name)
+        return [*nodes, Node(name=name, kind="stream", projections=(branch, shortcut))]

@@ -130,7 +130,7 @@ def linear(model, given, slopes):
 
 
 @pytest.mark.parametrize("kind", ["rate", "rate_approximation"])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {"sew_max"}))  # the largest spike of a step is not linear
 def test_gradients_through_rates_are_those_of_the_linear_network_with_their_slopes(name, kind):
     """Pooling, streams, several paths: what a step gives is linear in the pixels, and so is the mean over steps."""
     model = network(NETWORKS[name])
