@@ -8,9 +8,10 @@ import msgspec
 
 from spikeport.export.errors import RecipeError
 from spikeport.hardware_profiles.tables import toml_table
+from spikeport.toolchain.recipes.contradictions import contradictions, of_evaluation
 from spikeport.toolchain.recipes.overrides import overridden
 from spikeport.toolchain.recipes.upgrade import is_old, upgraded
-from spikeport.toolchain.stages.outlines import available, source_of
+from spikeport.toolchain.stages.outlines import source_of
 from spikeport.toolchain.stages.recipe import VERSION, Recipe
 from spikeport.toolchain.stages.stage import Stage
 from spikeport.toolchain.tables import Faults, converted, cut, faulty, nearest
@@ -95,7 +96,7 @@ def checked(recipe: Recipe) -> Faults:
             faults.append((f"stages[{index}].from", f"{stage.from_!r} {where}; stages before it: {before}"))
     if faults:
         return faults
-    return _outlines(recipe.stages)
+    return _outlines(recipe)
 
 
 def _names(stages: Sequence[Stage]) -> Faults:
@@ -107,19 +108,26 @@ def _names(stages: Sequence[Stage]) -> Faults:
     ]
 
 
-def _outlines(stages: Sequence[Stage]) -> Faults:
-    """Return the stages that lack an input; what stands behind one that does is not examined."""
+def _outlines(recipe: Recipe) -> Faults:
+    """Return the stages that lack an input, or contradict what goes in; what stands behind one is not examined."""
     faults: Faults = []
     made: dict[str, Mapping[str, str]] = {}
-    for index, stage in enumerate(stages):
-        before = source_of(stages, index)
+    own: dict[str, Mapping[str, str]] = {}
+    for index, stage in enumerate(recipe.stages):
+        before = source_of(recipe.stages, index)
         if before is not None and before not in made:
             continue
+        there = {} if before is None else made[before]
         try:
-            made[stage.name] = available(stage, {} if before is None else made[before])
+            outline = stage.outline(there)
         except RecipeError as error:
             faults.append((f"stages[{index}]", f"{stage.name!r} {error}"))
-    return faults
+            continue
+        made[stage.name] = {**there, **outline}
+        wrong = contradictions(recipe, stage, own, made[stage.name].get("model"))
+        faults += [(f"stages[{index}].{key}", text) for key, text in wrong]
+        own[stage.name] = outline
+    return faults + list(of_evaluation(recipe, {each["model"] for each in made.values() if "model" in each}))
 
 
 def embedded_names() -> list[str]:

@@ -12,6 +12,7 @@ from spikeport.export.errors import RecipeError
 from spikeport.toolchain.recipes.overrides import put
 from spikeport.toolchain.recipes.reader import plain, recipe_of
 from spikeport.toolchain.runs.planning import settings_of
+from spikeport.toolchain.stages.inside import models_of
 from spikeport.toolchain.stages.outlines import source_of
 from spikeport.toolchain.stages.recipe import Recipe
 from spikeport.toolchain.stages.records import digest_of_values, seed_of
@@ -126,6 +127,7 @@ def _keys(recipe: Recipe) -> list[str]:
     for index, stage in enumerate(recipe.stages):
         before = source_of(recipe.stages, index)
         seen = keys[:] if stage.SEES_RECORDS else [] if before is None else [keys[names.index(before)]]
+        seen += [] if stage.SEES_RECORDS else [keys[names.index(name)] for _, name in models_of(stage)]
         titles = [each.title for each in recipe.stages] if stage.SEES_RECORDS else []
         own = [stage.name, seed_of(recipe.seed, stage.name), settings_of(recipe, stage)]
         keys.append(digest_of_values([own, data, seen, titles]))

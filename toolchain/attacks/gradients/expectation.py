@@ -46,3 +46,12 @@ class Expectation(Gradient, frozen=True, kw_only=True, tag="expectation"):
             drawn, reached = self.of(model, images, loss)
             gradient, losses = gradient + drawn, losses + reached
         return gradient / self.draws, losses / self.draws
+
+
+def one_draw(attacks: str) -> str:
+    """Return what a reader has to know of ``attacks`` on a network that draws random numbers."""
+    return (
+        f"the network's encoder draws random numbers, and {attacks} follows the gradient of one draw at a time, which "
+        "may point elsewhere in the next; the robust accuracy is too high where the gradient of the mean breaks more: "
+        'use gradient = { kind = "expectation" } (EOT)'
+    )
