@@ -17,6 +17,8 @@ from spikeport.toolchain.nn.snn import SNN
 
 SEPARATOR = ", "
 """Between the name of a row and that of a gradient, as in 'PGD-10, piecewise linear 1'."""
+AVERAGED = "EOT-"
+"""How names of attacks begin whose gradient is an expectation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +87,8 @@ def _of_one_draw(member: Member) -> Member:
     gradient = member.attack.gradient
     if not isinstance(gradient, Expectation):
         return member
-    return Member(name=member.name, attack=msgspec.structs.replace(member.attack, gradient=gradient.of))
+    attack = msgspec.structs.replace(member.attack, gradient=gradient.of)
+    return Member(name=member.name.removeprefix(AVERAGED), attack=attack)
 
 
 def _single(members: Sequence[Member], change: Callable[[Member], Member]) -> list[Member]:

@@ -88,13 +88,22 @@ def name_of(texts: dict[str, str]) -> str:
 
 
 def texts_of(values: Sequence[Any]) -> list[str]:
-    """Return the values of a key as parts of a file's name; of tables of one kind, what they differ in."""
+    """Return the values of a key as parts of a file's name; of tables that share a kind, what they differ in."""
     texts = [value_text(value) for value in values]
     if len(set(texts)) == len(texts) or not all(isinstance(value, dict) for value in values):
         return texts
     every = list(dict.fromkeys(key for value in values for key in value))
     differ = [key for key in every if any(value.get(key) != values[0].get(key) for value in values)]
-    return [value_text({key: value.get(key, "default") for key in differ}) for value in values]
+    return [value_text(_differing(value, differ)) for value in values]
+
+
+def _differing(value: dict[str, Any], differ: Sequence[str]) -> str:
+    """Return what a table has of the keys in which several differ, its kind first where kinds differ, too."""
+    if "kind" not in differ:
+        return "-".join(f"{key}={value.get(key, 'default')}" for key in differ)
+    return "-".join(
+        [str(value.get("kind")), *(f"{key}={value[key]}" for key in differ if key in value and key != "kind")]
+    )
 
 
 def short(key: str, keys: Sequence[str]) -> str:
