@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from spikeport.toolchain.verbs.attack import attack
     from spikeport.toolchain.verbs.attack_settings import AttackSettings
     from spikeport.toolchain.verbs.checking import CheckSettings, Verdict, check
+    from spikeport.toolchain.verbs.coding import analyze_coding
     from spikeport.toolchain.verbs.convert import convert
     from spikeport.toolchain.verbs.converted import Converted, ConvertSettings
     from spikeport.toolchain.verbs.costs import count, energy, place, report, what_if
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     )
     from spikeport.toolchain.verbs.recipes import RunSettings, forecast, run
     from spikeport.toolchain.verbs.simulation import Simulation, SimulationSettings, simulate
+    from spikeport.toolchain.verbs.trade_off import analyze_trade_off
 
 __all__ = [
     "AmbiguousOrigin",
@@ -111,7 +113,9 @@ __all__ = [
     "Variations",
     "Verdict",
     "__version__",
+    "analyze_coding",
     "analyze_obfuscation",
+    "analyze_trade_off",
     "as_bias",
     "attack",
     "check",
@@ -170,6 +174,7 @@ _HOMES = {
     "toolchain.verbs.attack": ("attack",),
     "toolchain.verbs.attack_settings": ("AttackSettings",),
     "toolchain.verbs.checking": ("CheckSettings", "Verdict", "check"),
+    "toolchain.verbs.coding": ("analyze_coding",),
     "toolchain.verbs.convert": ("convert",),
     "toolchain.verbs.converted": ("ConvertSettings", "Converted"),
     "toolchain.verbs.costs": ("count", "energy", "place", "report", "what_if"),
@@ -180,6 +185,7 @@ _HOMES = {
     ),
     "toolchain.verbs.recipes": ("RunSettings", "forecast", "run"),
     "toolchain.verbs.simulation": ("Simulation", "SimulationSettings", "simulate"),
+    "toolchain.verbs.trade_off": ("analyze_trade_off",),
 }
 """The module that each public name comes from."""
 

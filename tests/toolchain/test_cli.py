@@ -21,7 +21,19 @@ from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopu
 from spikeport.export.quantize import quantize as folded_integers
 from spikeport.export.stimulus import InputSettings
 from spikeport.toolchain import analyze_command, cli
-from spikeport.toolchain.verbs import analyze, checking, costs, identify, lava, networks, profiles, recipes, simulation
+from spikeport.toolchain.verbs import (
+    analyze,
+    checking,
+    coding,
+    costs,
+    identify,
+    lava,
+    networks,
+    profiles,
+    recipes,
+    simulation,
+    trade_off,
+)
 from spikeport.toolchain.verbs import attack as attacking
 from spikeport.toolchain.verbs import convert as converting
 from spikeport.toolchain.verbs.attack_settings import AttackSettings
@@ -74,6 +86,8 @@ def test_light_verbs_do_not_load_torch(code):
 
 VERBS = {
     "analyze_obfuscation": (analyze.analyze_obfuscation, (analyze.ObfuscationSettings,)),
+    "analyze_coding": (coding.analyze_coding, ()),
+    "analyze_trade_off": (trade_off.analyze_trade_off, ()),
     "demo": (recipes.demo, ()),
     "run": (recipes.run, (recipes.RunSettings, Cluster, Tls)),
     "import_network": (networks.import_network, (networks.ImportSettings,)),
@@ -112,6 +126,8 @@ OTHER_NAMES = {
     "set": "settings",
     ("import_network", "network"): "path",
     ("analyze_obfuscation", "eps"): "epsilon",
+    ("analyze_coding", "encoder"): "encoders",
+    ("analyze_trade_off", "eps"): "epsilon",
     ("identify", "network"): "model",
     ("identify", "input"): "inputs",
     ("identify", "output"): "outputs",

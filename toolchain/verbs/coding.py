@@ -33,7 +33,8 @@ def analyze_coding(
     """Return the mean cosine similarity of every pair of ``encoders`` on the images of a file, pixels (N, C, H, W).
 
     An encoder is a kind of `spikeport.toolchain.nn.encoders`, with its settings behind a colon: 'rsc:sigma=0.3'.
-    ``out``: a folder for similarity.json and similarity.svg. Needs the extra [train].
+    ``steps``: T. ``seed``: of all that is drawn. ``out``: a folder for similarity.json and similarity.svg. Needs the
+    extra [train]. Raises `StimulusError` where an encoder or the images do not suit.
     """
     import torch
 

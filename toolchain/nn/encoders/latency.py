@@ -13,9 +13,9 @@ class Latency(Encoder, frozen=True, kw_only=True, tag="latency"):
     """``s_t = 1`` where ``t = floor((1 - x) (T - 1) + 1/2)`` and x > 0, for steps t from 0.
 
     The derivative is that of a spike which is shared by the two steps beside its time ``d = (1 - x) (T - 1)``,
-    ``max(0, 1 - |t - d|)``: a brighter pixel moves it from the later step to the earlier one. That sum over the steps
-    is 1 and its mean time d, so no step but these two has a derivative. The choice is ours. The spikes are those of
-    `spikeport.export.stimulus.encoders.latency`.
+    ``max(0, 1 - |t - d|)``: a brighter pixel moves it from the later step to the earlier one (where d is whole, from
+    the step behind to the one before). The shares add up to 1 and their mean time is d. The choice is ours. The spikes
+    are those of `spikeport.export.stimulus.encoders.latency`.
 
     Source: Thorpe et al., Neural Networks 2001; Rueckauer and Liu, ISCAS 2018 (linear latency).
     """
