@@ -4,7 +4,7 @@ The header's metadata is JSON: the dataclasses of `spikeport.export.network` by 
 with many zeros is stored as its non-zero ``values`` and the ``gaps`` between their flat indices (the first counts from
 -1), in the smallest unsigned type that holds them; every other array is stored as it is.
 
-The description names its version, 'spikeport network 3'. A change of what stands in a description is a new version
+The description names its version, 'spikeport network 4'. A change of what stands in a description is a new version
 with a function in `_UPGRADES` that turns a description of the version before into one of it; files stay as they are.
 """
 
@@ -31,6 +31,7 @@ from spikeport.export.network import (
     AveragePooling,
     BiasNetwork,
     Bounds,
+    Coding,
     Convolution,
     Dense,
     FloatNetwork,
@@ -49,7 +50,7 @@ from spikeport.export.network import (
 )
 from spikeport.export.numbers import described, flag
 
-VERSION = 3
+VERSION = 4
 FORMAT = "spikeport network"
 """What a description's ``format`` says, followed by the version."""
 KEY = "spikeport"
@@ -73,12 +74,21 @@ def _with_bias_networks(description: dict[str, Any]) -> dict[str, Any]:
     return description
 
 
-_UPGRADES: dict[int, Upgrade] = {1: _with_floors, 2: _with_bias_networks}
+def _with_codings(description: dict[str, Any]) -> dict[str, Any]:
+    """Version 3 -> 4: a source may say how pixels are coded; those of version 3 do not."""
+    for population in description["network"]["fields"]["populations"]:
+        if population["fields"]["neuron"]["class"] == "Source":
+            population["fields"]["neuron"]["fields"].setdefault("coding", None)
+    return description
+
+
+_UPGRADES: dict[int, Upgrade] = {1: _with_floors, 2: _with_bias_networks, 3: _with_codings}
 """By version: what turns a description of it into one of the next; `VERSION` is one more than the largest."""
 _CLASSES: dict[str, type] = {
     "AveragePooling": AveragePooling,
     "BiasNetwork": BiasNetwork,
     "Bounds": Bounds,
+    "Coding": Coding,
     "Convolution": Convolution,
     "Dense": Dense,
     "FloatNetwork": FloatNetwork,

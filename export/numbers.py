@@ -34,6 +34,7 @@ class Range:
 
 
 STEPS = Range(least=1, most=100_000)
+SEEDS = Range(least=0, most=2**63 - 1)
 DELAY = Range(least=0, most=100_000)
 SHARE = Range(least=0, most=1)
 LEVELS = Range(least=1, most=2**24 - 1)

@@ -11,6 +11,53 @@ from spikeport.toolchain.options import numbers, whole_numbers
 app = typer.Typer(help="Whether figures of a trained network may be believed.", no_args_is_help=True)
 
 
+@app.callback()
+def analyze() -> None:
+    """Hold the commands of `analyze`."""
+
+
+@app.command("trade-off")
+def analyze_trade_off(
+    result: Annotated[Path | None, typer.Argument(help="attack.json of an attack, or the folder that has it.")] = None,
+    clean: Annotated[float | None, typer.Option(help="Without a file: accuracy without an attack, in percent.")] = None,
+    robust: Annotated[
+        list[str] | None, typer.Option(help="Without a file: NAME=PERCENT under an attack, several times.")
+    ] = None,
+    eps: Annotated[float, typer.Option(help="Without a file: pixel levels, 8 is 8/255.")] = 8.0,
+) -> None:
+    """Say clean and robust accuracy in one number (QTE): their mean in percent, times 0.01 per level of epsilon."""
+    from spikeport.toolchain.verbs.trade_off import analyze_trade_off
+
+    given = None if robust is None else dict(_named_number(each) for each in robust)
+    say(analyze_trade_off(result, clean=clean, robust=given, epsilon=eps).text())
+
+
+def _named_number(text: str) -> tuple[str, float]:
+    name, found, number = text.rpartition("=")
+    try:
+        return (name, float(number)) if found else ("attack", float(number))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no accuracy; expected NAME=PERCENT, for instance PGD-7=37.3") from None
+
+
+@app.command("coding")
+def analyze_coding(
+    input: Annotated[Path, typer.Option("--input", help="Images: pixels (N, C, H, W).")],
+    encoder: Annotated[
+        list[str] | None, typer.Option(help="KIND or KIND:KEY=VALUE,..., several times; those of the paper without.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="T, the steps of a sample.", min=1)] = 8,
+    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for similarity.json and similarity.svg.")] = None,
+) -> None:
+    """Compare what encoders make of the same images: the mean cosine similarity of every pair."""
+    from spikeport.toolchain.verbs import coding
+
+    found = coding.analyze_coding(input, encoders=encoder or coding.ENCODERS, steps=steps, seed=seed, out=out)
+    wrote = f"\n\nwrote {out}/similarity.json and {out}/similarity.svg" if out is not None else ""
+    say(f"{found.text()}{wrote}")
+
+
 @app.command("obfuscation")
 def analyze_obfuscation(
     model: Annotated[Path, typer.Argument(help="Checkpoint (.safetensors), or ReLU network: .pt2, .onnx.")],

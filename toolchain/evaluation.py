@@ -12,6 +12,7 @@ from spikeport.export.errors import AttackError
 from spikeport.export.progress import Progress
 from spikeport.toolchain.attacks.attack import Adversarial, Attack
 from spikeport.toolchain.data.dataset import PIXEL_LEVELS
+from spikeport.toolchain.nn.draws import numbered
 
 BATCH = 250
 SLACK = 1e-4
@@ -37,7 +38,7 @@ def predictions(model: nn.Module, images: Tensor, batch_size: int = BATCH, *, ti
     """Return the predicted class per image, on the CPU."""
     device = device_of(model)
     with evaluating(model):
-        parts = [model(images[rows].to(device)).argmax(1).cpu() for rows in _batches(len(images), batch_size, title)]
+        parts = [_classes(model, images[rows].to(device), rows) for rows in _batches(len(images), batch_size, title)]
     return torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
 
 
@@ -65,7 +66,7 @@ def attacked(
             moved = attack.perturb(model, at, expected, epsilon=epsilon, generator=generator)
             moved = rounded_inside(moved, at, epsilon, levels) if levels else moved
             found.append(moved.cpu())
-            success.append((_classes(model, moved) != expected).cpu())
+            success.append(_classes(model, moved, rows) != expected.cpu())
     if not found:
         return Adversarial(images=images, success=torch.empty(0, dtype=torch.bool))
     return Adversarial(images=torch.cat(found), success=torch.cat(success))
@@ -129,8 +130,10 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _classes(model: nn.Module, images: Tensor) -> Tensor:
-    classes: Tensor = model(images).argmax(1)
+def _classes(model: nn.Module, images: Tensor, rows: slice) -> Tensor:
+    """Return the classes of the images ``rows`` of a set, on the CPU; a random network draws what they get there."""
+    with numbered(model, range(rows.start, rows.start + len(images))):
+        classes: Tensor = model(images).argmax(1).cpu()
     return classes
 
 

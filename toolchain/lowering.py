@@ -7,7 +7,6 @@ import numpy as np
 from torch import Tensor, nn
 
 from spikeport.export import network as exported
-from spikeport.export.errors import NetworkError
 from spikeport.export.network import (
     Array,
     Dense,
@@ -17,13 +16,10 @@ from spikeport.export.network import (
     FloatProjection,
     Normalization,
     Reshape,
-    Source,
     Stage,
 )
-from spikeport.toolchain.choices import tag_of
+from spikeport.toolchain.bits import by_bit, channels_of
 from spikeport.toolchain.data.dataset import PIXEL_LEVELS
-from spikeport.toolchain.nn.encoders.direct import Direct
-from spikeport.toolchain.nn.encoders.frames import Frames
 from spikeport.toolchain.nn.layers import ProjectionLayer, Synapses
 from spikeport.toolchain.nn.neurons import IntegrateAndFire
 from spikeport.toolchain.nn.snn import SNN
@@ -52,16 +48,16 @@ def lower(snn: SNN, *, levels: int = PIXEL_LEVELS) -> FloatNetwork:
 
     Biases are shifts behind their synapses. Overlapping or padded averages are convolutions of each channel. Padding
     that differs between opposite sides becomes zeros in the kernel; max pooling with such a padding a population.
-    ``levels``: what a value of 1 of the input is as a whole number, 255 for 8-bit images. `NetworkError` where the
-    encoder is neither direct nor frames: what runs the network takes held images, or has encoders of its own.
+    ``levels``: what a value of 1 of the input is as a whole number, 255 for 8-bit images. The source says how the
+    encoder makes what it sends of an image, seed and all; of phase coding it has a channel for each bit, whose weight
+    is in a projection of its own. `NetworkError` where the encoder has no exported form.
     """
-    if not isinstance(snn.spiking.encoder, Direct | Frames):
-        raise NetworkError(
-            f"the encoder is {tag_of(snn.spiking.encoder)!r}; only 'direct' and 'frames' become a float network"
-        )
     specification = snn.specification
-    source = Source(levels=levels, unit=1 / levels)
-    network = _Network(populations=[FloatPopulation(name=INPUT, shape=specification.input_shape, neuron=source)])
+    source = snn.spiking.encoder.source(levels)
+    bits = channels_of(source)
+    channels, *sides = specification.input_shape
+    image = FloatPopulation(name=INPUT, shape=(bits * channels, *sides), neuron=source)
+    network = _Network(populations=[image], bits=bits)
     shapes, flat = specification.shapes(), specification.flat()
     for node in specification.nodes:
         shape = shapes[node.name][:1] if node.name in flat else shapes[node.name]
@@ -79,6 +75,7 @@ class _Network:
     populations: list[FloatPopulation]
     projections: list[FloatProjection] = field(default_factory=list)
     windows: dict[tuple[str, MaxPooling], str] = field(default_factory=dict)
+    bits: int = 1
 
     def project(self, target: str, layer: ProjectionLayer, before: list[Stage], shape: Shape, *, flat: bool) -> None:
         """Add the projection of a layer; ``shape`` is its source's."""
@@ -91,7 +88,8 @@ class _Network:
         if flat and (pooling is not None or isinstance(layer.projection.synapses, Convolution)):
             stages, flat = [Reshape(shape=shape), *stages], False
         stages = [*before, *stages, *_stages(layer, pooled_shape(layer.projection, shape), flat=flat)]
-        self.projections.append(FloatProjection(source=source, target=target, stages=tuple(stages)))
+        several = by_bit(stages, shape[0], self.bits) if source == INPUT else [stages]
+        self.projections += [FloatProjection(source=source, target=target, stages=tuple(each)) for each in several]
 
     def _window(self, source: str, pooling: MaxPooling, shape: Shape, pooled: Shape) -> str:
         """Return the population of one memoryless neuron a window, which fires where any spike arrives."""

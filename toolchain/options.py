@@ -109,7 +109,9 @@ InputAs = Annotated[
     str | None,
     typer.Option(help="Pixels: bias (the host writes the first layer's sums), or spikes: poisson, latency, phase."),
 ]
-EncoderSeed = Annotated[int, typer.Option(help="Seed of the spike encoder.")]
+EncoderSeed = Annotated[
+    int | None, typer.Option(help="Seed of the spike encoder; without, the network's own, or 0.", min=0)
+]
 
 
 def bins(
@@ -117,7 +119,7 @@ def bins(
     frames: Frames = None,
     incomplete: Incomplete = False,
     input_as: InputAs = None,
-    encoder_seed: EncoderSeed = 0,
+    encoder_seed: EncoderSeed = None,
 ) -> "InputSettings":
     """Return how event lists become steps, and pixels spikes."""
     from spikeport.export.stimulus import InputSettings
@@ -133,7 +135,7 @@ def reading(
     frames: Frames = None,
     incomplete: Incomplete = False,
     input_as: InputAs = None,
-    encoder_seed: EncoderSeed = 0,
+    encoder_seed: EncoderSeed = None,
 ) -> "InputSettings":
     """Return how the input is read: what its numbers stand for, how event lists become steps, and pixels spikes."""
     return replace(bins(bin_, frames, incomplete, input_as, encoder_seed), unit=number(unit))

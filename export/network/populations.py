@@ -1,5 +1,6 @@
 """Populations: groups of neurons with one shape and one neuron model, in real numbers or in integers."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,15 +16,39 @@ from spikeport.export.fixed_point import (
     THRESHOLD_MAX,
 )
 from spikeport.export.network.arrays import Array, Shape, frozen_array, set_fields
-from spikeport.export.numbers import DELAY, LEVELS, MOST_SPIKES, POSITIVE, REAL, SHARE, real, reals, whole
+from spikeport.export.numbers import DELAY, LEVELS, MOST_SPIKES, POSITIVE, REAL, SEEDS, SHARE, real, reals, whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coding:
+    """How the host makes what a source sends of pixels in [0, 1], as the network was trained.
+
+    ``encoder`` is a file of `spikeport.export.stimulus.encoders`, ``settings`` its numbers by name; sample n draws from
+    the seeds (``seed``, n).
+    """
+
+    encoder: str
+    seed: int = 0
+    settings: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9_]{1,40}", self.encoder):
+            raise NetworkError(f"the encoder of the source is called {self.encoder!r}; expected a name such as 'phase'")
+        whole(self.seed, "seed of the encoder", SEEDS, error=NetworkError)
+        for name, value in self.settings:
+            real(value, f"{name} of the encoder", REAL, error=NetworkError)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Input population: graded spikes ``0..levels``; in a float network a level stands for ``level * unit``."""
+    """Input population: graded spikes ``0..levels``; in a float network a level stands for ``level * unit``.
+
+    With a ``coding``, pixels become what it sends; without, the numbers of a file are what it sends.
+    """
 
     levels: int = 255
     unit: float = 1 / 255
+    coding: Coding | None = None
 
     def __post_init__(self) -> None:
         whole(self.levels, "levels of the source", LEVELS, error=NetworkError)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from spikeport.export.errors import StimulusError
 from spikeport.export.network import Array, BiasNetwork, FloatNetwork, Network, Shape, Source
+from spikeport.export.stimulus.encoders import encoder
 
 LARGEST_IMAGES = 2**33
 """Bytes of all samples of a stimulus."""
@@ -88,3 +89,13 @@ class Intake:
     def timed(self) -> Shape:
         """The shape of a sample that is given step by step."""
         return (self.steps, *self.shape)
+
+    @property
+    def pixels(self) -> Shape:
+        """The shape of an image; a coding may make several channels of the source of one of its channels."""
+        channels = 1 if self.source.coding is None else encoder(self.source.coding.encoder).channels
+        if self.shape[0] % channels:
+            raise StimulusError(
+                f"the source has shape {self.shape}; its encoder makes {channels} channels of each of an image"
+            )
+        return (self.shape[0] // channels, *self.shape[1:])

@@ -9,15 +9,15 @@ import numpy as np
 
 from spikeport.export.errors import SpikeportError, StimulusError
 from spikeport.export.network import Array, Network
-from spikeport.export.numbers import Range, whole
+from spikeport.export.numbers import SEEDS, Range, whole
 from spikeport.export.stimulus import files
-from spikeport.export.stimulus.coding import coded
+from spikeport.export.stimulus.coding import coded, coding_of
 from spikeport.export.stimulus.content import Content, Sample
 from spikeport.export.stimulus.content import sample as sample_of
 from spikeport.export.stimulus.definition import LARGEST_IMAGES, Intake, Stimulus
 from spikeport.export.stimulus.encoding import encoded
 from spikeport.export.stimulus.events import Events, Frames, framed
-from spikeport.export.stimulus.settings import SEEDS, InputSettings
+from spikeport.export.stimulus.settings import InputSettings
 
 SAMPLES = Range(least=1, most=10**7)
 
@@ -62,30 +62,51 @@ def read(
 
 
 def made(content: Content, intake: Intake, settings: InputSettings) -> Stimulus:
-    """Return the stimulus that ``content`` gives for a network that takes ``intake``."""
-    if isinstance(content.samples, np.ndarray):
-        values = _with_height(content.samples, intake)
-        _check_shape(values, intake, content.lengths)
-        notes = _mistakable(values, intake)
-    else:
-        values, notes = _stacked(content.samples, intake, settings)
+    """Return the stimulus that ``content`` gives for a network that takes ``intake``.
+
+    A network that was trained with an encoder takes pixels, which it codes, or what the encoder sends, step by step.
+    """
+    coding = coding_of(intake, settings)
+    if intake.source.coding is not None and _is_timed(content.samples, intake):
+        coding = None
+    values, notes = _shaped(content, _of_pixels(intake) if coding is not None else intake, settings)
     _check_used(content, settings)
-    encoder = settings.encoder()
-    if encoder is not None:
-        values, spoken = coded(values, intake, settings, encoder)
+    if coding is not None:
+        values, spoken = coded(values, intake, coding, settings.unit)
         notes = (*notes, *spoken)
     held = values.shape[1:] == intake.shape
     lengths = None if content.lengths is None else _lengths(content.lengths, values, intake, held=held)
     if lengths is not None and not held:
         values = _ended(values, lengths, intake.steps)
     notes = (*content.notes, *notes)
-    if encoder is None:
+    if coding is None:
         done = encoded(values, intake, settings.unit)
         values, notes = done.values, (*notes, *done.notes)
     found = Stimulus(values=values, steps=intake.steps, held=held, lengths=lengths, notes=notes)
     if intake.held:
         found.require_held()
     return found
+
+
+def _shaped(content: Content, intake: Intake, settings: InputSettings) -> tuple[Array, tuple[str, ...]]:
+    """Return samples as one array, (N, *shape) or (N, T, *shape), and what was taken for granted."""
+    if not isinstance(content.samples, np.ndarray):
+        return _stacked(content.samples, intake, settings)
+    values = _with_height(content.samples, intake)
+    _check_shape(values, intake, content.lengths)
+    return values, _mistakable(values, intake)
+
+
+def _of_pixels(intake: Intake) -> Intake:
+    """Return an intake of images, in place of what an encoder makes of them."""
+    return replace(intake, shape=intake.pixels, source=replace(intake.source, coding=None))
+
+
+def _is_timed(samples: Array | list[Sample], intake: Intake) -> bool:
+    """Return whether samples are what the source sends, step by step."""
+    if isinstance(samples, np.ndarray):
+        return samples.shape[1:] == intake.timed
+    return all(isinstance(each, Events) or each.shape == intake.timed for each in samples)
 
 
 def random_stimulus(network: Network, samples: int, seed: int, *, settings: InputSettings | None = None) -> Stimulus:
@@ -97,8 +118,9 @@ def random_stimulus(network: Network, samples: int, seed: int, *, settings: Inpu
     if math.prod(shape) * 8 > LARGEST_IMAGES:
         raise StimulusError(f"{samples:,} random samples of shape {shape[1:]} take more than {LARGEST_IMAGES:,} bytes")
     generator = np.random.default_rng(seed)
-    if settings is not None and settings.encoder() is not None:
-        return stimulus(generator.random(shape), network, settings=replace(settings, unit=None))
+    if intake.source.coding is not None or (settings is not None and settings.encoder() is not None):
+        pixels = generator.random((samples, *intake.pixels))
+        return stimulus(pixels, network, settings=None if settings is None else replace(settings, unit=None))
     return stimulus(generator.integers(0, intake.source.levels + 1, shape), network)
 
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from spikeport.export.errors import StimulusError
-from spikeport.export.numbers import POSITIVE, STEPS, Range, real, whole
-from spikeport.export.stimulus.encoders import Encoder, encoder, encoder_names
+from spikeport.export.numbers import POSITIVE, SEEDS, STEPS, Range, real, whole
+from spikeport.export.stimulus.encoders import Encoder, encoder, usable_names
 
 MICROSECONDS = {"us": 1, "ms": 1000, "s": 1_000_000}
 BINS = Range(least=1, most=10**12)
-SEEDS = Range(least=0, most=2**63 - 1)
 BIAS = "bias"
 """The kind of input that the host writes as biases."""
 
@@ -26,7 +25,8 @@ class InputSettings:
 
     ``input_as``: how pixels go in (`spikeport.export.input_as`): None sends them as the network takes them, 'bias' has
     the host write the first layer's sums as biases, and the name of a spike encoder, 'poisson', 'latency' or 'phase'
-    (`spikeport.export.stimulus.encoders`), makes spikes of them. ``encoder_seed``: seed of what an encoder draws.
+    (`spikeport.export.stimulus.encoders`), makes spikes of them. A network that was trained with an encoder has it
+    already. ``encoder_seed``: seed of what an encoder draws; the network's own if None, 0 where it has none.
     """
 
     unit: float | None = None
@@ -34,7 +34,7 @@ class InputSettings:
     frames: int | None = None
     incomplete: bool = False
     input_as: str | None = None
-    encoder_seed: int = 0
+    encoder_seed: int | None = None
 
     def __post_init__(self) -> None:
         if self.unit is not None:
@@ -46,9 +46,10 @@ class InputSettings:
         if self.incomplete and self.bin is None:
             raise StimulusError("the last incomplete bin can be kept where the length of a bin is given (--bin)")
         self.microseconds()
-        whole(self.encoder_seed, "seed of the encoder", SEEDS, error=StimulusError)
-        if self.input_as is not None and self.input_as not in (BIAS, *encoder_names()):
-            names = ", ".join((BIAS, *encoder_names()))
+        if self.encoder_seed is not None:
+            whole(self.encoder_seed, "seed of the encoder", SEEDS, error=StimulusError)
+        if self.input_as is not None and self.input_as not in (BIAS, *usable_names()):
+            names = ", ".join((BIAS, *usable_names()))
             raise StimulusError(f"the input cannot go in as {self.input_as!r}; expected one of {names}")
 
     def encoder(self) -> Encoder | None:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from spikeport.toolchain.verbs.attack import attack
     from spikeport.toolchain.verbs.attack_settings import AttackSettings
     from spikeport.toolchain.verbs.checking import CheckSettings, Verdict, check
+    from spikeport.toolchain.verbs.coding import analyze_coding
     from spikeport.toolchain.verbs.convert import convert
     from spikeport.toolchain.verbs.converted import Converted, ConvertSettings
     from spikeport.toolchain.verbs.costs import count, energy, place, report, what_if
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from spikeport.toolchain.verbs.recipes import RunSettings, forecast, run
     from spikeport.toolchain.verbs.simulation import Simulation, SimulationSettings, simulate
     from spikeport.toolchain.verbs.thresholds import ThresholdSettings, analyze_thresholds, compare_thresholds
+    from spikeport.toolchain.verbs.trade_off import analyze_trade_off
 
 __all__ = [
     "AmbiguousOrigin",
@@ -116,9 +118,11 @@ __all__ = [
     "Variations",
     "Verdict",
     "__version__",
+    "analyze_coding",
     "analyze_gradients",
     "analyze_obfuscation",
     "analyze_thresholds",
+    "analyze_trade_off",
     "as_bias",
     "attack",
     "check",
@@ -179,6 +183,7 @@ _HOMES = {
     "toolchain.verbs.attack": ("attack",),
     "toolchain.verbs.attack_settings": ("AttackSettings",),
     "toolchain.verbs.checking": ("CheckSettings", "Verdict", "check"),
+    "toolchain.verbs.coding": ("analyze_coding",),
     "toolchain.verbs.convert": ("convert",),
     "toolchain.verbs.converted": ("ConvertSettings", "Converted"),
     "toolchain.verbs.costs": ("count", "energy", "place", "report", "what_if"),
@@ -191,6 +196,7 @@ _HOMES = {
     "toolchain.verbs.recipes": ("RunSettings", "forecast", "run"),
     "toolchain.verbs.simulation": ("Simulation", "SimulationSettings", "simulate"),
     "toolchain.verbs.thresholds": ("ThresholdSettings", "analyze_thresholds", "compare_thresholds"),
+    "toolchain.verbs.trade_off": ("analyze_trade_off",),
 }
 """The module that each public name comes from."""
 

@@ -10,12 +10,20 @@ from safetensors.numpy import load, save
 
 from spikeport.export import archive, bounds
 from spikeport.export.errors import ArchiveError
-from spikeport.export.network import BiasNetwork, Convolution, FloatNetwork, IntegerNetwork, MaxPooling, Normalization
+from spikeport.export.network import (
+    BiasNetwork,
+    Coding,
+    Convolution,
+    FloatNetwork,
+    IntegerNetwork,
+    MaxPooling,
+    Normalization,
+)
 
 FILES = Path(__file__).parent / "archives"
 """Written by the version that the name says; a new version adds two files and changes none."""
 NAMES = (
-    *("AveragePooling", "BiasNetwork", "Bounds", "Convolution", "Dense", "FloatNetwork", "FloatNeuron"),
+    *("AveragePooling", "BiasNetwork", "Bounds", "Coding", "Convolution", "Dense", "FloatNetwork", "FloatNeuron"),
     *(
         "FloatPopulation",
         "FloatProjection",
@@ -36,7 +44,7 @@ def test_there_are_files_of_every_version():
     assert set(archive._UPGRADES) == set(versions) - {archive.VERSION}
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_float_archive_of_every_version_is_read(version):
     network = archive.read_float(FILES / f"float_{version}.safetensors")
     assert [population.name for population in network.populations] == ["input", "a", "m", "readout"]
@@ -55,7 +63,7 @@ def test_float_archive_of_every_version_is_read(version):
     assert 0 < np.count_nonzero(last.stages[0].weight) < 10
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_integer_archive_of_every_version_is_read(version):
     """From version 2 on, integer neurons may have a floor."""
     network = archive.read_integer(FILES / f"integer_{version}.safetensors")
@@ -65,9 +73,18 @@ def test_integer_archive_of_every_version_is_read(version):
     assert all(bound.u_max > 0 for bound in network.bounds.values())
 
 
-def test_archive_of_a_network_whose_input_are_biases_is_read():
+def test_archive_of_a_network_that_codes_its_input_is_read():
+    """From version 4 on, a source may have a coding."""
+    codings = {
+        name: archive.read(FILES / f"{name}.safetensors").source.neuron.coding for name in ("float_3", "float_4")
+    }
+    assert codings == {"float_3": None, "float_4": Coding(encoder="rsc", seed=7, settings=(("sigma", 0.25),))}
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_archive_of_a_network_whose_input_are_biases_is_read(version):
     """From version 3 on, a network may be a `BiasNetwork`."""
-    network = archive.read_integer(FILES / "bias_3.safetensors")
+    network = archive.read_integer(FILES / f"bias_{version}.safetensors")
     assert type(network) is BiasNetwork
     assert [projection.target for projection in network.host] == ["conv1"]
     assert network.bounds == bounds.prove(network)
@@ -116,8 +133,8 @@ def test_older_description_goes_through_every_upgrade(monkeypatch):
 @pytest.mark.parametrize(
     ("version", "message"),
     [
-        ("spikeport network 4", "written by a newer spikeport, as version 4 of the format; this one reads 3"),
-        ("spikeport network 0", "format is 'spikeport network 0'; expected 'spikeport network 3'"),
+        ("spikeport network 5", "written by a newer spikeport, as version 5 of the format; this one reads 4"),
+        ("spikeport network 0", "format is 'spikeport network 0'; expected 'spikeport network 4'"),
         ("spikeport network one", "format is 'spikeport network one'"),
         ("spikeport network", "format is 'spikeport network'"),
         ("torch network 1", "format is 'torch network 1'"),

@@ -4,7 +4,8 @@ from tests.mutation.mutants import Mutant
 
 REGISTERS, FORM, PROOF, WORK = "export/biases.py", "export/bias_form.py", "export/bounds.py", "export/engine/work.py"
 ONNX, HOST, CODING = "export/formats/onnx.py", "hardware_profiles/host.py", "export/stimulus/coding.py"
-POISSON, LATENCY, PHASE = (f"export/stimulus/encoders/{name}.py" for name in ("poisson", "latency", "phase"))
+ENCODERS = ("poisson", "latency", "phase", "phase_bits", "rsc")
+POISSON, LATENCY, PHASE, BITS, SMOOTHING = (f"export/stimulus/encoders/{name}.py" for name in ENCODERS)
 NEAREST = ("tests/export/test_biases.py",)
 FORMS = ("tests/export/test_bias_form.py",)
 REPORTED = ("tests/hardware_profiles/test_host.py",)
@@ -42,9 +43,13 @@ MUTANTS = (
     mutant(HOST, "first_layer_chip=0.0", "first_layer_chip=found.first_layer_chip", REPORTED),
     # encoders
     mutant(POISSON, "< pixels", "< pixels * 0.9", ENCODED),
-    mutant(LATENCY, "(1 - pixels) * (steps - 1) + 0.5", "(1 - pixels) * (steps - 1)", ENCODED),
+    mutant(LATENCY, "(delay(pixels, steps) + 0.5) // 1", "delay(pixels, steps) // 1", ENCODED),
     mutant(LATENCY, "& (pixels > 0)", "", ENCODED),
     mutant(PHASE, "BITS - 1 - np.arange(steps) % BITS", "np.arange(steps) % BITS", ENCODED),
-    mutant(CODING, "[settings.encoder_seed, number]", "[settings.encoder_seed, 0]", ENCODED),
+    mutant(CODING, "default_rng([seed, number])", "default_rng([seed, 0])", ENCODED),
+    mutant(PHASE, "// weight % 2", "// weight % 3", ENCODED),
+    mutant(BITS, "sent = np.zeros", "sent = np.ones", ENCODED),
+    mutant(SMOOTHING, ".clip(0, 1)", ".clip(0, 2)", ENCODED),
+    mutant(SMOOTHING, "steps if each_step else 1", "1", ENCODED),
     mutant("export/input_as.py", "source.levels * source.unit / found.levels", "source.unit", WAYS),
 )

@@ -24,6 +24,7 @@ from spikeport.toolchain import analyze_command, cli
 from spikeport.toolchain.verbs import (
     analyze,
     checking,
+    coding,
     costs,
     identify,
     lava,
@@ -32,6 +33,7 @@ from spikeport.toolchain.verbs import (
     recipes,
     simulation,
     thresholds,
+    trade_off,
 )
 from spikeport.toolchain.verbs import attack as attacking
 from spikeport.toolchain.verbs import convert as converting
@@ -87,6 +89,8 @@ def test_light_verbs_do_not_load_torch(code):
 VERBS = {
     "analyze_gradients": (measuring.analyze_gradients, ()),
     "analyze_obfuscation": (analyze.analyze_obfuscation, (analyze.ObfuscationSettings,)),
+    "analyze_coding": (coding.analyze_coding, ()),
+    "analyze_trade_off": (trade_off.analyze_trade_off, ()),
     "analyze_thresholds": (thresholds.analyze_thresholds, (thresholds.ThresholdSettings,)),
     "compare_thresholds": (thresholds.compare_thresholds, ()),
     "demo": (recipes.demo, ()),
@@ -130,6 +134,8 @@ OTHER_NAMES = {
     ("analyze_obfuscation", "eps"): "epsilon",
     ("analyze_thresholds", "network"): "networks",
     ("analyze_gradients", "images"): "count",
+    ("analyze_coding", "encoder"): "encoders",
+    ("analyze_trade_off", "eps"): "epsilon",
     ("identify", "network"): "model",
     ("identify", "input"): "inputs",
     ("identify", "output"): "outputs",

@@ -52,13 +52,13 @@ def test_leak_and_reset_are_carried(specification, tau, reset):
         assert np.array_equal(spikes.numpy().swapaxes(0, 1).reshape(found[name].shape) == 1, found[name])
 
 
-def test_only_direct_coding_becomes_a_float_network():
+def test_an_encoder_without_a_source_does_not_become_a_float_network():
     class Own(Encoder, frozen=True, kw_only=True, tag="own"):
         pass
 
     model = snn()
     model.spiking = msgspec.structs.replace(model.spiking, encoder=Own())
-    with pytest.raises(NetworkError, match="the encoder is 'own'; only 'direct' and 'frames' become a float network"):
+    with pytest.raises(NetworkError, match="the encoder 'own' has no exported form: its method 'source' is missing"):
         lower(model)
 
 

@@ -16,6 +16,7 @@ from spikeport.toolchain.analysis.taps import Taps
 from spikeport.toolchain.attacks.inputs import check_labels
 from spikeport.toolchain.evaluation import device_of, evaluating
 from spikeport.toolchain.nn.backbone import Backbone
+from spikeport.toolchain.nn.draws import numbered
 from spikeport.toolchain.nn.snn import SNN
 
 BATCH = 20
@@ -47,7 +48,8 @@ def gradients(model: nn.Module, images: Tensor, labels: Tensor, *, title: str = 
         right, device = 0, device_of(model)
         batches = [slice(first, first + BATCH) for first in range(0, len(images), BATCH)]
         for rows in Progress("gradients").track(batches):
-            right += _backward(operations, images[rows].to(device, model.mean.dtype), labels[rows].to(device))
+            with numbered(model, range(rows.start, min(rows.stop, len(images)))):
+                right += _backward(operations, images[rows].to(device, model.mean.dtype), labels[rows].to(device))
     return _result(operations, title, right)
 
 

@@ -61,8 +61,8 @@ class Operations:
         """Return what every step is given, (T, N, C, H, W); an ANN has one step."""
         if not isinstance(self.model, SNN):
             return images[None]
-        spiking, generator = self.model.spiking, torch.Generator(images.device).manual_seed(0)
-        encoded = spiking.encoder(images, spiking.steps, generator=generator)
+        spiking = self.model.spiking
+        encoded = spiking.encoder(images, spiking.steps, generator=self.model.generator)
         return encoded.expand(spiking.steps, *encoded.shape[1:])
 
     def _sent(self, node: Node, values: dict[str, Tensor]) -> Tensor:

@@ -13,6 +13,7 @@ from spikeport.toolchain.attacks.losses.cross_entropy import CrossEntropy
 from spikeport.toolchain.attacks.noise import uniform
 from spikeport.toolchain.data.dataset import LEVEL
 from spikeport.toolchain.evaluation import BATCH, device_of, evaluating, predictions, rounded_inside
+from spikeport.toolchain.nn.draws import part_of_the_set
 from spikeport.toolchain.robustness.worst_case import worst_case
 
 Broken = Tensor
@@ -81,7 +82,8 @@ class Runs:
             for part in _parts(rows):
                 drawn = uniform(self.images[part], generator)
                 moved = self._moved(drawn.sign() if number % 2 else drawn, part, epsilon * LEVEL)
-                found[part] = predictions(self.model, moved) != self.labels[part]
+                with part_of_the_set(part.tolist()):
+                    found[part] = predictions(self.model, moved) != self.labels[part]
             self._advance(1)
         return found
 
@@ -97,10 +99,11 @@ class Runs:
         """Return which of some images a run breaks."""
         broken = torch.ones(len(rows), dtype=torch.bool)
         if len(rows):
-            found = worst_case(
-                self.model, run.members, self.images[rows], self.labels[rows],
-                epsilon=run.epsilon * LEVEL, seed=self.seed, levels=self.levels,
-            )  # fmt: skip
+            with part_of_the_set(rows.tolist()):
+                found = worst_case(
+                    self.model, run.members, self.images[rows], self.labels[rows],
+                    epsilon=run.epsilon * LEVEL, seed=self.seed, levels=self.levels,
+                )  # fmt: skip
             broken = ~found.standing
         self._advance(run.passes)
         return broken

@@ -16,7 +16,9 @@ from spikeport.toolchain.attacks.gradients.trained import Trained
 from spikeport.toolchain.attacks.inputs import check_input, check_network
 from spikeport.toolchain.attacks.losses.cross_entropy import CrossEntropy
 from spikeport.toolchain.attacks.losses.loss import AttackLoss
+from spikeport.toolchain.attacks.noise import draws_of
 from spikeport.toolchain.choices import Choice, tag_of
+from spikeport.toolchain.nn.draws import drawing
 
 Scores = Callable[[Tensor], Tensor]
 """From images (N, ...) to scores (N, classes), floating point or whole numbers."""
@@ -64,8 +66,9 @@ class Attack(Choice, frozen=True, kw_only=True):
         check_network(model, tag_of(self))
         if epsilon == 0:
             return images.detach().clone()
-        ascend = self._ascent(model, images, labels)
-        found = self.search(ascend, images.detach(), epsilon=epsilon, generator=generator)
+        with drawing(model, lambda: draws_of(generator, len(images))):
+            ascend = self._ascent(model, images, labels)
+            found = self.search(ascend, images.detach(), epsilon=epsilon, generator=generator)
         return checked(found, images, epsilon, tag_of(self))
 
     def __call__(
@@ -73,7 +76,7 @@ class Attack(Choice, frozen=True, kw_only=True):
     ) -> Adversarial:
         """Return adversarial images for a model from images to logits, and which of them it classifies wrongly."""
         found = self.perturb(model, images, labels, epsilon=epsilon, generator=generator)
-        with torch.no_grad():
+        with torch.no_grad(), drawing(model, lambda: draws_of(generator, len(images))):
             return Adversarial(images=found, success=model(found).argmax(1) != labels)
 
     def raising(self, objective: AttackLoss) -> Self:
@@ -83,6 +86,10 @@ class Attack(Choice, frozen=True, kw_only=True):
     def stopping(self) -> Self:
         """Return this attack so that it leaves an image as it is once the model classifies it wrongly, if it can."""
         return self
+
+    def through_chance(self) -> Self:
+        """Return this attack for a model that draws random numbers: one wrong answer says little of an image."""
+        return msgspec.structs.replace(self, keep="objective") if hasattr(self, "keep") else self
 
     def _ascent(self, model: nn.Module, images: Tensor, labels: Tensor) -> Ascent:
         """Return the objective at hand; clean logits, of the kind that it is given, are computed once."""

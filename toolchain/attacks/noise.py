@@ -5,6 +5,12 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
+from spikeport.export.stimulus.coding import generators_of
+from spikeport.toolchain.nn.draws import Draws
+
+OF_THE_NETWORK = 1
+"""Last of the seeds of what a random network draws, so that these numbers are not those of the attack."""
+
 
 class Rows(torch.Generator):
     """A generator of the rows from ``first`` on of a batch of ``total`` images.
@@ -60,3 +66,14 @@ def _drawn(images: Tensor, generator: torch.Generator, fill: Callable[[Tensor, t
         first, total = generator.first, generator.total
     room = torch.empty((total, *images.shape[1:]), device=generator.device)
     return fill(room, generator)[first : first + len(images)].to(images)
+
+
+def draws_of(generator: torch.Generator, count: int) -> Draws:
+    """Return what a random network draws from while it is attacked, per image, apart from the attack's own numbers."""
+    if isinstance(generator, EachImage):
+        seeds = [each.initial_seed() for each in generator.images]
+        return Draws([found for seed in seeds for found in generators_of(seed, [OF_THE_NETWORK])])
+    if isinstance(generator, Rows):
+        return Draws(generators_of(generator.initial_seed(), range(generator.first, generator.first + count)))
+    base = torch.randint(2**62, (1,), generator=generator, device=generator.device)
+    return Draws(generators_of(int(base), range(count)))

@@ -15,9 +15,10 @@ from spikeport.toolchain.attacks.best import chosen
 from spikeport.toolchain.attacks.gradients.trained import Trained
 from spikeport.toolchain.attacks.inputs import check_input, check_labels, check_mode
 from spikeport.toolchain.attacks.losses.margin import Margin
-from spikeport.toolchain.attacks.noise import uniform
+from spikeport.toolchain.attacks.noise import draws_of, uniform
 from spikeport.toolchain.attacks.pgd import Count
 from spikeport.toolchain.choices import tag_of
+from spikeport.toolchain.nn.draws import drawing, is_random, rows_of
 
 Move = Callable[[Tensor], Tensor]
 """From rows of a batch to what is added to their images."""
@@ -44,7 +45,8 @@ class Square(Attack, frozen=True, kw_only=True, tag="square"):
 
     Source: Andriushchenko et al., ECCV 2020, Algorithms 1 and 2, for l-infinity. The code of AutoAttack shares a square
     among the images of a batch, and takes no step that changes nothing, which floating point hardly has. Its squares
-    never reach the last row and column, nor do those of ``border = false``.
+    never reach the last row and column, nor do those of ``border = false``. Every query of a network that draws random
+    numbers is another draw, and one wrong answer does not end an image's search.
     """
 
     NEEDS_GRADIENT: ClassVar[bool] = False
@@ -72,19 +74,27 @@ class Square(Attack, frozen=True, kw_only=True, tag="square"):
         check_mode(model)
         if images.ndim < 4:
             raise AttackError(f"found images {tuple(images.shape)}; the attack 'square' needs (N, C, H, W)")
+        with drawing(model, lambda: draws_of(generator, len(images))):
+            return self._searched(model, images, labels, epsilon, generator)
+
+    def _searched(
+        self, model: Scores, images: Tensor, labels: Tensor, epsilon: float, generator: torch.Generator
+    ) -> Adversarial:
         x, clean = images.detach().clone(), asked(model, images, labels)
         wrong, queries = clean.argmax(1) != labels, torch.zeros_like(labels, dtype=torch.int64)
         objective: Tensor | None = None
         for move in self._moves(images, epsilon, generator) if epsilon else ():
-            rows = (~wrong).nonzero()[:, 0]
+            rows = (wrong.new_ones(len(wrong)) if is_random(model) else ~wrong).nonzero()[:, 0]
             if not len(rows):
                 break
             z = ball(x[rows] + move(rows), images[rows], epsilon)
-            scores = asked(model, z, labels[rows])
+            with rows_of(model, rows):
+                scores = asked(model, z, labels[rows])
             reached = (self.objective or Margin())(scores, labels[rows], clean[rows])
             missed = scores.argmax(1) != labels[rows]
             objective = reached.new_zeros(len(images)) if objective is None else objective
-            taken = missed | (reached >= objective[rows]) | (queries[rows] == 0)
+            certain = missed & (not is_random(model))
+            taken = certain | (reached >= objective[rows]) | (queries[rows] == 0)
             x = x.index_copy(0, rows, chosen(taken, z, x[rows]))
             objective = objective.index_copy(0, rows, torch.where(taken, reached, objective[rows]))
             wrong = wrong.index_copy(0, rows, missed)

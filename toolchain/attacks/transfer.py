@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from spikeport.toolchain.attacks.inputs import check_input
 from spikeport.toolchain.attacks.pgd import Pgd
 from spikeport.toolchain.choices import tag_of
 from spikeport.toolchain.importing.models import read_model
+from spikeport.toolchain.named_models import is_named, named
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.nn.specification import INPUT
@@ -27,12 +28,14 @@ class Transfer(Attack, frozen=True, kw_only=True, tag="transfer"):
 
     ``network``: a checkpoint (.safetensors) of a ReLU or spiking network, or a ReLU network as .onnx or .pt2, whose
     pixels are normalised by ``mean`` and ``std``, a number or one per channel, where it does not do so itself. A
-    relative path is looked up in the current folder. ``objective`` goes to ``attack``, which has the gradient.
+    relative path is looked up in the current folder. In a recipe it may be the name of an earlier stage, whose network
+    is taken. ``objective`` goes to ``attack``, which has the gradient.
 
     Source: Papernot et al., 2016; Szegedy et al., ICLR 2014.
     """
 
     NEEDS_GRADIENT: ClassVar[bool] = False
+    MODELS: ClassVar = ("network",)
 
     network: str
     attack: Attack = Pgd()
@@ -62,6 +65,8 @@ class Transfer(Attack, frozen=True, kw_only=True, tag="transfer"):
 
     def source(self) -> ANN | SNN:
         """Return the other network in evaluation mode; a file is read once, until it changes."""
+        if is_named(self.network):
+            return cast("ANN | SNN", named(self.network))
         path = Path(self.network)
         if not path.is_file():
             raise AttackError(f"{path}: no such file; 'transfer' makes its images on the network of a checkpoint")

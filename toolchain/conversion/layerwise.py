@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from spikeport.export.progress import Progress
 from spikeport.toolchain.conversion.kept_values import Kept, Room
 from spikeport.toolchain.nn import compiled_loop
+from spikeport.toolchain.nn.draws import numbered
 from spikeport.toolchain.nn.layers import ProjectionLayer
 from spikeport.toolchain.nn.loop import Normal
 from spikeport.toolchain.nn.moments import Sums
@@ -61,7 +62,7 @@ class Layerwise:
         """Compute every layer below the readout; ``before_firing`` sees a population's currents before it fires."""
         nodes = self.snn.specification.nodes
         nodes = nodes[: 1 + max(index for index, node in enumerate(nodes) if node.kind == "neurons")]
-        sent = {INPUT: [self._input(batch) for batch in self.batches]}
+        sent = {INPUT: self._inputs()}
         needed = needed_after(self.snn.specification)
         for node in Progress(title).track(nodes):
             layers = self.snn.projections_into(node.name)
@@ -73,6 +74,15 @@ class Layerwise:
             for name in sent.keys() - needed[node.name]:
                 for kept in sent.pop(name):
                     kept.free()
+
+    def _inputs(self) -> list[Kept]:
+        """Return what the encoder sends for every batch; what is random follows from its seed and the image's place."""
+        firsts = np.cumsum([0, *map(len, self.batches)])
+        made = []
+        for first, batch in zip(firsts, self.batches, strict=False):
+            with numbered(self.snn, range(first, first + len(batch))):
+                made.append(self._input(batch))
+        return made
 
     def _input(self, images: Tensor) -> Kept:
         encoded = self.snn.spiking.encoder(images, self.steps, generator=self.snn.generator)

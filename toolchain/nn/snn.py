@@ -1,8 +1,8 @@
 """The SNN: spiking neurons in the populations of the graph."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -10,7 +10,9 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
+from spikeport.export.stimulus.coding import generators_of
 from spikeport.toolchain.nn.backbone import Backbone
+from spikeport.toolchain.nn.draws import Draws
 from spikeport.toolchain.nn.layers import ProjectionLayer
 from spikeport.toolchain.nn.neurons import LARGEST_WINDOW, IntegrateAndFire, Spikes
 from spikeport.toolchain.nn.packed import packed
@@ -37,15 +39,16 @@ class SNN(Backbone):
     Batch norm is threshold-dependent batch norm as the conversion of Schmolli et al. (section 3.2) uses it:
     statistics run over batch and time of the weighted spikes, the affine parameters come from the ANN.
     The logits are the integrated readout current divided by T: (N, classes). With ``watch_rates``, every forward pass
-    leaves the spikes per neuron and step of each population in ``rates``. ``generator`` is what encoders and noisy
-    neurons draw from; without one they draw from PyTorch's own.
+    leaves the spikes per neuron and step of each population in ``rates``. ``generator`` is what encoders draw from;
+    without one they draw anew in every forward pass (`spikeport.toolchain.nn.draws`). Noisy neurons draw from PyTorch's
+    own.
     """
 
     def __init__(self, specification: Specification, spiking: Spiking) -> None:
         super().__init__(specification)
         self.spiking = spiking
         self.neurons = nn.ModuleDict({node.name: IntegrateAndFire(spiking) for node in self.neuron_nodes()})
-        self.generator: torch.Generator | None = None
+        self.generator: Draws | None = None
         self.watch_rates = False
         self.rates: dict[str, float] = {}
         self._guard: Guard | None = None
@@ -80,6 +83,24 @@ class SNN(Backbone):
         finally:
             self._guard = before
 
+    @property
+    def is_random(self) -> bool:
+        """Whether the encoder draws random numbers, so that two forward passes differ."""
+        return self.spiking.encoder.RANDOM
+
+    @contextmanager
+    def drawing(self, draws: Draws) -> Iterator[None]:
+        """Let the encoder draw from ``draws`` inside the block."""
+        before, self.generator = self.generator, draws
+        try:
+            yield
+        finally:
+            self.generator = before
+
+    def numbered(self, numbers: Iterable[int]) -> AbstractContextManager[None]:
+        """Let images inside the block draw what they get after deployment, by their numbers and the encoder's seed."""
+        return self.drawing(Draws(generators_of(getattr(self.spiking.encoder, "seed", 0), numbers)))
+
     def neuron_list(self) -> list[IntegrateAndFire]:
         """Return the neurons of every population from the input on; streams and the readout have none."""
         return [self.neurons_of(node.name) for node in self.neuron_nodes()]
@@ -98,8 +119,12 @@ class SNN(Backbone):
         values = self._values(images, until=READOUT, pooled={}, kept=names)
         return {name: values[name].values for name in values if name in names}
 
+    def outputs(self, images: Tensor) -> Tensor:
+        """Return what the readout gets in every step (T, N, classes); the logits are its mean."""
+        return self._sum(self._values(images, until=READOUT, pooled=self._pooled), READOUT)
+
     def forward(self, images: Tensor) -> Tensor:
-        return self._sum(self._values(images, until=READOUT, pooled=self._pooled), READOUT).mean(0)
+        return self.outputs(images).mean(0)
 
     def _values(
         self, images: Tensor, *, until: str, pooled: dict[str, int], kept: AbstractSet[str] = frozenset()
@@ -137,8 +162,7 @@ class SNN(Backbone):
         """Return what neurons are told in training mode alone; those that attacks put in their place know none."""
         if not self.training:
             return {}
-        margin = {} if self._guard is None else {"margin": self._guard.margin}
-        return margin | ({"generator": self.generator} if self.spiking.noise else {})
+        return {} if self._guard is None else {"margin": self._guard.margin}
 
     def _sum(self, values: dict[str, Spikes], name: str) -> Tensor:
         layers = self.projections_into(name)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from spikeport.export.errors import ArchiveError
+from spikeport.export.errors import ArchiveError, NetworkError
 from spikeport.toolchain.choices import kinds
 from spikeport.toolchain.nn.encoders.direct import Direct
 from spikeport.toolchain.nn.encoders.encoder import Encoder
@@ -29,6 +29,11 @@ class Spiking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     surrogate: Surrogate = PiecewiseLinear()
     encoder: Encoder = Direct()
     noise: Annotated[float, Meta(ge=0, le=100)] = 0.0
+
+    def __post_init__(self) -> None:
+        fault = self.encoder.fault(self.steps)
+        if fault is not None:
+            raise NetworkError(fault)
 
 
 def spiking_of(table: Any) -> Spiking:

@@ -8,9 +8,10 @@ import msgspec
 
 from spikeport.export.errors import RecipeError
 from spikeport.hardware_profiles.tables import toml_table
+from spikeport.toolchain.recipes.contradictions import contradictions, of_evaluation
 from spikeport.toolchain.recipes.overrides import overridden
 from spikeport.toolchain.recipes.upgrade import is_old, upgraded
-from spikeport.toolchain.stages.outlines import available, source_of
+from spikeport.toolchain.stages.outlines import source_of
 from spikeport.toolchain.stages.prune import Prune
 from spikeport.toolchain.stages.recipe import VERSION, Recipe
 from spikeport.toolchain.stages.stage import Stage
@@ -97,7 +98,7 @@ def checked(recipe: Recipe) -> Faults:
             faults.append((f"stages[{index}].from", f"{stage.from_!r} {where}; stages before it: {before}"))
     if faults:
         return faults
-    faults, made = _outlines(recipe.stages)
+    faults, made = _outlines(recipe)
     return faults or _unused_noise(recipe, made)
 
 
@@ -122,19 +123,30 @@ def _names(stages: Sequence[Stage]) -> Faults:
     ]
 
 
-def _outlines(stages: Sequence[Stage]) -> tuple[Faults, dict[str, Mapping[str, str]]]:
-    """Return the stages that lack an input, and what is there after each; nothing behind one that does is examined."""
+def _outlines(recipe: Recipe) -> tuple[Faults, dict[str, Mapping[str, str]]]:
+    """Return the stages that lack an input, or contradict what goes in, and what is there after each.
+
+    Nothing behind one that lacks an input is examined.
+    """
     faults: Faults = []
     made: dict[str, Mapping[str, str]] = {}
-    for index, stage in enumerate(stages):
-        before = source_of(stages, index)
+    own: dict[str, Mapping[str, str]] = {}
+    for index, stage in enumerate(recipe.stages):
+        before = source_of(recipe.stages, index)
         if before is not None and before not in made:
             continue
+        there = {} if before is None else made[before]
         try:
-            made[stage.name] = available(stage, {} if before is None else made[before])
+            outline = stage.outline(there)
         except RecipeError as error:
             faults.append((f"stages[{index}]", f"{stage.name!r} {error}"))
-    return faults, made
+            continue
+        made[stage.name] = {**there, **outline}
+        wrong = contradictions(recipe, stage, own, made[stage.name].get("model"))
+        faults += [(f"stages[{index}].{key}", text) for key, text in wrong]
+        own[stage.name] = outline
+    kinds = {each["model"] for each in made.values() if "model" in each}
+    return [*faults, *of_evaluation(recipe, kinds)], made
 
 
 def embedded_names() -> list[str]:

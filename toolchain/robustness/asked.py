@@ -1,7 +1,7 @@
 """The model that is attacked, and how often it is asked."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from spikeport.export.errors import AttackError
 from spikeport.toolchain.attacks.attack import Scores
 from spikeport.toolchain.attacks.ensemble import Member
 from spikeport.toolchain.attacks.inputs import check_labels, check_mode
+from spikeport.toolchain.nn.draws import Draws, Random, is_random
 
 
 class Asked(nn.Module):
@@ -22,6 +23,25 @@ class Asked(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return torch.as_tensor(self.scores(images))
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the callable draws random numbers, as far as it is known."""
+        return is_random(self.scores)
+
+    @property
+    def generator(self) -> Draws | None:
+        """What it draws from at this moment."""
+        found = getattr(self.scores, "generator", None)
+        return found if isinstance(found, Draws) else None
+
+    def drawing(self, draws: Draws) -> AbstractContextManager[None]:
+        """Let the callable draw from ``draws`` inside the block."""
+        return self.scores.drawing(draws) if isinstance(self.scores, Random) else nullcontext()
+
+    def numbered(self, numbers: Iterable[int]) -> AbstractContextManager[None]:
+        """Let images inside the block have these numbers."""
+        return self.scores.numbered(numbers) if isinstance(self.scores, Random) else nullcontext()
 
 
 class Count:

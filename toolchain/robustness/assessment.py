@@ -19,8 +19,11 @@ from torch import Tensor
 
 from spikeport.export.progress import QUIET_SECONDS, announce
 from spikeport.toolchain.attacks.ensemble import Member
+from spikeport.toolchain.attacks.gradients.expectation import Expectation, one_draw
 from spikeport.toolchain.data.dataset import LEVEL
 from spikeport.toolchain.evaluation import BATCH, predictions
+from spikeport.toolchain.nn.draws import is_random
+from spikeport.toolchain.robustness.asked import as_module
 from spikeport.toolchain.robustness.assessed import (
     BLACK,
     DEPLOYED,
@@ -102,6 +105,7 @@ def assess(
         agreement=_agreement(classes),
         epsilons=tuple(done),
         notes=tuple(_notes(subject, chosen)),
+        doubts=tuple(_doubts(subject, chosen)),
     )
 
 
@@ -196,8 +200,7 @@ def _classes(subject: Subject, images: Tensor) -> dict[str, Tensor]:
     if subject.model is not None:
         found[TRAINED] = predictions(subject.model, images)
     if subject.deployed is not None:
-        parts = [subject.deployed(images[at : at + BATCH]).argmax(1) for at in range(0, len(images), BATCH)]
-        found[DEPLOYED] = torch.cat(parts)
+        found[DEPLOYED] = predictions(as_module(subject.deployed), images)
     return found
 
 
@@ -217,6 +220,13 @@ def _notes(subject: Subject, members: Sequence[Member]) -> Iterator[str]:
         yield "the suite has no white-box attack; attacks with gradients usually leave much less"
     elif all(member.attack.NEEDS_GRADIENT for member in members):
         yield "the suite has no attack without gradients, which would show masked gradients"
+
+
+def _doubts(subject: Subject, members: Sequence[Member]) -> Iterator[str]:
+    white = [member.attack.gradient for member in members if member.attack.NEEDS_GRADIENT]
+    averaged = any(isinstance(gradient, Expectation) for gradient in white)
+    if subject.model is not None and is_random(subject.model) and white and not averaged:
+        yield one_draw("each attack of the suite")
 
 
 class _Told:

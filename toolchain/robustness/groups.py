@@ -10,11 +10,15 @@ from torch import nn
 from spikeport.export.errors import AttackError
 from spikeport.toolchain.attacks.attack import Attack
 from spikeport.toolchain.attacks.ensemble import Member
+from spikeport.toolchain.attacks.gradients.expectation import Expectation
 from spikeport.toolchain.attacks.gradients.trained import Trained
+from spikeport.toolchain.nn.draws import is_random
 from spikeport.toolchain.nn.snn import SNN
 
 SEPARATOR = ", "
 """Between the name of a row and that of a gradient, as in 'PGD-10, piecewise linear 1'."""
+AVERAGED = "EOT-"
+"""How names of attacks begin whose gradient is an expectation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +68,12 @@ def with_queries(members: Sequence[Member], queries: int | None) -> list[Member]
 
 
 def for_model(members: Sequence[Member], model: nn.Module) -> list[Member]:
-    """Return the members for a model: one that is no spiking network has one gradient, its own."""
+    """Return the members for a model: one that is no spiking network has one gradient, its own.
+
+    A network that draws no random numbers has no expectation over draws, and the gradient of one draw in its place.
+    """
     if isinstance(model, SNN):
-        return list(members)
+        return list(members) if is_random(model) else _single(members, _of_one_draw)
 
     def changed(member: Member) -> Member:
         if not member.attack.NEEDS_GRADIENT:
@@ -74,6 +81,14 @@ def for_model(members: Sequence[Member], model: nn.Module) -> list[Member]:
         return Member(name=_row(member), attack=msgspec.structs.replace(member.attack, gradient=Trained()))
 
     return _single(members, changed)
+
+
+def _of_one_draw(member: Member) -> Member:
+    gradient = member.attack.gradient
+    if not isinstance(gradient, Expectation):
+        return member
+    attack = msgspec.structs.replace(member.attack, gradient=gradient.of)
+    return Member(name=member.name.removeprefix(AVERAGED), attack=attack)
 
 
 def _single(members: Sequence[Member], change: Callable[[Member], Member]) -> list[Member]:

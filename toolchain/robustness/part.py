@@ -15,6 +15,7 @@ from spikeport.toolchain.attacks.ensemble import Member
 from spikeport.toolchain.attacks.losses.margin import margin
 from spikeport.toolchain.attacks.noise import each_image
 from spikeport.toolchain.evaluation import device_of, rounded_inside
+from spikeport.toolchain.nn.draws import is_random, numbered
 from spikeport.toolchain.robustness.asked import counted
 from spikeport.toolchain.robustness.results import Array
 from spikeport.toolchain.training.digests import derived
@@ -113,7 +114,7 @@ def _begun(
     judge: Scores, images: Tensor, labels: Tensor, first: int, order: Sequence[int], members: Sequence[Member]
 ) -> Part:
     """Return a part of which no member has run: what is right without an attack."""
-    above, wrong = _judged(judge, images, labels)
+    above, wrong = _judged(judge, images, labels, range(first, first + len(images)))
     size = (len(members), len(images))
     return Part(
         first=first,
@@ -179,16 +180,16 @@ def _attacked(
     rules: Rules,
 ) -> tuple[Array, ...]:
     """Return attacked images, their margins, and which of them are classified wrongly."""
-    early = judge is model and not rules.every_member
+    early = judge is model and not rules.every_member and not is_random(model)
     found, given = _perturbed(model, member, images, labels, numbers, rules, early=early)
-    above, wrong = _judged(judge, given, labels)
+    above, wrong = _judged(judge, given, labels, numbers)
     if early and rules.levels is not None:
         rest = (~wrong).nonzero()[:, 0]
-        lost = rest[_judged(judge, found[rest], labels[rest])[1]] if len(rest) else rest
+        lost = rest[_judged(judge, found[rest], labels[rest], _of(numbers, rest))[1]] if len(rest) else rest
         if len(lost):
-            left = [numbers[int(row)] for row in lost]
+            left = _of(numbers, lost)
             given[lost] = _perturbed(model, member, images[lost], labels[lost], left, rules, early=False)[1]
-            above[lost], wrong[lost] = _judged(judge, given[lost], labels[lost])
+            above[lost], wrong[lost] = _judged(judge, given[lost], labels[lost], left)
     return given.cpu().numpy(), above.cpu().numpy(), wrong.cpu().numpy()
 
 
@@ -204,13 +205,22 @@ def _perturbed(
 ) -> tuple[Tensor, Tensor]:
     """Return the images of an attack, and the same as the judge is given them; ``early``: left once they are wrong."""
     attack = member.attack.stopping() if early else member.attack
+    attack = attack.through_chance() if is_random(model) else attack
     generator = each_image(rules.seeds(member, numbers))
     found = attack.perturb(model, images, labels, epsilon=rules.epsilon, generator=generator)
     return found, found if rules.levels is None else rounded_inside(found, images, rules.epsilon, rules.levels)
 
 
+def _of(numbers: Sequence[int], rows: Tensor) -> list[int]:
+    return [numbers[int(row)] for row in rows]
+
+
 @torch.no_grad()
-def _judged(judge: Scores, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the margin (N,) of the largest score of another class over the label's, and which images are wrong."""
-    scores = torch.as_tensor(judge(images)).to(images.device)
+def _judged(judge: Scores, images: Tensor, labels: Tensor, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return the margin (N,) of the largest score of another class over the label's, and which images are wrong.
+
+    A judge that draws random numbers draws for every image what it gets after deployment, whatever attacked it.
+    """
+    with numbered(judge, numbers):
+        scores = torch.as_tensor(judge(images)).to(images.device)
     return margin(scores, labels).double(), scores.argmax(1) != labels

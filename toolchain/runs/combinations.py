@@ -12,6 +12,7 @@ from spikeport.export.errors import RecipeError
 from spikeport.toolchain.recipes.overrides import put
 from spikeport.toolchain.recipes.reader import plain, recipe_of
 from spikeport.toolchain.runs.planning import settings_of
+from spikeport.toolchain.stages.inside import models_of
 from spikeport.toolchain.stages.outlines import source_of
 from spikeport.toolchain.stages.recipe import Recipe
 from spikeport.toolchain.stages.records import digest_of_values, seed_of
@@ -87,13 +88,22 @@ def name_of(texts: dict[str, str]) -> str:
 
 
 def texts_of(values: Sequence[Any]) -> list[str]:
-    """Return the values of a key as parts of a file's name; of tables of one kind, what they differ in."""
+    """Return the values of a key as parts of a file's name; of tables that share a kind, what they differ in."""
     texts = [value_text(value) for value in values]
     if len(set(texts)) == len(texts) or not all(isinstance(value, dict) for value in values):
         return texts
     every = list(dict.fromkeys(key for value in values for key in value))
     differ = [key for key in every if any(value.get(key) != values[0].get(key) for value in values)]
-    return [value_text({key: value.get(key, "default") for key in differ}) for value in values]
+    return [value_text(_differing(value, differ)) for value in values]
+
+
+def _differing(value: dict[str, Any], differ: Sequence[str]) -> str:
+    """Return what a table has of the keys in which several differ, its kind first where kinds differ, too."""
+    if "kind" not in differ:
+        return "-".join(f"{key}={value.get(key, 'default')}" for key in differ)
+    return "-".join(
+        [str(value.get("kind")), *(f"{key}={value[key]}" for key in differ if key in value and key != "kind")]
+    )
 
 
 def short(key: str, keys: Sequence[str]) -> str:
@@ -126,6 +136,7 @@ def _keys(recipe: Recipe) -> list[str]:
     for index, stage in enumerate(recipe.stages):
         before = source_of(recipe.stages, index)
         seen = keys[:] if stage.SEES_RECORDS else [] if before is None else [keys[names.index(before)]]
+        seen += [] if stage.SEES_RECORDS else [keys[names.index(name)] for _, name in models_of(stage)]
         titles = [each.title for each in recipe.stages] if stage.SEES_RECORDS else []
         own = [stage.name, seed_of(recipe.seed, stage.name), settings_of(recipe, stage)]
         keys.append(digest_of_values([own, data, seen, titles]))

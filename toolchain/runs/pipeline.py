@@ -15,6 +15,7 @@ from spikeport.export.errors import OutputError, RecipeError, TrainingError
 from spikeport.export.files import locked
 from spikeport.export.progress import announce
 from spikeport.toolchain.choices import tag_of
+from spikeport.toolchain.named_models import naming
 from spikeport.toolchain.runs.planning import Plan, inputs_of, settings_of, status_of
 from spikeport.toolchain.runs.surroundings import versions, write_surroundings
 from spikeport.toolchain.stages import records
@@ -97,7 +98,8 @@ def _run(plan: Plan, folder: Path, index: int, kept: Mapping[str, Record], *, re
     announce(f"{stage.name}: {'goes on' if resumed else 'starts'}")
     clock = time.monotonic()
     torch.manual_seed(started.seed)
-    result = stage.run(run, plan.artefacts(folder, index, kept))
+    with naming({name: folder / path for name, (path, _) in plan.models(index, kept).items()}):
+        result = stage.run(run, plan.artefacts(folder, index, kept))
     finished = msgspec.structs.replace(
         started,
         done=True,

@@ -13,6 +13,7 @@ import torch
 from spikeport.export.errors import RecipeError
 from spikeport.toolchain.data.dataset import PIXEL_LEVELS, Dataset
 from spikeport.toolchain.stages import records
+from spikeport.toolchain.stages.inside import models_of
 from spikeport.toolchain.stages.outlines import models, source_of
 from spikeport.toolchain.stages.recipe import Recipe
 from spikeport.toolchain.stages.records import Record, digest_of_file, digest_of_values
@@ -62,6 +63,11 @@ class Plan:
     def artefacts(self, folder: Path, index: int, kept: Mapping[str, Record]) -> dict[str, Path]:
         """Return the files that go into a stage, by kind."""
         return {kind: folder / path for kind, (path, _) in self.outputs(index, kept).items()}
+
+    def models(self, index: int, kept: Mapping[str, Record]) -> dict[str, tuple[str, str]]:
+        """Return the networks of other stages that a stage names: path within the run's folder, and digest."""
+        found = {name: kept[name].outputs["model"] for _, name in models_of(self.recipe.stages[index])}
+        return {name: (f"{name}/{each.file}", each.digest) for name, each in found.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,9 +163,10 @@ def _not_kept(plan: Plan, index: int, kept: Mapping[str, Record]) -> str | None:
     stages = plan.recipe.stages
     if stages[index].SEES_RECORDS:
         return next((stage.name for stage in stages[:index] if stage.name not in kept), None)
+    named = next((name for _, name in models_of(stages[index]) if name not in kept), None)
     before = source_of(stages, index)
-    if before is None:
-        return None
+    if named is not None or before is None:
+        return named
     if before not in kept:
         return before
     return _not_kept(plan, next(i for i, stage in enumerate(stages) if stage.name == before), kept)
@@ -195,6 +202,7 @@ def inputs_of(plan: Plan, index: int, kept: Mapping[str, Record]) -> dict[str, s
     stage = plan.recipe.stages[index]
     found = {kind: digest for kind, (_, digest) in plan.outputs(index, kept).items()}
     inputs = found if stage.TAKES is None else {kind: found[kind] for kind in stage.TAKES if kind in found}
+    inputs = {**inputs, **{f"model of {name}": digest for name, (_, digest) in plan.models(index, kept).items()}}
     if "data" in stage.USES:
         inputs = {**inputs, "images": plan.data_digest}
     file = plan.recipe.network.file() if "network" in stage.USES else None

@@ -27,7 +27,7 @@ from spikeport.toolchain.nn.backbone import Backbone
 from spikeport.toolchain.robustness.suites import suite_of
 from spikeport.toolchain.stages.frames import check_epsilon
 from spikeport.toolchain.stages.recipe import Levels
-from spikeport.toolchain.stages.run import Metrics, Run, attack_name
+from spikeport.toolchain.stages.run import Metrics, Run, attack_name, through_chance
 from spikeport.toolchain.stages.stage import Artefacts, Result, Stage, needs
 from spikeport.toolchain.stages.under_suite import under_suite
 
@@ -143,10 +143,12 @@ class Attack(Stage, frozen=True, kw_only=True, tag="attack"):
     ) -> Metrics:
         """Attack the model, and give the integers the same images."""
         assert self.attack is not None
-        found, robust = run.attacked(model, images, labels, self.attack, epsilon, run.seed)
+        moved, robust = run.attacked(model, images, labels, self.attack, epsilon, run.seed)
         truth = labels.numpy()
-        write_arrays(places[epsilon], {"images": found, "labels": truth}, compressed=True)
+        write_arrays(places[epsilon], {"images": moved, "labels": truth}, compressed=True)
         integer = None
         if network is not None:
-            integer = float((predicted(network, stimulus(found, network), fast.steps) == truth).mean())
-        return {"attack": attack_name(self.attack), "epsilon": epsilon, "network": robust, "integer": integer}
+            integer = float((predicted(network, stimulus(moved, network), fast.steps) == truth).mean())
+        found = {"attack": attack_name(self.attack), "epsilon": epsilon, "network": robust, "integer": integer}
+        warnings = through_chance(self.attack, model)
+        return {**found, "warnings": warnings} if warnings else found

@@ -14,12 +14,16 @@ from spikeport.export.trace import record
 from spikeport.toolchain import checkpoint
 from spikeport.toolchain.data.dataset import PIXEL_LEVELS
 from spikeport.toolchain.lowering import lower
+from spikeport.toolchain.nn.draws import numbered
 from spikeport.toolchain.stages.run import Run
 from spikeport.toolchain.stages.stage import Artefacts, Result, Stage, needs
 
 
 class Lower(Stage, frozen=True, kw_only=True, tag="lower"):
-    """Folds the SNN into a float network and compares its spikes with PyTorch's, both in float64."""
+    """Folds the SNN into a float network and compares its spikes with PyTorch's, both in float64.
+
+    The network keeps the SNN's encoder and its seed: whatever runs it takes pixels and codes them itself.
+    """
 
     TAKES: ClassVar = ("model",)
     USES: ClassVar = ("data", "evaluate.images")
@@ -35,7 +39,7 @@ class Lower(Stage, frozen=True, kw_only=True, tag="lower"):
         archive.write(network, path)
         images, _ = run.held_out()
         exact = images / np.float64(PIXEL_LEVELS) if images.dtype == np.uint8 else images.astype(np.float64)
-        with torch.no_grad():
+        with torch.no_grad(), numbered(snn, range(len(images))):
             expected = snn.spikes(torch.from_numpy(exact))
         ours = record(floating.steps(network, stimulus(images, network)))
         pairs = [(spikes.numpy().swapaxes(0, 1).astype(bool), ours[n]) for n, spikes in expected.items()]

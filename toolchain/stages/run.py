@@ -5,17 +5,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from spikeport.export.files import write_arrays
+from spikeport.export.progress import announce
 from spikeport.toolchain.attacks.attack import Attack
+from spikeport.toolchain.attacks.gradients.expectation import Expectation, one_draw
 from spikeport.toolchain.choices import tag_of
 from spikeport.toolchain.data.dataset import LEVEL, Dataset, levels, pixels
 from spikeport.toolchain.evaluation import accuracy, attacked
 from spikeport.toolchain.nn.architectures.architecture import Images
 from spikeport.toolchain.nn.backbone import Backbone
+from spikeport.toolchain.nn.draws import is_random
 from spikeport.toolchain.nn.specification import Specification
 from spikeport.toolchain.stages.recipe import Recipe
 from spikeport.toolchain.stages.records import Record, seed_of
@@ -79,17 +83,33 @@ class Run:
 
         ``epsilon`` in pixel levels; the random numbers follow from ``seed``.
         """
+        for sentence in through_chance(attack, model):
+            announce(f"warning: {sentence}")
         found = attacked(
             model.to(self.device),
             images,
             labels,
-            attack=attack,
+            attack=suited(attack, model),
             epsilon=epsilon * LEVEL,
             generator=torch.Generator().manual_seed(seed),
             levels=self.data.levels,
         )
         moved = levels(found.images) if self.data.test.images.dtype == np.uint8 else found.images.numpy()
         return moved, float((~found.success).double().mean())
+
+
+def suited(attack: Attack, model: nn.Module) -> Attack:
+    """Return an attack as it suits a model: one that draws nothing has no expectation over draws."""
+    if isinstance(attack.gradient, Expectation) and not is_random(model):
+        return msgspec.structs.replace(attack, gradient=attack.gradient.of)
+    return attack
+
+
+def through_chance(attack: Attack, model: nn.Module) -> list[str]:
+    """Return what a reader has to know of an attack by gradients of one draw each on a network that draws."""
+    if not attack.NEEDS_GRADIENT or not is_random(model) or isinstance(attack.gradient, Expectation):
+        return []
+    return [one_draw(attack_name(attack))]
 
 
 def zeros(model: Backbone) -> tuple[int, int]:

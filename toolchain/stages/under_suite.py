@@ -74,5 +74,5 @@ def _metrics(done: Assessment, at: AtEpsilon) -> Metrics:
         "integer": None if integer is None else integer.share,
         "integer_error": None if integer is None else integer.error,
         "ran": at.ran(),
-        "warnings": list(at.warnings),
+        "warnings": [*done.doubts, *at.warnings],
     }

@@ -13,10 +13,11 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from spikeport.export.errors import TrainingError
-from spikeport.toolchain.attacks.noise import rows
+from spikeport.toolchain.attacks.noise import draws_of, rows
 from spikeport.toolchain.data.dataset import LEVEL, Dataset, Split, pixels
 from spikeport.toolchain.data.loader import batch_count, batches
 from spikeport.toolchain.evaluation import attacked, device_of, predictions
+from spikeport.toolchain.nn.draws import drawing
 from spikeport.toolchain.objectives.attacked import AttackedObjective
 from spikeport.toolchain.objectives.objective import Loss, Objective
 from spikeport.toolchain.training.activity import check_activity, rates
@@ -183,7 +184,8 @@ class _Epoch:
         torch.manual_seed(derived(job.seed, "model", self.epoch, step, part.first))
         job.model.train()
         chosen = slice(part.first, part.last)
-        with self.fabric.autocast():
+        draws = rows(derived(job.seed, "encoder", self.epoch, step), part.first, len(labels))
+        with self.fabric.autocast(), drawing(job.model, lambda: draws_of(draws, part.last - part.first)):
             loss = self.objective(
                 job.model, self._moved(images[chosen]), labels[chosen].to(self.fabric.device), generator=generator
             )

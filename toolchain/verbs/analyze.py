@@ -10,8 +10,7 @@ import numpy as np
 from spikeport.export.errors import AttackError, SpikeportError, StimulusError, one_line
 from spikeport.export.files import check_place
 from spikeport.export.network import Array
-from spikeport.export.numbers import whole
-from spikeport.export.stimulus.settings import SEEDS
+from spikeport.export.numbers import SEEDS, whole
 from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, names_file
 
 if TYPE_CHECKING:

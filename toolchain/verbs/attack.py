@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from spikeport.export.errors import OutputError, SpikeportError
 from spikeport.export.files import check_place, locked, write_arrays, write_text
 from spikeport.export.network import Array, Network
-from spikeport.export.numbers import whole
-from spikeport.export.stimulus.settings import SEEDS
+from spikeport.export.numbers import SEEDS, whole
 from spikeport.toolchain.verbs.attack_settings import AttackSettings
 from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, names_file
 

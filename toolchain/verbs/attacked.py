@@ -150,14 +150,14 @@ def _images(
 def _intake(model: nn.Module | None, deployed: Deployed | None) -> Intake:
     """Return how images are read: as the archive's network takes them, else as pixels of 8 bits."""
     if deployed is not None:
-        if isinstance(model, Backbone) and tuple(model.specification.input_shape) != tuple(deployed.intake.shape):
+        intake = deployed.intake
+        if isinstance(model, Backbone) and tuple(model.specification.input_shape) != tuple(intake.pixels):
             raise NetworkError(
                 f"the float network takes images {tuple(model.specification.input_shape)}, the deployed one "
-                f"{tuple(deployed.intake.shape)}; expected the network that it was made of"
+                f"{tuple(intake.pixels)}; expected the network that it was made of"
             )
-        return Intake(
-            shape=deployed.intake.shape, steps=deployed.intake.steps, source=deployed.intake.source, real=False
-        )
+        source = intake.source if intake.source.coding is None else PIXELS
+        return Intake(shape=intake.pixels, steps=intake.steps, source=source, real=False)
     assert isinstance(model, Backbone)
     steps = model.steps if isinstance(model, SNN) else 1
     real = _takes_frames(model)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from spikeport.export.errors import NetworkError
 from spikeport.export.files import check_place
 from spikeport.export.network import Array, IntegerNetwork
-from spikeport.export.numbers import whole
-from spikeport.export.stimulus.settings import SEEDS
+from spikeport.export.numbers import SEEDS, whole
 from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, integer_network, names_file, need_torch
 
 if TYPE_CHECKING:

@@ -1,5 +1,7 @@
 """Latency coding (time to first spike): every pixel that is not zero fires once, the brighter the earlier."""
 
+from typing import Any
+
 import numpy as np
 
 from spikeport.export.network import Array
@@ -17,7 +19,16 @@ def encode(pixels: Array, steps: int, generator: np.random.Generator) -> Array: 
     Linear latency (Thorpe et al., Neural Networks 2001; Rueckauer and Liu, ISCAS 2018): a pixel of 1 fires in the first
     step, the darkest in the last, zero never.
     """
-    at = np.floor((1 - pixels) * (steps - 1) + 0.5)
     step = np.arange(steps).reshape(-1, *[1] * pixels.ndim)
-    sent: Array = ((step == at) & (pixels > 0)).astype(np.uint8)
+    sent: Array = fires(pixels, step, steps).astype(np.uint8)
     return sent
+
+
+def fires(pixels: Any, step: Any, steps: int) -> Any:
+    """Return where a spike is sent at ``step``, which broadcasts; arrays of numpy or tensors of PyTorch."""
+    return (step == (delay(pixels, steps) + 0.5) // 1) & (pixels > 0)
+
+
+def delay(pixels: Any, steps: int) -> Any:
+    """Return when a pixel would fire if time were continuous, in steps from the first."""
+    return (1 - pixels) * (steps - 1)

@@ -1,5 +1,7 @@
 """Phase coding: the bits of a pixel, most significant first, as spikes with the weights of the bits."""
 
+from typing import Any
+
 import numpy as np
 
 from spikeport.export.network import Array
@@ -20,7 +22,17 @@ def encode(pixels: Array, steps: int, generator: np.random.Generator) -> Array: 
     spikes has no weight that changes with the phase, so the source sends it: levels 128, 64, ..., 1 of 255, whose sum
     over a period is the pixel (a sum of ``2^-(k+1)`` would reach 255/256 only).
     """
-    level = np.rint(pixels * LEVELS).astype(np.int64)
-    weight = 1 << (BITS - 1 - np.arange(steps) % BITS)
-    sent: Array = (level & weight.reshape(-1, *[1] * pixels.ndim)).astype(np.uint8)
+    weight = weights(steps).reshape(-1, *[1] * pixels.ndim)
+    sent: Array = (bit(pixels, weight) * weight).astype(np.uint8)
     return sent
+
+
+def weights(steps: int) -> Array:
+    """Return the weight of every step, in levels: 128, 64, ..., 1, and again."""
+    found: Array = 1 << (BITS - 1 - np.arange(steps) % BITS)
+    return found
+
+
+def bit(pixels: Any, weight: Any) -> Any:
+    """Return the bit, 0 or 1, that has ``weight`` in a pixel's level; arrays of numpy or tensors of PyTorch."""
+    return (pixels * LEVELS + 0.5) // 1 // weight % 2

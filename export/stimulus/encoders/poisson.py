@@ -1,5 +1,7 @@
 """Poisson (rate) coding: in every step a spike with the probability of the pixel."""
 
+from typing import Any
+
 import numpy as np
 
 from spikeport.export.network import Array
@@ -17,5 +19,15 @@ def encode(pixels: Array, steps: int, generator: np.random.Generator) -> Array:
     A Bernoulli process, the usual discrete form of Poisson spikes (Diehl et al., IJCNN 2015; Heeger, 2000). A pixel of
     1 fires in every step, one of 0 never; the mean of ``s`` is x.
     """
-    drawn: Array = generator.random((steps, *pixels.shape)) < pixels
-    return drawn.astype(np.uint8)
+    sent: Array = fires(pixels.astype(np.float32), drawn(generator, (steps, *pixels.shape))).astype(np.uint8)
+    return sent
+
+
+def drawn(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Return numbers in [0, 1), in single precision, so that networks that compute with it see the same spikes."""
+    return generator.random(shape, dtype=np.float32)
+
+
+def fires(pixels: Any, numbers: Any) -> Any:
+    """Return where a spike is sent; arrays of numpy or tensors of PyTorch, in single precision."""
+    return numbers < pixels

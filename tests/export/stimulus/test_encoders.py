@@ -1,6 +1,5 @@
 """Spike encoders: exact cases, statistics, the folder as registry, and what becomes of numbers that are no pixels."""
 
-import importlib
 import inspect
 import pkgutil
 
@@ -12,7 +11,16 @@ from hypothesis import strategies as st
 from spikeport.export.errors import StimulusError
 from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
 from spikeport.export.stimulus import InputSettings, encoders, random_stimulus, stimulus
-from spikeport.export.stimulus.encoders import encoder, encoder_names, latency, phase, poisson
+from spikeport.export.stimulus.encoders import (
+    encoder,
+    encoder_names,
+    latency,
+    phase,
+    phase_bits,
+    poisson,
+    rsc,
+    usable_names,
+)
 
 pixels = st.lists(st.floats(0, 1), min_size=1, max_size=20).map(np.array)
 counts = st.integers(1, 40)
@@ -30,23 +38,42 @@ def network_of(levels=1, unit=1.0, *, size=4, steps=8):
 
 def test_the_folder_is_the_registry():
     assert encoder_names() == sorted(module.name for module in pkgutil.iter_modules(encoders.__path__))
-    assert encoder_names() == ["latency", "phase", "poisson"]
-    with pytest.raises(StimulusError, match="no spike encoder 'rate'; there are latency, phase, poisson"):
+    assert encoder_names() == ["latency", "phase", "phase_bits", "poisson", "rsc"]
+    assert usable_names() == ["latency", "phase", "poisson"]
+    with pytest.raises(StimulusError, match="no spike encoder 'rate'; there are latency, phase, phase_bits, poisson"):
         encoder("rate")
 
 
 @pytest.mark.parametrize("name", encoder_names())
-def test_a_file_holds_one_function_its_levels_and_what_it_does_to_a_network(name):
-    module, found = importlib.import_module(f"{encoders.__name__}.{name}"), encoder(name)
-    functions = [
-        each for _, each in inspect.getmembers(module, inspect.isfunction) if each.__module__ == module.__name__
-    ]
-    assert functions == [found.encode]
-    assert list(inspect.signature(found.encode).parameters) == ["pixels", "steps", "generator"]
+def test_a_file_holds_a_function_its_levels_and_what_it_does_to_a_network(name):
+    found = encoder(name)
+    assert list(inspect.signature(found.encode).parameters) == ["pixels", "steps", "generator", *found.settings]
     assert found.note.startswith(f"{name}: ")
-    sent = found.encode(np.linspace(0, 1, 9).reshape(3, 3), 5, np.random.default_rng(0))
-    assert (sent.shape, sent.dtype) == ((5, 3, 3), np.uint8)
-    assert sent.max() <= found.levels
+    settings = dict.fromkeys(found.settings, 0.5)
+    sent = found.encode(np.linspace(0, 1, 9).reshape(3, 3), 5, np.random.default_rng(0), **settings)
+    assert sent.shape == (5, 3 * found.channels, 3)
+    assert sent.dtype == (np.float64 if found.levels is None else np.uint8)
+    assert sent.max() <= (found.levels or 1)
+
+
+def test_phase_bits_are_the_levels_of_phase_in_a_channel_each():
+    values = np.random.default_rng(0).random((3, 4, 5))
+    bits = phase_bits.encode(values, 11, np.random.default_rng(0)).reshape(11, 8, 3, 4, 5)
+    weights = 2 ** np.arange(7, -1, -1)[None, :, None, None, None]
+    assert np.array_equal((bits * weights).sum(axis=1), phase.encode(values, 11, np.random.default_rng(0)))
+    assert all(not np.delete(bits[step], step % 8, 0).any() for step in range(11))
+
+
+@pytest.mark.parametrize("each_step", [0, 1])
+def test_smoothing_adds_noise_of_its_deviation_once_or_in_every_step(each_step):
+    values = np.full((100, 100), 0.5)
+    sent = rsc.encode(values, 4, np.random.default_rng(0), sigma=0.1, each_step=each_step)
+    assert len(sent) == (4 if each_step else 1)
+    assert sent[0].mean() == pytest.approx(0.5, abs=4 * 0.1 / 100)
+    assert sent[0].std() == pytest.approx(0.1, abs=4 * 0.1 / np.sqrt(2 * 1e4))
+    edges = rsc.encode(np.array([0.0, 1.0]).repeat(1000), 1, np.random.default_rng(0), sigma=0.1, each_step=0)
+    assert (edges.min(), edges.max()) == (0, 1)
+    assert 0.4 < (edges == 0).mean() * 2 < 0.6
 
 
 def test_a_new_file_is_an_encoder(tmp_path, monkeypatch):

@@ -4,24 +4,30 @@ import numpy as np
 import pytest
 import torch
 
+from spikeport.export.errors import TrainingError
 from spikeport.toolchain.attacks.fgsm import Fgsm
 from spikeport.toolchain.attacks.losses.cross_entropy import CrossEntropy
 from spikeport.toolchain.attacks.losses.divergence import Divergence
 from spikeport.toolchain.attacks.pgd import Pgd
 from spikeport.toolchain.attacks.rfgsm import Rfgsm
 from spikeport.toolchain.choices import kinds
+from spikeport.toolchain.named_models import naming
 from spikeport.toolchain.objectives.adversarial import Adversarial
 from spikeport.toolchain.objectives.attacked import AttackedObjective
+from spikeport.toolchain.objectives.e_rsct import ERsct
 from spikeport.toolchain.objectives.mart import Mart, mart
 from spikeport.toolchain.objectives.objective import Objective
 from spikeport.toolchain.objectives.plain import Plain
 from spikeport.toolchain.objectives.robust_kl import RobustKl
+from spikeport.toolchain.objectives.tet import Tet
 from spikeport.toolchain.objectives.trades import Trades
 from tests.toolchain.networks import ann, generator, images, labels, snn
 
 KINDS = kinds(Objective)
+SPIKING = (Tet, ERsct)
+"""Objectives of the steps of a spiking network."""
 BOTH = [(kind, make) for kind in KINDS.values() for make in ([snn] if kind.SPIKING else [ann, snn])]
-ATTACKED_OR_NOT = [(kind, snn if kind.SPIKING else ann) for kind in KINDS.values()]
+ATTACKED_OR_NOT = [(kind, snn if kind.SPIKING or kind in SPIKING else ann) for kind in KINDS.values()]
 
 
 def probabilities(logits):
@@ -46,6 +52,16 @@ def recorded(model):
     return calls
 
 
+def made(kind):
+    return kind(teacher="dense") if kind is ERsct else kind()
+
+
+@pytest.fixture(autouse=True)
+def teacher():
+    with naming({"dense": ann(5)}):
+        yield
+
+
 def loss_of(objective, model, seed=0):
     return objective(model, images(), labels(), generator=generator(seed))
 
@@ -57,8 +73,12 @@ def test_the_folder_holds_the_documented_objectives():
 
 @pytest.mark.parametrize(("kind", "make"), BOTH, ids=lambda each: each.__name__)
 def test_every_objective_gives_a_scalar_that_trains_every_parameter(kind, make):
+    if make is ann and kind in SPIKING:
+        with pytest.raises(TrainingError, match="is of the steps of a spiking network, not of ANN"):
+            loss_of(made(kind), make().train())
+        return
     model = make().train()
-    loss = loss_of(kind(), model)
+    loss = loss_of(made(kind), model)
     assert loss.total.shape == ()
     assert all(part.shape == () for part in loss.parts.values())
     assert loss.logits is None or loss.logits.shape == (6, 5)
@@ -66,7 +86,7 @@ def test_every_objective_gives_a_scalar_that_trains_every_parameter(kind, make):
     assert all(parameter.grad is None for parameter in model.parameters())
     loss.total.backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
-    again = loss_of(kind(), make().train())
+    again = loss_of(made(kind), make().train())
     assert torch.equal(loss.total, again.total)
 
 
@@ -74,7 +94,11 @@ def test_every_objective_gives_a_scalar_that_trains_every_parameter(kind, make):
 def test_attacks_run_in_evaluation_mode_and_the_loss_in_training_mode(kind, make):
     model = make().train()
     calls = recorded(model)
-    loss_of(kind(), model)
+    if kind in SPIKING:  # which ask for the outputs of every step
+        loss_of(Adversarial(task=made(kind), attack=Pgd(steps=2)), model)
+        assert [training for _, _, training in calls] == [False] * 2
+        return
+    loss_of(made(kind), model)
     modes = [training for _, _, training in calls]
     assert modes == sorted(modes)
     assert modes[-1]

@@ -15,6 +15,7 @@ from spikeport.toolchain.runs.planning import plan_of
 FOLDER = Path(__file__).parents[3] / "examples" / "recipes"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.toml"))
 TABLES = [name for name in NAMES if name.startswith("table")]
+CODINGS = [name for name in NAMES if name.startswith("coding")]
 QUICK = {"digits_seeds"}
 MOST, FEW = (0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99), (0.5, 0.9, 0.95, 0.99)
 ROWS = {
@@ -106,7 +107,7 @@ def small(table, data):
         network |= {"depth": 10, "width": 1, "channels": 4}
     else:
         network |= {"blocks": [1], "channels": 4}
-    made["spiking"]["steps"] = 6
+    made["spiking"]["steps"] = 8 if made["spiking"]["encoder"]["kind"] == "phase" else 6
     made["evaluate"] |= {"images": 6, "attack": {"kind": "fgsm"}}
     for stage in made["stages"]:
         _shorten(stage)
@@ -121,13 +122,24 @@ def _shorten(stage):
     if stage.get("sparsity", 0) > 0.5:
         stage["sparsity"] = 0.5
     if stage["stage"] == "attack":
-        stage.pop("suite", None)
-        stage.pop("obfuscation", None)
-        stage |= {"images": 6, "attack": {"kind": "fgsm"}}
+        stage |= {"images": 6, "attack": _of_one_step(stage), "suite": None, "obfuscation": None}
     if stage["stage"] == "convert":
         stage |= {"batches": 1, "batch_size": 8, "steps": 6}
     if stage.get("pruner", {}).get("kind") == "harp":
         stage["pruner"]["start"] = 0.5 * (1 - stage["sparsity"])
+
+
+def _of_one_step(stage):
+    """Return an attack of one step, by the gradient and on the network of the recipe's own."""
+    attack = stage["attack"] or {"kind": "fgsm"}
+    if attack["kind"] == "transfer":
+        return attack | {"attack": {"kind": "fgsm"}}
+    gradient = attack.get("gradient", {"kind": "trained"})
+    return {"kind": "fgsm", "gradient": gradient | ({"draws": 2} if gradient["kind"] == "expectation" else {})}
+
+
+def _kind(value):
+    return value.get("kind") if isinstance(value, dict) else value
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +156,8 @@ def data(tmp_path_factory):
 )
 def test_a_recipe_made_small_runs_to_its_end(name, data, tmp_path):
     made = combinations(read_recipe(FOLDER / f"{name}.toml"))
-    ways = ("stages.pruned.pruner", "network.kind", "network.pooling")
-    chosen = {str([each.values.get(way) for way in ways]): each for each in reversed(made)}
+    keys = ("stages.pruned.pruner", "network.kind", "network.pooling", "spiking.encoder", "stages.snn.objective")
+    chosen = {str([_kind(each.values.get(key)) for key in keys]): each for each in reversed(made)}
     for each in chosen.values():
         recipe = recipe_of(small(plain(each.recipe), data), name)
         done = execute(plan_of(recipe, device="cpu"), tmp_path / each.name)
@@ -156,3 +168,22 @@ def test_a_recipe_made_small_runs_to_its_end(name, data, tmp_path):
                 rates = done.records[stage.name].metrics["layers"].values()
                 kept, weights = (sum(rate[key] for rate in rates) for key in ("kept", "weights"))
                 assert abs(kept - (1 - stage.sparsity) * weights) <= len(rates)
+
+
+def test_recipes_of_codings_hold_the_rows_of_their_tables():
+    """Those of Wu et al., ACM Multimedia 2024; Poisson, phase and latency beside them."""
+    made = {name: combinations(read_recipe(FOLDER / f"{name}.toml")) for name in CODINGS}
+    assert {each.values["spiking.encoder.sigma"] for each in made["coding_sigma"]} == {0.1, 0.3162, 0.7071}
+    kinds = [each.values["stages.snn.objective"]["kind"] for each in made["coding_training"]]
+    assert kinds == ["plain", "tet", "e_rsct", "adversarial"]
+    codings = {each.recipe.spiking.encoder.__struct_config__.tag for each in made["coding_digits"]}
+    assert codings == {"direct", "poisson", "rsc", "phase", "latency"}
+    attacks = {
+        stage.name: stage.attack for stage in made["coding_black_box"][0].recipe.stages if stage.name in {"fgsm", "pgd"}
+    }
+    assert {attack.network for attack in attacks.values()} == {"surrogate"}
+    assert made["coding_checklist"][0].recipe.stages[-1].obfuscation is not None
+    for name in CODINGS:
+        first = made[name][0].recipe
+        assert next(each for each in first.stages if each.name == "snn").training.epochs == 20
+        assert first.evaluate.epsilon == 41

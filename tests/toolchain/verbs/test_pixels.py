@@ -1,5 +1,6 @@
 """--input-as in every verb: biases and spikes, what is printed, what is refused, and what is written."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -8,9 +9,13 @@ from spikeport.export import archive, bias_form, biases
 from spikeport.export.errors import FormatError, NetworkError, StimulusError
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.network import BiasNetwork, Source
+from spikeport.export.passes import folded
 from spikeport.export.stimulus import InputSettings
+from spikeport.toolchain.lowering import lower
+from spikeport.toolchain.nn.encoders.poisson import Poisson
 from spikeport.toolchain.verbs.checking import CheckSettings
 from spikeport.toolchain.verbs.simulation import SimulationSettings
+from tests.toolchain.networks import snn
 from tests.toolchain.test_cli import invoke
 
 BIAS = InputSettings(input_as="bias")
@@ -144,3 +149,43 @@ def test_spikes_on_integers_of_grey_levels_name_the_way_and_it_works(tiny_run, h
 def test_quantize_says_where_biases_belong(tiny_run):
     with pytest.raises(StimulusError, match="integers are the same whether their input comes as biases or not"):
         spikeport.quantize(tiny_run / "lower/network_float.safetensors", reading=BIAS)
+
+
+@pytest.fixture
+def coded(tmp_path):
+    """Return the archive of a network that was trained with Poisson spikes, and a file of its images."""
+    model = snn(steps=4)
+    model.spiking = msgspec.structs.replace(model.spiking, encoder=Poisson(seed=3))
+    archive.write(folded(lower(model.double().eval())), tmp_path / "float.safetensors")
+    spikeport.quantize(tmp_path / "float.safetensors", out=tmp_path / "coded.safetensors")
+    values = np.random.default_rng(0).integers(0, 256, (5, 2, 8, 8)).astype(np.uint8)
+    np.savez(tmp_path / "pixels.npz", images=values, labels=np.zeros(5, int))
+    return tmp_path / "coded.safetensors", tmp_path / "pixels.npz"
+
+
+def test_a_network_that_was_trained_with_an_encoder_codes_pixels_in_every_verb(coded, monkeypatch, capsys):
+    network, pixels = coded
+    code, out, err = invoke(monkeypatch, capsys, "simulate", network, "--input", pixels, "--count")
+    done = spikeport.simulate(network, pixels, settings=SimulationSettings(count=True))
+    assert (code, "note: " in err) == (0, False)
+    assert done.text() in out
+    spikes = spikeport.stimulus(str(pixels), spikeport.read_network(network))
+    assert np.array_equal(spikeport.simulate(network, spikes).scores, done.scores)
+    assert spikeport.check(network, pixels, settings=CheckSettings(executors=("reference",))).passed
+    assert spikeport.check(network, settings=CheckSettings(executors=("reference",), samples=3)).passed
+    report = spikeport.report(network, pixels, profiles=("loihi1",))
+    assert {layer["kind"] for layer in report.to_dict()["operations"]["layers"]} == {"AC"}
+    assert "runs on loihi1" in report.text()
+
+
+def test_another_seed_gives_other_spikes_and_another_encoder_is_refused(coded, monkeypatch, capsys):
+    network, pixels = coded
+    own, other = (
+        spikeport.simulate(network, pixels, reading=InputSettings(encoder_seed=seed)).scores for seed in (3, 4)
+    )
+    assert np.array_equal(spikeport.simulate(network, pixels).scores, own)
+    assert not np.array_equal(own, other)
+    code, _, err = invoke(monkeypatch, capsys, "simulate", network, "--input", pixels, "--input-as", "latency")
+    assert code == 2
+    assert "was trained with the encoder 'poisson'" in err
+    assert err.count("\n") == 1

@@ -19,6 +19,7 @@ from spikeport.toolchain.analysis.thresholds.shares import Mean, mean, parts
 from spikeport.toolchain.analysis.thresholds.watched import INPUT, watched
 from spikeport.toolchain.data.dataset import LEVEL
 from spikeport.toolchain.evaluation import BATCH, device_of, evaluating
+from spikeport.toolchain.nn.draws import numbered
 from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.robustness.suites import Suite
 from spikeport.toolchain.robustness.worst_case import worst_case
@@ -115,29 +116,36 @@ class _Seen:
         for kind, counts in (("near", found.near), ("fired", found.fired), ("zeros", found.zeros)):
             for name, count in counts.items():
                 self._keep(count, kind, name)
-        self._keep(self._right(images, labels), "right")
+        numbers = range(first, first + len(images))
+        self._keep(self._right(images, labels, numbers), "right")
         self._advance(WATCHING * len(images))
-        before = spikes(self.model, images, self.seed)
+        before = spikes(self.model, images, numbers)
         for kind, epsilon in self._balls():
-            self._move(images, labels, first, kind, epsilon, before)
+            self._move(images, labels, numbers, kind, epsilon, before)
 
     def _move(
-        self, images: Tensor, labels: Tensor, first: int, kind: str, epsilon: float, before: dict[str, Tensor]
+        self,
+        images: Tensor,
+        labels: Tensor,
+        numbers: Sequence[int],
+        kind: str,
+        epsilon: float,
+        before: dict[str, Tensor],
     ) -> None:
         """Compare the spikes of moved images with those ``before``."""
-        numbers = range(first, first + len(images))
         at = moved(
             self.model, images, labels, kind=kind, epsilon=epsilon, steps=self.measures.steps, numbers=numbers,
             seed=self.seed, levels=self.levels,
         )  # fmt: skip
-        self._keep(self._right(at, labels), "right", kind, epsilon)
-        for name, count in flips(before, spikes(self.model, at, self.seed)).items():
+        self._keep(self._right(at, labels, numbers), "right", kind, epsilon)
+        for name, count in flips(before, spikes(self.model, at, numbers)).items():
             self._keep(count, "flips", kind, epsilon, name)
         self._advance(_cost(kind, self.measures) * len(images))
 
     @torch.no_grad()
-    def _right(self, images: Tensor, labels: Tensor) -> Tensor:
-        right: Tensor = self.model(images).argmax(1) == labels
+    def _right(self, images: Tensor, labels: Tensor, numbers: Sequence[int]) -> Tensor:
+        with numbered(self.model, numbers):
+            right: Tensor = self.model(images).argmax(1) == labels
         return right
 
     def array(self, *key: object) -> Array:

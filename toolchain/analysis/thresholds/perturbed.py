@@ -10,6 +10,7 @@ from spikeport.toolchain.attacks.noise import each_image, uniform
 from spikeport.toolchain.attacks.pgd import Pgd
 from spikeport.toolchain.data.dataset import LEVEL
 from spikeport.toolchain.evaluation import rounded_inside
+from spikeport.toolchain.nn.draws import numbered
 from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.training.digests import derived
 
@@ -47,14 +48,10 @@ def moved(
 
 
 @torch.no_grad()
-def spikes(model: SNN, images: Tensor, seed: int) -> dict[str, Tensor]:
-    """Return the spikes (T, N, ...) of every population; an encoder that draws does so from ``seed``."""
-    before = model.generator
-    model.generator = torch.Generator(images.device).manual_seed(seed)
-    try:
+def spikes(model: SNN, images: Tensor, numbers: Sequence[int]) -> dict[str, Tensor]:
+    """Return the spikes (T, N, ...) of every population; an encoder that draws gives images what their numbers get."""
+    with numbered(model, numbers):
         return {name: sent > 0 for name, sent in model.spikes(images).items()}
-    finally:
-        model.generator = before
 
 
 def flips(before: dict[str, Tensor], after: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,16 +1,17 @@
 """Direct coding: the image is held."""
 
-import torch
 from torch import Tensor
 
 from spikeport.export.errors import StimulusError
-from spikeport.toolchain.nn.encoders.encoder import Encoder
+from spikeport.export.network import Source
+from spikeport.toolchain.nn.draws import Draws
+from spikeport.toolchain.nn.encoders.encoder import Encoder, held
 
 
 class Direct(Encoder, frozen=True, kw_only=True, tag="direct"):
     """The pixels are given in every step (Schmolli et al., CPAL 2025, section 2.1)."""
 
-    def __call__(self, images: Tensor, steps: int, *, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(self, images: Tensor, steps: int, *, generator: Draws | None = None) -> Tensor:
         del steps, generator
         if images.ndim != 4:
             raise StimulusError(
@@ -18,3 +19,6 @@ class Direct(Encoder, frozen=True, kw_only=True, tag="direct"):
                 "(N, T, C, H, W), take the encoder 'frames'"
             )
         return images[None]
+
+    def source(self, levels: int) -> Source:
+        return held(levels)

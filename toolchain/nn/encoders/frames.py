@@ -1,10 +1,11 @@
 """Frames of events: one is the input of each step."""
 
-import torch
 from torch import Tensor
 
 from spikeport.export.errors import StimulusError
-from spikeport.toolchain.nn.encoders.encoder import Encoder
+from spikeport.export.network import Source
+from spikeport.toolchain.nn.draws import Draws
+from spikeport.toolchain.nn.encoders.encoder import Encoder, held
 
 
 class Frames(Encoder, frozen=True, kw_only=True, tag="frames"):
@@ -12,7 +13,7 @@ class Frames(Encoder, frozen=True, kw_only=True, tag="frames"):
 
     TAKES_FRAMES = True
 
-    def __call__(self, images: Tensor, steps: int, *, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(self, images: Tensor, steps: int, *, generator: Draws | None = None) -> Tensor:
         del generator
         if images.ndim != 5 or images.shape[1] != steps:
             raise StimulusError(
@@ -20,3 +21,6 @@ class Frames(Encoder, frozen=True, kw_only=True, tag="frames"):
                 f"(N, {steps}, C, H, W)"
             )
         return images.swapaxes(0, 1)
+
+    def source(self, levels: int) -> Source:
+        return held(levels)

@@ -37,7 +37,7 @@ def test_pgd_raises_the_loss_more_than_chance():
 
 def test_flips_are_neurons_and_steps_whose_spike_is_another():
     model, (pixels, _) = small(), images(4)
-    before, after = (spikes(model, each, 0) for each in (pixels, pixels.flip(3)))
+    before, after = (spikes(model, each, range(4)) for each in (pixels, pixels.flip(3)))
     assert all(int(each.sum()) == 0 for each in flips(before, before).values())
     for name, counts in flips(before, after).items():
         expected = [int((before[name][:, row] != after[name][:, row]).sum()) for row in range(4)]
