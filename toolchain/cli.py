@@ -289,7 +289,7 @@ def attack(
     every_member: Annotated[
         bool, typer.Option("--every-member", help="Each gradient on every image, broken or not.")
     ] = False,
-    batch: Annotated[int, typer.Option(help="Images of a part.", min=1)] = 100,
+    batch: Annotated[int, typer.Option(help="Images of a step; a part has up to four times as many.", min=1)] = 100,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     mean: Annotated[str | None, typer.Option(help="For .pt2 and .onnx: of the training, one or one a channel.")] = None,
     std: Annotated[str | None, typer.Option(help="For .pt2 and .onnx: of the training, one or one a channel.")] = None,
