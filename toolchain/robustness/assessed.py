@@ -113,7 +113,8 @@ class Assessment(Result):
     ``networks``: by role, 'float' and 'deployed', what it is and its digest. ``clean``: accuracy without an attack by
     role, on the ``images`` as ``levels`` says (multiples of 1/levels; None: as they are). ``agreement``: share of clean
     images that both classify alike. ``members``: the suite's attacks by name; random numbers follow from ``seed``, the
-    name and the image's number. ``notes``: what a reader has to know.
+    name and the image's number. ``notes``: what a reader has to know. ``doubts``: sentences of checks for masked
+    gradients that do not pass.
     """
 
     derived: ClassVar = ("queries", "seconds")
@@ -128,6 +129,7 @@ class Assessment(Result):
     agreement: float | None
     epsilons: tuple[AtEpsilon, ...]
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def queries(self) -> int:
@@ -142,7 +144,8 @@ class Assessment(Result):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What makes the figures doubtful."""
-        found = [f"warning: {sentence}" for each in self.epsilons for sentence in each.warnings]
+        found = [f"warning: {sentence}" for sentence in self.doubts]
+        found += [f"warning: {sentence}" for each in self.epsilons for sentence in each.warnings]
         if self.agreement is not None and self.agreement < AGREEMENT:
             found.append(
                 f"warning: both networks give the same class for {self.agreement:.1%} of the clean images; if the "
