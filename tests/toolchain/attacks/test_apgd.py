@@ -19,6 +19,11 @@ def attacked(attack, model, seed=0, epsilon=EPSILON):
     return attack(model, images(8, seed), labels(8), epsilon=epsilon, generator=generator(seed))
 
 
+def labels_of(model, count):
+    with torch.no_grad():
+        return model(images(count)).argmax(1)
+
+
 def test_checkpoints_are_those_of_the_paper():
     """Croce and Hein: p_0 = 0, p_1 = 0.22, p_{j+1} = p_j + max(p_j - p_{j-1} - 0.03, 0.06), in shares of the steps."""
     places = [0, 22]
@@ -43,6 +48,20 @@ def test_more_restarts_and_more_targets_lose_no_success(seed, objective):
     ]
     assert bool((found[1] >= found[0]).all())
     assert bool((found[2] >= found[1]).all())
+
+
+def test_a_restart_attacks_what_is_still_right():
+    """Of an image that is right there is a pass at the start and one behind every step; one pass more of all images."""
+    model, given = ann().eval(), []
+    clean, labels = images(40), labels_of(model, 40)
+    labels[:3] = (labels[:3] + 1) % 5
+    first = Apgd(steps=3).perturb(model, clean, labels, epsilon=EPSILON, generator=generator())
+    with torch.no_grad():
+        standing = int((model(first).argmax(1) == labels).sum())
+    assert 0 < standing < 37
+    model.register_forward_hook(lambda _, pixels, __: given.append(len(pixels[0])))
+    Apgd(steps=3, restarts=2).perturb(model, clean, labels, epsilon=EPSILON, generator=generator())
+    assert sum(given) == 40 + 4 * 37 + 4 * standing
 
 
 def test_targets_reach_other_classes():

@@ -88,6 +88,7 @@ def small(table, data):
         network |= {"plan": [4, "P"] * min(2, network["plan"].count("P")) + [8], "head": [32]}
     else:
         network |= {"depth": 10, "width": 1, "channels": 4}
+    made["threads"] = 1
     made["spiking"]["steps"] = 6
     made["evaluate"] |= {"images": 6, "attack": {"kind": "fgsm"}}
     for stage in made["stages"]:

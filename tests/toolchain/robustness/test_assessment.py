@@ -106,6 +106,12 @@ def test_after_deployment_is_the_minimum_per_image_over_all_rows_of_the_integers
         assert at.worst_transferred == Share.of(int(standing[TRANSFERRED].sum()), COUNT)
         assert at.worst_black_box == Share.of(int(own.sum()), COUNT)
         assert torch.equal(standing[DEPLOYED], standing[TRANSFERRED] & own)
+        of_model = {
+            way: [e.case for e in found if (e.row.network, e.row.way) == (TRAINED, way)] for way in (WHITE, BLACK)
+        }
+        white, black = (torch.stack([case.standing for case in each]).all(0) for each in of_model.values())
+        assert at.black_box_only == int((white & ~black).sum())
+        assert at.epsilon < 8 or at.black_box_only < int((~black).sum())
 
 
 def test_worst_images_are_those_of_the_deployed_network(both):
@@ -214,6 +220,19 @@ def test_another_process_makes_the_deployed_network_again():
     again = pickle.loads(pickle.dumps(deployed))
     assert again._run.threads == 1
     assert torch.equal(again(IMAGES), deployed(IMAGES))
+
+
+def test_every_member_is_tried_on_every_image_where_it_is_told():
+    (_, ((_, dropped),)), (_, ((_, every),)) = (
+        assessed(members=MEMBERS[:2], every_member=each) for each in (False, True)
+    )
+    assert all(bool(each.case.tried[:, each.case.right].all()) for each in every)
+    assert not all(bool(each.case.tried[:, each.case.right].all()) for each in dropped)
+
+
+def test_another_seed_gives_other_images():
+    (_, ((_, one),)), (_, ((_, other),)) = (assessed(members=MEMBERS[2:3], seed=seed) for seed in (0, 1))
+    assert not torch.equal(one[0].case.worst, other[0].case.worst)
 
 
 def test_standard_errors_are_those_of_a_share():

@@ -180,8 +180,9 @@ def test_what_stands_of_a_part_is_tried_in_full_batches():
     assert sizes[2:] == [8] * 6 + passes(44) + passes(standing) * 2  # behind two checks of one image
 
 
-def test_queries_are_the_images_of_all_passes():
-    result = found(every_member=True, members=[Member(name="pgd", attack=Pgd(steps=4, restarts=2))])
+@pytest.mark.parametrize("batches", [1, 4])
+def test_queries_are_the_images_of_all_passes(batches):
+    result = found(batches=batches, every_member=True, members=[Member(name="pgd", attack=Pgd(steps=4, restarts=2))])
     assert result.members[0].queries == 44 * (2 * (4 + 1) + 1)
     assert result.queries == result.members[0].queries
     assert result.members[0].seconds > 0
