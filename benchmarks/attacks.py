@@ -1,158 +1,134 @@
-"""The paper's ensemble of 19 PGD attacks as the product runs it, beside a loop over its members.
+"""How fast attacks are, and how near to those of other libraries: four figures with their goals.
 
-    python benchmarks/attacks.py [--json] [--out PATH] [--images 200] [--batch 100] [--repeats 3] [--threads 2]
+    python benchmarks/attacks.py [--json] [--out PATH] [--only PART ...] [--art FOLDER] [--threads 2]
 
-A spiking VGG (T = 8) is trained on the digits against FGSM for some epochs. Epsilon is the least number of pixel levels
-at which the ensemble leaves at most 26.1 % of the images right: as the paper's VGG-16 keeps at 8/255 (Schmolli et
-al., CPAL 2025, Table 1). The loop runs `evaluation.attacked` with every member on all images, in the same batches of
-the same network, and drops nothing; compiled loops are warm in both. What the ensemble saves: images that are wrong
-without an attack, images that a member broke, and PGD's steps behind the first wrong point. It leaves no more right
-than the loop, but for two standard errors (starts differ), or the benchmark fails. ``ensemble_speedup`` is the ratio of
-images a second, medians of runs in turns; ``cpu`` is the same in processor time, which other work on the machine
-changes less. ``at`` has both at half and a quarter of epsilon too, where more images are robust, each of which takes
-all 190 steps in both.
+| figure | goal | part |
+| --- | --- | --- |
+| `ensemble_speedup` | >= 3 | `ensemble`: the paper's 19 members against a loop over them (`attacks_ensemble.py`) |
+| `square_speedup`, `square_queries_per_second` | >= 5 | `square`: on integers, 90 % sparse (`attacks_deployed.py`) |
+| `art_speedup` | >= 1 | `art`: PGD on an ANN (`attacks_rivals.py`) |
+| `max_disagreement_points` | <= 1 | `accuracy`: robust accuracy against four libraries (`attacks_rivals.py`) |
+
+FOLDER is that of
+
+    pip install --no-deps --target FOLDER adversarial-robustness-toolbox==1.20.1 six tqdm setuptools
+
+A figure that was not measured stands in ``not_measured`` with the reason.
 """
 
 import argparse
-import bisect
 import json
 import os
-import platform
-import statistics
-import tempfile
-import time
+import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from attacks_deployed import deployed_part
+from attacks_ensemble import ensemble_part
+from attacks_rivals import Recorded, accuracy_part, art_part
+from simulator import processor
 
-from spikeport.toolchain.attacks.ensemble import paper_members
-from spikeport.toolchain.attacks.fgsm import Fgsm
-from spikeport.toolchain.data.dataset import LEVEL, Dataset, pixels
-from spikeport.toolchain.data.digits import Digits
-from spikeport.toolchain.evaluation import attacked
-from spikeport.toolchain.nn.architectures.vgg import Vgg
-from spikeport.toolchain.nn.snn import SNN
-from spikeport.toolchain.nn.spiking import Spiking
-from spikeport.toolchain.objectives.adversarial import Adversarial
-from spikeport.toolchain.robustness.results import WorstCase
-from spikeport.toolchain.robustness.worst_case import worst_case
-from spikeport.toolchain.stages.run import images_of
-from spikeport.toolchain.training.settings import Training
-from spikeport.toolchain.training.trainer import fit
-
-GOALS = {"ensemble_speedup": ">= 3"}
-ROBUST = 0.261
-EPSILONS = range(4, 164, 4)
-SEED = 0
+GOALS = {"ensemble_speedup": (3, True), "square_speedup": (5, True), "art_speedup": (1, True),
+         "max_disagreement_points": (1, False)}  # fmt: skip
+"""Figures with what they have to reach, and whether more is better."""
+FIGURES = {"ensemble": "ensemble_speedup", "square": "square_speedup", "art": "art_speedup",
+           "accuracy": "max_disagreement_points"}  # fmt: skip
+Parts = dict[str, Callable[[], dict[str, Any]]]
 
 
-def trained(data: Dataset, epochs: int) -> SNN:
-    """Return the network that is attacked."""
-    torch.manual_seed(SEED)
-    model = SNN(Vgg(plan=(32, "P", 64), head=(64,)).specification(images_of(data)), Spiking(steps=8))
-    settings = Training(epochs=epochs, learning_rate=0.002, optimizer="adam")
-    with tempfile.TemporaryDirectory() as folder:
-        fit(
-            model, data, Adversarial(attack=Fgsm(), epsilon=24), settings, folder=Path(folder), seed=SEED, title="train"
-        )
-    return model.eval()
-
-
-def in_turn(model: SNN, images: Tensor, labels: Tensor, epsilon: float, batch: int) -> Tensor:
-    """Return which images a loop over the members leaves right."""
-    standing = torch.ones(len(images), dtype=torch.bool)
-    for member in paper_members():
-        generator = torch.Generator().manual_seed(SEED)
-        found = attacked(
-            model, images, labels, attack=member.attack, epsilon=epsilon, generator=generator, batch_size=batch
-        )
-        standing &= ~found.success
-    return standing
-
-
-def ensemble(model: SNN, images: Tensor, labels: Tensor, epsilon: float, batch: int) -> WorstCase:
-    """Return the worst case over the members."""
-    return worst_case(model, paper_members(), images, labels, epsilon=epsilon, seed=SEED, batch_size=batch)
-
-
-def least(model: SNN, images: Tensor, labels: Tensor, batch: int) -> int:
-    """Return the least of `EPSILONS` at which no more than `ROBUST` of the images are right, by bisection."""
-    return EPSILONS[
-        bisect.bisect_left(
-            EPSILONS, -ROBUST, key=lambda level: -ensemble(model, images, labels, level * LEVEL, batch).robust
-        )
-    ]
-
-
-def measured(model: SNN, images: Tensor, labels: Tensor, level: int, batch: int, repeats: int) -> dict[str, Any]:
-    """Return images a second of both ways, in turns."""
-    ways = {"ensemble": ensemble, "loop": in_turn}
-    wall: dict[str, list[float]] = {name: [] for name in ways}
-    cpu: dict[str, list[float]] = {name: [] for name in ways}
-    ends: dict[str, Any] = {}
-    for _ in range(repeats):
-        for name, way in ways.items():
-            began = time.perf_counter(), time.process_time()
-            ends[name] = way(model, images, labels, level * LEVEL, batch)
-            wall[name].append(time.perf_counter() - began[0])
-            cpu[name].append(time.process_time() - began[1])
-    found, standing = ends["ensemble"], ends["loop"]
-    left = float(standing.double().mean())
-    if found.robust > left + 2 * found.robust_error:
-        raise SystemExit(f"the ensemble leaves {found.robust:.3f} right and the loop {left:.3f}")
-    rates = {name: len(images) / statistics.median(each) for name, each in wall.items()}
+def parts_of(given: argparse.Namespace) -> Parts:
+    """Return what measures each part."""
     return {
-        "epsilon_levels": level,
-        "clean": found.clean,
-        "robust": found.robust,
-        "robust_in_the_loop": left,
-        "gradients_per_image": found.queries / len(images),
-        "images_per_second": rates["ensemble"],
-        "images_per_second_of_the_loop": rates["loop"],
-        "speedup": rates["ensemble"] / rates["loop"],
-        "cpu": statistics.median(cpu["loop"]) / statistics.median(cpu["ensemble"]),
+        "ensemble": partial(
+            ensemble_part, images=given.images, batch=given.batch, repeats=given.repeats, epochs=given.epochs
+        ),
+        "square": partial(
+            deployed_part, batch=given.square_batch, queries=given.queries, sparsities=given.sparsity or ()
+        ),
+        "art": lambda: art_part(Recorded(), given.art_repeats),
+        "accuracy": lambda: accuracy_part(Recorded()),
+    }
+
+
+def measured(parts: Parts, only: list[str] | None) -> dict[str, Any]:
+    """Return figures, what is missing with the reason, and the rest by part."""
+    figures: dict[str, Any] = {}
+    missing: dict[str, str] = {}
+    details: dict[str, Any] = {}
+    for name, run in parts.items():
+        if only is not None and name not in only:
+            missing[FIGURES[name]] = f"not asked for: --only {' '.join(only)}"
+            continue
+        try:
+            found = run()
+        except ImportError as error:
+            missing[FIGURES[name]] = f"{error}; give --art FOLDER with ART" if name == "art" else str(error)
+            continue
+        figures |= {key: value for key, value in found.items() if isinstance(value, float)}
+        details[name] = {key: value for key, value in found.items() if not isinstance(value, float)}
+    return {**figures, "not_measured": missing, "parts": details}
+
+
+def reached(found: dict[str, Any]) -> dict[str, bool]:
+    """Return for each goal whose figure was measured whether it is reached."""
+    return {
+        name: found[name] >= goal if more else found[name] <= goal
+        for name, (goal, more) in GOALS.items()
+        if name in found
     }
 
 
 def parsed() -> argparse.Namespace:
     """Return the arguments of the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--out")
-    for name, value in (("images", 200), ("batch", 100), ("repeats", 3), ("threads", 2), ("epochs", 8)):
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--out", type=Path, help="write JSON")
+    parser.add_argument("--only", nargs="+", choices=list(FIGURES), help="parts to measure")
+    parser.add_argument("--art", help="folder in which ART is installed")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--sparsity", type=float, nargs="+", help="further ones for Square")
+    counts = {
+        "images": 400,
+        "batch": 100,
+        "repeats": 3,
+        "epochs": 8,
+        "square-batch": 64,
+        "queries": 4,
+        "art-repeats": 9,
+    }
+    for name, value in counts.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure and print."""
-    arguments = parsed()
-    torch.set_num_threads(arguments.threads)
-    data = Digits().load(SEED)
-    model = trained(data, arguments.epochs)
-    images = pixels(data.test.images[: arguments.images])
-    labels = torch.from_numpy(data.test.labels[: arguments.images].copy())
-    in_turn(model, images[:2], labels[:2], 8 * LEVEL, 2)  # compiles the loops
-    chosen = least(model, images, labels, arguments.batch)
-    levels = [max(1, chosen // share) for share in (1, 2, 4)]
-    at = [measured(model, images, labels, level, arguments.batch, arguments.repeats) for level in levels]
-    result = {
-        "machine": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": arguments.threads,
-        "load_before": os.getloadavg()[0],
+    """Measure, print, write what was asked for."""
+    given = parsed()
+    torch.set_num_threads(given.threads)
+    sys.path += [given.art] if given.art else []
+    about = {
+        "processor": processor(),
+        "threads": given.threads,
         "torch": torch.__version__,
-        "goals": GOALS,
-        "ensemble_speedup": at[0]["speedup"],
-        "at": at,
+        "load_before": os.getloadavg()[0],
     }
-    text = json.dumps(result, indent=2)
-    if arguments.out:
-        Path(arguments.out).write_text(text + "\n", encoding="utf-8")
-    lines = [", ".join(f"{k} {v:.3g}" for k, v in each.items()) for each in at]
-    print(text if arguments.json else "\n".join([f"ensemble_speedup {result['ensemble_speedup']:.2f}", *lines]))
+    found = measured(parts_of(given), given.only)
+    goals = {name: f"{'>=' if more else '<='} {goal}" for name, (goal, more) in GOALS.items()}
+    result = {**about, "load_after": os.getloadavg()[0], "goals": goals, "reached": reached(found), **found}
+    text = json.dumps(result, indent=1)
+    if given.out:
+        given.out.write_text(text + "\n", encoding="utf-8")
+    if given.json:
+        print(text)
+        return
+    for name, value in found.items():
+        if isinstance(value, float):
+            print(f"{name} {value:.3g}" + (f" (goal {goals[name]})" if name in goals else ""))
+    for name, reason in found["not_measured"].items():
+        print(f"{name} not measured: {reason}")
 
 
 if __name__ == "__main__":

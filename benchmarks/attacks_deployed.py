@@ -1,28 +1,21 @@
 """Square on integer networks through the fast executor, beside the same attack on the same network in PyTorch.
 
-    python benchmarks/attacks_deployed.py [--json PATH] [--batch 64] [--queries 4] [--threads 2] [--sparsity 0.9 0.99]
-
 The paper's VGG-16 (T = 8, random weights, every layer firing in 13 % of its neuron steps) with a readout that gives all
 images class 0, so that none is broken and every query is a whole batch. A query is an image of Square, from the draw of
 its square to the choice between old and new; PyTorch runs the integers in float32, in inference mode, in the better of
 two memory formats. Both end with the same images, pixel for pixel, or the benchmark fails. Wall time of runs in turns,
-medians; ``cpu`` is the ratio of processor times, which other work on the machine changes less.
+medians; ``cpu_speedup`` is the ratio of processor times, which other work on the machine changes less.
 """
 
-import argparse
-import json
-import os
 import statistics
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from simulator import InTorch, processor, vgg16
+from simulator import InTorch, vgg16
 from torch import Tensor
 
 from spikeport.export import bounds
@@ -97,41 +90,18 @@ def measure(network: IntegerNetwork, *, batch: int, queries: int, threads: int) 
     }
 
 
-def main() -> None:
-    """Measure, print a table, write what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--queries", type=int, default=4)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--sparsity", type=float, nargs="+", default=[0.9, 0.99])
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    rows: dict[str, dict[str, float]] = {}
-    print("| VGG-16, T = 8 | queries a second | PyTorch | ratio | ratio of processor times |\n|---|---|---|---|---|")
-    for sparsity in given.sparsity:
-        row = measure(steadfast(vgg16(sparsity)), batch=given.batch, queries=given.queries, threads=given.threads)
-        rows[f"{sparsity:g}"] = row
-        print(
-            f"| {sparsity:.0%} sparse, batch {given.batch} | {row['queries_per_second']:.0f} | "
-            f"{row['torch_queries_per_second']:.1f} | {row['speedup']:.1f} | {row['cpu_speedup']:.1f} |",
-            flush=True,
-        )
-    found: dict[str, Any] = {
-        "processor": processor(),
-        "threads": given.threads,
-        "torch": torch.__version__,
+def deployed_part(*, batch: int, queries: int, sparsities: Sequence[float]) -> dict[str, Any]:
+    """Return ``square_queries_per_second`` and ``square_speedup`` at 90 % sparsity, and the rows of all sparsities."""
+    threads = torch.get_num_threads()
+    rows = {
+        f"{sparsity:g}": measure(steadfast(vgg16(sparsity)), batch=batch, queries=queries, threads=threads)
+        for sparsity in (0.9, *sparsities)
+    }
+    goal = rows["0.9"]
+    return {
+        "square_queries_per_second": goal["queries_per_second"],
+        "torch_queries_per_second": goal["torch_queries_per_second"],
+        "square_speedup": goal["speedup"],
+        "square_cpu_speedup": goal["cpu_speedup"],
         "rows": rows,
     }
-    if "0.9" in rows:
-        found |= {
-            "square_queries_per_second": rows["0.9"]["queries_per_second"],
-            "square_speedup": rows["0.9"]["speedup"],
-        }
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(f"{given.threads} threads of {processor()}; torch {torch.__version__}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,19 +1,11 @@
 """PGD on an ANN beside ART, and robust accuracy beside four libraries.
 
-    python benchmarks/attacks_rivals.py [--json PATH] [--art FOLDER] [--repeats 9]
-
 The ANN and its 500 held-out digits are those of `tests/oracles/attacks`. `art_speedup`: median seconds of ART's PGD
 over ours, 10 steps from the clean images, one batch, in turns in one process on one thread; the images are compared.
-FOLDER is that of
-
-    pip install --no-deps --target FOLDER adversarial-robustness-toolbox==1.20.1 six tqdm setuptools
-
-and without it the figure is left out. `max_disagreement_points`: the largest difference in robust accuracy between our
-attacks and what `tests/oracles/attacks/robustness.npz` holds of AutoAttack, torchattacks, foolbox and ART.
+`max_disagreement_points`: the largest difference in robust accuracy between our attacks and what
+`tests/oracles/attacks/robustness.npz` holds of AutoAttack, torchattacks, foolbox and ART.
 """
 
-import argparse
-import json
 import statistics
 import sys
 import time
@@ -72,31 +64,21 @@ def speed(recorded: Recorded, repeats: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--art", help="folder in which ART is installed")
-    parser.add_argument("--repeats", type=int, default=9)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    sys.path += [arguments.art] if arguments.art else []
-    recorded = Recorded()
-    found: dict[str, Any] = speed(recorded, arguments.repeats) if arguments.art else {}
+def accuracy_part(recorded: Recorded) -> dict[str, Any]:
+    """Return ``max_disagreement_points``, and robust accuracy of each attack beside that of each library."""
     rows = [
         {"attack": name, "epsilon_levels": level, "theirs": theirs, "ours": ours, "attack_of_ours": repr(OURS[key])}
         for name, level, theirs, ours in disagreements(recorded)
         for key in [name.split("/")[1]]
     ]
-    found |= {"max_disagreement_points": max(abs(row["theirs"] - row["ours"]) for row in rows), "rows": rows}
-    for row in rows:
-        print(f"{row['attack']:24} eps {row['epsilon_levels']:2}: {row['theirs']:5.1f} %, ours {row['ours']:5.1f} %")
-    for name in ("art_speedup", "max_disagreement_points"):
-        if name in found:
-            print(f"{name} = {found[name]:.2f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return {"max_disagreement_points": max(abs(row["theirs"] - row["ours"]) for row in rows), "rows": rows}
 
 
-if __name__ == "__main__":
-    main()
+def art_part(recorded: Recorded, repeats: int) -> dict[str, Any]:
+    """Return ``art_speedup`` and seconds; `ImportError` where ART cannot be imported."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return speed(recorded, repeats)
+    finally:
+        torch.set_num_threads(threads)

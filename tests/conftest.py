@@ -5,7 +5,10 @@ import signal
 
 import pytest
 
-os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # before PyTorch is imported; toolchain.cli says why
+# Before PyTorch is imported. Several processes of tests share the cores: with a thread for each core in each of them
+# small networks take four to five times the processor time. Tests of several threads ask for them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # toolchain.cli says why
 
 from hypothesis import HealthCheck, settings
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikeport.toolchain import analyze_command, exits
+from spikeport.toolchain import analyze_command, attack_command, exits, profiles_command
 from spikeport.toolchain.exits import say as _say
 from spikeport.toolchain.options import bins, cluster_of, grouped, import_settings, known_rules, number, numbers
 from spikeport.toolchain.options import reading as reading_of
@@ -22,9 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Take a sparse, robust spiking network to Loihi integers, NIR, ONNX and Lava, and say what it costs.",
 )
-profiles_app = typer.Typer(help="Hardware profiles: chips as data.", invoke_without_command=True)
 lava_app = typer.Typer(help="The Python 3.10 environment for Intel's Lava.", no_args_is_help=True)
-app.add_typer(profiles_app, name="profiles")
+app.add_typer(profiles_command.app, name="profiles")
 app.add_typer(lava_app, name="lava")
 app.add_typer(analyze_command.app, name="analyze")
 
@@ -271,49 +270,7 @@ def simulate(
     _say("\n".join([*assumptions, done.text()]), passed=done.passed)
 
 
-@app.command()
-@grouped(cluster=cluster_of)
-def attack(
-    network: Annotated[Path, typer.Argument(help="Checkpoint or archive (.safetensors), .pt2 or .onnx.")],
-    input: Annotated[Path, typer.Option("--input", help="Images with labels, as for simulate.")],
-    eps: Annotated[str, typer.Option(help="Epsilons in levels of 1/255, comma-separated.")] = "2,4,8",
-    suite: Annotated[str, typer.Option(help="paper, quick, rsc, black_box, or a .toml file.")] = "paper",
-    float_: Annotated[
-        Path | None, typer.Option("--float", help="Of an archive: the checkpoint, .pt2 or .onnx that it was made of.")
-    ] = None,
-    queries: Annotated[int | None, typer.Option(help="Of black-box attacks, in place of the suite's.", min=1)] = None,
-    images: Annotated[int | None, typer.Option(help="So many of the first.", min=1)] = None,
-    out: Annotated[Path, typer.Option(help="Folder for attack.json, worst images, finished parts.")] = Path("attack"),
-    resume: Annotated[bool, typer.Option("--resume", help="Only if --out holds an interrupted attack.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.", min=0)] = 0,
-    every_member: Annotated[
-        bool, typer.Option("--every-member", help="Each gradient on every image, broken or not.")
-    ] = False,
-    batch: Annotated[int, typer.Option(help="Images of a part.", min=1)] = 100,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    mean: Annotated[str | None, typer.Option(help="For .pt2 and .onnx: of the training, one or one a channel.")] = None,
-    std: Annotated[str | None, typer.Option(help="For .pt2 and .onnx: of the training, one or one a channel.")] = None,
-    cluster: Any = None,
-) -> None:
-    """Measure robust accuracy under a suite of attacks: of the float network, and after deployment."""
-    from spikeport.toolchain.verbs import attack as verb
-    from spikeport.toolchain.verbs.attack_settings import AttackSettings
-
-    settings = AttackSettings(
-        suite=suite,
-        queries=queries,
-        seed=seed,
-        images=images,
-        every_member=every_member,
-        batch_size=batch,
-        cluster=cluster,
-        device=device,
-        mean=numbers(mean),
-        std=numbers(std),
-        resume=resume,
-    )
-    done = verb.attack(network, input, epsilons=numbers(eps) or (), float_model=float_, settings=settings, out=out)
-    _say(f"{done.text()}\n\nwrote {out}/attack.json")
+app.command()(attack_command.attack)
 
 
 @app.command()
@@ -408,26 +365,6 @@ def what_if(
         weight_bits=weight_bits,
     )
     _say(costs.render(costs.what_if(network, input, variations, reading=reading)))
-
-
-@profiles_app.callback()
-def profiles(context: typer.Context) -> None:
-    """List the hardware profiles."""
-    if context.invoked_subcommand is None:
-        from spikeport.toolchain.verbs import profiles as verb
-
-        _say(verb.profile_list())
-
-
-@profiles_app.command("show")
-def profiles_show(
-    name: Annotated[str, typer.Argument(help="Name or .toml file.")],
-    rules: Annotated[bool, typer.Option(help="The rules of its cores instead.")] = False,
-) -> None:
-    """Print a profile's constants with their sources."""
-    from spikeport.toolchain.verbs import profiles as verb
-
-    _say(verb.show_profile(name, rules=rules))
 
 
 @lava_app.command("install")

@@ -20,7 +20,7 @@ from spikeport.export.cluster import Cluster, Tls
 from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
 from spikeport.export.quantize import quantize as folded_integers
 from spikeport.export.stimulus import InputSettings
-from spikeport.toolchain import analyze_command, cli
+from spikeport.toolchain import analyze_command, cli, profiles_command
 from spikeport.toolchain.verbs import (
     analyze,
     checking,
@@ -151,7 +151,7 @@ WRITTEN_APART = {"check": {"junit", "json"}, "convert": {"json"}, "identify": {"
 
 def commands():
     """Return every command by the name of its function."""
-    groups = (cli.app, cli.profiles_app, cli.lava_app, analyze_command.app)
+    groups = (cli.app, profiles_command.app, cli.lava_app, analyze_command.app)
     return {command.callback.__name__: command.callback for group in groups for command in group.registered_commands}
 
 

@@ -43,10 +43,10 @@ class WhiteBox:
 
     def _named(self, attacks: Iterable[Attack]) -> Members:
         """Return other attacks under the members' names, each once."""
-        named: dict[Attack, str] = {}
+        named: dict[Attack, Member] = {}
         for member, attack in zip(self.members, attacks, strict=True):
-            named.setdefault(attack, member.name)
-        return tuple(Member(name=name, attack=attack) for attack, name in named.items())
+            named.setdefault(attack, member)
+        return tuple(msgspec.structs.replace(member, attack=attack) for attack, member in named.items())
 
 
 def _iterated(attack: Attack, steps: int | None) -> Attack:

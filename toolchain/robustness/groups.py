@@ -104,9 +104,5 @@ def _row(member: Member) -> str:
     return member.name.split(SEPARATOR)[0]
 
 
-def _file(name: str) -> str:
-    return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
-
-
 def _title(name: str, members: Sequence[Member]) -> str:
     return name if len(members) == 1 else f"{name}{SEPARATOR}{len(members)} gradients"

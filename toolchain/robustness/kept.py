@@ -50,7 +50,7 @@ def described(
     return {
         "model": of_model(model),
         "identity": identity,
-        "members": [[member.name, of_value(member.attack)] for member in members],
+        "members": [[member.name, of_value(member.attack), member.expected] for member in members],
         "images": of_tensors({"images": images}),
         "labels": of_tensors({"labels": labels}),
         **rules,

@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 
+from spikeport.toolchain.attacks.ensemble import Member
 from spikeport.toolchain.robustness.part import Part
 from spikeport.toolchain.robustness.results import broken_in
+
+ADDED = 2
+"""Images that are added to those that a member was tried on."""
 
 
 def needed(number: int) -> int:
@@ -15,15 +19,20 @@ def needed(number: int) -> int:
     return (number + 1) // 2
 
 
-def by_strength(parts: Sequence[Part], members: int) -> list[int]:
-    """Return the members, the strongest first: by the share of tried images that they broke, one in two added.
+def by_strength(parts: Sequence[Part], members: Sequence[Member]) -> list[int]:
+    """Return the numbers of the members, the strongest first, by the share of tried images that they broke.
 
-    Members are tried on what those before them left, so the share is what a member adds. Equal ones keep their order.
+    Two images are added, of which a member broke the share that is expected of it. Members are tried on what those
+    before them left, so the share is what a member adds. Equal ones keep their order.
     """
-    tried, broken = [0] * members, [0] * members
+    tried, broken = [0] * len(members), [0] * len(members)
     for part in parts:
         found = broken_in(part.tried, part.success)
-        for member in range(members):
-            tried[member] += int(part.tried[member].sum())
-            broken[member] += int(found[member])
-    return sorted(range(members), key=lambda member: -(broken[member] + 1) / (tried[member] + 2))
+        for number in range(len(members)):
+            tried[number] += int(part.tried[number].sum())
+            broken[number] += int(found[number])
+
+    def strength(number: int) -> float:
+        return (broken[number] + ADDED * members[number].expected) / (tried[number] + ADDED)
+
+    return sorted(range(len(members)), key=strength, reverse=True)

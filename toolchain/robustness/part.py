@@ -1,4 +1,4 @@
-"""One part of the images: the members one after the other on those that are still standing, kept as they finish."""
+"""One part of the images: the members one after the other on those that are still standing, kept batch by batch."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from spikeport.toolchain.attacks.attack import Scores
 from spikeport.toolchain.attacks.ensemble import Member
 from spikeport.toolchain.attacks.losses.margin import margin
 from spikeport.toolchain.attacks.noise import each_image
-from spikeport.toolchain.evaluation import device_of, rounded_inside
+from spikeport.toolchain.evaluation import BATCH, device_of, rounded_inside
 from spikeport.toolchain.nn.draws import is_random, numbered
 from spikeport.toolchain.robustness.asked import counted
 from spikeport.toolchain.robustness.results import Array
@@ -32,6 +32,7 @@ class Rules:
     seed: int
     levels: int | None
     every_member: bool
+    batch_size: int = BATCH
 
     def seeds(self, member: Member, numbers: Sequence[int]) -> list[int]:
         """Return the seeds of a member's random numbers for images, by their numbers in the whole set."""
@@ -42,7 +43,7 @@ class Rules:
 class Part:
     """What is found of the images from ``first`` on; arrays are (members, images), (members,) or (images, ...).
 
-    ``done`` of the members in ``order`` have run.
+    ``done`` of the members in ``order`` have run, the next one on the images of ``tried``.
     """
 
     first: int
@@ -64,7 +65,13 @@ class Part:
     @property
     def decided(self) -> int:
         """Pairs of members and images that no more work is needed for."""
-        return self.done * len(self.right)
+        begun = 0 if self.finished else int(self.tried[self.order[self.done]].sum())
+        return self.done * len(self.right) + begun
+
+    def left(self, *, every_member: bool) -> Array:
+        """Return the numbers in the part of the images that the next member has to be tried on."""
+        standing = self.right if every_member else self.right & ~np.any(self.success, axis=0)
+        return np.flatnonzero(standing & ~self.tried[self.order[self.done]])
 
     def write(self, path: Path) -> None:
         """Write the part to ``path``, whole or not at all."""
@@ -93,12 +100,13 @@ def run(
 ) -> Part:
     """Return the finished part of ``images`` (P, ...), of which the first has the number ``first``.
 
-    ``path``: a file that is written as members finish, and from which an earlier run goes on; ``told`` is called
-    behind every member.
+    Each member is given what stands, ``rules.batch_size`` images at a time. ``path``: a file that is written behind
+    batches, and from which an earlier run goes on; ``told`` is called behind every batch.
     """
     device = device_of(model)
     images, labels = images.to(device), labels.to(device)
-    part = read(path) if path is not None and path.is_file() else _begun(judge, images, labels, first, order, members)
+    begun = path is not None and path.is_file()
+    part = read(path) if begun and path else _begun(judge, images, labels, first, order, members, rules.batch_size)
     kept = time.monotonic()
     while not part.finished:
         part = _with_next(model, judge, members, images, labels, part, rules)
@@ -111,10 +119,19 @@ def run(
 
 
 def _begun(
-    judge: Scores, images: Tensor, labels: Tensor, first: int, order: Sequence[int], members: Sequence[Member]
+    judge: Scores,
+    images: Tensor,
+    labels: Tensor,
+    first: int,
+    order: Sequence[int],
+    members: Sequence[Member],
+    batch_size: int,
 ) -> Part:
     """Return a part of which no member has run: what is right without an attack."""
-    above, wrong = _judged(judge, images, labels, range(first, first + len(images)))
+    numbers = range(first, first + len(images))
+    batches = zip(*(torch.split(each, batch_size) for each in (images, labels, torch.tensor(numbers))), strict=True)
+    judged = [_judged(judge, part, truth, own.tolist()) for part, truth, own in batches]
+    above, wrong = (torch.cat(each) for each in zip(*judged, strict=True))
     size = (len(members), len(images))
     return Part(
         first=first,
@@ -139,14 +156,15 @@ def _with_next(
     part: Part,
     rules: Rules,
 ) -> Part:
-    """Return the part after one more member."""
+    """Return the part after one more batch of the next member."""
     number, began = int(part.order[part.done]), time.perf_counter()
+    left = part.left(every_member=rules.every_member)
+    rows = left[: rules.batch_size]
     broken: Array = np.any(part.success, axis=0)
-    rows = np.flatnonzero(part.right if rules.every_member else part.right & ~broken)
     changed = {
         name: getattr(part, name).copy() for name in ("tried", "success", "queries", "seconds", "worst", "margin")
     }
-    part = replace(part, done=part.done + 1, **changed)
+    part = replace(part, done=part.done + (len(rows) == len(left)), **changed)
     if not len(rows):
         return part
     chosen = torch.from_numpy(rows).to(images.device)
@@ -162,11 +180,11 @@ def _with_next(
         )
     part.tried[number, rows] = True
     part.success[number, rows] = wrong
-    part.queries[number] = asked.images
+    part.queries[number] += asked.images
     worse = ~broken[rows] & (wrong | (above > part.margin[rows]))
     part.worst[rows[worse]] = found[worse]
     part.margin[rows[worse]] = above[worse]
-    part.seconds[number] = time.perf_counter() - began
+    part.seconds[number] += time.perf_counter() - began
     return part
 
 

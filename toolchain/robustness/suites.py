@@ -34,7 +34,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if self.attack.gradient != Trained() or not self.attack.NEEDS_GRADIENT:
             raise AttackError(f'{self.name!r} has gradients = "paper" and an attack that takes none of them')
         return [
-            Member(name=f"{self.name}, {member.name}", attack=member.attack) for member in paper_members(self.attack)
+            msgspec.structs.replace(member, name=f"{self.name}, {member.name}") for member in paper_members(self.attack)
         ]
 
 

@@ -25,6 +25,8 @@ from spikeport.toolchain.robustness.order import by_strength, needed
 from spikeport.toolchain.robustness.part import Part, Rules
 
 Call = dict[str, Any]
+BATCHES = 4
+"""Batches of a part: where a quarter of the images stands, the members behind the first still have full batches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,16 +73,22 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """All parts, and where they are kept."""
+    """All parts, of about equal sizes up to ``batches`` batches, and where they are kept."""
 
     task: Task
     images: Tensor
     labels: Tensor
-    batch_size: int
     folder: Path | None
+    batches: int = BATCHES
 
     def __len__(self) -> int:
-        return math.ceil(len(self.images) / self.batch_size)
+        return math.ceil(len(self.images) / self.part_size)
+
+    @property
+    def part_size(self) -> int:
+        """Images of a part; the last one may have fewer."""
+        parts = math.ceil(len(self.images) / (self.task.rules.batch_size * self.batches))
+        return math.ceil(len(self.images) / parts)
 
     def path(self, number: int) -> Path | None:
         """Return the file of a part, if parts are kept."""
@@ -94,13 +102,13 @@ class Work:
 
     def call(self, number: int, before: Sequence[Part]) -> Call:
         """Return what `Task` is called with for a part; ``before`` are those from the first one on."""
-        rows = slice(number * self.batch_size, (number + 1) * self.batch_size)
+        rows = slice(number * self.part_size, (number + 1) * self.part_size)
         return {
             "images": self.images[rows].clone(),
             "labels": self.labels[rows].clone(),
             "device": device_of(self.task.model),
             "first": rows.start,
-            "order": by_strength(before[: needed(number)], len(self.task.members)),
+            "order": by_strength(before[: needed(number)], self.task.members),
         }
 
 

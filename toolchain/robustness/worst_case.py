@@ -24,7 +24,7 @@ from spikeport.toolchain.robustness.order import by_strength
 from spikeport.toolchain.robustness.part import Part, Rules
 from spikeport.toolchain.robustness.processes import pool
 from spikeport.toolchain.robustness.results import MemberResult, WorstCase, share, standard_error
-from spikeport.toolchain.robustness.work import Task, Work, alone, shared
+from spikeport.toolchain.robustness.work import BATCHES, Task, Work, alone, shared
 
 
 def worst_case(
@@ -36,6 +36,7 @@ def worst_case(
     epsilon: float,
     seed: int = 0,
     batch_size: int = BATCH,
+    batches: int = BATCHES,
     folder: Path | None = None,
     levels: int | None = None,
     every_member: bool = False,
@@ -48,10 +49,11 @@ def worst_case(
     """Attack images (N, ...) in [0, 1] with every member, and return what is robust to all of them.
 
     ``model`` is a network in evaluation mode, attacked where it is, or any callable from images to scores, for members
-    that need no gradient. The images are parts of ``batch_size``; in a part, each member is given what those before it
-    left, the strongest of the parts before first. A broken image is dropped, unless ``every_member`` (Table A1 of
-    Schmolli et al., CPAL 2025), and so is one that is wrong without an attack. PGD leaves an image at the first point
-    that is classified wrongly; with ``every_member`` or ``judge`` it goes on to its last step.
+    that need no gradient. The images are parts of up to ``batches`` batches of ``batch_size``; in a part, each member
+    is given what those before it left, a batch at a time, the strongest first by what is expected of them and by the
+    parts before. A broken image is dropped, unless ``every_member`` (Table A1 of Schmolli et al., CPAL 2025), and so is
+    one that is wrong without an attack. PGD leaves an image at the first point that is classified wrongly; with
+    ``every_member`` or ``judge`` it goes on to its last step.
 
     ``levels``: attacked images are rounded to multiples of 1/levels inside of the ball; where such an image is right
     again, its member goes on to the last step. ``judge``: what decides whether an image is broken, in place of the
@@ -61,18 +63,18 @@ def worst_case(
     results, however many ``workers`` (processes) or tasks of an ``executor`` (as `concurrent.futures` defines it;
     Dask's ``Client.get_executor`` is one) share the parts, with equal threads of PyTorch.
 
-    ``folder`` keeps every part, member by member; a run that was killed goes on from there to the same result. It is
+    ``folder`` keeps every part, batch by batch; a run that was killed goes on from there to the same result. It is
     refused where it holds another run's. ``identity`` says what a model or judge that is no module is, such as a
     digest; with a folder it must be given.
 
     Raises `AttackError` where images, labels, ``epsilon`` or the model cannot be attacked, before anything runs.
     """
     network = as_module(model)
-    _check(members, images, labels, epsilon, batch_size, workers)
+    _check(members, images, labels, epsilon, {"batch_size": batch_size, "batches": batches, "workers": workers})
     check_model(network, members, images[:1].to(device_of(network)), labels)
-    rules = Rules(epsilon=epsilon, seed=seed, levels=levels, every_member=every_member)
+    rules = Rules(epsilon=epsilon, seed=seed, levels=levels, every_member=every_member, batch_size=batch_size)
     task = Task(model=network, judge=judge or network, members=tuple(members), rules=rules)
-    work = Work(task=task, images=images, labels=labels, batch_size=batch_size, folder=folder)
+    work = Work(task=task, images=images, labels=labels, folder=folder, batches=batches)
     with ExitStack() as held:
         if folder is not None:
             check_identity(network, judge, identity)
@@ -88,17 +90,16 @@ def worst_case(
     return _result(found, work)
 
 
-def _check(
-    members: Sequence[Member], images: Tensor, labels: Tensor, epsilon: float, batch_size: int, workers: int
-) -> None:
+def _check(members: Sequence[Member], images: Tensor, labels: Tensor, epsilon: float, counts: dict[str, int]) -> None:
     names = [member.name for member in members]
     twice = sorted({name for name in names if names.count(name) > 1})
     if not names or twice:
         raise AttackError(
             f"two members are named {twice[0]!r}; their random numbers would be the same" if twice else "no members"
         )
-    if batch_size < 1 or workers < 1:
-        raise AttackError(f"batch_size is {batch_size} and workers {workers}; expected 1 or more of each")
+    if min(counts.values()) < 1:
+        found = " and ".join(f"{name} {count}" for name, count in counts.items() if count < 1)
+        raise AttackError(f"found {found}; expected 1 or more")
     if not len(images):
         raise AttackError("no images to attack; the split is empty")
     if labels.shape != (len(images),) or labels.dtype != torch.int64:
@@ -109,7 +110,7 @@ def _check(
 
 
 def _described(work: Work, judge: Scores | None, identity: str) -> dict[str, Any]:
-    rules = {**vars(work.task.rules), "batch_size": work.batch_size}
+    rules = {**vars(work.task.rules), "part_size": work.part_size}
     if isinstance(judge, nn.Module):
         rules["judge"] = of_model(judge)
     return described(work.task.model, identity, work.task.members, work.images, work.labels, rules)
@@ -127,12 +128,11 @@ def _result(found: Sequence[Part], work: Work) -> WorstCase:
     images: dict[str, Any] = {name: torch.from_numpy(array) for name, array in arrays.items()}
     return WorstCase(
         images=count,
-        batch_size=work.batch_size,
         clean=clean,
         clean_error=standard_error(clean, count),
         robust=robust,
         robust_error=standard_error(robust, count),
-        order=tuple(members[number].name for number in by_strength(found, len(members))),
+        order=tuple(members[number].name for number in by_strength(found, members)),
         members=tuple(_member(number, found, arrays, work) for number in range(len(members))),
         **vars(rules),
         **images,

@@ -45,7 +45,8 @@ def attack(
     attacked by its own scores, too. The minimum over all of them per image is the robust accuracy after deployment.
     ``labels`` (N,): those of the images' file, if None. ``settings``: the suite of attacks, queries, seed, processes.
     ``out``: a folder for attack.json, the worst image of each image at every epsilon, and parts that are done, from
-    which the same call goes on after an interruption. Needs the extra [train]. Raises `AttackError` where epsilons,
+    which the same call goes on after an interruption. An obfuscation.json there, or beside a network's file, is read:
+    the result says which of its checks fail. Needs the extra [train]. Raises `AttackError` where epsilons,
     labels or images cannot be attacked or a gradient is missing, before anything runs.
     """
     _need_torch()
@@ -54,6 +55,7 @@ def attack(
     from spikeport.toolchain.robustness.groups import with_queries
     from spikeport.toolchain.robustness.suites import suite_of
     from spikeport.toolchain.verbs.attacked import opened
+    from spikeport.toolchain.verbs.examined import read_beside, with_examined
 
     chosen = settings or AttackSettings()
     whole(chosen.seed, "seed", SEEDS)
@@ -61,6 +63,7 @@ def attack(
     members = with_queries(suite.members, chosen.queries)
     subject, pixels, truth = opened(network, images, float_model, labels, chosen)
     folder = None if out is None else Path(out)
+    examined = read_beside(folder, network, float_model)
     with ExitStack() as held:
         if folder is not None:
             held.enter_context(_claimed(folder, resume=chosen.resume))
@@ -78,6 +81,7 @@ def attack(
             suite=f"{suite.name} ({suite.title})", epsilons=tuple(epsilons), way=way,
             kept=lambda at, found: _keep(folder, at, found, truth, subject),
         )  # fmt: skip
+        done = with_examined(done, examined)
         if folder is not None:
             write_text(folder / RESULT, json.dumps(done.to_dict(), indent=1, allow_nan=False) + "\n")
             shutil.rmtree(folder / PARTS)

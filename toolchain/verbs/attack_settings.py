@@ -13,7 +13,7 @@ class AttackSettings:
     ``suite``: paper, quick, rsc or the path of a .toml file (docs/robustness.md). ``queries``: in place of the suite's,
     for attacks that are bounded by queries. ``seed`` of all random numbers. ``images``: so many of the first.
     ``every_member``: each gradient on every image, broken or not, for a table of single members. ``batch_size``: images
-    of a part, which is kept when it is done and given to a process at a time. ``cluster``: processes, or a Dask
+    of a step; parts of four times as many are given to processes and kept. ``cluster``: processes, or a Dask
     scheduler. ``device``: of the float network, auto, cpu, cuda or mps. ``mean`` and ``std``: of the training, for .pt2
     and .onnx files, whose networks take normalised pixels. ``resume``: the folder must hold an interrupted attack.
     """

@@ -1,5 +1,9 @@
 """The picture of the sweeps: well-formed, in place, with its verdict, and escaped."""
 
+import json
+import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from itertools import pairwise
@@ -89,3 +93,34 @@ def test_labels_of_the_axis_do_not_touch():
 
 def test_a_share_outside_of_0_to_1_stays_at_the_edge():
     assert (height(1.2), height(-0.1)) == (TOP, TOP + HEIGHT)
+
+
+BROWSER = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+PROBE = """<script>
+const svg = document.querySelector('svg'), seen = each => each.getBoundingClientRect(), whole = seen(svg);
+const inside = each => seen(each).left >= whole.left && seen(each).right <= whole.right
+  && seen(each).top >= whole.top && seen(each).bottom <= whole.bottom;
+const all = name => [...svg.querySelectorAll(name)];
+document.body.setAttribute('data-found', JSON.stringify({
+  circles: all('circle').filter(each => seen(each).width > 0 && inside(each)).length,
+  outside: all('text').filter(each => !inside(each)).map(each => each.textContent),
+  texts: all('text').filter(each => seen(each).width > 0).length,
+  wide: seen(svg).width, high: seen(svg).height}));
+</script>"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on the PATH")
+def test_a_browser_draws_every_point_and_every_text_inside_of_the_picture(tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(f"<!DOCTYPE html><meta charset=utf-8><body>{picture(FOUND)}{PROBE}</body>", encoding="utf-8")
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command += ["--window-size=1200,800", "--enable-logging=stderr", "--dump-dom", f"file://{page}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    found = json.loads(re.search(r'data-found="([^"]*)"', done.stdout)[1].replace("&quot;", '"'))
+    assert found["circles"] == len(FOUND.iterations) + len(FOUND.epsilons) - 1
+    assert found["outside"] == []
+    assert found["texts"] == len(texts(FOUND))
+    assert min(found["wide"], found["high"]) > 200
+    assert not re.findall(r".*CONSOLE.*", done.stderr)

@@ -4,19 +4,25 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional
 
-from spikeport.toolchain.attacks.apgd import Apgd, _checkpoints
+from spikeport.toolchain.attacks.apgd import Apgd, _checkpoints, _start
 from spikeport.toolchain.attacks.losses.margin import Margin
 from spikeport.toolchain.attacks.losses.targeted_dlr import TargetedDlr
 from spikeport.toolchain.attacks.noise import rows
 from tests.strategies import cases
 from tests.toolchain.networks import ann, generator, images, labels
 
-EPSILON = 0.02
+EPSILON, WIDE = 0.02, 0.1
 
 
 def attacked(attack, model, seed=0, epsilon=EPSILON):
     return attack(model, images(8, seed), labels(8), epsilon=epsilon, generator=generator(seed))
+
+
+def labels_of(model, count):
+    with torch.no_grad():
+        return model(images(count)).argmax(1)
 
 
 def test_checkpoints_are_those_of_the_paper():
@@ -45,6 +51,62 @@ def test_more_restarts_and_more_targets_lose_no_success(seed, objective):
     assert bool((found[2] >= found[1]).all())
 
 
+def by_hand(model, image, label, start, steps, rho):
+    """Algorithm 1 of Croce and Hein for one image, in numbers; the objective before the first step counts as 0."""
+
+    def look(at):
+        at = at.clone().requires_grad_()
+        loss = functional.cross_entropy(model(at[None]), label[None])
+        return loss.item(), torch.autograd.grad(loss, at)[0].sign()
+
+    def clip(at):
+        return torch.minimum(torch.maximum(at, image - WIDE), image + WIDE).clamp(0, 1)
+
+    x = before = best = start
+    top, sign = look(x)
+    best_sign, eta, last, rises, since, halved, top_before = sign, 2 * WIDE, 0.0, 0, 0, True, top
+    ends = set(_checkpoints(steps))
+    for step in range(steps):
+        share = 1 if step == 0 else 0.75
+        z = clip(x + eta * sign)
+        x, before = clip(x + share * (z - x) + (1 - share) * (x - before)), x
+        loss, sign = look(x)
+        rises, since, last = rises + (loss > last), since + 1, loss
+        if loss > top:
+            top, best, best_sign = loss, x, sign
+        if step in ends:
+            halved = rises <= rho * since or (not halved and top <= top_before)
+            top_before, rises, since = top, 0, 0
+            if halved:
+                eta, x, sign = eta / 2, best, best_sign
+    return best
+
+
+@pytest.mark.parametrize("rho", [0.5, 0.75])
+@pytest.mark.parametrize("steps", [20, 33])
+def test_images_are_those_of_the_algorithm_by_hand(steps, rho):
+    model, clean = ann().eval().double(), images(16).double()
+    attack = Apgd(steps=steps, rho=rho, keep="objective")
+    found = attack.perturb(model, clean, labels(16), epsilon=WIDE, generator=generator())
+    start = _start(clean, WIDE, generator())
+    expected = [by_hand(model, *each, steps, rho) for each in zip(clean, labels(16), start, strict=True)]
+    assert torch.allclose(found, torch.stack(expected), atol=1e-12)
+
+
+def test_a_restart_attacks_what_is_still_right():
+    """Of an image that is right there is a pass at the start and one behind every step; one pass more of all images."""
+    model, given = ann().eval(), []
+    clean, labels = images(40), labels_of(model, 40)
+    labels[:3] = (labels[:3] + 1) % 5
+    first = Apgd(steps=3).perturb(model, clean, labels, epsilon=EPSILON, generator=generator())
+    with torch.no_grad():
+        standing = int((model(first).argmax(1) == labels).sum())
+    assert 0 < standing < 37
+    model.register_forward_hook(lambda _, pixels, __: given.append(len(pixels[0])))
+    Apgd(steps=3, restarts=2).perturb(model, clean, labels, epsilon=EPSILON, generator=generator())
+    assert sum(given) == 40 + 4 * 37 + 4 * standing
+
+
 def test_targets_reach_other_classes():
     """Towards its first target alone, APGD-T makes fewer classes than towards all of them."""
     model = ann().eval()
@@ -71,7 +133,7 @@ def test_images_that_are_wrong_stay_wrong_and_the_objective_is_the_largest_met()
         assert bool(attacked(Apgd(steps=5), model).success[wrong].all())
         kept = attacked(Apgd(steps=5, keep="objective"), model).images
         longer = attacked(Apgd(steps=5, restarts=4, keep="objective"), model).images
-        losses = [torch.nn.functional.cross_entropy(model(at), labels(8), reduction="none") for at in (kept, longer)]
+        losses = [functional.cross_entropy(model(at), labels(8), reduction="none") for at in (kept, longer)]
     assert bool((losses[1] >= losses[0]).all())
 
 

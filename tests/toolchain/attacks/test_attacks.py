@@ -352,6 +352,17 @@ def test_a_network_of_no_numbers_is_named():
         attacked(Fgsm(), nn.Sequential(nn.Flatten(), nn.LogSigmoid(), Broken()), images(4))
 
 
+class NoNumber(AttackLoss, frozen=True, kw_only=True, tag="no number"):
+    def __call__(self, logits, labels, clean=None):
+        del labels, clean
+        return logits[:, 0] + torch.nan
+
+
+def test_a_loss_that_is_no_number_is_named_where_its_gradient_is_one():
+    with pytest.raises(AttackError, match=r"the model's loss or its gradient by the pixels is NaN"):
+        attacked(Fgsm(objective=NoNumber()), ann().eval(), images(4))
+
+
 class Broken(nn.Module):
     def forward(self, x):
         return x * torch.nan

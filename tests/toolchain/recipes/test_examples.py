@@ -107,6 +107,7 @@ def small(table, data):
         network |= {"depth": 10, "width": 1, "channels": 4}
     else:
         network |= {"blocks": [1], "channels": 4}
+    made["threads"] = 1
     made["spiking"]["steps"] = 8 if made["spiking"]["encoder"]["kind"] == "phase" else 6
     made["evaluate"] |= {"images": 6, "attack": {"kind": "fgsm"}}
     for stage in made["stages"]:

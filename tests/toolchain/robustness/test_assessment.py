@@ -51,7 +51,7 @@ def assessed(of=None, *, members=MEMBERS, epsilons=(8,), labels=LABELS, pixels=I
     kept = []
     done = assess(
         of or subject(), members, pixels, labels,
-        suite="test", epsilons=epsilons, way=Way(batch_size=10, **options), kept=lambda *found: kept.append(found),
+        suite="test", epsilons=epsilons, way=Way(batch_size=3, **options), kept=lambda *found: kept.append(found),
     )  # fmt: skip
     return done, kept
 
@@ -106,6 +106,12 @@ def test_after_deployment_is_the_minimum_per_image_over_all_rows_of_the_integers
         assert at.worst_transferred == Share.of(int(standing[TRANSFERRED].sum()), COUNT)
         assert at.worst_black_box == Share.of(int(own.sum()), COUNT)
         assert torch.equal(standing[DEPLOYED], standing[TRANSFERRED] & own)
+        of_model = {
+            way: [e.case for e in found if (e.row.network, e.row.way) == (TRAINED, way)] for way in (WHITE, BLACK)
+        }
+        white, black = (torch.stack([case.standing for case in each]).all(0) for each in of_model.values())
+        assert at.black_box_only == int((white & ~black).sum())
+        assert at.epsilon < 8 or at.black_box_only < int((~black).sum())
 
 
 def test_worst_images_are_those_of_the_deployed_network(both):
@@ -148,7 +154,7 @@ def test_the_float_network_alone_has_no_row_of_integers():
 
 def test_parts_that_are_kept_give_the_same_result(tmp_path):
     first, _ = assessed(folder=tmp_path)
-    assert len(list(tmp_path.rglob("part-*.npz"))) == 6 * 3
+    assert len(list(tmp_path.rglob("part-*.npz"))) == 6 * 2
     next(iter(tmp_path.rglob("part-00001.npz"))).unlink()
     again, _ = assessed(folder=tmp_path)
     without = {"seconds"}
@@ -214,6 +220,19 @@ def test_another_process_makes_the_deployed_network_again():
     again = pickle.loads(pickle.dumps(deployed))
     assert again._run.threads == 1
     assert torch.equal(again(IMAGES), deployed(IMAGES))
+
+
+def test_every_member_is_tried_on_every_image_where_it_is_told():
+    (_, ((_, dropped),)), (_, ((_, every),)) = (
+        assessed(members=MEMBERS[:2], every_member=each) for each in (False, True)
+    )
+    assert all(bool(each.case.tried[:, each.case.right].all()) for each in every)
+    assert not all(bool(each.case.tried[:, each.case.right].all()) for each in dropped)
+
+
+def test_another_seed_gives_other_images():
+    (_, ((_, one),)), (_, ((_, other),)) = (assessed(members=MEMBERS[2:3], seed=seed) for seed in (0, 1))
+    assert not torch.equal(one[0].case.worst, other[0].case.worst)
 
 
 def test_standard_errors_are_those_of_a_share():

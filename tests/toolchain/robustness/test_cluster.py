@@ -41,7 +41,7 @@ def test_a_scheduler_that_does_not_answer_is_an_error(monkeypatch):
 def test_two_processes_find_what_one_finds(tmp_path):
     with executor_of(Cluster(workers=2)) as executor:
         assert same(assessed(executor=executor, folder=tmp_path), assessed())
-    assert len(list(tmp_path.rglob("part-*.npz"))) == 6 * 3
+    assert len(list(tmp_path.rglob("part-*.npz"))) == 6 * 2
 
 
 @pytest.mark.slow

@@ -74,9 +74,10 @@ def test_images_of_another_shape_are_refused():
         Deployed(NETWORK)(images(2)[:, 0])
 
 
-def test_a_network_of_counts_has_no_ball_of_pixels():
-    with pytest.raises(AttackError, match="levels of 1, from 0 to 15; expected levels of 1/15"):
-        Deployed(with_source(NETWORK, Source(levels=15, unit=1.0)))
+@pytest.mark.parametrize("unit", [1, 0.067, 0.1])
+def test_a_network_of_other_units_has_no_ball_of_pixels(unit):
+    with pytest.raises(AttackError, match=f"levels of {unit}, from 0 to 15; expected levels of 1/15"):
+        Deployed(with_source(NETWORK, Source(levels=15, unit=float(unit))))
 
 
 def test_no_gradient_comes_out():

@@ -3,12 +3,10 @@
 import functools
 import json
 import math
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +27,14 @@ from spikeport.toolchain.robustness import part
 from spikeport.toolchain.robustness.part import Rules
 from spikeport.toolchain.robustness.worst_case import worst_case
 from tests.toolchain.networks import images, snn
-from tests.toolchain.robustness.members import EPSILON, MEMBERS, Integers, Nan, data, network
+from tests.toolchain.robustness.members import EPSILON, MEMBERS, Integers, data, network
 
 RULES = Rules(epsilon=EPSILON, seed=5, levels=None, every_member=True)
 
 
 def found(model=None, members=MEMBERS, **others):
     """Run with settings of the tests."""
-    settings = {"epsilon": EPSILON, "seed": 5, "batch_size": 8} | others
+    settings = {"epsilon": EPSILON, "seed": 5, "batch_size": 8, "batches": 1} | others
     images, labels = settings.pop("data", None) or data()
     return worst_case(network() if model is None else model, members, images, labels, **settings)
 
@@ -158,8 +156,33 @@ def test_numbers_of_an_image_follow_from_seed_member_and_number():
     assert not torch.equal(alone.worst, again.worst)
 
 
-def test_queries_are_the_images_of_all_passes():
-    result = found(every_member=True, members=[Member(name="pgd", attack=Pgd(steps=4, restarts=2))])
+@pytest.mark.parametrize("levels", [None, 255])
+def test_several_batches_in_a_part_change_no_image(levels):
+    """Without dropping, every image is attacked alike; with it, what stands of all batches goes on together."""
+    one, four = (found(every_member=True, levels=levels, batches=batches) for batches in (1, 4))
+    assert torch.equal(one.success, four.success)
+    assert torch.allclose(one.worst[one.standing], four.worst[one.standing], atol=1e-12)
+    one, four = (found(levels=levels, batches=batches) for batches in (1, 4))
+    assert torch.equal(one.standing, four.standing)
+
+
+def test_what_stands_of_a_part_is_tried_in_full_batches():
+    """FGSM takes a pass with a gradient and one that decides; the same again breaks no more."""
+    model, sizes = network(), []
+    model.register_forward_hook(lambda _module, given, _made: sizes.append(len(given[0])))
+    result = found(model, [Member(name=f"sign {number}", attack=Fgsm()) for number in range(3)], batches=6)
+    standing = int(result.standing.sum())
+    assert 8 < standing < 36
+
+    def passes(count):
+        return [8, 8] * (count // 8) + [count % 8] * 2 * (count % 8 > 0)
+
+    assert sizes[2:] == [8] * 6 + passes(44) + passes(standing) * 2  # behind two checks of one image
+
+
+@pytest.mark.parametrize("batches", [1, 4])
+def test_queries_are_the_images_of_all_passes(batches):
+    result = found(batches=batches, every_member=True, members=[Member(name="pgd", attack=Pgd(steps=4, restarts=2))])
     assert result.members[0].queries == 44 * (2 * (4 + 1) + 1)
     assert result.queries == result.members[0].queries
     assert result.members[0].seconds > 0
@@ -227,15 +250,15 @@ part.SECONDS, write, written = 0.0, part.Part.write, []
 def ending(self, path):
     write(self, path)
     written.append(path)
-    if len(written) == 13:
+    if len(written) == 9:
         os.kill(os.getpid(), signal.SIGKILL)
 part.Part.write = ending
-worst_case(network(), MEMBERS, *data(), epsilon=EPSILON, seed=5, batch_size=8, folder=Path(sys.argv[1]))
+worst_case(network(), MEMBERS, *data(), epsilon=EPSILON, seed=5, batch_size=8, batches=2, folder=Path(sys.argv[1]))
 """
 
 
 def killed(folder):
-    """Start a run that is killed within its third part."""
+    """Start a run that is killed between two batches of a member of its second part."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(folder)], check=False, capture_output=True, text=True,
         cwd=Path(__file__).parents[3], env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -246,64 +269,17 @@ def killed(folder):
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_result(tmp_path, monkeypatch):
     killed(tmp_path)
-    kept = {path.name: part.read(path) for path in tmp_path.glob("part-*.npz")}
-    assert [each.done for _, each in sorted(kept.items())] == [5, 5, 3]
+    kept = [part.read(path) for path in sorted(tmp_path.glob("part-*.npz"))]
+    assert [each.done for each in kept] == [5, 0]
+    assert (kept[1].decided, len(kept[1].right)) == (8, 16)
     calls, run = [], part._with_next
     monkeypatch.setattr(part, "_with_next", lambda *given: calls.append(1) or run(*given))
-    resumed = found(folder=tmp_path)
-    assert len(calls) == 5 * 6 - 13
-    assert same(resumed, found())
+    resumed, resuming = found(folder=tmp_path, batches=2), len(calls)
+    assert same(resumed, found(batches=2))
+    assert len(calls) - resuming == resuming + 9
     del calls[:]
-    assert same(found(folder=tmp_path), resumed)
+    assert same(found(folder=tmp_path, batches=2), resumed)
     assert not calls
-
-
-@pytest.mark.slow  # starts processes
-@pytest.mark.parametrize("folder", [False, True])
-def test_several_processes_give_the_result_of_one(folder, tmp_path):
-    several = found(workers=2, folder=tmp_path if folder else None)
-    assert same(several, found())
-    assert len(list(tmp_path.glob("part-*.npz"))) == 6 * folder
-
-
-ORPHANS = """
-import os, sys
-from pathlib import Path
-from spikeport.toolchain.robustness.worst_case import worst_case
-from tests.toolchain.robustness.members import EPSILON, MEMBERS, Ending, data, network
-
-if __name__ == "__main__":
-    worst_case(Ending(network(), Path(sys.argv[1])), MEMBERS, *data(), epsilon=EPSILON, batch_size=8, workers=2)
-"""
-
-
-@pytest.mark.slow  # starts processes
-def test_processes_end_with_a_run_that_is_killed(tmp_path):
-    """The network of the workers notes their numbers, and kills the one that started them."""
-    script, notes = tmp_path / "script.py", tmp_path / "notes"
-    script.write_text(ORPHANS)
-    notes.mkdir()
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *filter(None, sys.path)])
-    }
-    done = subprocess.run(
-        [sys.executable, str(script), str(notes)], check=False, capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    workers = [int(path.name) for path in notes.iterdir()]
-    assert workers
-    until = time.monotonic() + 30
-    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
-
-
-@pytest.mark.slow  # starts processes
-def test_an_error_in_a_process_ends_all_and_comes_back():
-    before = multiprocessing.active_children()
-    with pytest.raises(AttackError, match="the model's loss or its gradient by the pixels is NaN"):
-        found(members=[Member(name="broken", attack=Pgd(objective=Nan()))], workers=2)
-    assert multiprocessing.active_children() == before
 
 
 class Here:
@@ -331,7 +307,8 @@ def test_an_executor_of_the_caller_is_given_the_parts(tmp_path):
         ({"epsilon": 0.5}, "epsilon"),
         ({"members": MEMBERS[:2]}, "members"),
         ({"levels": 255}, "levels"),
-        ({"batch_size": 20}, "batch_size"),
+        ({"batch_size": 20}, "batch_size, part_size"),
+        ({"batches": 2}, "part_size"),
         ({"every_member": True}, "every_member"),
         ({"model": network(4)}, "model"),
         ({"data": data(wrong=5)}, "labels"),
@@ -373,31 +350,14 @@ def test_parts_of_something_unknown_say_what_it_is(tmp_path):
             "gradient 'rate' needs a spiking network, not Sequential",
         ),
         ({"model": nn.Identity().eval()}, r"gives scores \(1, 2, 8, 8\) for 1 images; expected"),
-        ({"workers": 0}, "workers 0; expected 1"),
+        ({"batch_size": 0, "batches": -1}, "found batch_size 0 and batches -1; expected 1 or more"),
+        ({"workers": 0}, "found workers 0; expected 1 or more"),
     ],
 )
 def test_what_cannot_be_attacked_is_refused_before_anything_runs(change, message, tmp_path):
     with pytest.raises(AttackError, match=message):
         found(folder=tmp_path / "new", **change)
     assert not (tmp_path / "new").exists()
-
-
-class Unknown(nn.Module):
-    def __reduce__(self):
-        raise TypeError("has a handle of the system")
-
-    def __deepcopy__(self, memo):
-        return self
-
-    def forward(self, logits):
-        return logits
-
-
-def test_a_model_that_cannot_be_sent_to_other_processes_is_refused():
-    model = network()
-    model.append(Unknown())
-    with pytest.raises(AttackError, match="cannot be sent to other processes"):
-        found(model=model, workers=2)
 
 
 def test_the_ensemble_of_the_paper_runs_on_a_spiking_network():

@@ -25,6 +25,8 @@ from spikeport.export.errors import (
     StimulusError,
 )
 from spikeport.toolchain import checkpoint
+from spikeport.toolchain.analysis.writing import write
+from tests.toolchain.verbs.test_examined import FAILED
 
 SUITE = """
 title = "two gradients and few queries"
@@ -101,6 +103,16 @@ def test_integers_with_their_float_network(network, model, held_out, small, tmp_
         "PGD-2, rate",
         "Square 10",
     }
+
+
+def test_an_examination_beside_the_float_network_is_told(network, model, held_out, small, tmp_path):
+    alone = tmp_path / "model.safetensors"
+    shutil.copyfile(model, alone)
+    before = spikeport.attack(network, held_out, epsilons=(8,), float_model=alone, settings=small)
+    assert "not examined for masked gradients" in before.text()
+    write(FAILED, tmp_path)
+    found = spikeport.attack(network, held_out, epsilons=(8,), float_model=alone, settings=small, out=tmp_path / "out")
+    assert json.loads((tmp_path / "out/attack.json").read_text())["doubts"] == list(found.doubts) == list(FAILED.doubts)
 
 
 def test_worst_images_give_the_accuracy_after_deployment_in_simulate(network, model, held_out, small, tmp_path):
@@ -232,7 +244,7 @@ def test_settings_that_do_not_fit_are_refused(tiny_run, held_out, network, small
 
 def command(network, model, held_out, suite, out, *more):
     arguments = [network, "--float", model, "--input", held_out, "--eps", "8,32", "--suite", suite, "--out", out]
-    arguments += ["--batch", "5", *more]
+    arguments += ["--batch", "2", *more]
     return [sys.executable, "-m", "spikeport.toolchain.cli", "attack", *map(str, arguments)]
 
 
