@@ -277,6 +277,7 @@ def test_one_unit_beside_the_threshold_the_certificate_is_that_of_all_levels_tri
     for level in range(5, 36):
         least = next(n for n in range(1, 41) if fires[max(level - n, 0)] != fires[min(level + n, 40)])
         assert np.floor(found.input[level]) == least - 1
+        assert found.kept[level].tolist() == [least > each for each in LEVELS]
 
 
 def test_what_has_no_certificate_is_named():
@@ -300,15 +301,15 @@ def test_what_has_no_certificate_is_named():
 
 
 def test_by_hand_the_certificate_is_the_margin_over_what_a_change_adds():
-    """One neuron, weights 2 and -1, input 3 and 1, threshold 12: potentials 5 and 10, then 15, which fires."""
+    """One neuron, weights 2 and -1, input 3 and 1 as levels of 1/2, threshold 12: potentials 5, 10, 15, which fires."""
     network = FloatNetwork(
         populations=(
-            FloatPopulation(name="input", shape=(2,), neuron=Source(levels=10, unit=1.0)),
+            FloatPopulation(name="input", shape=(2,), neuron=Source(levels=10, unit=0.5)),
             FloatPopulation(name="a", shape=(1,), neuron=FloatNeuron(threshold=np.array(12.0))),
         ),
         projections=(FloatProjection(source="input", target="a", stages=(Dense(weight=np.array([[2.0, -1.0]])),)),),
         steps=3,
     )
-    _, found = execute(network, np.array([[3, 1]]))
-    assert found.input[0] == pytest.approx(min(7 / 3, 2 / 6, 3 / 9))
+    _, found = execute(network, np.array([[6, 2]]))
+    assert found.input[0] == pytest.approx(2 * min(7 / 3, 2 / 6, 3 / 9))
     assert found.weights[0] == pytest.approx(min(7 / 8, 2 / 16, 3 / 24))
