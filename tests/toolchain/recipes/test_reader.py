@@ -106,7 +106,7 @@ FAULTS = {
     "unknown stage": ('stage = "check"', 'stage = "chek"', ["stages[9].stage: 'chek'; expected attack, check, "]),
     "stage without a name": ('name = "check"\n', "", ["stages[9].name: is missing"]),
     "no table": ('pruner = { kind = "lwm" }', 'pruner = "lwm"', ["stages[2].pruner: expected a table, got 'lwm'"]),
-    "wrong item": ('[4, "P", 6]', '[4, "M", 6]', ["network.plan[1]: 'M'; expected P"]),
+    "wrong item": ('[4, "P", 6]', '[4, "X", 6]', ["network.plan[1]: 'X'; expected P, M"]),
     "wrong word": ('name = "hydra"', 'name = "Hydra!"', ["stages[1].name: expected `str` matching regex"]),
     "no version": ("version = 2", "", ["version: is missing; expected version = 2"]),
     "another version": ("version = 2", "version = 7", ["version is 7; expected 2, which this spikeport reads"]),
