@@ -7,6 +7,7 @@ CIFAR shapes, T = 8, plain cross-entropy, fused SGD with momentum. ``DIR`` are f
 needs were installed in (``pip install --no-deps --target DIR``); ratios of a framework that is not given are absent.
 All candidates take turns in one process, so load hits them alike; ratios are medians over the turns, of elapsed time
 and of processor time. ``--compile`` adds SpikingJelly under ``torch.compile``, which needs a C++ compiler and minutes.
+``guarding_cost`` is a step with noisy neurons and the penalty of threshold guarding against the same step without both.
 The activation memory is the most that PyTorch's allocator holds within a step beyond what it held before.
 On a GPU a turn is ten steps, SpikingJelly chooses its back end (kernels in CUDA or Triton), and it and the product run
 in both memory layouts; the better one counts.
@@ -34,6 +35,8 @@ from spikeport.toolchain.nn.architectures.architecture import Images
 from spikeport.toolchain.nn.architectures.vgg import VGG11, VGG16, Vgg
 from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.nn.spiking import Spiking
+from spikeport.toolchain.objectives.plain import Plain
+from spikeport.toolchain.objectives.threshold_guarding import ThresholdGuarding
 from spikeport.toolchain.training.heap import keep_freed_memory
 
 PLANS: dict[str, Any] = {"vgg11": VGG11, "vgg16": VGG16}
@@ -43,17 +46,19 @@ GOALS = {
     "speed_vs_spikingjelly": ">= 1.05",
     "memory_vs_spikingjelly": "<= 0.5",
     "eq8_vs_floor": "<= 1.1",
+    "guarding_cost": "<= 1.1",
     "speed_vs_spikingjelly on a GPU": ">= 1.2",
 }
 EPSILON, BETA = 8 / 255, 2.0
+MARGIN, NOISE = 0.2, 0.2
 
 Step = Callable[[], None]
 
 
-def ours(plan: Any) -> SNN:
+def ours(plan: Any, noise: float = 0.0) -> SNN:
     """Return the network of the product, in training."""
     images = Images(classes=CLASSES, shape=(3, 32, 32), mean=(0.5,) * 3, std=(0.25,) * 3)
-    return SNN(Vgg(plan=plan, head=HEAD).specification(images), Spiking(steps=STEPS)).train()
+    return SNN(Vgg(plan=plan, head=HEAD).specification(images), Spiking(steps=STEPS, noise=noise)).train()
 
 
 def training_step(model: nn.Module, images: Tensor, labels: Tensor, after: Step = lambda: None) -> Step:
@@ -65,6 +70,20 @@ def training_step(model: nn.Module, images: Tensor, labels: Tensor, after: Step 
         functional.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         after()
+
+    return step
+
+
+def guarded_step(model: nn.Module, images: Tensor, labels: Tensor) -> Step:
+    """Return the same with the penalty on potentials near thresholds."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=True)
+    objective = ThresholdGuarding(task=Plain(), margin=MARGIN)
+    generator = torch.Generator()
+
+    def step() -> None:
+        optimizer.zero_grad()
+        objective(model, images, labels, generator=generator).total.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
 
     return step
 
@@ -118,9 +137,19 @@ def candidates(name: str, arguments: argparse.Namespace) -> dict[str, Step]:
         networks = [ours(plan).to(device).to(memory_format=layout) for _ in range(2)]  # type: ignore[call-overload]
         steps[f"spikeport{form}"] = training_step(networks[0], laid, labels)
         steps[f"eq8{form}"] = finetuning_step(networks[1], laid, labels)
-        for rival, step in rival_steps(plan, laid, labels, layout, arguments).items():
-            steps[rival + form] = step
+        others = guarding_steps(plan, laid, labels, layout) | rival_steps(plan, laid, labels, layout, arguments)
+        steps |= {other + form: step for other, step in others.items()}
     return steps
+
+
+def guarding_steps(plan: Any, images: Tensor, labels: Tensor, layout: Any) -> dict[str, Step]:
+    """Return the step of the product with noisy neurons, with guarded ones, and with both."""
+    kinds = {"noisy": (NOISE, training_step), "guarded": (0.0, guarded_step), "both": (NOISE, guarded_step)}
+    found = {}
+    for name, (noise, step) in kinds.items():
+        model = ours(plan, noise).to(images.device).to(memory_format=layout)  # type: ignore[call-overload]
+        found[name] = step(model, images, labels)
+    return found
 
 
 def layouts(device: str) -> dict[str, torch.memory_format]:
@@ -219,6 +248,12 @@ def measured(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "eq8_vs_floor": ratio(seconds, eq8, "eq8_floor"),
         "processor_time_vs_floor": ratio(seconds, spikeport, "floor", 1),
         "processor_eq8_vs_floor": ratio(seconds, eq8, "eq8_floor", 1),
+        "guarding_cost": ratio(seconds, best("both"), spikeport),
+        "processor_guarding_cost": ratio(seconds, best("both"), spikeport, 1),
+        "noise_alone": ratio(seconds, best("noisy"), spikeport),
+        "penalty_alone": ratio(seconds, best("guarded"), spikeport),
+        "processor_noise_alone": ratio(seconds, best("noisy"), spikeport, 1),
+        "processor_penalty_alone": ratio(seconds, best("guarded"), spikeport, 1),
     }
     for framework in ("spikingjelly", "snntorch"):
         if getattr(arguments, framework):

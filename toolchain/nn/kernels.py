@@ -77,7 +77,9 @@ def fire(
                 arriving = current[0 if held else step, row]
                 out, count = spikes[step, row], counts[step, row]
                 if noise is not None:
-                    disturb(threshold, noise[0], noise[1][step], row * size, size, limit)
+                    disturb(
+                        threshold, noise[0], noise[1][step, 0], noise[1][step, 1], np.uint32(row * size), size, limit
+                    )
                 for i in range(size):
                     p = tau * potential[i] + (a * arriving[i] + b)
                     spike = p >= (threshold if noise is None else limit[i])
@@ -96,12 +98,14 @@ def fire(
 
 
 @compiled
-def disturb(threshold: float, sigma: float, keys: Array, first: int, count: int, limit: Array) -> None:
-    """Write the threshold with the noise of one step for ``count`` neurons from ``first`` on."""
-    begin, one, two = np.uint32(first), keys[0], keys[1]
+def disturb(threshold: float, sigma: float, first: Any, second: Any, begin: Any, count: int, limit: Array) -> None:
+    """Write the threshold with the noise of ``count`` neurons from ``begin`` on, in the step of the two keys.
+
+    Keys and ``begin`` are unsigned numbers of 32 bits as they come: wider ones here would halve the speed.
+    """
     kind = limit.dtype.type
     for i in range(count):
-        limit[i] = threshold + sigma * kind(compiled_gaussian(np.uint32(begin + np.uint32(i)), one, two))
+        limit[i] = threshold + sigma * kind(compiled_gaussian(np.uint32(begin + np.uint32(i)), first, second))
 
 
 @compiled
@@ -244,7 +248,8 @@ def backward(slope: Slope) -> Any:
                     for step in range(steps):
                         values = current[0 if held else step, row, start:]
                         if noise is not None:
-                            disturb(threshold, noise[0], noise[1][step], row * size + start, count, limit)
+                            place = np.uint32(row * size + start)
+                            disturb(threshold, noise[0], noise[1][step, 0], noise[1][step, 1], place, count, limit)
                         recall(values, a, b, threshold, limit, tau, hard, count, later, room[14 + step], fired[step])
                     later[:count] = zero
                     for step in range(steps - 1, -1, -1):

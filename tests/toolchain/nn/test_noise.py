@@ -96,7 +96,7 @@ def test_compiled_loops_give_the_same_bits_from_any_first_neuron_on():
     pairs = keys(3, generator(7))
     for step, first, count in ((0, 0, 1000), (1, 12_345, 257), (2, 2**32 - 10, 20)):
         limit = np.empty(count, np.float32)
-        disturb(np.float32(0), np.float32(1), pairs.numpy().astype(np.uint32)[step], first, count, limit)
+        disturb(np.float32(0), np.float32(1), *pairs.numpy().astype(np.uint32)[step], np.uint32(first), count, limit)
         assert np.array_equal(limit, gaussian(pairs[step], torch.arange(first, first + count)).numpy())
 
 
