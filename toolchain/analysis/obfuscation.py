@@ -15,6 +15,8 @@ from spikeport.toolchain.analysis.white_box import WhiteBox
 from spikeport.toolchain.attacks.ensemble import Member
 from spikeport.toolchain.attacks.square import Square
 from spikeport.toolchain.evaluation import evaluating
+from spikeport.toolchain.nn.backbone import Backbone
+from spikeport.toolchain.robustness.groups import for_model
 
 Named = tuple[str, Broken]
 SEVERITY = ("pass", "undecided", "fail")
@@ -45,7 +47,7 @@ def obfuscation(
         raise AttackError("there are no images to examine; give some with labels")
     if not 0 < epsilon <= MOST:
         raise AttackError(f"epsilon is {epsilon}; expected pixel levels above 0, up to 255 (8 is 8/255)")
-    box = WhiteBox.of(members, title)
+    box = WhiteBox.of(for_model(members, model) if isinstance(model, Backbone) else members, title)
     with evaluating(model):
         runs = Runs(model=model, images=images, labels=labels, seed=seed, levels=levels)
         return _Examination(box, checks or Checks(), epsilon, runs).result()

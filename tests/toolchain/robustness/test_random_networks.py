@@ -11,6 +11,8 @@ from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import scores
+from spikeport.toolchain.analysis.obfuscation import obfuscation
+from spikeport.toolchain.analysis.settings import Checks
 from spikeport.toolchain.attacks.apgd import Apgd
 from spikeport.toolchain.attacks.ensemble import Member
 from spikeport.toolchain.attacks.gradients.expectation import Expectation
@@ -122,3 +124,13 @@ def test_files_of_images_are_pixels_for_a_network_that_codes_them():
     subject, pixels, _ = opened(integer, values, network(Phase()), labels(4).numpy(), AttackSettings())
     assert subject.levels == 255
     assert torch.equal(pixels, images(4))
+
+
+@pytest.mark.parametrize("name", ["poisson", "phase"])
+def test_checks_for_masked_gradients_take_what_suits_the_network(name):
+    model, x = network(ENCODERS[name]), images(3)
+    checks = Checks(iterations=(1, 2), epsilons=(8,), queries=3, samples=2)
+    members = [Member(name="EOT-PGD", attack=EOT)]
+    found = obfuscation(model, x, right_labels(model, x), members=members, title="own", epsilon=8, checks=checks)
+    assert found.images == 3
+    assert len(found.checks) == 6

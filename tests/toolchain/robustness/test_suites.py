@@ -12,6 +12,7 @@ from spikeport.toolchain.attacks.gradients.surrogate import OtherSurrogate
 from spikeport.toolchain.attacks.pgd import Pgd
 from spikeport.toolchain.attacks.square import Square
 from spikeport.toolchain.nn.surrogates.piecewise_linear import PiecewiseLinear
+from spikeport.toolchain.robustness.groups import for_model
 from spikeport.toolchain.robustness.suites import SUITE_DIR, suite_names, suite_of
 from spikeport.toolchain.robustness.worst_case import worst_case
 from tests.toolchain.networks import images, snn
@@ -61,10 +62,12 @@ def test_every_suite_runs_on_a_spiking_network(name):
     model, clean = snn(), images(2)
     with torch.no_grad():
         labels = model(clean).argmax(1)
-    suite = suite_of(name)
-    members = [short(member) for member in suite.members]
-    result = worst_case(model, members, clean, labels, epsilon=2 / 255, every_member=True)
-    assert [member.name for member in result.members] == [member.name for member in suite.members]
+    members = for_model(suite_of(name).members, model)
+    assert len(members) == len(suite_of(name).members) - (name == "rsc")  # EOT-PGD-7 is PGD-7 where nothing is drawn
+    result = worst_case(
+        model, [short(member) for member in members], clean, labels, epsilon=2 / 255, every_member=True
+    )
+    assert [member.name for member in result.members] == [member.name for member in members]
     assert all(member.tried == 2 and member.queries > 0 for member in result.members)
 
 
