@@ -64,9 +64,7 @@ def test_every_suite_runs_on_a_spiking_network(name):
         labels = model(clean).argmax(1)
     members = for_model(suite_of(name).members, model)
     assert len(members) == len(suite_of(name).members) - (name == "rsc")  # EOT-PGD-7 is PGD-7 where nothing is drawn
-    result = worst_case(
-        model, [short(member) for member in members], clean, labels, epsilon=2 / 255, every_member=True
-    )
+    result = worst_case(model, [short(member) for member in members], clean, labels, epsilon=2 / 255, every_member=True)
     assert [member.name for member in result.members] == [member.name for member in members]
     assert all(member.tried == 2 and member.queries > 0 for member in result.members)
 
