@@ -16,8 +16,8 @@ MUTANTS = (
     Mutant(file=QUANTIZE, old="else np.floor(tidy))", new="else np.ceil(tidy))", tests=TESTS),
     Mutant(
         file=QUANTIZE,
-        old="if trial.done is not None and trial.excess <= 1:",
-        new="if trial.done is not None:",
+        old="return self.done is not None and self.excess <= 1",
+        new="return self.done is not None",
         tests=TESTS,
     ),
     Mutant(

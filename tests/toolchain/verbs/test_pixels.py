@@ -157,7 +157,7 @@ def coded(tmp_path):
     model = snn(steps=4)
     model.spiking = msgspec.structs.replace(model.spiking, encoder=Poisson(seed=3))
     archive.write(folded(lower(model.double().eval())), tmp_path / "float.safetensors")
-    spikeport.quantize(tmp_path / "float.safetensors", out=tmp_path / "coded.safetensors")
+    spikeport.quantize(tmp_path / "float.safetensors", target="loihi1", out=tmp_path / "coded.safetensors")
     values = np.random.default_rng(0).integers(0, 256, (5, 2, 8, 8)).astype(np.uint8)
     np.savez(tmp_path / "pixels.npz", images=values, labels=np.zeros(5, int))
     return tmp_path / "coded.safetensors", tmp_path / "pixels.npz"
