@@ -13,6 +13,7 @@ from spikeport.export.input_as import taking
 from spikeport.export.network import FloatNetwork, IntegerNetwork, Network, Source
 from spikeport.export.numbers import LEVELS, whole
 from spikeport.export.passes import folded
+from spikeport.export.rounded_away import rounded_away
 from spikeport.export.stimulus import InputSettings, Intake
 from spikeport.export.stimulus.settings import BIAS
 from spikeport.export.target_rules import Examined
@@ -268,11 +269,13 @@ def quantize(
     try:
         source = folded(source) if isinstance(source, FloatNetwork) else source
         result = _in_formats(_quantized(source, calibration, chosen, formats, reading), chips, formats)
+        warnings = rounded_away(source, result.network) if isinstance(source, FloatNetwork) else ()
     except (NetworkError, QuantizationError) as error:
         raise type(error)(f"{network}: {error}" if isinstance(network, Path | str) else str(error)) from None
     if out is not None:
         archive.write(result.network, Path(out))
-    return replace(result, assumptions=assumptions, out=None if out is None else Path(out))
+    where = None if out is None else Path(out)
+    return replace(result, assumptions=assumptions, warnings=warnings, out=where)
 
 
 def _others(path: AnyPath, settings: QuantizeSettings, calibration: AnyInput | None) -> tuple[Network, tuple[str, ...]]:

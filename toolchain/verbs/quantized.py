@@ -18,7 +18,8 @@ class Quantized:
     """An integer network and its proof.
 
     ``proof``: no register can wrap or saturate, for any input, or which ones can leave their range. ``clips``: per
-    population the share of the largest weight at which weights were cut, where calibration images chose it. ``chips``:
+    population the share of the largest weight at which weights were cut, where calibration images chose it.
+    ``warnings``: populations of which many weights became zero. ``chips``:
     whether the chips that were asked for run the network, cores aside, at which `report` looks. The rules of the input
     stand in their text, but not in ``passed``: biases or spikes may still take the place of graded input.
     """
@@ -28,6 +29,7 @@ class Quantized:
     proof: str
     clips: dict[str, float] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     out: Path | None = None
     chips: tuple[ChipVerdict, ...] = ()
 
@@ -54,6 +56,7 @@ class Quantized:
             lines.append(
                 f"  {name}: {bits}u in {bound.u_min:,}..{bound.u_max:,}, v in {bound.v_min:,}..{bound.v_max:,}"
             )
+        lines += [f"warning: {sentence}" for sentence in self.warnings]
         lines += [line for chip in self.chips for line in chip.lines] or [WIDEST]
         return "\n".join(lines)
 
@@ -67,6 +70,7 @@ class Quantized:
             "weight_bits": self.weight_bits,
             "bounds": {name: asdict(bound) for name, bound in self.network.bounds.items()},
             "assumptions": list(self.assumptions),
+            "warnings": list(self.warnings),
             "chips": {chip.chip: chip.to_dict() for chip in self.chips},
         }
 
