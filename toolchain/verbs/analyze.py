@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikeport.export.errors import AttackError, SpikeportError, StimulusError, one_line
+from spikeport.export.errors import AttackError, StimulusError, one_line
 from spikeport.export.files import check_place
 from spikeport.export.network import Array
 from spikeport.export.numbers import SEEDS, whole
-from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, names_file
+from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, names_file, need_torch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -64,7 +64,7 @@ def analyze_obfuscation(
     obfuscation.json and obfuscation.svg. Needs the extra [train]. Raises `AttackError` where settings, labels or images
     cannot be attacked or the network has no gradients, before anything runs.
     """
-    _need_torch()
+    need_torch("attacking")
     from spikeport.toolchain.analysis.obfuscation import obfuscation
     from spikeport.toolchain.analysis.writing import JSON, write
 
@@ -151,13 +151,3 @@ def _arrays(images: AnyInput, labels: Array | None, settings: ObfuscationSetting
     found, truth = images[: settings.images], np.asarray(labels)[: settings.images]
     scaled = found.astype(np.float32) / np.float32(255 if found.dtype == np.uint8 else 1)
     return torch.from_numpy(scaled), torch.from_numpy(truth.astype(np.int64))
-
-
-def _need_torch() -> None:
-    """Say which extra is missing."""
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise SpikeportError(
-            f"attacking needs {error.name}, which is not installed: pip install 'spikeport[train]'"
-        ) from None

@@ -7,12 +7,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spikeport.export.errors import OutputError, SpikeportError
+from spikeport.export.errors import OutputError
 from spikeport.export.files import check_place, locked, write_arrays, write_text
 from spikeport.export.network import Array, Network
 from spikeport.export.numbers import SEEDS, whole
 from spikeport.toolchain.verbs.attack_settings import AttackSettings
-from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, names_file
+from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, names_file, need_torch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -49,7 +49,7 @@ def attack(
     the result says which of its checks fail. Needs the extra [train]. Raises `AttackError` where epsilons,
     labels or images cannot be attacked or a gradient is missing, before anything runs.
     """
-    _need_torch()
+    need_torch("attacking")
     from spikeport.toolchain.robustness.assessment import Way, assess
     from spikeport.toolchain.robustness.cluster import executor_of
     from spikeport.toolchain.robustness.groups import with_queries
@@ -109,13 +109,3 @@ def _keep(folder: Path | None, at: "AtEpsilon", found: "Sequence[Found]", labels
     images, robust = worst_images(found, subject)
     arrays = {"images": images, "labels": labels.numpy(), "robust": robust}
     write_arrays(folder / f"worst-{at.epsilon:g}.npz", arrays, compressed=True)
-
-
-def _need_torch() -> None:
-    """Say which extra is missing."""
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise SpikeportError(
-            f"attacking needs {error.name}, which is not installed: pip install 'spikeport[train]'"
-        ) from None

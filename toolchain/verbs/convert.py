@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikeport.export import archive
-from spikeport.export.errors import SpikeportError, StimulusError
+from spikeport.export.errors import StimulusError
 from spikeport.export.executors import fast, floating
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Source
 from spikeport.export.passes import folded
@@ -15,7 +15,14 @@ from spikeport.export.trace import predicted
 from spikeport.toolchain.verbs.converted import Accuracy, Converted, ConvertSettings
 from spikeport.toolchain.verbs.networks import QuantizeSettings, quantize
 from spikeport.toolchain.verbs.quantized import Quantized
-from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, check_not_input, images_and_labels, names_file
+from spikeport.toolchain.verbs.sources import (
+    AnyInput,
+    AnyPath,
+    check_not_input,
+    images_and_labels,
+    names_file,
+    need_torch,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,7 +54,7 @@ def convert(
     integers with ``weight_bits``, else of the float network. Raises `FormatError` with the place in the model that no
     spiking network holds, `StimulusError` where the images do not fit it.
     """
-    _need_torch()
+    need_torch("converting")
     from spikeport.toolchain.rate_coding.choosing import PERCENTILES, SHIFTS, choose
     from spikeport.toolchain.rate_coding.maxima import without_max_pooling
 
@@ -226,13 +233,3 @@ def _accuracy(
         integers=right(whole),
         agreement=float(((spiking if whole is None else whole) == wanted).mean()),
     )
-
-
-def _need_torch() -> None:
-    """Say which extra is missing."""
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise SpikeportError(
-            f"converting needs {error.name}, which is not installed: pip install 'spikeport[train]'"
-        ) from None
