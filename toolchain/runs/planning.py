@@ -175,11 +175,14 @@ def _not_kept(plan: Plan, index: int, kept: Mapping[str, Record]) -> str | None:
 def settings_of(recipe: Recipe, stage: Stage) -> dict[str, Any]:
     """Return everything of a recipe that changes what a stage makes, beside what goes in.
 
-    Noise changes no ANN: combinations of a matrix with and without it share the stages before the conversion.
+    Steps, neurons and codings change no ANN: combinations of a matrix that differ in them share the stages before the
+    conversion.
     """
     own = {key: value for key, value in msgspec.to_builtins(stage).items() if key not in NOT_SETTINGS}
     found = plain({**{key: _used(recipe, key) for key in stage.USES}, **own})
-    if "spiking" in found and (not recipe.spiking.noise or models(recipe.stages).get(stage.name) == "ann"):
+    if "spiking" in found and models(recipe.stages).get(stage.name) == "ann":
+        del found["spiking"]
+    elif "spiking" in found and not recipe.spiking.noise:
         del found["spiking"]["noise"]
     return found
 

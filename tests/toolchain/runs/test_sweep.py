@@ -157,8 +157,11 @@ def test_parts_of_a_sweep_wait_for_those_that_make_what_they_copy(tmp_path):
     assert _parts(steps, 2) == [(1, {0: 0, 1: 0}, [(0, 1), (0, 1)]), (3, {}, [])]
 
 
-def test_combinations_with_and_without_noise_share_the_anns(tmp_path):
-    matrix = '\n[matrix]\n"spiking.noise" = [0.0, 0.2]\n'
+@pytest.mark.parametrize(
+    "values", ['"spiking.noise" = [0.0, 0.2]', '"spiking.encoder" = [{ kind = "direct" }, { kind = "poisson" }]']
+)
+def test_combinations_that_differ_in_neurons_and_codings_share_the_anns(tmp_path, values):
+    matrix = f"\n[matrix]\n{values}\n"
     recipe = read_recipe(saved(tmp_path, RECIPE.replace("\n[[stages]]", matrix + "[[stages]]", 1)))
     quiet, noisy = owners([each.recipe for each in combinations(recipe)])
     found = {stage.name: first == 0 for stage, first in zip(recipe.stages, noisy, strict=True)}
