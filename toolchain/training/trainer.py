@@ -14,6 +14,7 @@ from spikeport.export.files import locked
 from spikeport.export.progress import announce
 from spikeport.toolchain.data.dataset import Dataset
 from spikeport.toolchain.evaluation import device_of
+from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.objectives.objective import Objective
 from spikeport.toolchain.training import digests
 from spikeport.toolchain.training.checks import check, check_device
@@ -93,8 +94,10 @@ def fit(
 def _identity(trained: Trained, data: Dataset, objective: Objective, settings: Training, seed: int) -> dict[str, str]:
     """Return what decides the result of a training, by name."""
     tensors = trained.tensors()
+    neurons = {"kind of neuron": digests.of_value(trained.model.spiking)} if isinstance(trained.model, SNN) else {}
     return {
         "network": digests.of_shapes(tensors),
+        **neurons,
         "starting weights": digests.of_tensors(tensors),
         "dataset": digests.of_data(data),
         "objective": digests.of_value(objective),

@@ -503,8 +503,16 @@ def test_checkpoints_of_another_network_are_refused(tmp_path):
     trained(ann(), tmp_path)
     with pytest.raises(TrainingError, match="with another starting weights;"):
         trained(ann(1), tmp_path)
-    with pytest.raises(TrainingError, match="with another network, another starting weights;"):
+    with pytest.raises(TrainingError, match="with another network, another kind of neuron, another starting weights;"):
         trained(snn(), tmp_path)
+
+
+def test_checkpoints_of_the_same_network_with_other_neurons_are_refused(tmp_path):
+    trained(snn(), tmp_path)
+    other = snn()
+    other.spiking = msgspec.structs.replace(other.spiking, noise=0.2)
+    with pytest.raises(TrainingError, match="with another kind of neuron;"):
+        trained(other, tmp_path)
 
 
 def test_a_checkpoint_that_does_not_fit_is_one_sentence_and_leaves_nothing(tmp_path):
