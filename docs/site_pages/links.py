@@ -2,12 +2,15 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).parents[2]
 TEXTS = {"CONTRIBUTING.md": "contributing/index.md", "CHANGELOG.md": "changelog.md", "README.md": "index.md"}
 """Texts at the top of the repository, and the page that each is; the README's reader is led to the first page."""
+INLINE = ("pictures/overview.svg",)
+"""Pictures that stand in their page as SVG, so that they follow the page's own switch from light to dark."""
+PICTURE = re.compile(r"(?m)^!\[[^\]]*\]\(([^)\s]+\.svg)\)$")
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)(?=[)#])")
 LANGUAGES = {".py": "python", ".toml": "toml", ".yml": "yaml", ".yaml": "yaml", ".json": "json", ".sh": "bash"}
 
@@ -35,6 +38,37 @@ def rewritten(text: str, page: str) -> str:
         return match[1] if place is None else os.path.relpath(place, start)
 
     return LINK.sub(led, text)
+
+
+def with_pictures(text: str, page: str) -> str:
+    """Return the text of ``page`` with those pictures written into it."""
+
+    def drawn(match: re.Match[str]) -> str:
+        place = _resolved(match[1], page).removeprefix("docs/")
+        if place not in INLINE:
+            return match[0]
+        return f"<figure>{(ROOT / 'docs' / place).read_text(encoding='utf-8').strip()}</figure>"
+
+    return PICTURE.sub(drawn, text)
+
+
+NAMED = re.compile(r"\[[\w/.-]+\.md\]\((?!\w+:)([^)\s#]+\.md)(#[^)\s]*)?\)")
+
+
+def with_titles(text: str, page: str, titles: Mapping[str, str]) -> str:
+    """Return the text of ``page`` where a link whose text is a file's name has the title of its page instead."""
+
+    def named(match: re.Match[str]) -> str:
+        title = titles.get(_page_of(_resolved(match[1], page)) or "")
+        return match[0] if title is None else f"[{title}]({match[1]}{match[2] or ''})"
+
+    return NAMED.sub(named, text)
+
+
+def title_of(text: str) -> str:
+    """Return the first heading of a page, empty where it has none."""
+    found = re.search(r"(?m)^# (.+)$", text)
+    return found[1].strip() if found else ""
 
 
 def sources(pages: Iterable[tuple[str, str]]) -> dict[str, str]:
