@@ -1,7 +1,8 @@
 """Tutorials as pages: scripts in jupytext's percent format, run as notebooks, with their outputs below their cells.
 
-A notebook that ran is kept in ``.tutorials`` under a digest of its script and of the product, and runs again only when
-one of them changes. ``TUTORIALS=skip`` in the environment leaves the outputs out.
+``TUTORIALS`` in the environment says how: ``fast`` with few images and epochs (``SPIKEPORT_FAST=1``, the default),
+``full``, or ``skip`` for pages without outputs. A notebook that ran is kept in ``.tutorials`` under a digest of its
+script, the product and the way, and runs again only when one of them changes.
 """
 
 import base64
@@ -23,7 +24,12 @@ KEPT = ROOT / ".tutorials"
 LIMIT = 600
 """Seconds after which a cell is given up."""
 PICTURES = {"image/svg+xml": "svg", "image/png": "png"}
-NOT_RUN = "!!! note\n    This copy of the page was built without running the tutorial.\n\n"
+NOTES = {
+    "full": "",
+    "fast": "The outputs on this page are of a run with few images and epochs.",
+    "skip": "This copy of the page was built without running the tutorial.",
+}
+"""What a page says of its outputs, by the way in which it was made."""
 HEAD = """<p class="downloads">Download: <a href="{0}.py" download>script</a>,
 <a href="{0}.ipynb" download>notebook</a></p>
 
@@ -32,14 +38,16 @@ HEAD = """<p class="downloads">Download: <a href="{0}.py" download>script</a>,
 
 def files(folder: Path) -> dict[str, str | bytes]:
     """Return pages, pictures and notebooks of the tutorials in a folder by their address below docs."""
-    scripts = sorted(folder.glob("*.py"))
-    skip = os.environ.get("TUTORIALS") == "skip"
-    product = b"" if skip else _product()
+    scripts, way = sorted(folder.glob("*.py")), os.environ.get("TUTORIALS", "fast")
+    if way not in NOTES:
+        raise ValueError(f"TUTORIALS is {way!r}; expected {', '.join(NOTES)}")
+    product = b"" if way == "skip" else way.encode() + _product()
     with ThreadPoolExecutor(max_workers=2) as pool:
-        notebooks = list(pool.map(lambda script: _read(script) if skip else _run(script, product), scripts))
+        notebooks = list(pool.map(lambda script: _read(script) if way == "skip" else _run(script, product), scripts))
+    note = f"!!! note\n    {NOTES[way]}\n\n" if NOTES[way] else ""
     made: dict[str, str | bytes] = {}
     for script, notebook in zip(scripts, notebooks, strict=True):
-        made.update(_files(script.stem, notebook, NOT_RUN if skip else ""))
+        made.update(_files(script.stem, notebook, note))
     return made
 
 
@@ -57,7 +65,9 @@ def _run(script: Path, product: bytes) -> Any:
     with tempfile.TemporaryDirectory() as scratch:
         where = {"metadata": {"path": scratch}}
         client = NotebookClient(notebook, timeout=LIMIT, kernel_name="python3", resources=where)
-        client.execute(stderr=subprocess.DEVNULL)  # the kernel's own log; what cells write there is an output
+        fast = {"SPIKEPORT_FAST": "1"} if os.environ.get("TUTORIALS", "fast") == "fast" else {}
+        # The kernel's own log goes nowhere; what cells write to stderr is an output.
+        client.execute(stderr=subprocess.DEVNULL, env={**os.environ, **fast})
     KEPT.mkdir(exist_ok=True)
     for old in KEPT.glob(f"{script.stem}-*.ipynb"):
         old.unlink()
