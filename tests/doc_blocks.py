@@ -16,7 +16,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +155,7 @@ def spans_of(page: Path) -> Iterator[tuple[str, list[str]]]:
             yield f"{page.relative_to(ROOT)}:{number}", found.replace("\\|", "|").split()
 
 
+@cache
 def silent_app() -> Any:
     """Return the command with verbs that do nothing: it parses, and refuses what does not parse."""
     app = typer.main.get_command(cli.app)
@@ -173,7 +174,7 @@ def parse(words: list[str]) -> None:
 
 def look_up(words: list[str]) -> None:
     """Raise `LookupError` where a command inside of a sentence has a verb or an option that there is not."""
-    command = typer.main.get_command(cli.app)
+    command = silent_app()
     while words and words[0] in getattr(command, "commands", {}):
         command, words = command.commands[words[0]], words[1:]
     if getattr(command, "commands", {}) and words and not words[0].startswith("-"):

@@ -55,13 +55,14 @@ def _options(command: Any) -> list[str]:
     context = command.make_context(command.name, [], resilient_parsing=True)
     options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
     rows = [_row(*each.get_help_record(context)) for each in options]
-    return ["| option | what it does | default, range |", "| --- | --- | --- |", *rows] if rows else []
+    return ["| option | what it does |", "| --- | --- |", *rows] if rows else []
 
 
 def _row(names: str, text: str) -> str:
     """Return the row of an option from what --help prints of it: names and value, text and what stands in [...]."""
-    said, _, facts = text.partition("  [") if "  [" in text else (text, "", "]")
-    return f"| `{names}` | {_cell(said)} | {_cell(facts.removesuffix(']').replace(';', ','))} |"
+    said, _, facts = text.partition("  [") if "  [" in text else (text, "", "")
+    told = f" *{_cell(facts.removesuffix(']').replace('; ', ', '))}*" if facts else ""
+    return f"| `{names}` | {_cell(said)}{told} |"
 
 
 def _metavar(argument: Any) -> str:

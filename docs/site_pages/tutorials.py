@@ -117,4 +117,4 @@ def _output(output: Any, name: str) -> tuple[str, tuple[str, bytes] | None]:
 
 
 def _text(text: str) -> str:
-    return f"````{{ .text .output }}\n{text.rstrip()}\n````"
+    return f"````{{ .text .output .no-copy }}\n{text.rstrip()}\n````"
