@@ -1,11 +1,12 @@
-# make demo: the whole way from images to Lava and a report.   make test: the tests.   Both make what they need.
+# make demo: the whole way from images to Lava and a report.   make test: the tests.   make docs: the site, in site/.
+# Each makes what it needs.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 # Three processes, each with whole files: the cases of a file share what its fixtures make, and many wait for other programs.
 IN_PARALLEL := --numprocesses 3 --dist loadfile
 
-.PHONY: setup demo test test-all package-check beside-check lint clean
+.PHONY: setup demo test test-all docs package-check beside-check lint clean
 
 setup: .venv/made
 	@$(BIN)/spikeport lava install
@@ -26,6 +27,12 @@ package-check: .venv/made
 beside-check: .venv/made
 	$(BIN)/python tests/package/beside.py $(BESIDE)
 
+# Strict: a broken link or anchor fails. Tutorials run in a fast form, unless their outputs are kept from before;
+# TUTORIALS=full runs them whole, TUTORIALS=skip leaves the outputs out.
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "wrote site/index.html"
+
 lint: .venv/made
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -43,5 +50,9 @@ $(LINKS):
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+.venv/docs: .venv/made
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
+	@touch $@
+
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo site .tutorials

@@ -29,7 +29,10 @@ MISSING = "a cluster needs Dask and cryptography: pip install 'spikeport[cluster
 
 @dataclass(frozen=True, kw_only=True)
 class Tls:
-    """Files in PEM form for a scheduler at ``tls://``: who signed its certificate, and our certificate with its key."""
+    """Files in PEM form for a scheduler at ``tls://``.
+
+    ``ca``: who signed its certificate; ``cert`` and ``key``: our certificate with its key.
+    """
 
     ca: Path
     cert: Path

@@ -41,8 +41,9 @@ class EnergyPerImage(Result):
     """Joule per image; None where the profile lacks the constant, as ``unknown`` says.
 
     ``synaptic_operations`` is Eq. 12 in mode fused, ``eq12`` in every mode. ``neuron_updates`` takes neurons that fire
-    as active and all others as inactive; ``neuron_updates_all_active`` is the most it can be. The ``first_layer`` runs
-    on the host, where a held image is computed once, or on the chip in every step. ``static`` power flows for the
+    as active and all others as inactive; ``neuron_updates_all_active`` is the most it can be. ``spike_traffic`` is
+    messages and hops. The first layer runs on the host, where a held image is computed once (``first_layer_host``), or
+    on the chip in every step (``first_layer_chip``). ``static`` power flows for the
     interval of images back to back, ``static_alone`` for the latency of one alone. ``sum_of_known`` leaves out what is
     unknown, and takes the first layer on the host and images back to back. ``included`` are parts that the profile's
     energy per accumulate holds already. ``assumed`` and ``scaled`` are, by part, the constants that are assumed (or

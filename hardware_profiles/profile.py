@@ -237,7 +237,11 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A chip: cores with ``limits`` and ``encoding``, or ``layer_cores``; with neither, a price list of operations."""
+    """A chip: cores with ``limits`` and ``encoding``, or ``layer_cores``; with neither, a price list of operations.
+
+    ``name`` and ``description`` stand in reports. ``neurons``: what its neurons do not do; ``formats``: what registers
+    and synapses hold; ``energy`` in J an operation; ``latency`` in s. What is not published is None.
+    """
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[\w.+-][\w.+ -]{0,63}\Z")]
     description: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]

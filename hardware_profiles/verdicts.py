@@ -45,8 +45,8 @@ def _listed(where: tuple[str, ...]) -> str:
 class ChipVerdict(Result):
     """Whether ``chip`` runs a network.
 
-    ``runs`` is False where a rule fails, None where none fails but some are ``unknown``, else True. ``asked``: the
-    chip is one that the network has to run on.
+    ``runs`` is False where a rule fails, None where none fails but some are ``unknown``, else True. ``failures``: each
+    rule that fails, where, by how much, and the way out. ``asked``: the chip is one that the network has to run on.
     """
 
     derived: ClassVar[tuple[str, ...]] = ("runs", "lines")

@@ -207,7 +207,11 @@ class _Network(Generic[Population, Projection]):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FloatNetwork(_Network[FloatPopulation, FloatProjection]):
-    """A network in real numbers, as trained or as read from another framework."""
+    """A network in real numbers, as trained or as read from another framework.
+
+    ``populations`` with names of their own, one of them the source; ``projections`` between them by name; a sample
+    takes ``steps`` steps. `NetworkError` names the population or projection that does not fit.
+    """
 
     populations: tuple[FloatPopulation, ...]
     projections: tuple[FloatProjection, ...]
@@ -217,7 +221,11 @@ class FloatNetwork(_Network[FloatPopulation, FloatProjection]):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class IntegerNetwork(_Network[IntegerPopulation, IntegerProjection]):
-    """A network in integers; ``bounds`` prove per population that no register of Lava's wraps or saturates."""
+    """A network in integers; ``bounds`` prove per population that no register of Lava's wraps or saturates.
+
+    ``populations`` with names of their own, one of them the source; ``projections`` between them by name; a sample
+    takes ``steps`` steps. `NetworkError` names the population or projection that does not fit.
+    """
 
     populations: tuple[IntegerPopulation, ...]
     projections: tuple[IntegerProjection, ...]
@@ -239,6 +247,7 @@ class BiasNetwork(IntegerNetwork):
     Once per image, each population that the source projects to gets that sum as its bias, in the format of the bias
     register (`spikeport.export.biases`); the chip holds the other projections. A bias acts on the potential at every
     step alike, so these populations keep no synaptic current, and the source's projections have no delay.
+    ``populations``, ``projections``, ``steps`` and ``bounds`` are those of `IntegerNetwork`.
     """
 
     kind: ClassVar[str] = "bias"

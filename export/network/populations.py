@@ -127,9 +127,10 @@ class IntegerNeuron:
     """The integer neuron, in Lava's arithmetic; `spikeport.export.executors.reference` defines what it does.
 
     ``threshold`` is compared as ``v > 64 threshold``, ``v >= 64 threshold`` where ``inclusive`` (None: never fires); a
-    spike sets ``v = 64 reset_to`` or, with a ``reset_by``, ``v = v - 64 reset_by``; with a ``floor``, every step
-    ends with the potential at ``64 floor`` or above. The bias is ``bias_mantissa << bias_exponent``; decays are in
-    1/4096 (4096: no memory, 0: no leak). ``scale`` is the number of activation units per unit of the float network.
+    spike sets ``v = 64 reset_to`` or, with a ``reset_by``, ``v = v - 64 reset_by``; with a ``floor``, every step ends
+    with the potential at ``64 floor`` or above. The bias is ``bias_mantissa << bias_exponent``; ``decay_u`` of the
+    current and ``decay_v`` of the potential are in 1/4096 (4096: no memory, 0: no leak). ``scale`` is the number of
+    activation units per unit of the float network.
     """
 
     threshold: Array | None
@@ -186,7 +187,10 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FloatPopulation:
-    """Neurons of one shape and one model."""
+    """Neurons of one shape and one model: ``shape`` without the batch, ``neuron`` a `Source` for the input.
+
+    ``name`` holds letters, digits, '_', '-' and '.'.
+    """
 
     name: str
     shape: Shape
@@ -195,7 +199,11 @@ class FloatPopulation:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class IntegerPopulation:
-    """Neurons of one shape and one model, in integers."""
+    """Neurons of one shape and one model, in integers.
+
+    ``shape`` is without the batch; ``neuron`` is a `Source` for the input; ``name`` holds letters, digits, '_', '-' and
+    '.'.
+    """
 
     name: str
     shape: Shape

@@ -45,7 +45,10 @@ class FloatProjection:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class IntegerProjection:
-    """Synapses with integer weights; a weight ``w`` counts ``w << exponent``; ``delay`` is in whole steps."""
+    """``synapses`` with int8 weights from the population ``source`` to ``target``, by name.
+
+    A weight ``w`` counts ``w << exponent`` activation units; ``delay`` is in whole steps.
+    """
 
     source: str
     target: str

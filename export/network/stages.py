@@ -17,7 +17,8 @@ MOST_PADDED = 2**25
 class Convolution:
     """Synapses that share one kernel; cross-correlation as in every deep-learning framework.
 
-    ``weight`` is (out channels, in channels / groups, kernel height, kernel width); pairs are (vertical, horizontal).
+    ``weight`` is (out channels, in channels / groups, kernel height, kernel width). ``stride``, ``padding`` (zeros on
+    both sides) and ``dilation`` are pairs (vertical, horizontal).
     """
 
     weight: Array

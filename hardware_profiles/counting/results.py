@@ -69,7 +69,8 @@ class SpikeCount(Result):
 class OperationCounts(Result):
     """The operations of a run of ``images`` images over ``steps`` steps, by a network of ``neurons`` neurons.
 
-    ``per_image`` are accumulates; all totals leave out the graded input, whose MACs are ``first_layer_macs``. They come
+    ``layers``: a count per projection, in every mode; ``spikes``: of every population. ``per_image`` are accumulates;
+    all totals leave out the graded input, whose MACs are ``first_layer_macs``. They come
     from spike counts; ``verification`` has the same by other ways on sampled images, None where none were asked for.
     ``held``: the input is the same in every step, so that a host computes its layer once an image.
     """

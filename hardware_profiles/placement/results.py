@@ -77,7 +77,9 @@ class LowerBounds(Result):
 class Placement(Result):
     """All cores in the order of the network, and their ``numbers`` on the mesh of chips (`placement.mesh`).
 
-    ``refused`` says why other strategies were not taken: the cores they need, or what does not fit. ``shared`` are the
+    ``profile`` is the chip, ``strategy`` how kernels are held, ``cuts`` how each population is cut into blocks,
+    ``cores`` what lies on each; ``lower_bounds`` are the fewest cores by neurons and by memory. ``refused`` says why
+    other strategies were not taken: the cores they need, or what does not fit. ``shared`` are the
     projections, by number, whose kernels are shared; ``weight_bits`` the stated bits of a real weight, None for
     integers.
     """

@@ -35,11 +35,13 @@ ELSEWHERE = ("spikes", "steps", "neurons", "verification")
 class Report(Result):
     """What a network costs on every profile, and whether it may be believed: `passed` and `reasons`.
 
-    ``placement`` and ``latency`` hold the profiles that the network fits, ``refused`` the reason for every other;
-    ``chips`` says of every profile with cores whether the network runs on it, and else which rules fail; the network is
-    placed and priced all the same. ``energy`` and ``profiles`` hold all. ``host`` is what the host does where it writes
-    the input as biases. ``accuracy``, ``attack``, ``attacks``, ``fidelity`` and ``sparsity`` are of a run (`with_run`),
-    ``relative`` of another network on the same images. `to_dict` gives the keys of report.json.
+    ``network``, ``images``, ``date`` and ``versions`` (and that of ``spikeport``) say what was measured with what.
+    ``operations`` are the counts, ``oracles`` what they were compared with. ``placement`` and ``latency`` hold the
+    profiles that the network fits, ``refused`` the reason for every other; ``chips`` says of every profile with cores
+    whether the network runs on it, and else which rules fail; the network is placed and priced all the same. ``energy``
+    and ``profiles`` hold all. ``host`` is what the host does where it writes the input as biases. ``accuracy``,
+    ``attack``, ``attacks``, ``fidelity`` and ``sparsity`` are of a run (`with_run`), ``relative`` of another network on
+    the same images. ``not_modelled`` is what is left out. `to_dict` gives the keys of report.json.
     """
 
     spikeport: str

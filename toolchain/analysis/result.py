@@ -35,8 +35,8 @@ class Obfuscation(Result):
     ``attack`` is examined at ``epsilon`` pixel levels on ``images`` images: ``clean`` and ``robust`` are the shares
     that are classified rightly without it and under it, ``together`` that under it, the black box and the random
     samples. ``without_gradient``: at so many images that are rightly classified the gradient is exactly zero.
-    ``iterations`` and ``epsilons`` are the sweeps; ``convergence`` is what the most iterations break more than the
-    attack's own number.
+    ``checks``: each comparison of two attacks with its verdict; random numbers follow from ``seed``. ``iterations`` and
+    ``epsilons`` are the sweeps; ``convergence`` is what the most iterations break more than the attack's own number.
     """
 
     attack: str

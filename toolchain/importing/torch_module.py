@@ -52,7 +52,7 @@ def to_specification(
     """Return the shape of a PyTorch module as plain data, to train a network of that shape from the start.
 
     ``module`` and ``example`` are those of `from_torch`; so are ``mean`` and ``std``, the pixel statistics that the
-    specification keeps. Its populations have the module's names.
+    specification keeps. Its populations have the module's names. Raises `FormatError` as `from_torch` does.
     """
     return from_torch(module, example, mean=mean, std=std).specification
 

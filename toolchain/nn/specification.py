@@ -133,7 +133,11 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Specification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Input shape (C, H, W), pixel mean and standard deviation per channel, and the populations in order."""
+    """A network's shape as plain data, the same for ANN, SNN and exported network.
+
+    ``input_shape`` is (C, H, W); pixels in [0, 1] are normalised by ``mean`` and ``std``, one number per channel;
+    ``nodes`` are the populations in order, each with its projections.
+    """
 
     input_shape: Shape
     mean: tuple[float, ...]

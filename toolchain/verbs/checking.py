@@ -56,7 +56,7 @@ class CheckSettings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Verdict:
-    """Whether executors agree.
+    """Whether executors agree on a network (its digest, ``network``), by ``settings``.
 
     ``executors``: per executor every population with the neuron steps compared, those that differ, and the first of
     them. ``proven``: for every input, no register wraps or saturates; computed anew (None: a float network has none).

@@ -35,7 +35,7 @@ def count(
     (`spikeport.hardware_profiles.counting`); on ``verify`` images also in the kernels and event by event. A float
     network is counted as it is, over the synapses of its folded form; a neuron that fires k times in a step counts k
     times. Accumulates from spikes; multiply-accumulates from a graded input apart. ``reading``: the unit of the
-    images' numbers, and how events become steps.
+    images' numbers, and how events become steps. Raises `StimulusError` for images that do not fit the network.
     """
     loaded = prepared(network, reading)
     return counting.count(loaded, images_and_labels(images, loaded, reading)[0], verify=verify)
@@ -96,6 +96,8 @@ def report(
     where, by how much, and the way out. The report passes where all ways of counting agree as integers, the registers
     of an integer network are proven, and all of ``chips`` run the network.
     ``verify``: images, evenly from the first to the last, on which operations are counted in all ways; none for 0.
+    Raises `ProfileError` for a chip that is unknown and `StimulusError` for images that do not fit the network; a chip
+    that the network does not fit is no error, the report says so.
     """
     loaded = prepared(network, reading)
     base = None if relative_to is None else prepared(relative_to, reading)
@@ -127,7 +129,7 @@ def what_if(
 
     Every row is run, counted in every mode and placed with every strategy; smallest weights are cut first and nothing
     is trained again, so accuracy is not claimed. ``reading``: the unit of the images' numbers, and how events become
-    steps.
+    steps. Raises `ProfileError` for a chip that is unknown and `StimulusError` for images that do not fit the network.
     """
     loaded = prepared(network, reading)
     return what_ifs.what_if(loaded, images_and_labels(images, loaded, reading)[0], variations)

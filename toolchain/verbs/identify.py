@@ -22,10 +22,11 @@ from spikeport.toolchain.verbs.sources import AnyPath, names_file
 
 @dataclass(frozen=True, kw_only=True)
 class Identified:
-    """The verdict on a NIR file's rules: ``passed`` where some reproduce the recording exactly.
+    """The verdict on the rules of the NIR file ``model``: ``passed`` where some reproduce the recording exactly.
 
     ``dialect``: the likeliest of those, or the closest. ``others``: other rules that reproduce it as well; the
-    recording does not tell them apart. ``written``: the file from which `import_network` and `quantize` read the rules.
+    recording does not tell them apart. ``found``: all that the search knows. ``written``: the file from which
+    `import_network` and `quantize` read the rules.
     """
 
     model: Path

@@ -148,7 +148,10 @@ def read_network(path: AnyPath) -> Network:
 
 
 def write_network(network: Network, path: AnyPath) -> None:
-    """Write ``network`` as an archive to ``path``, whole or not at all; equal networks give equal bytes."""
+    """Write ``network`` as an archive to ``path``, whole or not at all; equal networks give equal bytes.
+
+    Raises `OutputError` where the file cannot be written.
+    """
     archive.write(network, Path(path))
 
 

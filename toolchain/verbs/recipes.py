@@ -139,7 +139,7 @@ def forecast(
     """Return what `run` would do: of every stage whether it runs, why, and about how long; nothing is run.
 
     ``recipe``, ``out``, ``from_``, ``to``, ``resume`` and ``settings`` are those of `run`. ``write``: where to write
-    the recipe, of today's form, with the values of ``settings``.
+    the recipe, of today's form, with the values of ``settings``. Raises `RecipeError` with every fault.
     """
     _need_training()
     from spikeport.toolchain.recipes.extending import extended

@@ -64,11 +64,12 @@ class SimulationSettings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Simulation:
-    """What came out: ``classes`` (N,) and ``scores`` (N, outputs), one per image.
+    """What came out of ``executor``: ``classes`` (N,) and ``scores`` (N, outputs), one per image.
 
     ``score``: what the scores are (`WORDS`). ``accuracy``: share of the images whose class is their label, where labels
     are known. ``operations``: accumulates (multiply-accumulates from a graded input) per projection over all images,
-    where they were counted. ``rounding``: what the bias registers changed, of a network whose input are biases.
+    where they were counted; ``verification``: the same by other ways on sampled images. ``rounding``: what the bias
+    registers changed, of a network whose input are biases.
     """
 
     executor: str
