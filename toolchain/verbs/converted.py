@@ -1,13 +1,12 @@
 """What `convert` takes and gives: settings, accuracy, a spiking network."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from spikeport.export import archive
 from spikeport.export.errors import NetworkError
-from spikeport.export.files import write_text
+from spikeport.export.files import write_json
 from spikeport.export.network import FloatNetwork, IntegerNetwork
 from spikeport.export.numbers import STEPS, Range, real, whole
 from spikeport.toolchain.verbs.sources import AnyPath, wrote
@@ -159,4 +158,4 @@ class Converted:
 
     def write_json(self, path: AnyPath) -> None:
         """Write `to_dict` as JSON."""
-        write_text(Path(path), json.dumps(self.to_dict(), indent=1) + "\n")
+        write_json(Path(path), self.to_dict())

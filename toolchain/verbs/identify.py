@@ -1,6 +1,5 @@
 """Find the rules of a NIR file from what its own framework did: a recorded input and output."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spikeport.export.errors import StimulusError
-from spikeport.export.files import write_bytes
+from spikeport.export.files import write_json
 from spikeport.export.identification import recording
 from spikeport.export.identification.identify import INPUTS, Found
 from spikeport.export.identification.identify import identify as found_rules
@@ -95,7 +94,7 @@ class Identified:
 
     def write_json(self, path: Path) -> None:
         """Write `to_dict` as JSON."""
-        write_bytes(path, (json.dumps(self.to_dict(), indent=2) + "\n").encode())
+        write_json(path, self.to_dict())
 
 
 @names_file
