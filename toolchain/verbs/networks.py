@@ -21,6 +21,8 @@ from spikeport.export.targets import Target, common
 from spikeport.hardware_profiles.chip_formats import AnyProfile, profiles_of, target_of
 from spikeport.hardware_profiles.chips import chip_verdict
 from spikeport.hardware_profiles.profile import HardwareProfile
+from spikeport.toolchain.verbs.calibrated import Told, told
+from spikeport.toolchain.verbs.exported import Exported
 from spikeport.toolchain.verbs.quantized import Quantized
 from spikeport.toolchain.verbs.sources import (
     AnyInput,
@@ -118,24 +120,6 @@ class QuantizeSettings:
 
     weight_bits: int = 8
     source: ImportSettings = field(default_factory=ImportSettings)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Exported:
-    """A network that was written in another format: where, its size in bytes, and what a reader has to know."""
-
-    out: Path
-    format: str
-    bytes: int
-    note: str = ""
-
-    def text(self) -> str:
-        """Return what was written."""
-        return f"wrote {self.out} ({self.bytes:,} bytes)" + (f"; {self.note}" if self.note else "")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return path, format, size and the note."""
-        return {"out": str(self.out), "format": self.format, "bytes": self.bytes, "note": self.note}
 
 
 @names_file
@@ -246,8 +230,9 @@ def quantize(
     weight bits, and what a file of another framework does not say; levels and unit of the input for archives, too.
     ``target``: a chip, or several, whose formats the integers keep to: profiles, names or .toml files; without, Lava's
     arithmetic, the widest that either Loihi is known to hold. ``out``: an archive to write. ``reading``: the unit of
-    the images' numbers, and how events become steps. Raises `QuantizationError` with the population, the rule, by how
-    much it is broken, and the way out, where no integers fit the formats.
+    the images' numbers, and how events become steps. Steps and levels that neither file nor settings say are taken from
+    calibration samples that show them (`spikeport.toolchain.verbs.calibrated`). Raises `QuantizationError` with the
+    population, the rule, by how much it is broken, and the way out, where no integers fit the formats.
     """
     chosen, chips = settings or QuantizeSettings(), profiles_of(target)
     formats = common([target_of(chip) for chip in chips])
@@ -259,12 +244,14 @@ def quantize(
     assumptions: tuple[str, ...] = ()
     source: Network
     if isinstance(network, Path | str) and Path(network).suffix in (".nir", ".net"):
-        source, assumptions = _others(network, chosen, calibration)
+        source, assumptions = _others(network, chosen, calibration, reading)
     else:
         useless = [name for name in chosen.source.given() if name not in ("levels", "unit")]
         if useless:
             raise FormatError(f"{useless[0]!r} is for .nir and .net files; an archive says it itself")
-        source = _told(float_network(network), chosen.source)
+        source = float_network(network)
+        shown, assumptions = _calibrated(source, chosen.source, calibration, reading)
+        source = _told(source, shown)
     source = _spiking(source, reading)
     try:
         source = folded(source) if isinstance(source, FloatNetwork) else source
@@ -278,7 +265,9 @@ def quantize(
     return replace(result, assumptions=assumptions, warnings=warnings, out=where)
 
 
-def _others(path: AnyPath, settings: QuantizeSettings, calibration: AnyInput | None) -> tuple[Network, tuple[str, ...]]:
+def _others(
+    path: AnyPath, settings: QuantizeSettings, calibration: AnyInput | None, reading: InputSettings | None
+) -> tuple[Network, tuple[str, ...]]:
     """Return the network of a .nir or .net file: its integers, where a .nir file of ours is to be taken as it is."""
     from spikeport.export.nir_import.own import integers
 
@@ -286,8 +275,24 @@ def _others(path: AnyPath, settings: QuantizeSettings, calibration: AnyInput | N
         own = integers(Path(path))
         if own is not None:
             return own, (f"read {path}: the integers that spikeport wrote",)
-    imported = import_network(path, settings=settings.source)
-    return imported.network, imported.assumptions
+    source, notes = _calibrated(path, settings.source, calibration, reading)
+    imported = import_network(path, settings=source)
+    return imported.network, (*imported.assumptions, *notes)
+
+
+def _calibrated(
+    network: Network | AnyPath, settings: ImportSettings, calibration: AnyInput | None, reading: InputSettings | None
+) -> tuple[ImportSettings, tuple[str, ...]]:
+    """Return the settings with the steps and levels that calibration samples show, and what was taken from them."""
+
+    def read(steps: int | None) -> Network:
+        if not isinstance(network, Path | str):
+            return network
+        return import_network(network, settings=replace(settings, steps=steps)).network  # type: ignore[no-any-return]
+
+    given = Told(steps=settings.steps, levels=settings.levels, unit=settings.unit)
+    found = told(given, read, calibration, reading)
+    return replace(settings, steps=found.steps, levels=found.levels, unit=found.unit), found.notes
 
 
 def _told(network: FloatNetwork, settings: ImportSettings) -> FloatNetwork:
