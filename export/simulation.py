@@ -1,6 +1,7 @@
 """Long runs in parts: kept as they finish, resumed, and shared among the workers of a Dask cluster."""
 
 import hashlib
+import itertools
 import json
 import os
 import time
@@ -23,7 +24,7 @@ from spikeport.export.executors import fast
 from spikeport.export.files import locked, write_arrays
 from spikeport.export.geometry import geometry_of
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
-from spikeport.export.progress import tracked
+from spikeport.export.progress import Progress, tracked
 from spikeport.export.saved_spikes import Watch
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.three_counts import COLUMNS, Verification, compared, sampled_images, verification
@@ -122,7 +123,7 @@ def simulate(
             parts = _local(network, stimulus, tasks, way, watches)
         else:
             parts = _distributed(network, stimulus, tasks, way, cluster)
-        for start, part in tracked(f"simulating in parts of {PART}", parts, len(tasks)):
+        for start, part in parts if cluster is None else tracked(f"simulating in parts of {PART}", parts, len(tasks)):
             done[start] = part
             if kept is not None:
                 write_arrays(paths[start], part)
@@ -164,19 +165,25 @@ def estimate(network: IntegerNetwork, stimulus: Stimulus, *, count: bool = False
 
 
 def _part(
-    network: Network, stimulus: Stimulus, way: _Way, *, threads: int | None = None, watches: Sequence[Watch] = ()
+    network: Network,
+    stimulus: Stimulus,
+    way: _Way,
+    *,
+    threads: int | None = None,
+    watches: Sequence[Watch] = (),
+    whole: bool = False,
 ) -> dict[str, Array]:
-    """Run one part; watched steps come in smaller batches, because all of their populations are kept."""
+    """Run one part; steps of which the ``whole`` network is watched come in smaller batches."""
     options: dict[str, Any] = {}
     if way.executor == "fast":
-        keep = None if watches else (network.readout.name,)
+        keep = None if whole else (network.readout.name,)
         options = {"keep": keep, "count": way.count, "threads": threads, "sampled": way.sampled}
     scores = Scores(network, len(stimulus), way.score)
     counted = _counted(network) if way.count else None
     synapses: Network = counted.synapses if counted else network
     operations = np.zeros(len(synapses.projections), np.int64)
     numbers = np.zeros((len(way.sampled), len(synapses.on_chip), COLUMNS), np.int64)
-    batch = WATCHED if watches else PART
+    batch = WATCHED if whole else PART
     for step in find_executor(way.executor, type(network))(network, stimulus, batch=batch, **options):
         scores.add(step)
         for watch in watches:
@@ -227,9 +234,14 @@ Parts = Iterator[tuple[int, dict[str, Array]]]
 def _local(
     network: Network, stimulus: Stimulus, rows: Sequence[slice], way: _Way, watches: Sequence[Watch] = ()
 ) -> Parts:
+    progress = Progress(f"simulating {len(stimulus)} samples, steps", enabled=way.executor != "lava")
+    batch = WATCHED if watches else PART
+    total = stimulus.steps * sum(-(-(part.stop - part.start) // batch) for part in rows)
+    done = itertools.count(1)
     for part in rows:
-        shifted = [partial(_watched, watch, part.start) for watch in watches]
-        yield part.start, _part(network, stimulus.part(part), way.of(part), watches=shifted)
+        seen: list[Watch] = [partial(_watched, watch, part.start) for watch in watches]
+        seen.append(lambda _: progress.update(next(done), total))
+        yield part.start, _part(network, stimulus.part(part), way.of(part), watches=seen, whole=bool(watches))
 
 
 def _watched(watch: Watch, start: int, step: Step) -> None:

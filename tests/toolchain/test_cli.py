@@ -303,6 +303,9 @@ FAULTS = {
     "archive is a folder": ("simulate {tmp} --input {images}", "{tmp}: "),
     "images are a folder": ("simulate {network} --input {tmp}", "{tmp}: "),
     "images are an archive": ("simulate {network} --input {network}", "network.safetensors: "),
+    "NIR for an archive": ("check {run}/export/network.nir", "'spikeport import' (as it is) or 'spikeport quantize'"),
+    "ONNX for an archive": ("simulate {run}/export/network.onnx --input {images}", "'spikeport convert', of a ReLU"),
+    "archive to import": ("import {network} --out {tmp}/out", "is an archive already, which every verb takes"),
     "network is a checkpoint": ("simulate {run}/finetune/model.safetensors --input {images}", "model.safetensors: "),
 }
 

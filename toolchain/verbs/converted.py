@@ -116,12 +116,14 @@ class Converted:
             if self.integers is not None
             else "a float network: integers come from --weight-bits, or quantize"
         )
-        difference = f"logits differ by {self.error:.1%} on the calibration images"
+        thresholds = f"thresholds: each layer's percentile {self.percentile:g} of its activations"
+        thresholds += f"; biases add {self.shift:g} thresholds a sample"
+        difference = f"logits differ from the ANN's by {self.error:.1%} on the calibration images"
         return "\n".join(
             [
                 *(f"note: {note}" for note in self.notes),
                 *pruned,
-                f"thresholds: percentile {self.percentile:g} of the activations, shift {self.shift:g} ({chosen})",
+                f"{thresholds} ({chosen})",
                 f"T = {settings.steps}, {settings.reset} reset; {difference}",
                 self.accuracy.text(),
                 *self._advice(),
@@ -154,6 +156,7 @@ class Converted:
             "thresholds": dict(self.thresholds),
             "accuracy": dict(vars(self.accuracy)),
             "notes": list(self.notes),
+            "proof": self.proof,
         }
 
     def write_json(self, path: AnyPath) -> None:

@@ -15,6 +15,7 @@ from spikeport.export.identification.identify import identify as found_rules
 from spikeport.export.network import Array
 from spikeport.export.nir_import import choice
 from spikeport.export.nir_import.dialect import Dialect
+from spikeport.export.progress import waiting
 from spikeport.toolchain.verbs.networks import ImportSettings
 from spikeport.toolchain.verbs.sources import AnyPath, names_file
 
@@ -115,15 +116,16 @@ def identify(
     fit the file.
     """
     chosen, path = settings or ImportSettings(), Path(model)
-    found = found_rules(
-        path,
-        _input(inputs),
-        _output(outputs),
-        dialect=chosen.dialect,
-        steps=chosen.steps,
-        output=chosen.output,
-        **chosen.changes(),
-    )
+    with waiting(f"trying rules for {path}"):
+        found = found_rules(
+            path,
+            _input(inputs),
+            _output(outputs),
+            dialect=chosen.dialect,
+            steps=chosen.steps,
+            output=chosen.output,
+            **chosen.changes(),
+        )
     result = Identified(model=path, found=found)
     if not write or not result.passed:
         return result

@@ -1,6 +1,6 @@
 """Networks from file to file: read, write, import from other frameworks, quantize, export."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -13,6 +13,7 @@ from spikeport.export.input_as import taking
 from spikeport.export.network import FloatNetwork, IntegerNetwork, Network, Source
 from spikeport.export.numbers import LEVELS, whole
 from spikeport.export.passes import folded
+from spikeport.export.progress import waiting
 from spikeport.export.rounded_away import rounded_away
 from spikeport.export.stimulus import InputSettings, Intake
 from spikeport.export.stimulus.settings import BIAS
@@ -206,11 +207,14 @@ def import_network(
 ) -> Imported[Any]:
     """Read a .nir file (`import_nir`) or a .net file (`import_netx`)."""
     suffix = Path(path).suffix
-    if suffix == ".nir":
-        return import_nir(path, settings=settings, out=out)
-    if suffix == ".net":
-        return import_netx(path, settings=settings, out=out)
-    raise FormatError(f"{path}: the name ends in {suffix!r}; expected '.nir' or '.net'")
+    readers: Mapping[str, Callable[..., Imported[Any]]] = {".nir": import_nir, ".net": import_netx}
+    if suffix in readers:
+        with waiting(f"reading {path}"):
+            return readers[suffix](path, settings=settings, out=out)
+    found = (
+        "is an archive already, which every verb takes" if suffix == ".safetensors" else f"the name ends in {suffix!r}"
+    )
+    raise FormatError(f"{path}: {found}; expected '.nir' or '.net' (ReLU networks, .onnx or .pt2: 'spikeport convert')")
 
 
 @names_file
@@ -254,7 +258,8 @@ def quantize(
         source = _told(source, shown)
     source = _spiking(source, reading)
     try:
-        source = folded(source) if isinstance(source, FloatNetwork) else source
+        with waiting("folding the synapses between populations"):
+            source = folded(source) if isinstance(source, FloatNetwork) else source
         result = _in_formats(_quantized(source, calibration, chosen, formats, reading), chips, formats)
         warnings = rounded_away(source, result.network) if isinstance(source, FloatNetwork) else ()
     except (NetworkError, QuantizationError) as error:
@@ -328,7 +333,8 @@ def _quantized(
     if isinstance(network, IntegerNetwork):
         return network, {}
     if calibration is None:
-        return quantized(network, weight_bits=settings.weight_bits, target=formats), {}
+        with waiting("quantizing"):
+            return quantized(network, weight_bits=settings.weight_bits, target=formats), {}
     images = images_and_labels(calibration, replace(Intake.of(network), real=False), reading)[0]
     return search(network, images, weight_bits=settings.weight_bits, target=formats)
 
@@ -338,7 +344,8 @@ def _in_formats(
 ) -> Quantized:
     """Return a network with the proof computed anew, in the formats of the chips."""
     network, clips = made
-    left, examined = unproven(network, formats), Examined(network)
+    with waiting("proving the ranges of the registers"):
+        left, examined = unproven(network, formats), Examined(network)
     proof = proof_sentence(network, left, target=formats)
     verdicts = tuple(chip_verdict(examined, chip, asked=True) for chip in chips)
     return Quantized(network=network, proven=not left, proof=proof, clips=clips, chips=verdicts)
@@ -362,7 +369,8 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str, input_a
     elif IntegerNetwork not in kinds:
         network = float_network(network)
     written = taking(any_network(network), input_as)
-    writer(to, type(written))(written, Path(out))
+    with waiting(f"writing {out}"):
+        writer(to, type(written))(written, Path(out))
     return Exported(out=Path(out), format=to, bytes=size_of(Path(out)), note=note(to))
 
 

@@ -34,7 +34,7 @@ def test_samples_with_so_many_steps_fit(tmp_path):
     path = small_files(tmp_path) / "network.safetensors"
     frames = np.random.default_rng(1).integers(0, 2, (3, 9, 6))
     assert len(spikeport.simulate(path, frames, settings=Settings(steps=9)).classes) == 3
-    with pytest.raises(StimulusError, match="its samples have 9 steps, the network 4: simulate runs as many"):
+    with pytest.raises(StimulusError, match="its samples have 9 steps, the network 4; --steps of import, quantize"):
         spikeport.simulate(path, frames)
 
 
