@@ -42,7 +42,8 @@ def test_saved_spikes_are_the_executors(tmp_path, name, monkeypatch):
     assert np.array_equal(found.scores, unwatched.scores)
 
 
-def test_chosen_samples_and_lengths(tmp_path):
+def test_chosen_samples_and_lengths(tmp_path, monkeypatch):
+    monkeypatch.setattr(simulation, "PART", 4)
     values, lengths = np.random.default_rng(0).integers(0, 2, (9, 5, 6)), np.array([5, 1, 2, 3, 4, 5, 5, 1, 2])
     samples = stimulus(values, NETWORK, lengths=lengths)
     with saved_spikes(tmp_path / "s.npz", NETWORK, samples, [7, 2, 7]) as watch:

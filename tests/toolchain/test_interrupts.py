@@ -38,9 +38,12 @@ def test_simulate_goes_on_with_the_parts_that_are_done(monkeypatch, capsys, tmp_
     assert words == ["spikeport", *map(str, arguments), "--out", str(tmp_path / "s.npz"), "--resume"]
     assert not (tmp_path / "s.npz").exists()
     del calls[:]
+    code, _, err = invoke(monkeypatch, capsys, *words[1:])
+    assert (code, advice(err)[1]) == (130, words)
+    del calls[:]
     calls += ["none is the second"] * 2
     code, _, _ = invoke(monkeypatch, capsys, *words[1:])
-    assert (code, len(calls) - 2) == (0, 2)
+    assert (code, len(calls) - 2) == (0, 1)  # each of both runs before has finished one
     with np.load(tmp_path / "s.npz") as file:
         assert len(file["classes"]) == 12
 
