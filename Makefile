@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Three processes, each with whole files: the cases of a file share what its fixtures make, and many wait for other programs.
 IN_PARALLEL := --numprocesses 3 --dist loadfile
 
-.PHONY: setup demo test test-all docs package-check beside-check lint clean
+.PHONY: setup demo test test-all docs package-check fresh-check beside-check lint clean
 
 setup: .venv/made
 	@$(BIN)/spikeport lava install
@@ -22,6 +22,9 @@ test-all: setup
 
 package-check: .venv/made
 	$(BIN)/python tests/package/check.py
+
+fresh-check: .venv/made
+	$(BIN)/python tests/package/fresh.py
 
 # Needs a registry of packages; with BESIDE=--install it takes gigabytes.
 beside-check: .venv/made

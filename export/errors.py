@@ -76,6 +76,14 @@ class StimulusError(SpikeportError):
     """The input has another shape, type or range than the network expects."""
 
 
+class InputMissing(StimulusError):  # noqa: N818 - what it is, not that it is one
+    """A verb needs samples; ``lines`` say which the network takes, and how they are given."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("; ".join(lines))
+        self.lines = tuple(_cut(printable(each)) for each in lines)
+
+
 class QuantizationError(SpikeportError):
     """A float network cannot be turned into integers that provably stay in their registers."""
 

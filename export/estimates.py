@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeport.export.network import Convolution, IntegerNetwork, IntegerProjection, Source
+from spikeport.export.progress import duration
 from spikeport.export.stimulus import Stimulus
 
 PROOF = 1.5e-7
@@ -40,7 +41,7 @@ class Estimate:
         """Return the estimate for people."""
         work = f"{self.operations:,} synaptic operations (fused), {self.memory / 1e9:.1f} GB"
         how = "about" if self.measured else "roughly"
-        return f"{images:,} image{'s' * (images > 1)} on this machine: {how} {self.seconds:.0f} s, {work}"
+        return f"{images:,} image{'s' * (images > 1)} on this machine: {how} {duration(self.seconds)}, {work}"
 
 
 def rough(network: IntegerNetwork, stimulus: Stimulus, *, block: int) -> Estimate:

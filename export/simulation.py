@@ -1,12 +1,14 @@
 """Long runs in parts: kept as they finish, resumed, and shared among the workers of a Dask cluster."""
 
 import hashlib
+import itertools
 import json
 import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,14 @@ from spikeport.export.executors import fast
 from spikeport.export.files import locked, write_arrays
 from spikeport.export.geometry import geometry_of
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
-from spikeport.export.progress import tracked
+from spikeport.export.progress import Progress, tracked
+from spikeport.export.saved_spikes import Watch
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.three_counts import COLUMNS, Verification, compared, sampled_images, verification
 from spikeport.export.trace import Sampled, Scores, Step, score_rule
 
-PART = 100
-"""Images of a part."""
+PART, WATCHED = 100, 10
+"""Images of a part; of a batch whose steps are watched."""
 SECONDS = 10
 """How long a scheduler may take to answer."""
 QUICK = 1.0
@@ -90,14 +93,16 @@ def simulate(
     kept: Path | None = None,
     resume: bool = False,
     verify: int = 0,
+    watches: Sequence[Watch] = (),
 ) -> Result:
     """Run ``network`` on ``stimulus`` in parts of `PART` images; ``score`` as `trace.score_rule` takes it.
 
     ``kept`` is a folder for finished parts, whose names begin with a digest of network, input and executor; with
     ``resume`` those of this run are not run again. A float network that is to ``count`` has the populations of its
     folded form (`spikeport.export.crossings`), whose projections are counted. Of ``verify`` images the counted
-    operations are held against others (`spikeport.export.three_counts`). Raises `ExecutorError` where an executor
-    cannot ``count`` or where no cluster answers, `OutputError` where another run writes to ``kept``.
+    operations are held against others (`spikeport.export.three_counts`). ``watches`` are given every step, in
+    order, and go without cluster and resumed parts. Raises `ExecutorError` where an executor cannot ``count`` or where
+    no cluster answers, `OutputError` where another run writes to ``kept``.
     """
     if count and executor != "fast" and isinstance(network, IntegerNetwork):
         raise ExecutorError(f"executor {executor!r} does not count; the fast one does, and 'spikeport report' too")
@@ -105,6 +110,8 @@ def simulate(
     rows = list(stimulus.batches(PART))
     sampled = sampled_images(len(stimulus), verify) if count else ()
     way = _Way(executor=executor, score=score_rule(network, score), count=count, sampled=sampled)
+    if watches and (resume or cluster is not None):
+        raise ExecutorError("steps are watched in this process, from the first on; leave cluster and resume out")
     paths = {} if kept is None else _paths(kept, _key(network, stimulus, way), rows)
     with nullcontext() if kept is None else locked(kept):
         outputs = int(np.prod(network.readout.shape))
@@ -112,9 +119,11 @@ def simulate(
         sizes = (outputs, len(synapses.projections), len(synapses.on_chip))
         done = _finished(paths, rows, way, sizes) if resume else {}
         tasks = [part for part in rows if part.start not in done]
-        run = _local if cluster is None else _distributed
-        parts = run(network, stimulus, tasks, way, cluster)
-        for start, part in tracked(f"simulating in parts of {PART}", parts, len(tasks)):
+        if cluster is None:
+            parts = _local(network, stimulus, tasks, way, watches)
+        else:
+            parts = _distributed(network, stimulus, tasks, way, cluster)
+        for start, part in parts if cluster is None else tracked(f"simulating in parts of {PART}", parts, len(tasks)):
             done[start] = part
             if kept is not None:
                 write_arrays(paths[start], part)
@@ -155,18 +164,30 @@ def estimate(network: IntegerNetwork, stimulus: Stimulus, *, count: bool = False
     )
 
 
-def _part(network: Network, stimulus: Stimulus, way: _Way, *, threads: int | None = None) -> dict[str, Array]:
-    """Run one part."""
+def _part(
+    network: Network,
+    stimulus: Stimulus,
+    way: _Way,
+    *,
+    threads: int | None = None,
+    watches: Sequence[Watch] = (),
+    whole: bool = False,
+) -> dict[str, Array]:
+    """Run one part; steps of which the ``whole`` network is watched come in smaller batches."""
     options: dict[str, Any] = {}
     if way.executor == "fast":
-        options = {"keep": (network.readout.name,), "count": way.count, "threads": threads, "sampled": way.sampled}
+        keep = None if whole else (network.readout.name,)
+        options = {"keep": keep, "count": way.count, "threads": threads, "sampled": way.sampled}
     scores = Scores(network, len(stimulus), way.score)
     counted = _counted(network) if way.count else None
     synapses: Network = counted.synapses if counted else network
     operations = np.zeros(len(synapses.projections), np.int64)
     numbers = np.zeros((len(way.sampled), len(synapses.on_chip), COLUMNS), np.int64)
-    for step in find_executor(way.executor, type(network))(network, stimulus, batch=PART, **options):
+    batch = WATCHED if whole else PART
+    for step in find_executor(way.executor, type(network))(network, stimulus, batch=batch, **options):
         scores.add(step)
+        for watch in watches:
+            watch(step)
         if counted is not None:
             operations += counted.crossed(step)
             _add_events(numbers, counted, step, way.sampled)
@@ -210,15 +231,25 @@ PART_OF_A_WORKER = _part
 Parts = Iterator[tuple[int, dict[str, Array]]]
 
 
-def _local(network: Network, stimulus: Stimulus, rows: Sequence[slice], way: _Way, _: Cluster | None) -> Parts:
-    for part in rows:
-        yield part.start, _part(network, stimulus.part(part), way.of(part))
-
-
-def _distributed(
-    network: Network, stimulus: Stimulus, rows: Sequence[slice], way: _Way, cluster: Cluster | None
+def _local(
+    network: Network, stimulus: Stimulus, rows: Sequence[slice], way: _Way, watches: Sequence[Watch] = ()
 ) -> Parts:
-    assert cluster is not None
+    progress = Progress(f"simulating {len(stimulus)} samples, steps", enabled=way.executor != "lava")
+    batch = WATCHED if watches else PART
+    total = stimulus.steps * sum(-(-(part.stop - part.start) // batch) for part in rows)
+    done = itertools.count(1)
+    for part in rows:
+        seen: list[Watch] = [partial(_watched, watch, part.start) for watch in watches]
+        seen.append(lambda _: progress.update(next(done), total))
+        yield part.start, _part(network, stimulus.part(part), way.of(part), watches=seen, whole=bool(watches))
+
+
+def _watched(watch: Watch, start: int, step: Step) -> None:
+    """Give a step of a part to ``watch`` with the numbers that its samples have among all."""
+    watch(replace(step, rows=slice(start + step.rows.start, start + step.rows.stop)))
+
+
+def _distributed(network: Network, stimulus: Stimulus, rows: Sequence[slice], way: _Way, cluster: Cluster) -> Parts:
     with connected(cluster, retries=RETRIES, seconds=SECONDS) as client:
         from dask.distributed import as_completed  # noqa: PLC0415 - an extra, and slow to import
 

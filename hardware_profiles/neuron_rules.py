@@ -161,5 +161,5 @@ def _of_input(network: Network, profile: HardwareProfile) -> Iterator[Failure]:
         if lack is not None and rule(source.neuron):
             levels = source.neuron.levels
             yield failed(
-                rule, named[rule], f"its input has {levels:,} levels, held is 1: {levels - 1:,} too many", lack
+                rule, named[rule], f"its input has {levels:,} levels; the chip holds 1, {levels - 1:,} fewer", lack
             )

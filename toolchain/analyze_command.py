@@ -5,10 +5,25 @@ from typing import Annotated
 
 import typer
 
-from spikeport.toolchain.exits import say
-from spikeport.toolchain.options import numbers, whole_numbers
+from spikeport.toolchain.exits import again, interruptible
+from spikeport.toolchain.options import (
+    WRITING,
+    Device,
+    ImageCount,
+    Json,
+    Mean,
+    Seed,
+    Std,
+    numbers,
+    whole_numbers,
+)
+from spikeport.toolchain.results import tell
 
 app = typer.Typer(help="Whether figures of a trained network may be believed.", no_args_is_help=True)
+
+
+def _again() -> str:
+    return f"an analysis keeps no finished parts, and wrote nothing; from the start: {again()}"
 
 
 @app.callback()
@@ -24,12 +39,16 @@ def analyze_trade_off(
         list[str] | None, typer.Option(help="Without a file: NAME=PERCENT under an attack, several times.")
     ] = None,
     eps: Annotated[float, typer.Option(help="Without a file: pixel levels, 8 is 8/255.")] = 8.0,
+    json: Json = None,
 ) -> None:
-    """Say clean and robust accuracy in one number (QTE): their mean in percent, times 0.01 per level of epsilon."""
+    """Say clean and robust accuracy in one number (QTE): their mean in percent, times 0.01 per level of epsilon.
+
+    Example: spikeport analyze trade-off --clean 92.1 --robust PGD-7=37.3 --eps 8
+    """
     from spikeport.toolchain.verbs.trade_off import analyze_trade_off
 
     given = None if robust is None else dict(_named_number(each) for each in robust)
-    say(analyze_trade_off(result, clean=clean, robust=given, epsilon=eps).text())
+    tell(analyze_trade_off(result, clean=clean, robust=given, epsilon=eps), json)
 
 
 def _named_number(text: str) -> tuple[str, float]:
@@ -47,15 +66,21 @@ def analyze_coding(
         list[str] | None, typer.Option(help="KIND or KIND:KEY=VALUE,..., several times; those of the paper without.")
     ] = None,
     steps: Annotated[int, typer.Option(help="T, the steps of a sample.", min=1)] = 8,
-    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for similarity.json and similarity.svg.")] = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for similarity.json and similarity.svg.", rich_help_panel=WRITING)
+    ] = None,
+    json: Json = None,
 ) -> None:
-    """Compare what encoders make of the same images: the mean cosine similarity of every pair."""
+    """Compare what encoders make of the same images: the mean cosine similarity of every pair.
+
+    Example: spikeport analyze coding --input images.npz --steps 8
+    """
     from spikeport.toolchain.verbs import coding
 
-    found = coding.analyze_coding(input, encoders=encoder or coding.ENCODERS, steps=steps, seed=seed, out=out)
-    wrote = f"\n\nwrote {out}/similarity.json and {out}/similarity.svg" if out is not None else ""
-    say(f"{found.text()}{wrote}")
+    with interruptible(_again):
+        found = coding.analyze_coding(input, encoders=encoder or coding.ENCODERS, steps=steps, seed=seed, out=out)
+    tell(found, json, wrote=f"{out}/similarity.json and {out}/similarity.svg" if out is not None else "")
 
 
 @app.command("obfuscation")
@@ -71,14 +96,20 @@ def analyze_obfuscation(
     ] = None,
     queries: Annotated[int, typer.Option(help="Of the black box, Square, per image.")] = 500,
     samples: Annotated[int, typer.Option(help="Random places in the ball per image.")] = 200,
-    images: Annotated[int | None, typer.Option(help="So many of the input; all without.")] = None,
-    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
-    mean: Annotated[str | None, typer.Option(help="Of the training: one number, or one a channel, a,b,c.")] = None,
-    std: Annotated[str | None, typer.Option(help="Of the training: one number, or one a channel, a,b,c.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    out: Annotated[Path | None, typer.Option(help="Folder for obfuscation.json and obfuscation.svg.")] = None,
+    images: ImageCount = None,
+    seed: Seed = 0,
+    mean: Mean = None,
+    std: Std = None,
+    device: Device = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for obfuscation.json and obfuscation.svg.", rich_help_panel=WRITING)
+    ] = None,
+    json: Json = None,
 ) -> None:
-    """Look for masked gradients: five checks, sweeps of iterations and epsilon; exit code 1 where a check fails."""
+    """Look for masked gradients: five checks, sweeps of iterations and epsilon; exit code 1 where a check fails.
+
+    Example: spikeport analyze obfuscation model.safetensors --input images.npz --eps 8 --out analysis
+    """
     from spikeport.toolchain.verbs import analyze
 
     settings = analyze.ObfuscationSettings(
@@ -95,22 +126,27 @@ def analyze_obfuscation(
         std=numbers(std),
         device=device,
     )
-    done = analyze.analyze_obfuscation(model, input, settings=settings, out=out)
-    wrote = f"\n\nwrote {out}/obfuscation.json and {out}/obfuscation.svg" if out is not None else ""
-    say(f"{done.text()}{wrote}", passed=done.passed)
+    with interruptible(_again):
+        done = analyze.analyze_obfuscation(model, input, settings=settings, out=out)
+    tell(done, json, wrote=f"{out}/obfuscation.json and {out}/obfuscation.svg" if out is not None else "")
 
 
 @app.command("compare")
 def compare_thresholds(
     networks: Annotated[list[str], typer.Argument(help="NAME=FOLDER[,FOLDER...]: of thresholds.json, one a seed.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for comparison.md and comparison.svg.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for comparison.md and comparison.svg.", rich_help_panel=WRITING)
+    ] = None,
+    json: Json = None,
 ) -> None:
-    """Put what 'analyze thresholds' measured of several networks side by side, seeds as means and errors."""
+    """Put what 'analyze thresholds' measured of several networks side by side, seeds as means and errors.
+
+    Example: spikeport analyze compare plain=plain guarded=guarded --out comparison
+    """
     from spikeport.toolchain.verbs import thresholds
 
     done = thresholds.compare_thresholds(_by_name(networks), out=out)
-    wrote = f"\n\nwrote {out}/comparison.md and {out}/comparison.svg" if out is not None else ""
-    say(f"{done.text()}{wrote}")
+    tell(done, json, wrote=f"{out}/comparison.md and {out}/comparison.svg" if out is not None else "")
 
 
 def _by_name(networks: list[str]) -> dict[str, list[Path]]:
@@ -138,12 +174,18 @@ def analyze_thresholds(
     suite: Annotated[
         str | None, typer.Option(help="Attacks for the robust accuracy: paper, quick, rsc, .toml.")
     ] = None,
-    images: Annotated[int | None, typer.Option(help="So many of the input; all without.")] = None,
-    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    out: Annotated[Path | None, typer.Option(help="Folder for thresholds.json and thresholds.svg.")] = None,
+    images: ImageCount = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for thresholds.json and thresholds.svg.", rich_help_panel=WRITING)
+    ] = None,
+    json: Json = None,
 ) -> None:
-    """Say how near potentials are to thresholds, which changes of input and weights flip spikes, and which cannot."""
+    """Say how near potentials are to thresholds, which changes of input and weights flip spikes, and which cannot.
+
+    Example: spikeport analyze thresholds model.safetensors --input images.npz --out thresholds
+    """
     from spikeport.toolchain.verbs import thresholds
 
     settings = thresholds.ThresholdSettings(
@@ -157,26 +199,32 @@ def analyze_thresholds(
         seed=seed,
         device=device,
     )
-    done = thresholds.analyze_thresholds(model, input, settings=settings, out=out)
-    wrote = f"\n\nwrote {out}/thresholds.json and {out}/thresholds.svg" if out is not None else ""
-    say(f"{done.text()}{wrote}")
+    with interruptible(_again):
+        done = thresholds.analyze_thresholds(model, input, settings=settings, out=out)
+    tell(done, json, wrote=f"{out}/thresholds.json and {out}/thresholds.svg" if out is not None else "")
 
 
 @app.command("gradients")
 def analyze_gradients(
     model: Annotated[Path, typer.Argument(help="Checkpoint (.safetensors), or ReLU network: .pt2, .onnx.")],
     input: Annotated[Path, typer.Option("--input", help="Images with labels: pixels, as --input elsewhere.")],
-    images: Annotated[int | None, typer.Option(help="So many of the input; all without.")] = None,
-    mean: Annotated[str | None, typer.Option(help="Of the training: one number, or one a channel, a,b,c.")] = None,
-    std: Annotated[str | None, typer.Option(help="Of the training: one number, or one a channel, a,b,c.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    out: Annotated[Path | None, typer.Option(help="Folder for gradients.json and gradients.svg.")] = None,
+    images: ImageCount = None,
+    mean: Mean = None,
+    std: Std = None,
+    device: Device = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for gradients.json and gradients.svg.", rich_help_panel=WRITING)
+    ] = None,
+    json: Json = None,
 ) -> None:
-    """Measure exact zeros and norm of the gradient by the input of every operation, by layer and by kind."""
+    """Measure exact zeros and norm of the gradient by the input of every operation, by layer and by kind.
+
+    Example: spikeport analyze gradients model.safetensors --input images.npz --out gradients
+    """
     from spikeport.toolchain.verbs.gradients import analyze_gradients
 
-    found = analyze_gradients(
-        model, input, count=images, device=device, mean=numbers(mean), std=numbers(std), out=out
-    )  # fmt: skip
-    wrote = f"\n\nwrote {out}/gradients.json and {out}/gradients.svg" if out is not None else ""
-    say(f"{found.text()}{wrote}")
+    with interruptible(_again):
+        found = analyze_gradients(
+            model, input, count=images, device=device, mean=numbers(mean), std=numbers(std), out=out
+        )  # fmt: skip
+    tell(found, json, wrote=f"{out}/gradients.json and {out}/gradients.svg" if out is not None else "")

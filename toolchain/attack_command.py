@@ -5,14 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
-from spikeport.toolchain.exits import say
-from spikeport.toolchain.options import cluster_of, grouped, numbers
+from spikeport.toolchain.exits import again, interruptible
+from spikeport.toolchain.options import GOING_ON, Device, Json, cluster_of, grouped, numbers
+from spikeport.toolchain.results import tell
 
 
 @grouped(cluster=cluster_of)
 def attack(
     network: Annotated[Path, typer.Argument(help="Checkpoint or archive (.safetensors), .pt2 or .onnx.")],
-    input: Annotated[Path, typer.Option("--input", help="Images with labels, as for simulate.")],
+    input: Annotated[Path | None, typer.Option("--input", help="Images with labels, as for simulate.")] = None,
     eps: Annotated[str, typer.Option(help="Epsilons in levels of 1/255, comma-separated.")] = "2,4,8",
     suite: Annotated[str, typer.Option(help="paper, quick, rsc, black_box, or a .toml file.")] = "paper",
     float_: Annotated[
@@ -21,18 +22,24 @@ def attack(
     queries: Annotated[int | None, typer.Option(help="Of black-box attacks, in place of the suite's.", min=1)] = None,
     images: Annotated[int | None, typer.Option(help="So many of the first.", min=1)] = None,
     out: Annotated[Path, typer.Option(help="Folder for attack.json, worst images, finished parts.")] = Path("attack"),
-    resume: Annotated[bool, typer.Option("--resume", help="Only if --out holds an interrupted attack.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Only if --out holds an interrupted attack.", rich_help_panel=GOING_ON)
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.", min=0)] = 0,
     every_member: Annotated[
         bool, typer.Option("--every-member", help="Each gradient on every image, broken or not.")
     ] = False,
     batch: Annotated[int, typer.Option(help="Images of a step; a part has up to four times as many.", min=1)] = 100,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
     mean: Annotated[str | None, typer.Option(help="For .pt2 and .onnx: of the training, one or one a channel.")] = None,
     std: Annotated[str | None, typer.Option(help="For .pt2 and .onnx: of the training, one or one a channel.")] = None,
+    json: Json = None,
     cluster: Any = None,
 ) -> None:
-    """Measure robust accuracy under a suite of attacks: of the float network, and after deployment."""
+    """Measure robust accuracy under a suite of attacks: of the float network, and after deployment.
+
+    Example: spikeport attack model.safetensors --input images.npz --eps 2,4,8 --suite quick
+    """
     from spikeport.toolchain.verbs import attack as verb
     from spikeport.toolchain.verbs.attack_settings import AttackSettings
 
@@ -49,5 +56,12 @@ def attack(
         std=numbers(std),
         resume=resume,
     )
-    done = verb.attack(network, input, epsilons=numbers(eps) or (), float_model=float_, settings=settings, out=out)
-    say(f"{done.text()}\n\nwrote {out}/attack.json")
+    if input is None:
+        from spikeport.toolchain.verbs.sources import need_torch
+        from spikeport.toolchain.wanted import pixels_for
+
+        need_torch("attacking")
+        raise pixels_for(network)
+    with interruptible(lambda: f"finished parts stay in {out}; go on with the same command: {again()}"):
+        done = verb.attack(network, input, epsilons=numbers(eps) or (), float_model=float_, settings=settings, out=out)
+    tell(done, json, wrote=f"{out}/attack.json")

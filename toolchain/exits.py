@@ -16,10 +16,12 @@ code  meaning
 
 import errno
 import os
+import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO, cast
 
 import typer
@@ -34,6 +36,24 @@ NO_MEMORY = ("failed to map segment", "cannot allocate memory", "can't start new
 
 class _OutputFailed(Exception):  # noqa: N818 - it leaves this module in no way
     """Standard output is full, or nobody reads it; not an OSError, for which typer has an exit code of its own."""
+
+
+class _Interrupted(Exception):  # noqa: N818 - it leaves this module in no way
+    """Ctrl-C, with how to go on; not a KeyboardInterrupt, which typer turns into a number."""
+
+
+@contextmanager
+def interruptible(how: Callable[[], str]) -> Iterator[None]:
+    """Hold work that Ctrl-C may end; ``how`` says then how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise _Interrupted(how()) from None
+
+
+def again(*more: str) -> str:
+    """Return the command that runs, with the options ``more`` where it has them not."""
+    return shlex.join(["spikeport", *sys.argv[1:], *(each for each in more if each not in sys.argv)])
 
 
 class _Output:
@@ -97,13 +117,19 @@ def _code(command: Callable[..., object]) -> int:
     except SpikeportError as error:
         first, *more = getattr(error, "lines", (str(error),))
         return _said(first, BAD_INPUT, more)
-    except KeyboardInterrupt:
-        return _said("interrupted; what was finished is whole and stays", INTERRUPTED)
+    except (_Interrupted, KeyboardInterrupt) as error:
+        return _interrupted(error)
     except OSError as error:
         return _system(error)
     except Exception as error:  # noqa: BLE001 - a fault of ours is told as one
         return _unknown(error)
-    return outcome if isinstance(outcome, int) else 0
+    return _interrupted() if outcome == INTERRUPTED else outcome if isinstance(outcome, int) else 0
+
+
+def _interrupted(error: BaseException | None = None) -> int:
+    """Return the code of Ctrl-C; a verb that can go on has said how."""
+    how = str(error) if isinstance(error, _Interrupted) else f"no file is half-written; from the start: {again()}"
+    return _said(f"interrupted; {how}", INTERRUPTED)
 
 
 def _unknown(error: Exception) -> int:
@@ -112,8 +138,10 @@ def _unknown(error: Exception) -> int:
     if show is not None and isinstance(code, int):
         show()
         return code
-    if type(error).__name__ in ("Abort", "Exit"):
-        return code if isinstance(code, int) else INTERRUPTED
+    if type(error).__name__ == "Abort":
+        return _interrupted()
+    if type(error).__name__ == "Exit":
+        return code if isinstance(code, int) else FAULT
     if _lacks_memory(error):
         file = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
         return _said(f"{file}not enough memory ({one_line(error)[:500] or 'no amount given'})", BAD_INPUT)

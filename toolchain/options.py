@@ -1,9 +1,11 @@
 """Options that several verbs of the command share: a group is a function, and what it returns reaches the verb.
 
-The parameters of a group are options; `grouped` puts them in the place of one parameter of a verb.
+The parameters of a group are options; `grouped` puts them in the place of one parameter of a verb. The names of panels
+stand over the options in a verb's help.
 """
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
@@ -12,10 +14,59 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spikeport.toolchain import completion
+
 if TYPE_CHECKING:
     from spikeport.export.cluster import Cluster
     from spikeport.export.stimulus import InputSettings
     from spikeport.toolchain.verbs.networks import ImportSettings
+
+
+READING, SOURCE = "How the input is read", "What a file of another framework does not say"
+CLUSTER, WRITING, GOING_ON = "Several processes", "Files to write", "Which part of the work"
+MOST_SAMPLES = 10**6
+FOR = "Chips, comma-separated, that have to run the network: names or .toml files."
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """Return the parts of a comma-separated option."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def _writable(path: Path | None) -> Path | None:
+    """Return where a file is to be written; refuse a place that takes none before the work begins."""
+    if path is not None:
+        from spikeport.export.files import check_place
+
+        check_place(path)
+    return path
+
+
+Json = Annotated[
+    Path | None,
+    typer.Option(help="Write the result as JSON, too.", rich_help_panel=WRITING, callback=_writable),
+]
+Input = Annotated[
+    Path | None,
+    typer.Option("--input", help="Samples: .npz, .npy, .pt, .hdf5, .aedat4, or a folder with a file for each."),
+]
+AnyFile = Annotated[Path, typer.Argument(help="Archive (.safetensors), NIR (.nir) or lava-dl (.net).")]
+Network = Annotated[Path, typer.Argument(help="Archive (.safetensors).")]
+Profiles = Annotated[
+    list[str] | None,
+    typer.Option(help="Chip: name or .toml file; may be repeated.", autocompletion=completion.profiles),
+]
+Chips = Annotated[str | None, typer.Option("--for", help=FOR, autocompletion=completion.profiles)]
+Mean = Annotated[str | None, typer.Option(help="Of the training: one number, or one a channel, a,b,c.")]
+Std = Annotated[str | None, typer.Option(help="Of the training: one number, or one a channel, a,b,c.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Seed = Annotated[int, typer.Option(help="Of all random numbers.", min=0)]
+ImageCount = Annotated[int | None, typer.Option(help="So many of the input; all without.")]
+WeightBits = Annotated[int | None, typer.Option(help="Float networks: bits of a weight on the chip (8).")]
+Unit = Annotated[
+    str | None,
+    typer.Option(help="What a level stands for: 1 (counts); 1/levels without.", rich_help_panel=SOURCE),
+]
 
 
 def grouped(**groups: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -41,17 +92,41 @@ def grouped(**groups: Callable[..., Any]) -> Callable[[Callable[..., None]], Cal
 
 Dialect = Annotated[
     str,
-    typer.Option(help="auto, snntorch, norse, spikingjelly, sinabs, rockpool, spyx, lava-dl, nir; .net: lava, slayer."),
+    typer.Option(
+        help="auto, snntorch, norse, spikingjelly, sinabs, rockpool, spyx, lava-dl, nir; .net: lava, slayer.",
+        rich_help_panel=SOURCE,
+    ),
 ]
-Dt = Annotated[float | None, typer.Option(help="NIR: length of a step, in the file's unit of time.")]
-Reset = Annotated[str | None, typer.Option(help="NIR: hard, subtract, late, settle, pause or none.")]
-Most = Annotated[str | None, typer.Option(help="NIR: most spikes a step, or any.")]
-Floor = Annotated[str | None, typer.Option(help="NIR: least potential, a number, threshold (minus it) or none.")]
-VReset = Annotated[str | None, typer.Option(help="NIR: what a spike sets the potential to.")]
-TauSyn = Annotated[str | None, typer.Option(help="NIR: steps of a synaptic current that the file does not hold.")]
-Normalized = Annotated[str | None, typer.Option(help="NIR: neurons with norm_input: LIF, LI, LIF,LI or none.")]
-Rules = Annotated[list[str] | None, typer.Option("--rule", help="NIR: another rule, NAME=VALUE; may be repeated.")]
-Steps = Annotated[int | None, typer.Option(help="NIR, .net: steps of a sample.")]
+Dt = Annotated[
+    float | None, typer.Option(help="NIR: length of a step, in the file's unit of time.", rich_help_panel=SOURCE)
+]
+Reset = Annotated[
+    str | None, typer.Option(help="NIR: hard, subtract, late, settle, pause or none.", rich_help_panel=SOURCE)
+]
+Most = Annotated[str | None, typer.Option(help="NIR: most spikes a step, or any.", rich_help_panel=SOURCE)]
+Floor = Annotated[
+    str | None,
+    typer.Option(help="NIR: least potential, a number, threshold (minus it) or none.", rich_help_panel=SOURCE),
+]
+VReset = Annotated[str | None, typer.Option(help="NIR: what a spike sets the potential to.", rich_help_panel=SOURCE)]
+TauSyn = Annotated[
+    str | None,
+    typer.Option(help="NIR: steps of a synaptic current that the file does not hold.", rich_help_panel=SOURCE),
+]
+Normalized = Annotated[
+    str | None, typer.Option(help="NIR: neurons with norm_input: LIF, LI, LIF,LI or none.", rich_help_panel=SOURCE)
+]
+Rules = Annotated[
+    list[str] | None,
+    typer.Option("--rule", help="NIR: another rule, NAME=VALUE; may be repeated.", rich_help_panel=SOURCE),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        help="T, the steps of a sample: of NIR and .net; simulate: also in place of an archive's.",
+        rich_help_panel=SOURCE,
+    ),
+]
 
 
 def known_rules(
@@ -78,7 +153,8 @@ def known_rules(
 def import_settings(
     dialect: Dialect = "auto",
     guess: Annotated[
-        bool, typer.Option("--guess", help="NIR: take the likeliest framework where several fit.")
+        bool,
+        typer.Option("--guess", help="NIR: take the likeliest framework where several fit.", rich_help_panel=SOURCE),
     ] = False,
     dt: Dt = None,
     reset: Reset = None,
@@ -90,10 +166,12 @@ def import_settings(
     rule: Rules = None,
     steps: Steps = None,
     levels: Annotated[
-        int | None, typer.Option(help="Input levels: 1 (spikes), 255 (pixels), or the largest count.")
+        int | None,
+        typer.Option(help="Input levels: 1 (spikes), 255 (pixels), or the largest count.", rich_help_panel=SOURCE),
     ] = None,
     output: Annotated[
-        str | None, typer.Option(help="NIR: the Output node that is meant, where there are several.")
+        str | None,
+        typer.Option(help="NIR: the Output node that is meant, where there are several.", rich_help_panel=SOURCE),
     ] = None,
 ) -> "ImportSettings":
     """Return what a file of another framework does not say."""
@@ -101,16 +179,25 @@ def import_settings(
     return replace(known, guess=guess, levels=levels, output=output)
 
 
-Bin = Annotated[str | None, typer.Option("--bin", help="Event lists: length of a step, for instance 1ms (us, ms, s).")]
-Frames = Annotated[int | None, typer.Option(help="Event lists: number of equal bins.", min=1)]
-Incomplete = Annotated[bool, typer.Option(help="Event lists: keep the last bin that a recording does not fill.")]
+Bin = Annotated[
+    str | None,
+    typer.Option("--bin", help="Event lists: length of a step, for instance 1ms (us, ms, s).", rich_help_panel=READING),
+]
+Frames = Annotated[int | None, typer.Option(help="Event lists: number of equal bins.", rich_help_panel=READING, min=1)]
+Incomplete = Annotated[
+    bool, typer.Option(help="Event lists: keep the last bin that a recording does not fill.", rich_help_panel=READING)
+]
 
 InputAs = Annotated[
     str | None,
-    typer.Option(help="Pixels: bias (the host writes the first layer's sums), or spikes: poisson, latency, phase."),
+    typer.Option(
+        help="Pixels: bias (the host writes the first layer's sums), or spikes: poisson, latency, phase.",
+        rich_help_panel=READING,
+    ),
 ]
 EncoderSeed = Annotated[
-    int | None, typer.Option(help="Seed of the spike encoder; without, the network's own, or 0.", min=0)
+    int | None,
+    typer.Option(help="Seed of the spike encoder; without, the network's own, or 0.", rich_help_panel=READING, min=0),
 ]
 
 
@@ -129,7 +216,10 @@ def bins(
 
 def reading(
     unit: Annotated[
-        str | None, typer.Option(help="What a number 1 of the input stands for: 1 (counts), 1/255 (pixels).")
+        str | None,
+        typer.Option(
+            help="What a number 1 of the input stands for: 1 (counts), 1/255 (pixels).", rich_help_panel=READING
+        ),
     ] = None,
     bin_: Bin = None,
     frames: Frames = None,
@@ -142,11 +232,19 @@ def reading(
 
 
 def cluster_of(
-    workers: Annotated[int, typer.Option(help="Processes of a local Dask cluster.", min=1)] = 1,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
-    tls_ca: Annotated[Path | None, typer.Option(help="For tls:// schedulers: who signed (PEM).")] = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="For tls:// schedulers: your certificate (PEM).")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="For tls:// schedulers: its key (PEM).")] = None,
+    workers: Annotated[
+        int, typer.Option(help="Processes of a local Dask cluster.", rich_help_panel=CLUSTER, min=1)
+    ] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.", rich_help_panel=CLUSTER)] = None,
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="For tls:// schedulers: who signed (PEM).", rich_help_panel=CLUSTER)
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="For tls:// schedulers: your certificate (PEM).", rich_help_panel=CLUSTER)
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="For tls:// schedulers: its key (PEM).", rich_help_panel=CLUSTER)
+    ] = None,
 ) -> "Cluster | None":
     """Return the Dask cluster that the work goes to, None for this process alone."""
     from spikeport.export.cluster import Cluster, Tls
@@ -183,3 +281,19 @@ def whole_numbers(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no list of whole numbers, for instance 7,10,20") from None
+
+
+def sample_numbers(text: str | None) -> tuple[int, ...] | None:
+    """Return what a text such as 0,5,10-19 says."""
+    if text is None:
+        return None
+    found: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", part, re.ASCII)
+        if match is None:
+            raise typer.BadParameter(f"{text!r} are no numbers of samples, for instance 0,5,10-19")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first or last - first > MOST_SAMPLES:
+            raise typer.BadParameter(f"{part!r}: expected first and last number of at most {MOST_SAMPLES:,} samples")
+        found += range(first, last + 1)
+    return tuple(found)

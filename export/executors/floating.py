@@ -77,8 +77,8 @@ def _run(network: FloatNetwork, stimulus: Stimulus, rows: slice) -> Iterator[Ste
         past.appendleft({network.source.name: frame if frame.dtype.kind == "f" else frame * source.unit})
         for population in network.neurons:
             assert isinstance(population.neuron, FloatNeuron)
-            arriving = _arriving(network, population, past, count)
-            past[0][population.name] = advance(states[population.name], arriving, population.neuron)
+            sums = arriving(network, population, past, count)
+            past[0][population.name] = advance(states[population.name], sums, population.neuron)
         yield Step(
             rows=rows,
             step=step,
@@ -89,7 +89,8 @@ def _run(network: FloatNetwork, stimulus: Stimulus, rows: slice) -> Iterator[Ste
         )
 
 
-def _arriving(network: FloatNetwork, population: FloatPopulation, past: "deque[dict[str, Array]]", count: int) -> Array:
+def arriving(network: FloatNetwork, population: FloatPopulation, past: "deque[dict[str, Array]]", count: int) -> Array:
+    """Return what the synapses give a population (count, *shape), given every source's output now, one step ago, ..."""
     total = np.zeros((count, *population.shape))
     for projection in network.incoming(population.name):
         if projection.delay < len(past):

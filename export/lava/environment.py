@@ -18,7 +18,7 @@ from pathlib import Path
 from spikeport.export import children
 from spikeport.export.errors import LavaError
 from spikeport.export.files import write_text
-from spikeport.export.progress import announce
+from spikeport.export.progress import announce, waiting
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 """The packages of the environment, pinned and with hashes."""
@@ -191,9 +191,10 @@ def _ours(home: Path) -> bool:
 
 
 def _call(command: list[str], what: str) -> None:
-    done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", check=False, cwd="/", env=_variables()
-    )
+    with waiting(what):
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, cwd="/", env=_variables()
+        )
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise LavaError(f"{what} failed: {lines[-1] if lines else 'no message'} (command: {' '.join(command)})")

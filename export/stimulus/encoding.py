@@ -98,8 +98,7 @@ def _counts(values: Array, least: int, most: int, *, told: bool) -> Encoded:
     """Return integers that a float network takes as they are."""
     if max(most, -least) > EXACT:
         raise StimulusError(f"the input spans {least}..{most}; expected counts up to 2^53")
-    bright = most > DARK if values.dtype == np.uint8 else most == MOST_LEVELS
-    if bright and least >= 0 and not told:
+    if looks_like_pixels(values) and not told:
         raise StimulusError(
             f"the input holds integers 0..{most} ({values.dtype}), and the network was not told what they stand for: "
             f"import it with {_ways(most, Source(levels=1))}, or give --unit beside --input (pixels: 1/255, counts: 1)"
@@ -109,6 +108,13 @@ def _counts(values: Array, least: int, most: int, *, told: bool) -> Encoded:
         count = most if most > 1 else least
         notes = (f"integers of the input are taken as counts: {count} means {count}.0; --unit says otherwise",)
     return Encoded(values=frozen_array(values), notes=notes)
+
+
+def looks_like_pixels(values: Array) -> bool:
+    """Return whether whole numbers are rather levels of grey than counts of events."""
+    least, most = int(values.min(initial=0)), int(values.max(initial=0))
+    bright = most > DARK if values.dtype == np.uint8 else most == MOST_LEVELS
+    return bright and least >= 0
 
 
 def _beyond(values: Array, least: int, most: int, intake: Intake) -> str:

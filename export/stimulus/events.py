@@ -84,7 +84,7 @@ def framed(events: Events, intake: Intake, settings: InputSettings, sample: int)
     """
     sensor = _sensor(intake.shape, rows=events.y is not None)
     _check_places(events, sensor, sample)
-    count, width = _bins(events, intake, settings, sample)
+    count, width = bins_of(events, intake, settings, sample)
     polarities, height, across = sensor
     size = polarities * height * across
     if 8 * count * size > LARGEST_IMAGES:
@@ -104,7 +104,7 @@ def framed(events: Events, intake: Intake, settings: InputSettings, sample: int)
     )
 
 
-def _bins(events: Events, intake: Intake, settings: InputSettings, sample: int) -> tuple[int, int]:
+def bins_of(events: Events, intake: Intake, settings: InputSettings, sample: int) -> tuple[int, int]:
     """Return the number of bins and their length in microseconds."""
     width, duration = settings.microseconds(), events.duration
     if settings.frames is not None:

@@ -172,7 +172,8 @@ def _check_shape(values: Array, intake: Intake, lengths: Array | None) -> None:
         return
     hint = ""
     if values.ndim == 1 + len(timed) and values.shape[2:] == shape:
-        hint = f": its samples have {values.shape[1]} steps, the network {intake.steps} (--steps at import)"
+        hint = f": its samples have {values.shape[1]} steps, the network {intake.steps}; --steps of import, quantize "
+        hint += "and simulate sets it"
         if values.shape[0] == intake.steps:
             hint = ": its axes are (time, sample); swap them, values.swapaxes(0, 1)"
     raise StimulusError(

@@ -18,6 +18,7 @@ from spikeport.export.network import (
     Network,
     Source,
 )
+from spikeport.export.progress import tracked
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Sampled, Step
 
@@ -89,7 +90,8 @@ def batches(
         steps = floating.steps(both.run, stimulus, batch=size)
     else:
         steps = fast.steps(both.run, stimulus, batch=size, count=True, sampled=sampled)
-    yield from gather(both.synapses, steps, sampled=sampled)
+    found = gather(both.synapses, steps, sampled=sampled)
+    yield from tracked(f"counting, {size} images at a time", found, -(-len(stimulus) // size))
 
 
 def batch_size(network: Network) -> int:

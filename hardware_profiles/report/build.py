@@ -15,6 +15,7 @@ from spikeport.export import archive
 from spikeport.export.bounds import are_kept
 from spikeport.export.errors import NetworkError, PlacementError
 from spikeport.export.network import IntegerNetwork, IntegerNeuron, Network
+from spikeport.export.progress import waiting
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.target_rules import Examined
 from spikeport.export.three_counts import VERIFY, sampled_images
@@ -166,7 +167,8 @@ def _places(
     refused: dict[str, str] = {}
     for profile in profiles:
         try:
-            placed[profile.name] = place(network, profile, weight_bits=weight_bits)
+            with waiting(f"placing on {profile.name}"):
+                placed[profile.name] = place(network, profile, weight_bits=weight_bits)
         except PlacementError as error:
             refused[profile.name] = str(error)
     return placed, refused

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from spikeport.export.errors import PlacementError
 from spikeport.export.network import Network
+from spikeport.export.progress import waiting
 from spikeport.export.stimulus import Stimulus
 from spikeport.hardware_profiles.counting import Mode, OperationCounts, count
 from spikeport.hardware_profiles.energy import EnergyPerImage, energy
@@ -76,7 +77,8 @@ def _places(
     placed, refused = {}, {}
     for strategy in _strategies(profile):
         try:
-            placed[strategy] = place(network, profile, strategy, weight_bits=weight_bits)
+            with waiting(f"placing on {profile.name}, {strategy}"):
+                placed[strategy] = place(network, profile, strategy, weight_bits=weight_bits)
         except PlacementError as error:
             refused[strategy] = str(error)
     return placed, refused

@@ -1,6 +1,8 @@
 """A bar on a terminal, plain lines elsewhere, silence for short work."""
 
 import io
+import threading
+import time
 
 import pytest
 
@@ -48,3 +50,40 @@ def test_bar_on_a_terminal(monkeypatch):
 def test_silenced(capsys):
     list(progress.Progress("work", enabled=False).track(range(6)))
     assert capsys.readouterr().err == ""
+
+
+def test_times_are_for_people():
+    assert [progress.duration(each) for each in (0, 119, 130, 7300)] == ["0 s", "119 s", "2 min", "2.0 h"]
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_bar_is_drawn_ten_times_a_second_at_most(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(progress.sys, "stderr", terminal)
+    monkeypatch.setattr(progress, "BAR_SECONDS", 1000.0)
+    list(progress.tracked("work", iter(range(50)), 50))
+    assert terminal.getvalue().count("\r") == 1
+
+
+def test_waiting_is_told_in_lines_or_on_a_line_that_goes(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.01)
+    with progress.waiting("placing"):
+        time.sleep(0.05)
+    assert set(capsys.readouterr().err.splitlines()) == {"placing: 0 s so far"}
+    with progress.waiting("placing"):
+        pass
+    assert capsys.readouterr().err == ""
+    terminal = Terminal()
+    monkeypatch.setattr(progress.sys, "stderr", terminal)
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.01)
+    with progress.waiting("placing"):
+        time.sleep(0.05)
+    assert terminal.getvalue().startswith("\rplacing: 0 s so far \r")
+    assert terminal.getvalue().endswith(f"\r{' ' * 20}\r")
+
+
+def test_waiting_ends_with_the_error_of_the_work():
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="no"), progress.waiting("placing"):
+        raise ValueError("no")
+    assert threading.active_count() == before

@@ -136,7 +136,7 @@ def test_graded_input_fails_on_chips_whose_spikes_are_bits():
     verdict = chip_verdict(graded, LOIHI1)
     assert rules(verdict) == ["graded_input", "multiply_accumulate"]
     assert [failure.where for failure in verdict.failures] == [("population input",), ("projection input_to_n",)]
-    assert "its input has 2 levels, held is 1: 1 too many. A spike carries no number" in verdict.lines[1]
+    assert "its input has 2 levels; the chip holds 1, 1 fewer. A spike carries no number" in verdict.lines[1]
     assert "--input-as bias" in verdict.lines[1]
     assert rules(chip_verdict(neuron(1, levels=1), LOIHI1)) == []
     assert rules(chip_verdict(graded, LOIHI2)) == []

@@ -20,7 +20,7 @@ from spikeport.export.cluster import Cluster, Tls
 from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
 from spikeport.export.quantize import quantize as folded_integers
 from spikeport.export.stimulus import InputSettings
-from spikeport.toolchain import analyze_command, cli, profiles_command
+from spikeport.toolchain import analyze_command, cli, lava_command, profiles_command
 from spikeport.toolchain.verbs import (
     analyze,
     checking,
@@ -41,6 +41,7 @@ from spikeport.toolchain.verbs import gradients as measuring
 from spikeport.toolchain.verbs.attack_settings import AttackSettings
 from spikeport.toolchain.verbs.converted import ConvertSettings
 from tests.export.engine.kernel_mutants import KERNELS, apply, force
+from tests.toolchain.commands import invoke
 from tests.toolchain.networks import RECIPE
 
 
@@ -54,15 +55,6 @@ def call(*arguments, **variables):
         timeout=600,
         env={**os.environ, **variables},
     )
-
-
-def invoke(monkeypatch, capsys, *arguments):
-    """Run the command here; return exit code, output and errors."""
-    monkeypatch.setattr(sys, "argv", ["spikeport", *map(str, arguments)])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    out, err = capsys.readouterr()
-    return left.value.code, out, err
 
 
 def test_help_is_quick_and_lists_every_verb():
@@ -145,13 +137,13 @@ OTHER_NAMES = {
     "for": "chips",
 }
 """Options that are called otherwise in Python, where they are sequences or where a name is taken."""
-WRITTEN_APART = {"check": {"junit", "json"}, "convert": {"json"}, "identify": {"json"}, "run": {"dry_run", "write"}}
+WRITTEN_APART = {"check": {"junit"}, "run": {"dry_run", "write"}}
 """Options that are methods of the result in Python, or another function (`recipes.forecast`)."""
 
 
 def commands():
     """Return every command by the name of its function."""
-    groups = (cli.app, profiles_command.app, cli.lava_app, analyze_command.app)
+    groups = (cli.app, profiles_command.app, lava_command.app, analyze_command.app)
     return {command.callback.__name__: command.callback for group in groups for command in group.registered_commands}
 
 
@@ -167,11 +159,11 @@ def test_every_option_is_an_argument_or_a_setting_with_the_same_default(name):
     for each in settings:
         given |= {field.name: field.default for field in dataclasses.fields(each)}
     for option, default in options.items():
-        if option in WRITTEN_APART.get(name, ()):
+        if option == "json" or option in WRITTEN_APART.get(name, ()):
             continue
         ours = given[OTHER_NAMES.get((name, option), OTHER_NAMES.get(option, option))]
         expected = ",".join(map(str, ours)) if isinstance(default, str) and isinstance(ours, tuple) else ours
-        unset = default is None and (isinstance(ours, tuple) or ours is dataclasses.MISSING)
+        unset = default is None and (isinstance(ours, tuple) or ours in (dataclasses.MISSING, inspect.Parameter.empty))
         required = default is inspect.Parameter.empty
         assert unset or required or (name, option) in OWN_DEFAULTS or default == expected, option
 
@@ -311,6 +303,9 @@ FAULTS = {
     "archive is a folder": ("simulate {tmp} --input {images}", "{tmp}: "),
     "images are a folder": ("simulate {network} --input {tmp}", "{tmp}: "),
     "images are an archive": ("simulate {network} --input {network}", "network.safetensors: "),
+    "NIR for an archive": ("check {run}/export/network.nir", "'spikeport import' (as it is) or 'spikeport quantize'"),
+    "ONNX for an archive": ("simulate {run}/export/network.onnx --input {images}", "'spikeport convert', of a ReLU"),
+    "archive to import": ("import {network} --out {tmp}/out", "is an archive already, which every verb takes"),
     "network is a checkpoint": ("simulate {run}/finetune/model.safetensors --input {images}", "model.safetensors: "),
 }
 
@@ -436,6 +431,7 @@ def test_a_run_verifies_as_many_images_as_asked_for(monkeypatch, capsys, recipe,
 
 def test_settings_of_files_of_others_are_refused_beside_an_archive(monkeypatch, capsys, tiny_run):
     network, images = tiny_run / "quantize/network.safetensors", tiny_run / "export/held_out.npz"
-    for verb in ("simulate", "report"):
-        code, _, err = invoke(monkeypatch, capsys, verb, network, "--input", images, "--steps", 6)
-        assert (code, "'steps' is for .nir and .net files; an archive says it itself" in err) == (2, True)
+    for verb, option, value in (("simulate", "--dt", 0.5), ("report", "--steps", 6)):
+        code, _, err = invoke(monkeypatch, capsys, verb, network, "--input", images, option, value)
+        assert code == 2
+        assert f"{option[2:]!r} is for .nir and .net files; an archive says it itself" in err

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from spikeport.export.errors import StimulusError
+from spikeport.export.progress import Progress
 from spikeport.export.stimulus.coding import generators_of
 from spikeport.hardware_profiles.columns import table
 from spikeport.hardware_profiles.result import Result
@@ -58,7 +59,7 @@ def similarity(encoders: Mapping[str, Encoder], images: Tensor, steps: int, *, s
             raise StimulusError(f"encoder {name}: {fault}")
     shape = (2, len(encoders), len(encoders))
     sums = torch.zeros(shape, dtype=torch.float64)
-    for first in range(0, len(images), BATCH):
+    for first in Progress("comparing encoders").track(range(0, len(images), BATCH)):
         part = images[first : first + BATCH]
         one, other = (_coded(encoders, part, steps, first, (seed, draw)) for draw in (0, 1))
         sums += _added(one, other)

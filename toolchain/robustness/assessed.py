@@ -149,7 +149,7 @@ class Assessment(Result):
         if self.agreement is not None and self.agreement < AGREEMENT:
             found.append(
                 f"warning: both networks give the same class for {self.agreement:.1%} of the clean images; if the "
-                "deployed network was not made of this float network, its transferred figures are those of a stranger"
+                "deployed network was not made of this float network, its transferred figures are of another network"
             )
         return tuple(found)
 

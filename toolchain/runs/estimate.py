@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from spikeport.export.progress import duration
 from spikeport.hardware_profiles.columns import table
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.runs.pipeline import look_ahead
@@ -214,6 +215,4 @@ def _time(line: Line) -> str:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return duration(seconds) if seconds >= 1 else "under 1 s"

@@ -44,11 +44,7 @@ def execute(plan: Plan, folder: Path, *, extend: Sequence[str] = ()) -> Executed
     with locked(folder), _threads(plan.recipe.threads):
         check_before(plan, folder)
         write_surroundings(plan.recipe, folder, device=plan.device, extend=extend)
-        try:
-            return _execute(plan, folder)
-        except KeyboardInterrupt:
-            announce(f"interrupted; go on with: spikeport run --resume --out {folder}")
-            raise
+        return _execute(plan, folder)
 
 
 def check_before(plan: Plan, folder: Path) -> None:

@@ -7,6 +7,7 @@ import torch
 from msgspec import Meta
 
 from spikeport.export.errors import RecipeError, SpikeportError
+from spikeport.export.progress import announce
 from spikeport.toolchain import checkpoint
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.nn.snn import SNN
@@ -77,6 +78,8 @@ class Train(Stage, frozen=True, kw_only=True, tag="train"):
         model = self._new(run, source) if new else checkpoint.read(source["model"])
         if self.weight_bits is not None:
             model.round_weights(self.weight_bits)
+        if not new:
+            announce(f"{self.name}: finetunes the weights of stage {source['model'].parent.name!r}, under its masks")
         fitted = fit(
             model, run.data, self.objective, self.training, folder=run.folder, seed=run.seed, device=run.device,
             title=self.name,
@@ -85,6 +88,16 @@ class Train(Stage, frozen=True, kw_only=True, tag="train"):
         checkpoint.write(model, path)
         metrics = {**run.evaluated(model, keep=True), "training": summary(fitted), "layers": layer_rates(model)}
         return Result(artefacts={"model": path, "adversarial": run.folder / "adversarial.npz"}, metrics=metrics)
+
+    def _origin(self, source: Artefacts, seed: int, *, read: bool) -> str:
+        """Return where the weights and masks of a new network come from."""
+        weights = "the weights of the network's file" if read else f"random weights of seed {seed}"
+        masks = ""
+        if self.connectivity == "random":
+            masks = f", {self.sparsity:.0%} of its synapses absent at random"
+        if self.connectivity == "incoming":
+            masks = f", with the masks of stage {source['model'].parent.name!r}"
+        return f"trains a new {(self.model or 'ann').upper()} from {weights}{masks}"
 
     def _new(self, run: Any, source: Artefacts) -> Network:
         """Make the recipe's network from the stage's seed, or from trained weights where its architecture has some."""
@@ -95,6 +108,7 @@ class Train(Stage, frozen=True, kw_only=True, tag="train"):
         weights = run.recipe.network.weights()
         if weights is not None:
             _take_weights(model, weights)
+        announce(f"{self.name}: {self._origin(source, run.seed, read=weights is not None)}")
         if self.connectivity == "random":
             set_masks(model, Random().masks(model, self.sparsity, _nothing_to_learn, generator=run.generator))
         if self.connectivity == "incoming":

@@ -1,6 +1,5 @@
 """Compare executors, every neuron and every step: integer networks as integers, float ones with their rounding."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from spikeport.export.crossings import costed
 from spikeport.export.errors import ExecutorError, LavaError, NetworkError, PlacementError, SpikeportError
 from spikeport.export.executors import known
 from spikeport.export.fidelity import Difference, Fidelity
-from spikeport.export.files import write_text
+from spikeport.export.files import write_json, write_text
 from spikeport.export.junit import to_xml
 from spikeport.export.network import BiasNetwork, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.stimulus import InputSettings, random_stimulus
@@ -125,7 +124,7 @@ class Verdict:
 
     def write_json(self, path: AnyPath) -> None:
         """Write `to_dict` as JSON."""
-        write_text(Path(path), json.dumps(self.to_dict(), indent=1) + "\n")
+        write_json(Path(path), self.to_dict())
 
     def write_junit(self, path: AnyPath, *, name: str = "network") -> None:
         """Write the verdict as JUnit XML, with ``name`` for the network."""

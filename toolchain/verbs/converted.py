@@ -1,13 +1,12 @@
 """What `convert` takes and gives: settings, accuracy, a spiking network."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from spikeport.export import archive
 from spikeport.export.errors import NetworkError
-from spikeport.export.files import write_text
+from spikeport.export.files import write_json
 from spikeport.export.network import FloatNetwork, IntegerNetwork
 from spikeport.export.numbers import STEPS, Range, real, whole
 from spikeport.toolchain.verbs.sources import AnyPath, wrote
@@ -117,12 +116,14 @@ class Converted:
             if self.integers is not None
             else "a float network: integers come from --weight-bits, or quantize"
         )
-        difference = f"logits differ by {self.error:.1%} on the calibration images"
+        thresholds = f"thresholds: each layer's percentile {self.percentile:g} of its activations"
+        thresholds += f"; biases add {self.shift:g} thresholds a sample"
+        difference = f"logits differ from the ANN's by {self.error:.1%} on the calibration images"
         return "\n".join(
             [
                 *(f"note: {note}" for note in self.notes),
                 *pruned,
-                f"thresholds: percentile {self.percentile:g} of the activations, shift {self.shift:g} ({chosen})",
+                f"{thresholds} ({chosen})",
                 f"T = {settings.steps}, {settings.reset} reset; {difference}",
                 self.accuracy.text(),
                 *self._advice(),
@@ -155,8 +156,9 @@ class Converted:
             "thresholds": dict(self.thresholds),
             "accuracy": dict(vars(self.accuracy)),
             "notes": list(self.notes),
+            "proof": self.proof,
         }
 
     def write_json(self, path: AnyPath) -> None:
         """Write `to_dict` as JSON."""
-        write_text(Path(path), json.dumps(self.to_dict(), indent=1) + "\n")
+        write_json(Path(path), self.to_dict())

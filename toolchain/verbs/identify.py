@@ -1,6 +1,5 @@
 """Find the rules of a NIR file from what its own framework did: a recorded input and output."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from spikeport.export.errors import StimulusError
-from spikeport.export.files import write_bytes
+from spikeport.export.files import write_json
 from spikeport.export.identification import recording
 from spikeport.export.identification.identify import INPUTS, Found
 from spikeport.export.identification.identify import identify as found_rules
 from spikeport.export.network import Array
 from spikeport.export.nir_import import choice
 from spikeport.export.nir_import.dialect import Dialect
+from spikeport.export.progress import waiting
 from spikeport.toolchain.verbs.networks import ImportSettings
 from spikeport.toolchain.verbs.sources import AnyPath, names_file
 
@@ -96,7 +96,7 @@ class Identified:
 
     def write_json(self, path: Path) -> None:
         """Write `to_dict` as JSON."""
-        write_bytes(path, (json.dumps(self.to_dict(), indent=2) + "\n").encode())
+        write_json(path, self.to_dict())
 
 
 @names_file
@@ -117,15 +117,16 @@ def identify(
     fit the file.
     """
     chosen, path = settings or ImportSettings(), Path(model)
-    found = found_rules(
-        path,
-        _input(inputs),
-        _output(outputs),
-        dialect=chosen.dialect,
-        steps=chosen.steps,
-        output=chosen.output,
-        **chosen.changes(),
-    )
+    with waiting(f"trying rules for {path}"):
+        found = found_rules(
+            path,
+            _input(inputs),
+            _output(outputs),
+            dialect=chosen.dialect,
+            steps=chosen.steps,
+            output=chosen.output,
+            **chosen.changes(),
+        )
     result = Identified(model=path, found=found)
     if not write or not result.passed:
         return result

@@ -1,6 +1,6 @@
 """Networks from file to file: read, write, import from other frameworks, quantize, export."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -13,6 +13,7 @@ from spikeport.export.input_as import taking
 from spikeport.export.network import FloatNetwork, IntegerNetwork, Network, Source
 from spikeport.export.numbers import LEVELS, whole
 from spikeport.export.passes import folded
+from spikeport.export.progress import waiting
 from spikeport.export.rounded_away import rounded_away
 from spikeport.export.stimulus import InputSettings, Intake
 from spikeport.export.stimulus.settings import BIAS
@@ -21,6 +22,8 @@ from spikeport.export.targets import Target, common
 from spikeport.hardware_profiles.chip_formats import AnyProfile, profiles_of, target_of
 from spikeport.hardware_profiles.chips import chip_verdict
 from spikeport.hardware_profiles.profile import HardwareProfile
+from spikeport.toolchain.verbs.calibrated import Told, told
+from spikeport.toolchain.verbs.exported import Exported
 from spikeport.toolchain.verbs.quantized import Quantized
 from spikeport.toolchain.verbs.sources import (
     AnyInput,
@@ -120,24 +123,6 @@ class QuantizeSettings:
     source: ImportSettings = field(default_factory=ImportSettings)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Exported:
-    """A network that was written in another format: where, its size in bytes, and what a reader has to know."""
-
-    out: Path
-    format: str
-    bytes: int
-    note: str = ""
-
-    def text(self) -> str:
-        """Return what was written."""
-        return f"wrote {self.out} ({self.bytes:,} bytes)" + (f"; {self.note}" if self.note else "")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return path, format, size and the note."""
-        return {"out": str(self.out), "format": self.format, "bytes": self.bytes, "note": self.note}
-
-
 @names_file
 def read_network(path: AnyPath) -> Network:
     """Read the archive (.safetensors) at ``path``: a `FloatNetwork` or an `IntegerNetwork`.
@@ -225,11 +210,14 @@ def import_network(
 ) -> Imported[Any]:
     """Read a .nir file (`import_nir`) or a .net file (`import_netx`)."""
     suffix = Path(path).suffix
-    if suffix == ".nir":
-        return import_nir(path, settings=settings, out=out)
-    if suffix == ".net":
-        return import_netx(path, settings=settings, out=out)
-    raise FormatError(f"{path}: the name ends in {suffix!r}; expected '.nir' or '.net'")
+    readers: Mapping[str, Callable[..., Imported[Any]]] = {".nir": import_nir, ".net": import_netx}
+    if suffix in readers:
+        with waiting(f"reading {path}"):
+            return readers[suffix](path, settings=settings, out=out)
+    found = (
+        "is an archive already, which every verb takes" if suffix == ".safetensors" else f"the name ends in {suffix!r}"
+    )
+    raise FormatError(f"{path}: {found}; expected '.nir' or '.net' (ReLU networks, .onnx or .pt2: 'spikeport convert')")
 
 
 @names_file
@@ -249,8 +237,9 @@ def quantize(
     weight bits, and what a file of another framework does not say; levels and unit of the input for archives, too.
     ``target``: a chip, or several, whose formats the integers keep to: profiles, names or .toml files; without, Lava's
     arithmetic, the widest that either Loihi is known to hold. ``out``: an archive to write. ``reading``: the unit of
-    the images' numbers, and how events become steps. Raises `QuantizationError` with the population, the rule, by how
-    much it is broken, and the way out, where no integers fit the formats.
+    the images' numbers, and how events become steps. Steps and levels that neither file nor settings say are taken from
+    calibration samples that show them (`spikeport.toolchain.verbs.calibrated`). Raises `QuantizationError` with the
+    population, the rule, by how much it is broken, and the way out, where no integers fit the formats.
     """
     chosen, chips = settings or QuantizeSettings(), profiles_of(target)
     formats = common([target_of(chip) for chip in chips])
@@ -262,15 +251,18 @@ def quantize(
     assumptions: tuple[str, ...] = ()
     source: Network
     if isinstance(network, Path | str) and Path(network).suffix in (".nir", ".net"):
-        source, assumptions = _others(network, chosen, calibration)
+        source, assumptions = _others(network, chosen, calibration, reading)
     else:
         useless = [name for name in chosen.source.given() if name not in ("levels", "unit")]
         if useless:
             raise FormatError(f"{useless[0]!r} is for .nir and .net files; an archive says it itself")
-        source = _told(float_network(network), chosen.source)
+        source = float_network(network)
+        shown, assumptions = _calibrated(source, chosen.source, calibration, reading)
+        source = _told(source, shown)
     source = _spiking(source, reading)
     try:
-        source = folded(source) if isinstance(source, FloatNetwork) else source
+        with waiting("folding the synapses between populations"):
+            source = folded(source) if isinstance(source, FloatNetwork) else source
         result = _in_formats(_quantized(source, calibration, chosen, formats, reading), chips, formats)
         warnings = rounded_away(source, result.network) if isinstance(source, FloatNetwork) else ()
     except (NetworkError, QuantizationError) as error:
@@ -281,7 +273,9 @@ def quantize(
     return replace(result, assumptions=assumptions, warnings=warnings, out=where)
 
 
-def _others(path: AnyPath, settings: QuantizeSettings, calibration: AnyInput | None) -> tuple[Network, tuple[str, ...]]:
+def _others(
+    path: AnyPath, settings: QuantizeSettings, calibration: AnyInput | None, reading: InputSettings | None
+) -> tuple[Network, tuple[str, ...]]:
     """Return the network of a .nir or .net file: its integers, where a .nir file of ours is to be taken as it is."""
     from spikeport.export.nir_import.own import integers
 
@@ -289,8 +283,24 @@ def _others(path: AnyPath, settings: QuantizeSettings, calibration: AnyInput | N
         own = integers(Path(path))
         if own is not None:
             return own, (f"read {path}: the integers that spikeport wrote",)
-    imported = import_network(path, settings=settings.source)
-    return imported.network, imported.assumptions
+    source, notes = _calibrated(path, settings.source, calibration, reading)
+    imported = import_network(path, settings=source)
+    return imported.network, (*imported.assumptions, *notes)
+
+
+def _calibrated(
+    network: Network | AnyPath, settings: ImportSettings, calibration: AnyInput | None, reading: InputSettings | None
+) -> tuple[ImportSettings, tuple[str, ...]]:
+    """Return the settings with the steps and levels that calibration samples show, and what was taken from them."""
+
+    def read(steps: int | None) -> Network:
+        if not isinstance(network, Path | str):
+            return network
+        return import_network(network, settings=replace(settings, steps=steps)).network  # type: ignore[no-any-return]
+
+    given = Told(steps=settings.steps, levels=settings.levels, unit=settings.unit)
+    found = told(given, read, calibration, reading)
+    return replace(settings, steps=found.steps, levels=found.levels, unit=found.unit), found.notes
 
 
 def _told(network: FloatNetwork, settings: ImportSettings) -> FloatNetwork:
@@ -326,7 +336,8 @@ def _quantized(
     if isinstance(network, IntegerNetwork):
         return network, {}
     if calibration is None:
-        return quantized(network, weight_bits=settings.weight_bits, target=formats), {}
+        with waiting("quantizing"):
+            return quantized(network, weight_bits=settings.weight_bits, target=formats), {}
     images = images_and_labels(calibration, replace(Intake.of(network), real=False), reading)[0]
     return search(network, images, weight_bits=settings.weight_bits, target=formats)
 
@@ -336,7 +347,8 @@ def _in_formats(
 ) -> Quantized:
     """Return a network with the proof computed anew, in the formats of the chips."""
     network, clips = made
-    left, examined = unproven(network, formats), Examined(network)
+    with waiting("proving the ranges of the registers"):
+        left, examined = unproven(network, formats), Examined(network)
     proof = proof_sentence(network, left, target=formats)
     verdicts = tuple(chip_verdict(examined, chip, asked=True) for chip in chips)
     return Quantized(network=network, proven=not left, proof=proof, clips=clips, chips=verdicts)
@@ -360,7 +372,8 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str, input_a
     elif IntegerNetwork not in kinds:
         network = float_network(network)
     written = taking(any_network(network), input_as)
-    writer(to, type(written))(written, Path(out))
+    with waiting(f"writing {out}"):
+        writer(to, type(written))(written, Path(out))
     return Exported(out=Path(out), format=to, bytes=size_of(Path(out)), note=note(to))
 
 

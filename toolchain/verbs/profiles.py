@@ -1,5 +1,8 @@
 """Hardware profiles as text: the list, the constants of one, the rules of its cores."""
 
+from typing import Any
+
+import msgspec
 import numpy as np
 
 from spikeport.export import target_rules
@@ -25,7 +28,19 @@ from spikeport.hardware_profiles.report.text import table
 
 def profile_list() -> str:
     """Return one line per profile."""
-    return "\n".join(f"{name}: {load_profile(name).description}" for name in profile_names())
+    return "\n".join(f"{name}: {description}" for name, description in descriptions().items())
+
+
+def descriptions() -> dict[str, str]:
+    """Return what every profile describes, by name."""
+    return {name: load_profile(name).description for name in profile_names()}
+
+
+def profile_values(name: str) -> dict[str, Any]:
+    """Return a profile as its file says it: every constant with value, unit, class and source, and the rules."""
+    profile = load_profile(name)
+    values: dict[str, Any] = msgspec.to_builtins(profile)
+    return values | {"rules": _rules(profile).splitlines()}
 
 
 def show_profile(name: str, *, rules: bool = False) -> str:

@@ -49,13 +49,12 @@ class Quantized:
 
     def text(self) -> str:
         """Return the bounds of all registers, and what was assumed."""
-        clips = [f"weights cut at {', '.join(f'{n} {c:g}' for n, c in self.clips.items())} of the largest"]
-        lines = [*self.assumptions, *(clips if self.clips else ()), *wrote(self.out), f"{self.proof}:"]
+        clips = [_clipped(self.clips)] if self.clips else []
+        lines = [*self.assumptions, *clips, *wrote(self.out), f"{self.proof}:"]
         for name, bound in self.network.bounds.items():
             bits = f"weights of {self.weight_bits[name]} bits, " if self.weight_bits[name] else ""
-            lines.append(
-                f"  {name}: {bits}u in {bound.u_min:,}..{bound.u_max:,}, v in {bound.v_min:,}..{bound.v_max:,}"
-            )
+            current, potential = f"{bound.u_min:,}..{bound.u_max:,}", f"{bound.v_min:,}..{bound.v_max:,}"
+            lines.append(f"  {name}: {bits}current u {current}, potential v {potential}")
         lines += [f"warning: {sentence}" for sentence in self.warnings]
         lines += [line for chip in self.chips for line in chip.lines] or [WIDEST]
         return "\n".join(lines)
@@ -73,6 +72,17 @@ class Quantized:
             "warnings": list(self.warnings),
             "chips": {chip.chip: chip.to_dict() for chip in self.chips},
         }
+
+
+def _clipped(clips: dict[str, float]) -> str:
+    """Return at which share of the largest weight calibration had weights cut, layer by layer, in words."""
+    cut = {name: share for name, share in clips.items() if share != 1}
+    if not cut:
+        return "calibration: weights kept whole at every layer"
+    shares = ", ".join(f"{name} above {share:.0%}" for name, share in cut.items())
+    kept = [name for name in clips if name not in cut]
+    whole = f"; kept whole: {', '.join(kept)}" if kept else ""
+    return f"calibration: weights cut to a share of the layer's largest, in {shares}{whole}"
 
 
 def _largest(projection: IntegerProjection) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikeport.export.errors import RecipeError, SpikeportError
 from spikeport.export.files import write_text
-from spikeport.export.progress import announce
+from spikeport.export.progress import announce, waiting
 from spikeport.hardware_profiles.report.result import Report
 from spikeport.toolchain.verbs.sources import AnyPath, names_file
 
@@ -236,8 +236,9 @@ def _from_report_on(records: Mapping[str, "Record"]) -> list[str]:
 def _need_training() -> None:
     """Say which extra is missing."""
     try:
-        import sklearn  # noqa: F401
-        import torch  # noqa: F401
+        with waiting("loading PyTorch"):
+            import sklearn  # noqa: F401
+            import torch  # noqa: F401
     except ImportError as error:
         raise SpikeportError(
             f"training needs {error.name}, which is not installed: pip install 'spikeport[train]'"

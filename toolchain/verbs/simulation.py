@@ -1,5 +1,6 @@
 """Run a network on images."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +26,14 @@ from spikeport.hardware_profiles.result import plain
 from spikeport.toolchain.verbs.sources import (
     AnyInput,
     AnyPath,
+    any_network,
     check_not_input,
     images_and_labels,
     names_file,
     prepared,
+    wrote,
 )
+from spikeport.toolchain.verbs.watching import watched, with_steps
 
 SHOWN = 20
 """Classes that the text shows."""
@@ -51,7 +55,9 @@ class SimulationSettings:
     'fast', any one of float networks, whose projections are those of the folded form): spike counts times fan-outs,
     held against the counts of the kernels and of the reference on ``verify`` images (4, if None; 0: none).
     ``cluster`` shares the images among the workers of a Dask cluster. ``resume`` goes on from the finished parts of
-    an interrupted run, which lie beside ``out``.
+    an interrupted run, which lie beside ``out``. ``steps`` in place of the network's, where the input is held,
+    or has so many. ``probe``: populations whose currents and potentials are saved; ``samples``: numbers of those of
+    which spikes and probes are saved, all if None.
     """
 
     executor: str | None = None
@@ -60,6 +66,9 @@ class SimulationSettings:
     cluster: Cluster | None = None
     resume: bool = False
     verify: int | None = None
+    steps: int | None = None
+    probe: Sequence[str] = ()
+    samples: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,7 +78,8 @@ class Simulation:
     ``score``: what the scores are (`WORDS`). ``accuracy``: share of the images whose class is their label, where labels
     are known. ``operations``: accumulates (multiply-accumulates from a graded input) per projection over all images,
     where they were counted; ``verification``: the same by other ways on sampled images. ``rounding``: what the bias
-    registers changed, of a network whose input are biases.
+    registers changed, of a network whose input are biases. ``steps``: T; ``notes``: what differs from the network as
+    it is; ``files``: those of spikes and probes.
     """
 
     executor: str
@@ -80,6 +90,9 @@ class Simulation:
     operations: dict[str, int] | None = None
     verification: Verification | None = None
     rounding: Rounding | None = None
+    steps: int | None = None
+    notes: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -101,12 +114,15 @@ class Simulation:
             parts.append("\n".join(("FAILED:", *self.verification.reasons)))
         if self.rounding is not None:
             parts.append(self.rounding.text())
+        parts[0] = "\n".join([*self.notes, parts[0], *(line for path in self.files for line in wrote(path))])
         return "\n\n".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
         """Return classes, scores, accuracy, operations with their mode and verification, and what rounding changed."""
         return {
             "executor": self.executor,
+            "steps": self.steps,
+            "notes": list(self.notes),
             "score": self.score,
             "classes": self.classes.tolist(),
             "scores": self.scores.tolist(),
@@ -128,6 +144,8 @@ def simulate(
     out: AnyPath | None = None,
     reading: InputSettings | None = None,
     biases: AnyPath | None = None,
+    save_spikes: AnyPath | None = None,
+    save_probes: AnyPath | None = None,
 ) -> Simulation:
     """Run ``network`` on ``images`` and return the class of the largest score per image.
 
@@ -137,12 +155,18 @@ def simulate(
     score, counting, a cluster. ``out``: a .npz file for ``classes`` and ``scores``; finished parts of a long run lie
     beside it until the end. ``reading``: the unit of the images' numbers, and how events become steps. ``biases``: a
     .npz file for what the host writes where the input goes in as biases, ``NAME.mantissa`` (N, *shape) and
-    ``NAME.exponent`` of every population that gets them. Raises `StimulusError` for images that do not fit the network
-    and `ExecutorError` for an executor that cannot run it or count.
+    ``NAME.exponent`` of every population that gets them. ``save_spikes``: a .npz file for the spikes of every
+    population, ``save_probes``: for currents and potentials of ``settings.probe`` (docs/formats.md). Raises
+    `StimulusError` for images that do not fit the network and `ExecutorError` for an executor that cannot run it or
+    count.
     """
     check_not_input(out, network, images)
-    check_not_input(biases, network, images)
-    chosen, loaded = settings or SimulationSettings(), prepared(network, reading)
+    chosen = settings or SimulationSettings()
+    saved = watched(save_spikes, save_probes, chosen.probe, chosen.samples)
+    for path in (biases, *saved.files):
+        check_not_input(path, network, images)
+    as_given, notes = with_steps(any_network(network), chosen.steps)
+    loaded = prepared(as_given, reading)
     if chosen.verify is not None and not chosen.count:
         raise ExecutorError("verify counts operations in other ways, and none are counted; count, too (--count)")
     real, counted = isinstance(loaded, FloatNetwork), loaded
@@ -151,13 +175,17 @@ def simulate(
         loaded, counted = both.run, both.synapses
     name = chosen.executor or ("floating" if real else "fast")
     find_executor(name, type(loaded))
+    saved.check(loaded)
     stimulus, known = images_and_labels(images, loaded, reading)
     truth = known if labels is None else _one_per_image(np.asarray(labels), len(stimulus))
     if biases is not None:
         _write_biases(loaded, stimulus, Path(biases))
     kept = _parts_of(out, resume=chosen.resume)
     _announce(loaded, stimulus, name, chosen)
-    with nullcontext() if out is None or kept is None else locked(Path(out)):
+    with (
+        nullcontext() if out is None or kept is None else locked(Path(out)),
+        saved.watches(loaded, stimulus, name) as watches,
+    ):
         result = simulation.simulate(
             loaded,
             stimulus,
@@ -168,6 +196,7 @@ def simulate(
             kept=kept,
             resume=chosen.resume,
             verify=VERIFY if chosen.verify is None else chosen.verify,
+            watches=watches,
         )
         classes = result.scores.argmax(1)
         if out is not None:
@@ -182,6 +211,9 @@ def simulate(
         operations=None if result.operations is None else _named(counted, result.operations),
         verification=result.verification,
         rounding=measured(loaded, stimulus) if isinstance(loaded, BiasNetwork) else None,
+        steps=loaded.steps,
+        notes=notes,
+        files=tuple(saved.files),
     )
 
 

@@ -8,15 +8,25 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 
 from spikeport.export import archive
-from spikeport.export.errors import NetworkError, OutputError, SpikeportError, StimulusError
+from spikeport.export.errors import FormatError, NetworkError, OutputError, SpikeportError, StimulusError
 from spikeport.export.input_as import taking
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
-from spikeport.export.progress import announce
+from spikeport.export.progress import announce, waiting
 from spikeport.export.stimulus import InputSettings, Intake, Stimulus, read, stimulus
 
 AnyPath = Path | str
 AnyInput = Stimulus | Array | Sequence[Array] | AnyPath
 """Images: a stimulus, an array (N, *shape) or (N, T, *shape), event lists, or the path of a file or folder of them."""
+
+IMPORTED = "'spikeport import' (as it is) or 'spikeport quantize' (integers)"
+OTHER_FILES = {
+    **dict.fromkeys((".nir", ".net"), IMPORTED),
+    **dict.fromkeys((".onnx", ".pt2"), "'spikeport convert', of a ReLU network,"),
+    **dict.fromkeys(
+        (".pt", ".pth"), "torch.export.save(torch.export.export(...)) a .pt2 file, and 'spikeport convert'"
+    ),
+}
+"""How an archive is made of other files, by the ends of their names."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -48,7 +58,15 @@ def check_not_input(out: AnyPath | None, *inputs: object) -> None:
 
 def any_network(network: Network | AnyPath) -> Network:
     """Return a network, read from its archive where a path is given."""
-    return archive.read(Path(network)) if isinstance(network, Path | str) else network
+    return archive.read(_archive(network)) if isinstance(network, Path | str) else network
+
+
+def _archive(path: AnyPath) -> Path:
+    """Return the path of an archive; say which verb makes one of a file of another kind."""
+    way = OTHER_FILES.get(Path(path).suffix.lower())
+    if way is not None and Path(path).is_file():
+        raise FormatError(f"{path}: expected an archive (.safetensors); {way} makes one of it")
+    return Path(path)
 
 
 def prepared(network: Network | AnyPath, reading: InputSettings | None) -> Network:
@@ -59,7 +77,7 @@ def prepared(network: Network | AnyPath, reading: InputSettings | None) -> Netwo
 def integer_network(network: Network | AnyPath) -> IntegerNetwork:
     """Return an integer network, read from its archive where a path is given."""
     if isinstance(network, Path | str):
-        return archive.read_integer(Path(network))
+        return archive.read_integer(_archive(network))
     if not isinstance(network, IntegerNetwork):
         raise NetworkError(f"a {type(network).__name__} was given; expected an IntegerNetwork: quantize it first")
     return network
@@ -68,7 +86,7 @@ def integer_network(network: Network | AnyPath) -> IntegerNetwork:
 def float_network(network: Network | AnyPath) -> FloatNetwork:
     """Return a float network, read from its archive where a path is given."""
     if isinstance(network, Path | str):
-        return archive.read_float(Path(network))
+        return archive.read_float(_archive(network))
     if not isinstance(network, FloatNetwork):
         raise NetworkError(f"a {type(network).__name__} was given; expected a FloatNetwork")
     return network
@@ -84,7 +102,8 @@ def images_and_labels(
     if isinstance(images, Stimulus):
         return _fitting(images, network if isinstance(network, Intake) else Intake.of(network)), None
     if isinstance(images, Path | str):
-        found, labels = read(Path(images), network, settings=settings)
+        with waiting(f"reading {images}"):
+            found, labels = read(Path(images), network, settings=settings)
     else:
         values = images if isinstance(images, list | tuple) else np.asarray(images)
         found, labels = stimulus(values, network, settings=settings), None
@@ -115,7 +134,8 @@ def _fitting(images: Stimulus, intake: Intake) -> Stimulus:
 def need_torch(work: str) -> None:
     """Raise `SpikeportError` where PyTorch is missing, with the extra that brings it; ``work`` is what needs it."""
     try:
-        import torch  # noqa: F401
+        with waiting("loading PyTorch"):
+            import torch  # noqa: F401
     except ImportError as error:
         raise SpikeportError(
             f"{work} needs {error.name}, which is not installed: pip install 'spikeport[train]'"

@@ -140,7 +140,7 @@ def test_lengths_that_do_not_fit_are_refused(lengths, message):
 
 
 def test_other_numbers_of_steps_are_refused_with_the_way_out():
-    with pytest.raises(StimulusError, match=r"its samples have 3 steps, the network 4 \(--steps at import\)"):
+    with pytest.raises(StimulusError, match="its samples have 3 steps, the network 4; --steps of import, quantize"):
         stimulus(np.zeros((2, 3, 1, 6, 5), int), NETWORK)
     with pytest.raises(StimulusError, match=r"its axes are \(time, sample\); swap them, values.swapaxes\(0, 1\)"):
         stimulus(np.zeros((4, 2, 1, 6, 5), int), NETWORK)

@@ -13,8 +13,8 @@ from spikeport.toolchain.nn.encoders.phase import Phase
 from spikeport.toolchain.nn.encoders.poisson import Poisson
 from spikeport.toolchain.nn.encoders.rsc import Rsc
 from spikeport.toolchain.verbs.coding import analyze_coding
+from tests.toolchain.commands import invoke
 from tests.toolchain.networks import images
-from tests.toolchain.test_cli import invoke
 
 
 def test_direct_and_phase_bring_the_same_over_a_period():

@@ -19,6 +19,7 @@ from spikeport.toolchain.runs.pipeline import empty
 from spikeport.toolchain.stages import records
 from spikeport.toolchain.stages.lower import Lower
 from spikeport.toolchain.verbs.recipes import RunSettings
+from tests.toolchain.commands import invoke
 from tests.toolchain.networks import RECIPE
 
 STAGES = ["dense", "hydra", "lwm", "sparse", "convert", "finetune"]
@@ -420,14 +421,18 @@ def test_settings_of_a_late_training_are_examined_at_the_start(recipe, tmp_path,
     assert not (tmp_path / "run" / "dense").exists()
 
 
-def test_an_interrupted_run_says_how_it_goes_on(monkeypatch, frames, tmp_path, capfd):
+def test_an_interrupted_run_says_how_it_goes_on_and_does(monkeypatch, frames, tmp_path, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Lower, "run", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        spikeport.run(frames, out=tmp_path / "run")
-    assert f"go on with: spikeport run --resume --out {tmp_path / 'run'}" in capfd.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setattr(Lower, "run", interrupted)
+        code, _, err = invoke(patch, capsys, "run", frames, "--out", tmp_path / "run")
+    assert code == 130
+    advice = f"run --resume --out {tmp_path / 'run'}"
+    assert err.endswith(f"go on with: spikeport {advice}\n")
+    code, _, err = invoke(monkeypatch, capsys, *advice.split())
+    assert (code, "snn: done before, skipped" in err or err) == (0, True)
 
 
 def test_a_network_whose_file_has_changed_is_trained_anew(tmp_path):

@@ -1,5 +1,7 @@
 """The stage that trains: new networks, those that come in, sparse from the start, with rounded weights."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 import torch
@@ -54,12 +56,14 @@ def test_equal_seeds_make_equal_networks_and_others_do_not(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["ann", "snn"])
-def test_the_network_that_comes_in_is_finetuned_under_its_masks(kind, tmp_path):
+def test_the_network_that_comes_in_is_finetuned_under_its_masks_and_it_is_said(kind, tmp_path, capfd):
     run = run_in(tmp_path / "out")
     torch.manual_seed(0)
     model = ANN(run.specification()) if kind == "ann" else SNN(run.specification(), run.recipe.spiking)
     set_masks(model, Lwm().masks(model, 0.8, None, generator=generator()))
     result = stage(objective=RobustKl(attack=Fgsm())).run(run, written(model, tmp_path))
+    said = f"dense: finetunes the weights of stage {tmp_path.name!r}, under its masks"
+    assert capfd.readouterr().err.splitlines()[0] == said
     trained = checkpoint.read(result.artefacts["model"])
     assert type(trained) is type(model)
     for (name, now), before in zip(trained.synapses().items(), model.synapses().values(), strict=True):
@@ -198,3 +202,21 @@ def test_settings_that_contradict_each_other_are_named():
 def test_a_stage_is_a_table_of_a_recipe():
     table = {"stage": "train", "name": "dense", "training": {"epochs": 1, "learning_rate": 0.1}}
     assert msgspec.convert(table, Train) == Train(name="dense", training=Training(epochs=1, learning_rate=0.1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "trains a new ANN from random weights of seed 7"),
+        ({"model": "snn"}, "trains a new SNN from random weights of seed 7"),
+        (
+            {"connectivity": "random", "sparsity": 0.9},
+            "from random weights of seed 7, 90% of its synapses absent at random",
+        ),
+        ({"model": "snn", "connectivity": "incoming"}, "random weights of seed 7, with the masks of stage 'hydra'"),
+    ],
+)
+def test_where_new_weights_come_from(settings, said):
+    stage = Train(name="x", training=Training(epochs=1, learning_rate=0.1), **settings)
+    assert stage._origin({"model": Path("run/hydra/model.safetensors")}, 7, read=False).endswith(said)
+    assert "the weights of the network's file" in stage._origin({"model": Path("a/b")}, 7, read=True)

@@ -54,7 +54,7 @@ def test_calibration_takes_images_and_says_where_weights_were_cut(tiny_run, held
         images = file["images"][:4]
     by_array, by_file = (spikeport.quantize(source, calibration=each) for each in (images, held_out))
     assert set(by_array.clips) == {p.name for p in by_array.network.neurons}
-    assert "weights cut at conv1" in by_file.text()
+    assert "calibration: weights " in by_file.text()
 
 
 def test_quantize_refuses_integers(network, tmp_path):

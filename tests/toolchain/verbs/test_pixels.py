@@ -15,8 +15,8 @@ from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.nn.encoders.poisson import Poisson
 from spikeport.toolchain.verbs.checking import CheckSettings
 from spikeport.toolchain.verbs.simulation import SimulationSettings
+from tests.toolchain.commands import invoke
 from tests.toolchain.networks import snn
-from tests.toolchain.test_cli import invoke
 
 BIAS = InputSettings(input_as="bias")
 POISSON = InputSettings(input_as="poisson", encoder_seed=1)

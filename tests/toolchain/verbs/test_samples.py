@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import spikeport
+from spikeport.export import archive
 from spikeport.export.errors import FormatError, QuantizationError, SpikeportError, StimulusError
 from spikeport.export.executors import executor
 from spikeport.export.formats import netx
@@ -68,9 +69,11 @@ def test_counts_of_more_than_8_bits_are_refused_with_their_number(networks):
     assert spikes(wide, spikeport.stimulus(COUNTS, wide)) == RIGHT
 
 
-def test_calibration_with_counts_needs_room_for_them():
-    settings = spikeport.QuantizeSettings(source=told())
-    with pytest.raises(StimulusError, match=r"sample 0 holds 3; quantize it again with .* --levels 3 --unit 1"):
+def test_calibration_with_counts_takes_their_levels_or_needs_room_for_them(networks):
+    taken = spikeport.quantize(FILE, settings=spikeport.QuantizeSettings(source=told()), calibration=COUNTS)
+    assert taken.to_dict()["digest"] == archive.digest(networks["calibrated"])
+    settings = spikeport.QuantizeSettings(source=told(levels=2, unit=1.0))
+    with pytest.raises(StimulusError, match=r"sample 0 holds 3; quantize it again with --levels 3 --unit 1"):
         spikeport.quantize(FILE, settings=settings, calibration=COUNTS)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +54,15 @@ class Comparison:
         for title, number in self._certificates():
             lines.append(_line([title, *(_range([number(each) for each in found]) for found in self._all())]))
         return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every row of the table: shares with errors, and numbers of each seed, by network."""
+        rows: dict[str, dict[str, Any]] = {}
+        for title, take in self._rows():
+            rows[title] = {name: combined([take(e) for e in found]).to_dict() for name, found in self.groups.items()}
+        for title, number in self._certificates():
+            rows[title] = {name: [number(each) for each in found] for name, found in self.groups.items()}
+        return {"seeds": {name: len(found) for name, found in self.groups.items()}, "rows": rows}
 
     def picture(self) -> str:
         """Return the SVG: flips by epsilon, by bits, and accuracy by bits, a curve a network."""
