@@ -26,7 +26,9 @@ def render(report: Report) -> str:
     """Return the page of a report."""
     document = report.to_dict()
     loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
     environment.filters["whole"] = lambda number: f"{number:,.0f}"
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
     environment.filters["part"] = lambda found, part: energy.shown(found, part, " µJ")
