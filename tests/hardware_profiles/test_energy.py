@@ -211,9 +211,9 @@ def test_parts_with_assumed_or_scaled_constants_are_named(name, assumed, scaled)
 
 def test_marks_stand_behind_the_figures():
     shown = energy(count(NETWORK, random_stimulus(NETWORK, 5, 0)), load_profile("loihi2")).text()
-    assert re.search(r"neuron updates +\S+\*~\n", shown)
-    assert re.search(r"synaptic operations, Eq. 12 fused +[\d.e-]+~\n", shown)
-    assert re.search(r"first layer on the chip, every step +[\d.e-]+\*\n", shown)
+    assert re.search(r"neuron updates +\S+ .J\*~\n", shown)
+    assert re.search(r"synaptic operations, Eq. 12 fused +[\d.]+ .J~\n", shown)
+    assert re.search(r"first layer on the chip, every step +[\d.]+ .J\*\n", shown)
     assert "\n* with a constant that is assumed" in shown
     assert "energy.neuron_update_inactive*~" in shown
     plain = energy(count(NETWORK, random_stimulus(NETWORK, 5, 0)), load_profile("cmos45_fp32")).text()
