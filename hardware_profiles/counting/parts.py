@@ -8,7 +8,10 @@ import numpy as np
 
 from spikeport.export.geometry import AnyProjection
 from spikeport.export.network import Convolution, Network, Source
-from spikeport.export.stimulus.encoders import encoder
+from spikeport.export.stimulus.encoders.phase_bits import CHANNELS
+
+PHASE_BITS = "phase_bits"
+"""The encoder whose source has a channel for each bit of a pixel."""
 
 
 def parts(network: Network) -> list[str]:
@@ -49,11 +52,10 @@ def _bit(network: Network, projection: AnyProjection) -> str:
     """Return the bit of a phase-coded pixel that a projection carries; nothing where it carries several, or none."""
     source = network.population(projection.source)
     coding = source.neuron.coding if isinstance(source.neuron, Source) else None
-    if coding is None or coding.encoder != "phase":
+    if coding is None or coding.encoder != PHASE_BITS:
         return ""
-    bits = encoder(coding.encoder).channels
-    carried = {channel * bits // source.shape[0] for channel in _channels(projection, source.shape)}
-    return f"bit {2 ** (bits - 1 - carried.pop())}" if len(carried) == 1 else ""
+    carried = {channel * CHANNELS // source.shape[0] for channel in _channels(projection, source.shape)}
+    return f"bit {2 ** (CHANNELS - 1 - carried.pop())}" if len(carried) == 1 else ""
 
 
 def _channels(projection: AnyProjection, shape: tuple[int, ...]) -> list[int]:

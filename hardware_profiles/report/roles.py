@@ -26,9 +26,9 @@ def roles(network: Network) -> Mapping[str, str]:
     """Return what the populations of a network of folded synapses are that do no more than the following.
 
     1. 'constant input': it hears nothing and its bias fires it.
-    2. Every neuron hears a window of its own channel over synapses of one weight, from one population: 'relay' for
-       windows of one neuron where nothing is kept from step to step, 'max pooling' where any spike fires it and nothing
-       is kept, else 'sum pooling' for larger windows.
+    2. Every neuron hears a window of its own channel over synapses of one weight, from one population: where any spike
+       fires it and nothing is left behind, 'relay' for windows of one neuron and 'max pooling' for larger ones; else
+       'sum pooling' for larger ones.
     3. 'max pooling' as well where such synapses have weights of both signs: rates pooled by differences.
     """
     found = ((population.name, _role(network, population)) for population in network.neurons)
@@ -58,9 +58,18 @@ def _pooling(neuron: FloatNeuron | IntegerNeuron, projection: AnyProjection) -> 
     """Return what a population does with windows of its own channels over synapses of one positive weight."""
     weight = projection.synapses.weight
     single = int(np.count_nonzero(weight.reshape(len(weight), -1), axis=1).max()) == 1
-    if neuron.keeps_nothing and _fires(neuron, np.zeros(()), _weight(projection)):
+    if _forgets(neuron) and _fires(neuron, np.zeros(()), _weight(projection)):
         return "relay" if single else "max pooling"
     return "" if single else "sum pooling"
+
+
+def _forgets(neuron: FloatNeuron | IntegerNeuron) -> bool:
+    """Return whether nothing is left of a step in which the neuron fired."""
+    if isinstance(neuron, IntegerNeuron):
+        memoryless = neuron.memoryless_current
+    else:
+        memoryless = bool(np.all(neuron.decay_current == 1))
+    return memoryless and (neuron.keeps_nothing or (neuron.reset_by is None and not np.any(neuron.reset_to)))
 
 
 def _is_window(projection: AnyProjection) -> bool:
