@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from spikeport.export.three_counts import NOT_VERIFIED
 from spikeport.hardware_profiles import energy, latency
-from spikeport.hardware_profiles.columns import percent, times
+from spikeport.hardware_profiles.columns import percent, quantity, times
 from spikeport.hardware_profiles.counting.parts import called
 from spikeport.hardware_profiles.evidence import LEGEND
 from spikeport.hardware_profiles.report.cost_tables import helpers_of, populations
@@ -22,6 +22,8 @@ from spikeport.hardware_profiles.report.text import about, names
 
 TABLE_ROWS = 64
 """Cores that the page lists one by one, the busiest; report.json has them all."""
+PREFIXED = ("J", "s", "W")
+"""Units that take a prefix on the page; numbers of bits, bytes and neurons are whole."""
 LONGEST = 15
 """Rows of a table that is not folded: about a screen."""
 
@@ -82,9 +84,25 @@ def _environment(helpers: dict[str, str]) -> Environment:
         ),
         "span": lambda part: f"{part[0]}" if part[1] - part[0] == 1 else f"{part[0]} to {part[1] - 1}",
         "breakable": _breakable,
+        "constant": constant,
         "anchored": anchored,
     }
     return environment
+
+
+def constant(entry: dict[str, Any]) -> str:
+    """Return a constant's value with its unit: with a prefix where three digits hold it, as the profile has it else."""
+    value, unit = entry["value"], entry.get("unit", "")
+    values = value if isinstance(value, list) else [value]
+    return "; ".join(_valued(each, "" if unit == "1" else unit) for each in values)
+
+
+def _valued(value: object, unit: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if unit in PREFIXED and float(f"{value:.2e}") == value:
+        return quantity(value, unit)
+    return f"{value:,.0f} {unit}".strip() if value == int(value) else f"{value} {unit}".strip()
 
 
 def anchored(body: Markup) -> tuple[Markup, dict[str, str]]:

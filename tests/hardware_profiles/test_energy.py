@@ -156,6 +156,8 @@ def test_a_spiking_input_has_no_first_layer():
     found = energy(counts, load_profile("loihi2"))
     assert (found.first_layer_host, found.first_layer_chip) == (0, 0)
     assert "first_layer_host" not in {**found.assumed, **found.scaled}
+    without = energy(counts, load_profile("speck"))
+    assert (without.first_layer_host, without.first_layer_chip, without.missing) == (0, 0, ())
 
 
 def test_potentials_that_others_hear_are_no_input_of_the_host():

@@ -260,3 +260,30 @@ def test_a_robust_accuracy_says_whether_its_gradients_were_examined_and_what_was
         assert "PGD-9, eps 8/255: signs of masked gradients: unbounded" in text
     assert "\nwarning: too high" in found.text()
     assert '<p class="bad">Warning: too high.</p>' in html.render(found)
+
+
+CONSTANTS = {
+    "23.6 pJ": {"value": 2.36e-11, "unit": "J"},
+    "1.421e-10 J": {"value": 1.421e-10, "unit": "J"},
+    "131,072 B": {"value": 131072.0, "unit": "B"},
+    "600 ns; 1.00 µs": {"value": [6e-7, 1e-6], "unit": "s"},
+    "-4,095; 4,095": {"value": [-4095, 4095], "unit": "1"},
+    "dense; sparse": {"value": ["dense", "sparse"]},
+}
+
+
+@pytest.mark.parametrize("shown", CONSTANTS)
+def test_a_constant_keeps_its_digits(shown):
+    assert html.constant(CONSTANTS[shown]) == shown
+
+
+def test_a_long_table_folds_and_a_short_one_does_not():
+    found = FULL.with_run(**{**RUN, "accuracy": RUN["accuracy"] * 6})
+    assert "<summary>accuracy: 18 rows</summary>" in html.render(found)
+    assert "<summary>accuracy" not in html.render(FULL)
+
+
+def test_sections_have_anchors_of_their_own():
+    body, found = html.anchored(html.Markup("<h2>Cores</h2><h2>A &amp; <b>b</b></h2><h2>Cores</h2>"))
+    assert found == {"cores": "Cores", "a-b": "A & b", "cores-": "Cores"}
+    assert '<h2 id="a-b">A &amp; <b>b</b></h2>' in body
