@@ -44,10 +44,10 @@ class ChipLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
-    """The main figures; ``clean``, a share, and ``robust`` are None where not measured; with what they are of."""
+    """The main figures; ``clean`` and ``robust``, accuracies in per cent, are None where not measured."""
 
     name: str
-    clean: float | None
+    clean: str | None
     clean_of: str
     robust: str | None
     robust_of: str
@@ -66,7 +66,7 @@ def headline(document: Document) -> Headline:
     network = document["network"]
     return Headline(
         name=network["name"] or f"network {network['digest'][:16]}",
-        clean=row["clean"] if row else None,
+        clean=_share(row["clean"], row.get("error")) if row else None,
         clean_of=row["title"] if row else FROM_RUN,
         robust=robust,
         robust_of=robust_of,
@@ -93,9 +93,10 @@ def attacked(attack: Document) -> str:
 
 def robust(attack: Document, network: str) -> str:
     """Return the robust accuracy of the network of this key, with its standard error where that is known."""
-    value, error = attack[network], attack[f"{network}_error"]
-    if value is None:
-        return ""
+    return "" if attack[network] is None else _share(attack[network], attack[f"{network}_error"])
+
+
+def _share(value: float, error: float | None) -> str:
     return percent(value) if error is None else f"{100 * value:.1f} ± {100 * error:.1f} %"
 
 

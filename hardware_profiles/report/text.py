@@ -17,7 +17,7 @@ __all__ = ["about", "fidelity", "names", "relative", "render", "share", "table",
 def render(document: dict[str, Any], reasons: Sequence[str], verification: Verification | None) -> str:
     """Return the main figures of a report's document as text, what was verified, and the ``reasons`` why it failed."""
     parts = [*_headline(document)]
-    if "accuracy" in document:
+    if "attack" in document:
         parts += _accuracy(document["accuracy"], document["attack"], document["attacks"])
     if "fidelity" in document:
         parts.append(fidelity(document["fidelity"]))
@@ -52,8 +52,8 @@ def _headline(document: dict[str, Any]) -> list[str]:
 def _accuracies(first: Headline) -> str:
     if first.clean is None:
         return f"accuracy: {first.clean_of}"
-    robust = "not measured" if first.robust is None else f"{first.robust} robust after deployment ({first.robust_of})"
-    return f"accuracy: {percent(first.clean)} clean ({first.clean_of}), {robust}"
+    robust = "" if first.robust is None else f", {first.robust} robust after deployment ({first.robust_of})"
+    return f"accuracy: {first.clean} clean ({first.clean_of}){robust or ', robust not measured'}"
 
 
 def fidelity(executors: dict[str, Any]) -> str:

@@ -37,10 +37,20 @@ def test_the_name_comes_first_on_the_page_and_in_the_text():
 
 def test_accuracy_is_that_of_the_integers_and_of_what_attacked_them():
     found = of(REPORT.with_run(**RUN))
-    assert (found.clean, found.clean_of, found.robust) == (0.887, "integers", "77.6 %")
+    assert (found.clean, found.clean_of, found.robust) == ("88.7 %", "integers", "77.6 %")
     assert found.robust_of == "PGD-10, eps 8/255, 500 images"
     text = REPORT.with_run(**RUN).text()
     assert "accuracy: 88.7 % clean (integers), 77.6 % robust after deployment (PGD-10, eps 8/255, 500 images)" in text
+
+
+def test_labels_alone_give_a_clean_accuracy():
+    row = Accuracy(title="integers", stage="labels", clean=0.9)
+    found = of(replace(REPORT, accuracy=(row,)))
+    assert (found.clean, found.clean_of, found.robust) == ("90.0 %", "integers", None)
+    known = headline({**replace(REPORT, accuracy=(row,)).to_dict(), "accuracy": [{**row.to_dict(), "error": 0.01}]})
+    assert known.clean == "90.0 ± 1.0 %"
+    assert "90.0 %" in html.render(replace(REPORT, accuracy=(row,)))
+    assert "accuracy: 90.0 % clean (integers), robust not measured" in replace(REPORT, accuracy=(row,)).text()
 
 
 def test_the_worst_case_of_several_attacks_counts_before_one():
