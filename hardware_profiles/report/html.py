@@ -18,7 +18,7 @@ from spikeport.hardware_profiles.report.drawing import FEW, PARTS, cells, energy
 from spikeport.hardware_profiles.report.headline import attacked, headline, robust
 from spikeport.hardware_profiles.report.result import Report
 from spikeport.hardware_profiles.report.roles import named
-from spikeport.hardware_profiles.report.text import about, names
+from spikeport.hardware_profiles.report.text import about, parts_of
 
 TABLE_ROWS = 64
 """Cores that the page lists one by one, the busiest; report.json has them all."""
@@ -49,7 +49,7 @@ def render(report: Report) -> str:
             busiest={name: _busiest(each) for name, each in placed.items()},
             reasons=report.reasons,
             counts=counts,
-            verified_names=names(document["operations"]["layers"], counts.layers) if counts else [],
+            verified=parts_of(document["operations"]["layers"], counts.layers) if counts else [],
             not_verified=NOT_VERIFIED,
         )
     )

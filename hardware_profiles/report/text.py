@@ -7,11 +7,12 @@ from spikeport.export.bias_form import Rounding
 from spikeport.export.three_counts import NOT_VERIFIED, Agreement, Verification
 from spikeport.hardware_profiles.columns import percent, table, times
 from spikeport.hardware_profiles.counting.parts import called
-from spikeport.hardware_profiles.report.cost_tables import cores, energies, marks, times_of
+from spikeport.hardware_profiles.report.cost_tables import cores, energies, helpers_of, marks, times_of
 from spikeport.hardware_profiles.report.headline import Headline, attacked, counted, headline, robust
+from spikeport.hardware_profiles.report.roles import named
 
 NOT_EXAMINED = "not examined for masked gradients, which make such a figure too high"
-__all__ = ["about", "fidelity", "names", "relative", "render", "share", "table", "verified"]
+__all__ = ["about", "fidelity", "parts_of", "relative", "render", "share", "table", "verified"]
 
 
 def render(document: dict[str, Any], reasons: Sequence[str], verification: Verification | None) -> str:
@@ -27,7 +28,7 @@ def render(document: dict[str, Any], reasons: Sequence[str], verification: Verif
         energies(document),
         *times_of(document["latency"]),
         *marks(document),
-        _operations(document["operations"], document["spikes"]),
+        _operations(document),
         *verified(verification, document["operations"]),
         *_host(document),
         *cores(document),
@@ -89,11 +90,12 @@ def share(value: float | None) -> str:
     return "" if value is None else percent(value)
 
 
-def _operations(operations: dict[str, Any], spikes: list[dict[str, Any]]) -> str:
-    rates = {layer["population"]: percent(layer["rate"]) for layer in spikes}
+def _operations(document: dict[str, Any]) -> str:
+    operations, helpers = document["operations"], helpers_of(document)
+    rates = {layer["population"]: percent(layer["rate"]) for layer in document["spikes"]}
     rows = [
         (
-            called(layer["source"], layer["target"], layer["part"]),
+            called(named(layer["source"], helpers), named(layer["target"], helpers), layer["part"]),
             rates.get(layer["source"], "graded" if layer["kind"] == "MAC" else "input"),
             layer["kind"],
             f"{layer['formula']:,}",
@@ -113,17 +115,17 @@ def verified(verification: Verification | None, operations: dict[str, Any]) -> l
         return [NOT_VERIFIED]
     if not verification.kernels:
         return [verification.text()]
-    images = len(verification.images)
+    images, parts = len(verification.images), parts_of(operations["layers"], verification.layers)
     rows = [
         (
-            name,
+            called(layer.source, layer.target, part),
             f"{layer.formula - layer.on_the_way:,}",
             f"{layer.simulated:,}",
             layer.difference,
             f"{layer.reference:,}",
             layer.reference_difference,
         )
-        for name, layer in zip(names(operations["layers"], verification.layers), verification.layers, strict=True)
+        for layer, part in zip(verification.layers, parts, strict=True)
     ]
     header = (f"synapses, {images} images" if images > 1 else "synapses, 1 image", "Eq. 12 fused", "simulated")
     return [table((*header, "difference", "event by event, 1 image", "difference"), rows), verification.text()]
@@ -182,13 +184,15 @@ def _stated(network: dict[str, Any]) -> list[str]:
     ]
 
 
-def names(layers: Sequence[dict[str, Any]], verified: Sequence[Agreement]) -> list[str]:
-    """Return the names of ``verified`` projections, as the counted ``layers`` have them, in the same order."""
+def parts_of(layers: Sequence[dict[str, Any]], verified: Sequence[Agreement]) -> list[str]:
+    """Return what tells ``verified`` projections from others of their populations, as the counted ``layers`` have it.
+
+    Both are in the order of the network; those of the host are not verified.
+    """
     waiting: dict[tuple[str, str], list[str]] = {}
     for layer in layers:
         waiting.setdefault((layer["source"], layer["target"]), []).append(layer["part"])
-    parts = [waiting.get((each.source, each.target), [""]).pop(0) for each in verified]
-    return [called(each.source, each.target, part) for each, part in zip(verified, parts, strict=True)]
+    return [waiting.get((each.source, each.target), [""]).pop(0) for each in verified]
 
 
 def _chips(chips: dict[str, dict[str, Any]]) -> list[str]:

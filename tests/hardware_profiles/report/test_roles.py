@@ -119,7 +119,7 @@ def test_windows_of_several_weights_are_layers_of_the_user():
 def test_text_and_page_name_them():
     network = both(tools_network())[1]
     found = report(network, random_stimulus(network, 2, 0), ["loihi1"])
-    assert "a_pool (max pooling)" in found.text()
+    assert "a_pool (max pooling) -> b" in found.text()
     assert "a_pool (max pooling) → b" in html.render(found)
     assert {each["name"]: each["role"] for each in found.to_dict()["network"]["populations"]}["a_pool"] == "max pooling"
 
