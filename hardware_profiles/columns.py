@@ -26,13 +26,29 @@ def times(ratio: float | None) -> str:
     return "-" if ratio is None else f"{ratio:.2f}"
 
 
-def seconds(value: float | None) -> str:
-    """Return a time in a unit that suits it."""
+PREFIXES = {15: "P", 12: "T", 9: "G", 6: "M", 3: "k", 0: "", -3: "m", -6: "µ", -9: "n", -12: "p", -15: "f", -18: "a"}
+"""The SI prefixes by their exponent of ten."""
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """Return a quantity with three significant digits and the SI prefix of its unit; None is 'unknown'."""
     if value is None:
         return "unknown"
-    return f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} us"
+    if value == 0:
+        return f"0 {unit}"
+    exponent = int(f"{abs(value):.2e}".partition("e")[2])
+    thousands = exponent // 3 * 3
+    if thousands not in PREFIXES:
+        return f"{value:.2e} {unit}"
+    scaled = value / 10.0**thousands if thousands >= 0 else value * 10.0**-thousands
+    return f"{scaled:.{max(0, 2 - exponent + thousands)}f} {PREFIXES[thousands]}{unit}"
+
+
+def seconds(value: float | None) -> str:
+    """Return a time; None is 'unknown'."""
+    return quantity(value, "s")
 
 
 def joule(value: float | None) -> str:
-    """Return an energy in microjoule; what a profile lacks is unknown."""
-    return "unknown" if value is None else f"{value * 1e6:.3g}"
+    """Return an energy; what a profile lacks is 'unknown'."""
+    return quantity(value, "J")

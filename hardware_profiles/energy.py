@@ -9,7 +9,7 @@ power flows while the chip runs: images back to back take ``interval`` seconds e
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from spikeport.export.errors import ProfileError
 from spikeport.hardware_profiles.columns import joule, table
@@ -47,8 +47,11 @@ class EnergyPerImage(Result):
     interval of images back to back, ``static_alone`` for the latency of one alone. ``sum_of_known`` leaves out what is
     unknown, and takes the first layer on the host and images back to back. ``included`` are parts that the profile's
     energy per accumulate holds already. ``assumed`` and ``scaled`` are, by part, the constants that are assumed (or
-    read by us as something that their source does not say), and those that come from another chip.
+    read by us as something that their source does not say), and those that come from another chip. ``missing`` are the
+    parts that ``sum_of_known`` lacks, for which the sum is a lower bound.
     """
+
+    derived: ClassVar[tuple[str, ...]] = ("missing",)
 
     synaptic_operations: float
     neuron_updates: float | None
@@ -65,6 +68,12 @@ class EnergyPerImage(Result):
     sum_of_known: float
     eq12: Mapping[Mode, float]
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The parts of `SUMMED` that are unknown, of which a network without such operations has none."""
+        parts = (*SUMMED, "spike_traffic_between_chips")
+        return tuple(part for part in parts if part in self.unknown)
+
     def text(self) -> str:
         """Return a table of the parts with their marks, the constants behind the marks, and why parts are unknown."""
         document = self.to_dict()
@@ -72,16 +81,17 @@ class EnergyPerImage(Result):
         keys = marks_of(document)
         legend = [f"{LEGEND}: {keys}"] if keys else []
         reasons = [f"{name.replace('_', ' ')}: {reason}" for name, reason in self.unknown.items()]
-        return "\n".join((table(("energy of a mean image", "uJ"), rows), *legend, *reasons))
+        return "\n".join((table(("energy of a mean image", "estimate"), rows), *legend, *reasons))
 
 
-def shown(energy: Mapping[str, Any], part: str, unit: str = "") -> str:
-    """Return one part of `EnergyPerImage.to_dict` in microjoule, with its marks."""
+def shown(energy: Mapping[str, Any], part: str) -> str:
+    """Return one part of `EnergyPerImage.to_dict` with its marks; '>=' stands before a sum that lacks a part."""
     if _is_in(energy["included"], part):
         return "in Eq. 12"
     if energy[part] is None:
         return joule(None)
-    return f"{joule(energy[part])}{unit}{mark(energy['assumed'].get(part, ()), energy['scaled'].get(part, ()))}"
+    least = ">= " if part == "sum_of_known" and energy["missing"] else ""
+    return f"{least}{joule(energy[part])}{mark(energy['assumed'].get(part, ()), energy['scaled'].get(part, ()))}"
 
 
 def marks_of(energy: Mapping[str, Any]) -> str:
@@ -181,7 +191,8 @@ def _updates(counts: OperationCounts, inactive: Constant | None, active: Constan
 
 
 def _times(number: float, constant: Constant | None) -> float | None:
-    return None if constant is None else number * constant.value
+    """Return the joule of so many operations; none cost nothing, whether the constant is known or not."""
+    return 0.0 if not number else None if constant is None else number * constant.value
 
 
 def _traffic(profile: HardwareProfile, load: CoreLoad | None, unknown: dict[str, str]) -> float | None:

@@ -60,6 +60,7 @@ def report(
         out=out,
         reading=reading,
         verify=verify,
+        name=network.name,
     )
     text = "\n\n".join(["\n".join(assumptions)] * bool(assumptions) + [done.text()])
     say(f"{text}\n\nwrote {out}/report.html and {out}/report.json", passed=done.passed)

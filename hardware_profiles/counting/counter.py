@@ -9,6 +9,7 @@ from spikeport.export.network import FloatNetwork, Network
 from spikeport.export.three_counts import compared, verification
 from spikeport.export.trace import Sampled
 from spikeport.hardware_profiles.counting.fan_outs import Counts, FanOuts
+from spikeport.hardware_profiles.counting.parts import parts
 from spikeport.hardware_profiles.counting.results import LayerCount, OperationCounts, SpikeCount, Spread
 from spikeport.hardware_profiles.counting.run import Batch
 
@@ -55,7 +56,7 @@ class Counter:
         """Return the totals of all batches."""
         network = self.network
         images = sum(len(each) for each in self.spikes[network.source.name])
-        layers = tuple(self._layer(number) for number in range(len(self.fan_outs)))
+        layers = tuple(self._layer(number, part) for number, part in enumerate(parts(network)))
         accumulates = np.zeros(images, np.int64)
         for fan_outs, per_image in zip(self.fan_outs, self.per_image, strict=True):
             if not fan_outs.graded:
@@ -70,7 +71,7 @@ class Counter:
             verification=verification(network, self.sampled, self.compared),
         )
 
-    def _layer(self, number: int) -> LayerCount:
+    def _layer(self, number: int, part: str) -> LayerCount:
         fan_outs, per_image = self.fan_outs[number], np.concatenate(self.per_image[number])
         spikes = int(np.concatenate(self.spikes[fan_outs.projection.source]).sum())
         return LayerCount(
@@ -83,6 +84,7 @@ class Counter:
             synapses=int(fan_outs.fused.sum()),
             relay_synapses=int(fan_outs.relay.sum()),
             per_image=_spread(per_image),
+            part=part,
         )
 
     def _spikes(self, name: str, images: int) -> SpikeCount:

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from spikeport.export.three_counts import NOT_VERIFIED, Verification
 from spikeport.hardware_profiles.columns import table
+from spikeport.hardware_profiles.counting.parts import called
 from spikeport.hardware_profiles.result import Result
 
 Mode = Literal["fused", "relay", "area_ratio"]
@@ -25,7 +26,8 @@ class LayerCount(Result):
     """One projection, totals over all counted images: accumulates, or MACs from a graded input.
 
     All three come from spike counts: ``formula`` is Eq. 12 with psi of mode fused; ``relay`` and ``area_ratio`` are
-    Eq. 12 in the other modes. ``synapses`` and ``relay_synapses`` are non-zero, written out.
+    Eq. 12 in the other modes. ``synapses`` and ``relay_synapses`` are non-zero, written out. ``part`` tells it from
+    other projections of the same two populations (`spikeport.hardware_profiles.counting.parts`).
     """
 
     derived: ClassVar[tuple[str, ...]] = ("kind",)
@@ -39,6 +41,12 @@ class LayerCount(Result):
     synapses: int
     relay_synapses: int
     per_image: Spread
+    part: str = ""
+
+    @property
+    def name(self) -> str:
+        """The projection's name, with what tells it from others of the same two populations."""
+        return called(self.source, self.target, self.part)
 
     @property
     def kind(self) -> str:
@@ -129,8 +137,7 @@ class OperationCounts(Result):
         """Return a table of the projections, totals over all images, and the accumulates of a mean image by mode."""
         header = ("synapses, all images", "kind", *(f"Eq. 12 {mode}" for mode in MODES))
         rows = [
-            (f"{layer.source} -> {layer.target}", layer.kind, *(f"{layer.operations(mode):,.0f}" for mode in MODES))
-            for layer in self.layers
+            (layer.name, layer.kind, *(f"{layer.operations(mode):,.0f}" for mode in MODES)) for layer in self.layers
         ]
         means = ", ".join(f"{mode} {number:,.0f}" for mode, number in self.modes.items())
         verified = NOT_VERIFIED if self.verification is None else self.verification.text()

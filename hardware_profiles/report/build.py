@@ -45,6 +45,7 @@ from spikeport.hardware_profiles.profile import (
     spans,
 )
 from spikeport.hardware_profiles.report.result import Report
+from spikeport.hardware_profiles.report.roles import roles
 from spikeport.hardware_profiles.report.sections import (
     Images,
     NetworkSummary,
@@ -85,6 +86,7 @@ def report(
     weight_bits: int | None = None,
     verify: int = VERIFY,
     chips: Sequence[str | Path | HardwareProfile] = (),
+    name: str | None = None,
 ) -> Report:
     """Run ``network`` on ``stimulus`` and return operations, placement, energy and latency for every profile.
 
@@ -92,8 +94,8 @@ def report(
     of the same shape, the dense one for instance, that runs on the same input. A float network runs as it is, and its
     weights are placed with ``weight_bits`` each (8, if None). On ``verify`` images the operations are counted in all
     three ways (`spikeport.export.three_counts`). A network that does not run on a chip is no error: the report says
-    why, and fails where ``chips``, profiles as well, name the chip. Raises `ProfileError`, `StimulusError`, and
-    `NetworkError` for another shape.
+    why, and fails where ``chips``, profiles as well, name the chip. ``name``: what the report calls the network. Raises
+    `ProfileError`, `StimulusError`, and `NetworkError` for another shape.
     """
     loaded, asked = _with_required(profiles, chips)
     if relative_to is not None:
@@ -108,7 +110,7 @@ def report(
         spikeport=metadata.version("spikeport"),
         versions={"python": platform.python_version(), "numpy": np.__version__},
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        network=_network(network, examined, both.synapses, counts.neurons, bits),
+        network=replace(_network(network, examined, both.synapses, counts.neurons, bits), name=name),
         images=Images(count=len(stimulus), digest=hashlib.sha256(stimulus.values.tobytes()).hexdigest()),
         operations=counts,
         oracles=ORACLES,
@@ -226,7 +228,7 @@ def _network(
     network: Network, examined: Examined | None, synapses: Network, neurons: int, weight_bits: int | None
 ) -> NetworkSummary:
     """Return a network with its proof; of a float one the populations and zeros of its folded ``synapses``."""
-    proof = {} if examined is None else examined.bounds
+    proof, helping = {} if examined is None else examined.bounds, roles(synapses)
     return NetworkSummary(
         digest=archive.digest(network),
         kind=network.kind,
@@ -241,6 +243,7 @@ def _network(
                 shape=population.shape,
                 scale=population.neuron.scale if isinstance(population.neuron, IntegerNeuron) else None,
                 bounds=proof.get(population.name),
+                role=helping.get(population.name, ""),
             )
             for population in synapses.neurons
         ),

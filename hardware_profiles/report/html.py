@@ -1,56 +1,133 @@
-"""The report as one HTML file: no network access, figures as SVG, light and dark."""
+"""The report as one HTML file: no network access, no scripts, for light and dark, phone and print."""
 
+import re
+from html import unescape
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from spikeport.export.three_counts import NOT_VERIFIED
 from spikeport.hardware_profiles import energy, latency
-from spikeport.hardware_profiles.columns import times
+from spikeport.hardware_profiles.columns import percent, quantity, times
+from spikeport.hardware_profiles.counting.parts import called
 from spikeport.hardware_profiles.evidence import LEGEND
+from spikeport.hardware_profiles.report.cost_tables import helpers_of, populations
+from spikeport.hardware_profiles.report.drawing import FEW, PARTS, cells, energy_bars, fullest, resources
+from spikeport.hardware_profiles.report.headline import attacked, headline, robust
 from spikeport.hardware_profiles.report.result import Report
-from spikeport.hardware_profiles.report.text import about, attacked, populations, robust, share
+from spikeport.hardware_profiles.report.roles import named
+from spikeport.hardware_profiles.report.text import about, parts_of
 
-PARTS = {
-    "synaptic_operations": "synapses, Eq. 12 fused",
-    "neuron_updates": "neuron updates",
-    "spike_traffic": "spike traffic",
-    "first_layer_host": "first layer on the host",
-    "static": "static power, images back to back",
-}
 TABLE_ROWS = 64
 """Cores that the page lists one by one, the busiest; report.json has them all."""
+PREFIXED = ("J", "s", "W")
+"""Units that take a prefix on the page; numbers of bits, bytes and neurons are whole."""
+LONGEST = 15
+"""Rows of a table that is not folded: about a screen."""
 
 
 def render(report: Report) -> str:
     """Return the page of a report."""
     document = report.to_dict()
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters["whole"] = lambda number: f"{number:,.0f}"
-    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
-    environment.filters["part"] = lambda found, part: energy.shown(found, part, " µJ")
-    environment.filters["time"] = latency.shown
-    environment.filters["marks"] = energy.marks_of
-    environment.filters["times"] = times
-    environment.filters["attacked"] = attacked
-    environment.filters["about"] = about
-    environment.filters["robust"] = robust
-    environment.filters["share"] = share
-    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
-    environment.filters["populations"] = populations
-    environment.filters["span"] = lambda part: f"{part[0]}" if part[1] - part[0] == 1 else f"{part[0]} to {part[1] - 1}"
-    busiest = {
-        name: sorted(enumerate(placed["per_core"]), key=lambda core: -core[1]["operations"])[:TABLE_ROWS]
-        for name, placed in document["placement"].items()
-        if "cores" in placed
-    }
-    return environment.get_template("report.html.j2").render(
-        document,
-        parts=PARTS,
-        legend=LEGEND,
-        busiest=busiest,
-        reasons=report.reasons,
-        counts=report.operations.verification,
-        not_verified=NOT_VERIFIED,
+    placed = {name: each for name, each in document["placement"].items() if "cores" in each}
+    helpers, counts = helpers_of(document), report.operations.verification
+    return (
+        _environment(helpers)
+        .get_template("report.html.j2")
+        .render(
+            document,
+            head=headline(document),
+            parts=PARTS,
+            legend=LEGEND,
+            few=FEW,
+            longest=LONGEST,
+            energy_bars=energy_bars(document["energy"]),
+            cells={name: cells(each, helpers) for name, each in placed.items()},
+            binding={name: resources(each) for name, each in placed.items()},
+            busiest={name: _busiest(each) for name, each in placed.items()},
+            reasons=report.reasons,
+            counts=counts,
+            verified=parts_of(document["operations"]["layers"], counts.layers) if counts else [],
+            not_verified=NOT_VERIFIED,
+        )
     )
+
+
+def _environment(helpers: dict[str, str]) -> Environment:
+    """Return an environment that escapes; ``helpers`` are populations that are named for what they are."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "whole": lambda number: f"{number:,.0f}",
+        "percent": percent,
+        "part": lambda found, part: _sign(energy.shown(found, part)),
+        "time": lambda found, key: _sign(latency.shown(found, key)),
+        "sign": _sign,
+        "marks": energy.marks_of,
+        "times": times,
+        "attacked": attacked,
+        "about": about,
+        "robust": robust,
+        "fullest": fullest,
+        "capitalize_first": lambda text: text[:1].upper() + text[1:],
+        "populations": lambda core: populations(core, helpers),
+        "named": lambda name: named(name, helpers),
+        "projection": lambda layer: called(
+            named(layer["source"], helpers), named(layer["target"], helpers), layer["part"], arrow="→"
+        ),
+        "span": lambda part: f"{part[0]}" if part[1] - part[0] == 1 else f"{part[0]} to {part[1] - 1}",
+        "breakable": _breakable,
+        "constant": constant,
+        "anchored": anchored,
+    }
+    return environment
+
+
+def constant(entry: dict[str, Any]) -> str:
+    """Return a constant's value with its unit: with a prefix where three digits hold it, as the profile has it else."""
+    value, unit = entry["value"], entry.get("unit", "")
+    values = value if isinstance(value, list) else [value]
+    return "; ".join(_valued(each, "" if unit == "1" else unit) for each in values)
+
+
+def _valued(value: object, unit: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if unit in PREFIXED and float(f"{value:.2e}") == value:
+        return quantity(value, unit)
+    return f"{value:,.0f} {unit}".strip() if value == int(value) else f"{value} {unit}".strip()
+
+
+def anchored(body: Markup) -> tuple[Markup, dict[str, str]]:
+    """Return a page's body with an anchor at every heading of a section, and the titles by their anchors."""
+    found: dict[str, str] = {}
+
+    def anchor(heading: re.Match[str]) -> str:
+        title = unescape(re.sub(r"<[^>]*>", "", heading[1]))
+        name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+        while name in found:
+            name += "-"
+        found[name] = title
+        return f'<h2 id="{name}">{heading[1]}</h2>'
+
+    return Markup(re.sub(r"<h2>(.*?)</h2>", anchor, str(body))), found  # noqa: S704 - the templates escaped it
+
+
+def _busiest(placed: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    return sorted(enumerate(placed["per_core"]), key=lambda core: -core[1]["operations"])[:TABLE_ROWS]
+
+
+def _sign(figure: str) -> str:
+    return figure.replace(">= ", "≥ ")
+
+
+def _breakable(name: str) -> Markup:
+    """Return a name that a line may break after its underscores."""
+    return Markup("_<wbr>").join(escape(part) for part in name.split("_"))

@@ -11,12 +11,16 @@ from spikeport.hardware_profiles.result import Result
 
 @dataclass(frozen=True, kw_only=True)
 class PopulationSummary(Result):
-    """One population with neurons: ``bounds`` are the proven ends of its current u and potential v, if in integers."""
+    """One population with neurons: ``bounds`` are the proven ends of its current u and potential v, if in integers.
+
+    ``role``: what it is where it only hands spikes on (`spikeport.hardware_profiles.report.roles`), else nothing.
+    """
 
     name: str
     shape: tuple[int, ...]
     scale: float | None
     bounds: Bounds | None
+    role: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +28,8 @@ class NetworkSummary(Result):
     """The network: ``proven`` where no register can wrap or saturate, ``sparsity`` the share of zero weights.
 
     ``kind`` is 'integer' or 'float'. A float network has no registers to prove (``proven`` is None) and is placed with
-    weights of ``weight_bits`` each.
+    weights of ``weight_bits`` each. ``name``: the file it was read from, or what a run made it of; None where neither
+    is known.
     """
 
     digest: str
@@ -35,6 +40,7 @@ class NetworkSummary(Result):
     populations: tuple[PopulationSummary, ...]
     kind: str = "integer"
     weight_bits: int | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,53 +1,60 @@
-"""The report as plain text tables."""
+"""The report as plain text: the headline first, then its tables."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from spikeport.export.bias_form import Rounding
-from spikeport.export.three_counts import NOT_VERIFIED, Verification
-from spikeport.hardware_profiles import energy, latency
-from spikeport.hardware_profiles.columns import joule, percent, seconds, table, times
-from spikeport.hardware_profiles.evidence import LEGEND, marked
+from spikeport.export.three_counts import NOT_VERIFIED, Agreement, Verification
+from spikeport.hardware_profiles.columns import percent, table, times
+from spikeport.hardware_profiles.counting.parts import called
+from spikeport.hardware_profiles.report.cost_tables import cores, energies, helpers_of, marks, times_of
+from spikeport.hardware_profiles.report.headline import Headline, attacked, counted, headline, robust
+from spikeport.hardware_profiles.report.roles import named
 
 NOT_EXAMINED = "not examined for masked gradients, which make such a figure too high"
-__all__ = [
-    "about",
-    "attacked",
-    "fidelity",
-    "joule",
-    "percent",
-    "relative",
-    "render",
-    "robust",
-    "seconds",
-    "share",
-    "table",
-    "times",
-    "verified",
-]
+__all__ = ["about", "fidelity", "parts_of", "relative", "render", "share", "table", "verified"]
 
 
 def render(document: dict[str, Any], reasons: Sequence[str], verification: Verification | None) -> str:
     """Return the main figures of a report's document as text, what was verified, and the ``reasons`` why it failed."""
-    parts = []
-    if "accuracy" in document:
+    parts = [*_headline(document)]
+    if "attack" in document:
         parts += _accuracy(document["accuracy"], document["attack"], document["attacks"])
     if "fidelity" in document:
         parts.append(fidelity(document["fidelity"]))
     if "relative" in document:
         parts.append(relative(document["relative"]))
-    parts += [_operations(document["operations"], document["spikes"]), *verified(verification)]
     parts += [
+        energies(document),
+        *times_of(document["latency"]),
+        *marks(document),
+        _operations(document),
+        *verified(verification, document["operations"]),
         *_host(document),
-        _cores(document),
-        _traffic(document),
-        *_times(document["latency"]),
-        _energy(document),
-        *_marks(document),
+        *cores(document),
         *_stated(document["network"]),
         *_refusals(document),
     ]
     return "\n\n".join([*parts, *_chips(document["chips"]), *_reasons(reasons)])
+
+
+def _headline(document: dict[str, Any]) -> list[str]:
+    """Return the network with its accuracy, whether it is exact, and a line for each chip."""
+    first, network = headline(document), document["network"]
+    size = f"T = {network['steps']:,}, {counted(network['neurons'], 'neuron')}"
+    rest = f"{percent(network['sparsity'])} of the weights zero, {counted(document['images']['count'], 'image')}"
+    shown = [f"{first.name}: {size}, {rest}", _accuracies(first), first.exact.sentence]
+    rows = [(chip.name, chip.runs.sentence, chip.fits.sentence, chip.energy, chip.time) for chip in first.chips]
+    header = ("chip", "runs on it", "fits", "energy of a mean image", "time of an image alone")
+    contents = [f"{chip.name}: {chip.parts}" for chip in first.chips]
+    return ["\n".join(shown), table(header, rows, left=(0, 1, 2)), "\n".join(("in the energy,", *contents))]
+
+
+def _accuracies(first: Headline) -> str:
+    if first.clean is None:
+        return f"accuracy: {first.clean_of}"
+    robust = "" if first.robust is None else f", {first.robust} robust after deployment ({first.robust_of})"
+    return f"accuracy: {first.clean} clean ({first.clean_of}){robust or ', robust not measured'}"
 
 
 def fidelity(executors: dict[str, Any]) -> str:
@@ -70,12 +77,6 @@ def _accuracy(accuracy: list[dict[str, Any]], attack: dict[str, Any], attacks: l
     return tables
 
 
-def robust(attack: dict[str, Any], network: str) -> str:
-    """Return the robust accuracy of the network of this key, with its standard error where that is known."""
-    error = attack[f"{network}_error"]
-    return share(attack[network]) if error is None else f"{100 * attack[network]:.1f} ± {100 * error:.1f} %"
-
-
 def about(attacks: list[dict[str, Any]]) -> list[str]:
     """Return what was run where one row stands for several attacks, once each, and how far figures may be believed."""
     ran = [f"{each['name']}: {each['ran']}" for each in attacks if each["ran"]]
@@ -84,21 +85,17 @@ def about(attacks: list[dict[str, Any]]) -> list[str]:
     return [*dict.fromkeys(ran), *examined, *warnings]
 
 
-def attacked(attack: dict[str, Any]) -> str:
-    """Return the attack with its epsilon as a heading."""
-    return f"{attack['name']}, eps {attack['epsilon']:g}/255"
-
-
 def share(value: float | None) -> str:
     """Return a share in percent, nothing where it was not measured."""
     return "" if value is None else percent(value)
 
 
-def _operations(operations: dict[str, Any], spikes: list[dict[str, Any]]) -> str:
-    rates = {layer["population"]: percent(layer["rate"]) for layer in spikes}
+def _operations(document: dict[str, Any]) -> str:
+    operations, helpers = document["operations"], helpers_of(document)
+    rates = {layer["population"]: percent(layer["rate"]) for layer in document["spikes"]}
     rows = [
         (
-            f"{layer['source']} -> {layer['target']}",
+            called(named(layer["source"], helpers), named(layer["target"], helpers), layer["part"]),
             rates.get(layer["source"], "graded" if layer["kind"] == "MAC" else "input"),
             layer["kind"],
             f"{layer['formula']:,}",
@@ -112,23 +109,23 @@ def _operations(operations: dict[str, Any], spikes: list[dict[str, Any]]) -> str
     return f"{table(header, rows)}\n\naccumulates of a mean image, Eq. 12: {means} ({paper})"
 
 
-def verified(verification: Verification | None) -> list[str]:
+def verified(verification: Verification | None, operations: dict[str, Any]) -> list[str]:
     """Return the three counts of every projection on the sampled images, and in a line whether they agree."""
     if verification is None:
         return [NOT_VERIFIED]
     if not verification.kernels:
         return [verification.text()]
-    images = len(verification.images)
+    images, parts = len(verification.images), parts_of(operations["layers"], verification.layers)
     rows = [
         (
-            f"{layer.source} -> {layer.target}",
+            called(layer.source, layer.target, part),
             f"{layer.formula - layer.on_the_way:,}",
             f"{layer.simulated:,}",
             layer.difference,
             f"{layer.reference:,}",
             layer.reference_difference,
         )
-        for layer in verification.layers
+        for layer, part in zip(verification.layers, parts, strict=True)
     ]
     header = (f"synapses, {images} images" if images > 1 else "synapses, 1 image", "Eq. 12 fused", "simulated")
     return [table((*header, "difference", "event by event, 1 image", "difference"), rows), verification.text()]
@@ -171,107 +168,6 @@ def relative(section: dict[str, Any]) -> str:
     return f"{table(header, rows)}\n\n{table(('the other / this network', 'ratio'), ratios)}"
 
 
-def _cores(document: dict[str, Any]) -> str:
-    rows = [
-        (
-            name,
-            placed["strategy"],
-            f"{placed['cores']:,}",
-            f"{max(placed['lower_bounds'].values()):,}",
-            placed["chips"],
-            f"{placed['max_core_memory_bytes']:,}",
-            f"{placed['bottleneck']} ({populations(placed['per_core'][placed['bottleneck']])})",
-        )
-        for name, placed in document["placement"].items()
-        if "cores" in placed
-    ]
-    header = (
-        "profile",
-        "strategy",
-        "cores",
-        "at least",
-        "chips",
-        "bytes on fullest core",
-        "busiest core",
-    )
-    return table(header, rows)
-
-
-def populations(core: dict[str, Any]) -> str:
-    """Return the names of the populations on a core."""
-    return ", ".join(block["population"] for block in core["blocks"])
-
-
-def _traffic(document: dict[str, Any]) -> str:
-    rows = [
-        (
-            name,
-            f"{placed['cores_with_several_populations']:,}",
-            f"{placed['messages']:,.0f}",
-            f"{placed['hops']:,.0f}",
-            f"{placed['messages_off_chip']:,.0f}",
-            f"{placed['messages_from_host']:,.0f}",
-            f"{placed['host_axons']:,}",
-        )
-        for name, placed in document["placement"].items()
-        if "cores" in placed
-    ]
-    header = (
-        "per image",
-        "cores with several populations",
-        "messages",
-        "hops on chip",
-        "between chips",
-        "from the host",
-        "input axons of the host",
-    )
-    return table(header, rows)
-
-
-def _times(document: dict[str, Any]) -> list[str]:
-    """Return the times of an image, and why a network has none."""
-    rows = [
-        (
-            name,
-            time["kind"] or "unknown",
-            latency.shown(time, "latency"),
-            time["latency_steps"] or "-",
-            latency.shown(time, "interval"),
-            time["interval_steps"] or "-",
-            ", ".join(f"{kind} {percent(share)}" for kind, share in time["shares"].items()) or "-",
-        )
-        for name, time in document.items()
-    ]
-    refused = [f"{name}, time: {time['refused']}" for name, time in document.items() if time["refused"]]
-    header = ("time of an image", "is", "alone", "steps", "back to back", "steps", "takes longest, back to back")
-    return ["\n".join((table(header, rows, left=(0, 1, 6)), *refused))] if rows else []
-
-
-def _energy(document: dict[str, Any]) -> str:
-    parts = {
-        "synaptic_operations": "synapses, Eq. 12 fused",
-        "neuron_updates": "neuron updates",
-        "spike_traffic": "spike traffic",
-        "first_layer_host": f"first layer: host, {'once' if document['operations']['held'] else 'every step'}",
-        "first_layer_chip": "chip, every step",
-        "static": "static",
-    }
-    rows = [(name, *(energy.shown(each, part) for part in parts)) for name, each in document["energy"].items()]
-    return table(("uJ per image, back to back", *parts.values()), rows)
-
-
-def _marks(document: dict[str, Any]) -> list[str]:
-    """Return what the marks mean, and for each profile the constants behind them."""
-    lines = []
-    for name, each in document["energy"].items():
-        time = document["latency"].get(name, {"assumed": (), "scaled": ()})
-        kinds = [
-            [key for keys in each[kind].values() for key in keys] + list(time[kind]) for kind in ("assumed", "scaled")
-        ]
-        lines += [f"{name}: {keys}"] if (keys := marked(*kinds)) else []
-    return ["\n".join((LEGEND, *lines))] if lines else []
-
-
 def _refusals(document: dict[str, Any]) -> list[str]:
     return [f"{name}: {placed['refused']}" for name, placed in document["placement"].items() if "refused" in placed]
 
@@ -286,6 +182,17 @@ def _stated(network: dict[str, Any]) -> list[str]:
             f"{network['weight_bits']} bit. Quantizing can make weights zero and move spikes"
         ),
     ]
+
+
+def parts_of(layers: Sequence[dict[str, Any]], verified: Sequence[Agreement]) -> list[str]:
+    """Return what tells ``verified`` projections from others of their populations, as the counted ``layers`` have it.
+
+    Both are in the order of the network; those of the host are not verified.
+    """
+    waiting: dict[tuple[str, str], list[str]] = {}
+    for layer in layers:
+        waiting.setdefault((layer["source"], layer["target"]), []).append(layer["part"])
+    return [waiting.get((each.source, each.target), [""]).pop(0) for each in verified]
 
 
 def _chips(chips: dict[str, dict[str, Any]]) -> list[str]:

@@ -29,7 +29,7 @@ def render(rows: Sequence[WhatIfRow]) -> str:
     ]
     modes = [f"Eq. 12 {mode}" for mode in MODES]
     cores_of = [f"cores {strategy}" for strategy in strategies]
-    header = ("per image", "spikes", *modes, *cores_of, "Eq. 12 fused, uJ", "neuron updates, uJ")
+    header = ("per image", "spikes", *modes, *cores_of, "energy, Eq. 12 fused", "of neuron updates")
     names = dict.fromkeys(row.profile for row in rows)
     lines = [f"{name}: {keys}" for name in names if (keys := _behind([row for row in rows if row.profile == name]))]
     return "\n".join((table(header, cells), *(["", LEGEND, *lines] if lines else [])))

@@ -156,6 +156,8 @@ def test_a_spiking_input_has_no_first_layer():
     found = energy(counts, load_profile("loihi2"))
     assert (found.first_layer_host, found.first_layer_chip) == (0, 0)
     assert "first_layer_host" not in {**found.assumed, **found.scaled}
+    without = energy(counts, load_profile("speck"))
+    assert (without.first_layer_host, without.first_layer_chip, without.missing) == (0, 0, ())
 
 
 def test_potentials_that_others_hear_are_no_input_of_the_host():
@@ -211,9 +213,9 @@ def test_parts_with_assumed_or_scaled_constants_are_named(name, assumed, scaled)
 
 def test_marks_stand_behind_the_figures():
     shown = energy(count(NETWORK, random_stimulus(NETWORK, 5, 0)), load_profile("loihi2")).text()
-    assert re.search(r"neuron updates +\S+\*~\n", shown)
-    assert re.search(r"synaptic operations, Eq. 12 fused +[\d.e-]+~\n", shown)
-    assert re.search(r"first layer on the chip, every step +[\d.e-]+\*\n", shown)
+    assert re.search(r"neuron updates +\S+ .J\*~\n", shown)
+    assert re.search(r"synaptic operations, Eq. 12 fused +[\d.]+ .J~\n", shown)
+    assert re.search(r"first layer on the chip, every step +[\d.]+ .J\*\n", shown)
     assert "\n* with a constant that is assumed" in shown
     assert "energy.neuron_update_inactive*~" in shown
     plain = energy(count(NETWORK, random_stimulus(NETWORK, 5, 0)), load_profile("cmos45_fp32")).text()

@@ -66,8 +66,11 @@ SEVERAL = FloatNeuron(threshold=np.array(1.0), reset_by=np.array(1.0), most=None
 
 
 def counted(counts):
-    """Return the layers that have synapses; the folded form of a kernel may have another area (mode area_ratio)."""
-    layers = [replace(layer, per_image=None, area_ratio=0.0) for layer in counts.layers]
+    """Return the layers that have synapses.
+
+    The folded form of a kernel may have another area (mode area_ratio), and lack projections of zeros beside it.
+    """
+    layers = [replace(layer, per_image=None, area_ratio=0.0, part="") for layer in counts.layers]
     return [layer for layer in layers if layer.formula or layer.synapses]
 
 

@@ -153,4 +153,4 @@ def test_report_has_the_cores_of_a_chip_whose_cores_differ():
     assert placed.cores == 2
     assert all(0 < core.utilisation["kernel_words"] <= 1 for core in placed.per_core)
     assert "layers" in report.text()
-    assert "synapses layers" in html.render(report)
+    assert "the strategy layers" in html.render(report)

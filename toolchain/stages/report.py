@@ -17,6 +17,7 @@ from spikeport.hardware_profiles.report import build
 from spikeport.hardware_profiles.report.result import Report as Costs
 from spikeport.hardware_profiles.report.sections import Accuracy, AttackedWith
 from spikeport.hardware_profiles.report.write import write
+from spikeport.toolchain.choices import tag_of
 from spikeport.toolchain.stages.records import Record
 from spikeport.toolchain.stages.run import Metrics, Run, attack_name
 from spikeport.toolchain.stages.stage import Artefacts, Result, Stage, needs
@@ -49,10 +50,16 @@ class Report(Stage, frozen=True, kw_only=True, tag="report"):
     def run(self, run: Run, source: Artefacts) -> Result:
         network = archive.read_integer(source["network"])
         images, _ = run.held_out()
-        result = build.report(network, stimulus(images, network), self.profiles, verify=self.verify)
+        result = build.report(network, stimulus(images, network), self.profiles, verify=self.verify, name=name_of(run))
         write(result.with_run(**measured(run, network)), run.folder)
         made = {"report": run.folder / "report.json", "page": run.folder / "report.html"}
         return Result(artefacts=made, metrics={"passed": result.passed, **_costs(result)})
+
+
+def name_of(run: Run) -> str:
+    """Return what the report calls the network of a run: 'vgg on digits, demo' of one in a folder ``demo``."""
+    recipe = run.recipe
+    return f"{tag_of(recipe.network)} on {tag_of(recipe.data)}, {run.folder.resolve().parent.name}"
 
 
 def _costs(result: Costs) -> Metrics:

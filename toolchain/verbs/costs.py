@@ -86,6 +86,7 @@ def report(
     out: AnyPath | None = None,
     reading: InputSettings | None = None,
     verify: int = VERIFY,
+    name: str | None = None,
 ) -> Report:
     """Count the operations of ``network`` on ``images``, place it on each of ``profiles``, and price it.
 
@@ -96,6 +97,7 @@ def report(
     where, by how much, and the way out. The report passes where all ways of counting agree as integers, the registers
     of an integer network are proven, and all of ``chips`` run the network.
     ``verify``: images, evenly from the first to the last, on which operations are counted in all ways; none for 0.
+    ``name``: what the report calls the network; the name of its file, if None.
     Raises `ProfileError` for a chip that is unknown and `StimulusError` for images that do not fit the network; a chip
     that the network does not fit is no error, the report says so.
     """
@@ -109,6 +111,7 @@ def report(
         weight_bits=weight_bits,
         verify=verify,
         chips=chips,
+        name=Path(network).name if name is None and isinstance(network, str | Path) else name,
     )
     if out is not None:
         write(result, Path(out))

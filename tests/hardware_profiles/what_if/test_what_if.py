@@ -40,7 +40,7 @@ def test_rows_are_runs_on_every_profile():
     shown = what_if.render(rows)
     assert "50.0 % zeros, loihi1" in shown
     assert "Eq. 12 area_ratio" in shown
-    assert re.search(r"as it is, loihi1 .* [\d.e-]+  +[\d.e-]+\*\n", shown)
+    assert re.search(r"as it is, loihi1 .* [\d.]+ .J  +[\d.]+ .J\*\n", shown)
     assert shown.endswith("loihi1: energy.neuron_update_inactive*, energy.neuron_update_active*")
 
 
