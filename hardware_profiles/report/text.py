@@ -8,6 +8,7 @@ from spikeport.export.three_counts import NOT_VERIFIED, Verification
 from spikeport.hardware_profiles import energy, latency
 from spikeport.hardware_profiles.columns import joule, percent, seconds, table, times
 from spikeport.hardware_profiles.evidence import LEGEND, marked
+from spikeport.hardware_profiles.output.table import Table
 
 NOT_EXAMINED = "not examined for masked gradients, which make such a figure too high"
 __all__ = [
@@ -27,15 +28,24 @@ __all__ = [
 ]
 
 
-def render(document: dict[str, Any], reasons: Sequence[str], verification: Verification | None) -> str:
-    """Return the main figures of a report's document as text, what was verified, and the ``reasons`` why it failed."""
+def render(
+    document: dict[str, Any],
+    reasons: Sequence[str],
+    verification: Verification | None,
+    more: Sequence[Table] = (),
+) -> str:
+    """Return the main figures of a report's document as text, what was verified, and the ``reasons`` why it failed.
+
+    ``more``: tables that are printed as they are, after the accuracy of a run.
+    """
     parts = []
-    if "accuracy" in document:
+    if "attack" in document:
         parts += _accuracy(document["accuracy"], document["attack"], document["attacks"])
     if "fidelity" in document:
         parts.append(fidelity(document["fidelity"]))
     if "relative" in document:
         parts.append(relative(document["relative"]))
+    parts += ["\n".join([each.text(), *each.notes]) for each in more]
     parts += [_operations(document["operations"], document["spikes"]), *verified(verification)]
     parts += [
         *_host(document),

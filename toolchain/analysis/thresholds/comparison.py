@@ -10,11 +10,11 @@ import numpy as np
 
 from spikeport.export.errors import ArchiveError
 from spikeport.export.files import locked, write_text
+from spikeport.hardware_profiles.shares import Mean
 from spikeport.toolchain.analysis.curves import Curve, Point, curves
 from spikeport.toolchain.analysis.thresholds.figures import BITS, Certified, Rounded
 from spikeport.toolchain.analysis.thresholds.perturbed import KINDS, PGD
 from spikeport.toolchain.analysis.thresholds.result import Thresholds
-from spikeport.toolchain.analysis.thresholds.shares import Mean
 from spikeport.toolchain.analysis.thresholds.tables import title_of
 
 TABLE, PICTURE = "comparison.md", "comparison.svg"

@@ -10,9 +10,9 @@ import msgspec
 from spikeport.export.errors import ArchiveError, one_line
 from spikeport.export.inputs import read_bytes
 from spikeport.hardware_profiles.result import Result
+from spikeport.hardware_profiles.shares import Mean
 from spikeport.toolchain.analysis.thresholds import tables
 from spikeport.toolchain.analysis.thresholds.figures import Layer, Perturbed, Robust, Rounded
-from spikeport.toolchain.analysis.thresholds.shares import Mean
 
 SCHEMA = 1
 MOST_BYTES = 2**24

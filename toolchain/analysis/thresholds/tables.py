@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from spikeport.hardware_profiles.columns import table
+from spikeport.hardware_profiles.shares import Mean
 from spikeport.toolchain.analysis.thresholds.figures import Certified, Layer, Perturbed, Robust, Rounded, Spread
-from spikeport.toolchain.analysis.thresholds.shares import Mean
 
 KINDS = {"uniform": "random, uniform", "sign": "random, signs"}
 NOTHING = "-"

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from spikeport.export.files import locked, write_text
+from spikeport.hardware_profiles.shares import Mean
 from spikeport.toolchain.analysis.curves import Curve, Point, curves
 from spikeport.toolchain.analysis.thresholds.figures import BITS
 from spikeport.toolchain.analysis.thresholds.perturbed import KINDS
 from spikeport.toolchain.analysis.thresholds.result import Thresholds
-from spikeport.toolchain.analysis.thresholds.shares import Mean
 from spikeport.toolchain.analysis.thresholds.tables import title_of
 
 JSON, PICTURE = "thresholds.json", "thresholds.svg"
