@@ -1,12 +1,13 @@
 """The commands ``spikeport analyze ...``: whether figures of a trained network may be believed."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from spikeport.toolchain.exits import say
-from spikeport.toolchain.options import numbers, whole_numbers
+from spikeport.toolchain.options import grouped, numbers, whole_numbers
+from spikeport.toolchain.saving import saving, saving_tables
 
 app = typer.Typer(help="Whether figures of a trained network may be believed.", no_args_is_help=True)
 
@@ -17,6 +18,7 @@ def analyze() -> None:
 
 
 @app.command("trade-off")
+@grouped(saved=saving_tables)
 def analyze_trade_off(
     result: Annotated[Path | None, typer.Argument(help="attack.json of an attack, or the folder that has it.")] = None,
     clean: Annotated[float | None, typer.Option(help="Without a file: accuracy without an attack, in percent.")] = None,
@@ -24,12 +26,14 @@ def analyze_trade_off(
         list[str] | None, typer.Option(help="Without a file: NAME=PERCENT under an attack, several times.")
     ] = None,
     eps: Annotated[float, typer.Option(help="Without a file: pixel levels, 8 is 8/255.")] = 8.0,
+    saved: Any = None,
 ) -> None:
     """Say clean and robust accuracy in one number (QTE): their mean in percent, times 0.01 per level of epsilon."""
     from spikeport.toolchain.verbs.trade_off import analyze_trade_off
 
     given = None if robust is None else dict(_named_number(each) for each in robust)
-    say(analyze_trade_off(result, clean=clean, robust=given, epsilon=eps).text())
+    found = analyze_trade_off(result, clean=clean, robust=given, epsilon=eps)
+    say(found.text() + saved.save(found))
 
 
 def _named_number(text: str) -> tuple[str, float]:
@@ -41,6 +45,7 @@ def _named_number(text: str) -> tuple[str, float]:
 
 
 @app.command("coding")
+@grouped(saved=saving)
 def analyze_coding(
     input: Annotated[Path, typer.Option("--input", help="Images: pixels (N, C, H, W).")],
     encoder: Annotated[
@@ -49,16 +54,18 @@ def analyze_coding(
     steps: Annotated[int, typer.Option(help="T, the steps of a sample.", min=1)] = 8,
     seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for similarity.json and similarity.svg.")] = None,
+    saved: Any = None,
 ) -> None:
     """Compare what encoders make of the same images: the mean cosine similarity of every pair."""
     from spikeport.toolchain.verbs import coding
 
     found = coding.analyze_coding(input, encoders=encoder or coding.ENCODERS, steps=steps, seed=seed, out=out)
     wrote = f"\n\nwrote {out}/similarity.json and {out}/similarity.svg" if out is not None else ""
-    say(f"{found.text()}{wrote}")
+    say(f"{found.text()}{wrote}{saved.save(found)}")
 
 
 @app.command("obfuscation")
+@grouped(saved=saving)
 def analyze_obfuscation(
     model: Annotated[Path, typer.Argument(help="Checkpoint (.safetensors), or ReLU network: .pt2, .onnx.")],
     input: Annotated[Path, typer.Option("--input", help="Images with labels: pixels, as --input elsewhere.")],
@@ -77,6 +84,7 @@ def analyze_obfuscation(
     std: Annotated[str | None, typer.Option(help="Of the training: one number, or one a channel, a,b,c.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Folder for obfuscation.json and obfuscation.svg.")] = None,
+    saved: Any = None,
 ) -> None:
     """Look for masked gradients: five checks, sweeps of iterations and epsilon; exit code 1 where a check fails."""
     from spikeport.toolchain.verbs import analyze
@@ -97,20 +105,22 @@ def analyze_obfuscation(
     )
     done = analyze.analyze_obfuscation(model, input, settings=settings, out=out)
     wrote = f"\n\nwrote {out}/obfuscation.json and {out}/obfuscation.svg" if out is not None else ""
-    say(f"{done.text()}{wrote}", passed=done.passed)
+    say(f"{done.text()}{wrote}{saved.save(done)}", passed=done.passed)
 
 
 @app.command("compare")
+@grouped(saved=saving)
 def compare_thresholds(
     networks: Annotated[list[str], typer.Argument(help="NAME=FOLDER[,FOLDER...]: of thresholds.json, one a seed.")],
     out: Annotated[Path | None, typer.Option(help="Folder for comparison.md and comparison.svg.")] = None,
+    saved: Any = None,
 ) -> None:
     """Put what 'analyze thresholds' measured of several networks side by side, seeds as means and errors."""
     from spikeport.toolchain.verbs import thresholds
 
     done = thresholds.compare_thresholds(_by_name(networks), out=out)
     wrote = f"\n\nwrote {out}/comparison.md and {out}/comparison.svg" if out is not None else ""
-    say(f"{done.text()}{wrote}")
+    say(f"{done.text()}{wrote}{saved.save(done)}")
 
 
 def _by_name(networks: list[str]) -> dict[str, list[Path]]:
@@ -125,6 +135,7 @@ def _by_name(networks: list[str]) -> dict[str, list[Path]]:
 
 
 @app.command("thresholds")
+@grouped(saved=saving)
 def analyze_thresholds(
     model: Annotated[Path, typer.Argument(help="Checkpoint of a spiking network (.safetensors).")],
     input: Annotated[Path, typer.Option("--input", help="Images with labels: pixels, as --input elsewhere.")],
@@ -142,6 +153,7 @@ def analyze_thresholds(
     seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Folder for thresholds.json and thresholds.svg.")] = None,
+    saved: Any = None,
 ) -> None:
     """Say how near potentials are to thresholds, which changes of input and weights flip spikes, and which cannot."""
     from spikeport.toolchain.verbs import thresholds
@@ -159,10 +171,11 @@ def analyze_thresholds(
     )
     done = thresholds.analyze_thresholds(model, input, settings=settings, out=out)
     wrote = f"\n\nwrote {out}/thresholds.json and {out}/thresholds.svg" if out is not None else ""
-    say(f"{done.text()}{wrote}")
+    say(f"{done.text()}{wrote}{saved.save(done)}")
 
 
 @app.command("gradients")
+@grouped(saved=saving)
 def analyze_gradients(
     model: Annotated[Path, typer.Argument(help="Checkpoint (.safetensors), or ReLU network: .pt2, .onnx.")],
     input: Annotated[Path, typer.Option("--input", help="Images with labels: pixels, as --input elsewhere.")],
@@ -171,6 +184,7 @@ def analyze_gradients(
     std: Annotated[str | None, typer.Option(help="Of the training: one number, or one a channel, a,b,c.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Folder for gradients.json and gradients.svg.")] = None,
+    saved: Any = None,
 ) -> None:
     """Measure exact zeros and norm of the gradient by the input of every operation, by layer and by kind."""
     from spikeport.toolchain.verbs.gradients import analyze_gradients
@@ -179,4 +193,4 @@ def analyze_gradients(
         model, input, count=images, device=device, mean=numbers(mean), std=numbers(std), out=out
     )  # fmt: skip
     wrote = f"\n\nwrote {out}/gradients.json and {out}/gradients.svg" if out is not None else ""
-    say(f"{found.text()}{wrote}")
+    say(f"{found.text()}{wrote}{saved.save(found)}")

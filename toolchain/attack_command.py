@@ -7,9 +7,10 @@ import typer
 
 from spikeport.toolchain.exits import say
 from spikeport.toolchain.options import cluster_of, grouped, numbers
+from spikeport.toolchain.saving import saving_tables
 
 
-@grouped(cluster=cluster_of)
+@grouped(cluster=cluster_of, saved=saving_tables)
 def attack(
     network: Annotated[Path, typer.Argument(help="Checkpoint or archive (.safetensors), .pt2 or .onnx.")],
     input: Annotated[Path, typer.Option("--input", help="Images with labels, as for simulate.")],
@@ -31,6 +32,7 @@ def attack(
     mean: Annotated[str | None, typer.Option(help="For .pt2 and .onnx: of the training, one or one a channel.")] = None,
     std: Annotated[str | None, typer.Option(help="For .pt2 and .onnx: of the training, one or one a channel.")] = None,
     cluster: Any = None,
+    saved: Any = None,
 ) -> None:
     """Measure robust accuracy under a suite of attacks: of the float network, and after deployment."""
     from spikeport.toolchain.verbs import attack as verb
@@ -50,4 +52,4 @@ def attack(
         resume=resume,
     )
     done = verb.attack(network, input, epsilons=numbers(eps) or (), float_model=float_, settings=settings, out=out)
-    say(f"{done.text()}\n\nwrote {out}/attack.json")
+    say(f"{done.text()}\n\nwrote {out}/attack.json{saved.save(done)}")

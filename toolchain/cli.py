@@ -9,8 +9,18 @@ import typer
 
 from spikeport.toolchain import analyze_command, attack_command, exits, profiles_command
 from spikeport.toolchain.exits import say as _say
-from spikeport.toolchain.options import bins, cluster_of, grouped, import_settings, known_rules, number, numbers
+from spikeport.toolchain.options import (
+    bins,
+    cluster_of,
+    grouped,
+    import_settings,
+    known_rules,
+    number,
+    numbers,
+    whole_numbers,
+)
 from spikeport.toolchain.options import reading as reading_of
+from spikeport.toolchain.saving import saving
 
 if TYPE_CHECKING:
     from spikeport.export.stimulus import InputSettings
@@ -72,7 +82,7 @@ def demo(
 
 
 @app.command()
-@grouped(cluster=cluster_of)
+@grouped(cluster=cluster_of, saved=saving)
 def run(
     recipe: Annotated[
         str | None, typer.Argument(help="Recipe (.toml), or the name of one that comes along; they are listed without.")
@@ -101,6 +111,7 @@ def run(
         int | None, typer.Option(help="Images whose operations are counted in all three ways; 0: none.", min=0)
     ] = None,
     cluster: Any = None,
+    saved: Any = None,
 ) -> None:
     """Run the stages of a recipe; what is done and unchanged is skipped. A recipe with a matrix gives a table."""
     from spikeport.toolchain.verbs import recipes
@@ -114,7 +125,7 @@ def run(
         _say(recipes.forecast(recipe, out, from_=from_, to=to, resume=resume, settings=settings, write=write).text())
         return
     done = recipes.run(recipe, out, from_=from_, to=to, resume=resume, settings=settings)
-    _say(done.text(), passed=done.passed)
+    _say(done.text() + saved.save(done), passed=done.passed)
 
 
 WeightBits = Annotated[int | None, typer.Option(help="Float networks: bits of a weight on the chip (8).")]
@@ -310,7 +321,7 @@ def check(
 
 
 @app.command()
-@grouped(source=import_settings, reading=reading_of)
+@grouped(source=import_settings, reading=reading_of, saved=saving)
 def report(
     network: AnyFile,
     input: Input,
@@ -320,8 +331,14 @@ def report(
     weight_bits: WeightBits = None,
     verify: Verify = 4,
     for_: Annotated[str | None, typer.Option("--for", help=FOR)] = None,
+    float_: Annotated[
+        Path | None,
+        typer.Option("--float", help="Of integers: archive or checkpoint of the float network, to compare."),
+    ] = None,
+    raster: Annotated[str | None, typer.Option(help="Numbers of samples whose spikes are drawn, 0,5.")] = None,
     source: Any = None,
     reading: Any = None,
+    saved: Any = None,
 ) -> None:
     """Count operations, place the network on cores, price it, and write the report."""
     from spikeport.toolchain.verbs import costs, networks
@@ -337,13 +354,15 @@ def report(
         out=out,
         reading=reading,
         verify=verify,
+        float_network=float_,
+        rasters=() if raster is None else whole_numbers(raster),
     )
     text = "\n\n".join(["\n".join(assumptions)] * bool(assumptions) + [done.text()])
-    _say(f"{text}\n\nwrote {out}/report.html and {out}/report.json", passed=done.passed)
+    _say(f"{text}\n\nwrote {out}/report.html and {out}/report.json{saved.save(done)}", passed=done.passed)
 
 
 @app.command("what-if")
-@grouped(reading=reading_of)
+@grouped(reading=reading_of, saved=saving)
 def what_if(
     network: Network,
     input: Input,
@@ -353,6 +372,7 @@ def what_if(
     encoding: Annotated[list[str] | None, typer.Option(help="dense, sparse, run_length or one_copy alone.")] = None,
     weight_bits: WeightBits = None,
     reading: Any = None,
+    saved: Any = None,
 ) -> None:
     """Say what a network would cost with other steps, more zeros or on another chip, without training."""
     from spikeport.toolchain.verbs import costs
@@ -364,7 +384,8 @@ def what_if(
         encodings=tuple(encoding or ()),
         weight_bits=weight_bits,
     )
-    _say(costs.render(costs.what_if(network, input, variations, reading=reading)))
+    done = costs.what_if(network, input, variations, reading=reading)
+    _say(done.text() + saved.save(done))
 
 
 @lava_app.command("install")

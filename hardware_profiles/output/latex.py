@@ -88,16 +88,16 @@ def _cell(column: Column, cell: Cell) -> str:
     if isinstance(cell, str):
         return _guarded(escaped(cell))
     found = number_of(cell)
-    error = "" if found.error is None else rf" \pm {_number(column, found.error)}"
+    error = "" if found.error is None else rf" \pm {_mathematical(column.error(found.error))}"
     marks = "".join(MARKS.get(mark, mark) for mark in found.marks)
     above = f"{{}}^{{{marks}}}" if marks else ""
     least = r"\geq " if found.least else ""
-    return f"${least}{_number(column, found.value)}{error}{above}$"
+    return f"${least}{_mathematical(column.number(found.value))}{error}{above}$"
 
 
-def _number(column: Column, value: float) -> str:
+def _mathematical(number: str) -> str:
     """Return a number for the mathematical mode: thin spaces between thousands, powers of ten written out."""
-    shown = column.number(value).replace(",", r"\,").replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
+    shown = number.replace(",", r"\,").replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
     return re.sub(r"e([+-])0*(\d+)", lambda found: rf" \cdot 10^{{{found[1].strip('+')}{found[2]}}}", shown)
 
 

@@ -25,7 +25,7 @@ class Column:
     """A column: what it shows, and the ``unit`` that its numbers have once they are multiplied by ``factor``.
 
     ``form`` is a format of Python. ``words``: aligned to the left. ``bare``: text shows no unit in its cells, because
-    the title says it.
+    the title says it. ``error_form``: the format of standard errors, where it is another.
     """
 
     title: str
@@ -34,18 +34,23 @@ class Column:
     form: str = ","
     words: bool = False
     bare: bool = False
+    error_form: str = ""
 
     def number(self, value: float) -> str:
         """Return a number as it is shown, without its unit."""
         scaled = value if self.factor == 1 else value * self.factor
         return f"{scaled:{self.form}}".removesuffix(".")
 
+    def error(self, value: float) -> str:
+        """Return a standard error as it is shown."""
+        return f"{value * self.factor:{self.error_form}}" if self.error_form else self.number(value)
+
     def text(self, cell: Cell) -> str:
         """Return a cell of a text table."""
         if cell is None or isinstance(cell, str):
             return cell or ""
         found = number_of(cell)
-        error = "" if found.error is None else f" ± {self.number(found.error)}"
+        error = "" if found.error is None else f" ± {self.error(found.error)}"
         unit = f" {self.unit}" if self.unit and not self.bare else ""
         return f"{'>= ' if found.least else ''}{self.number(found.value)}{error}{unit}{found.marks}"
 

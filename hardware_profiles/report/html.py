@@ -8,7 +8,7 @@ from spikeport.export.three_counts import NOT_VERIFIED
 from spikeport.hardware_profiles import energy, latency
 from spikeport.hardware_profiles.columns import times
 from spikeport.hardware_profiles.evidence import LEGEND
-from spikeport.hardware_profiles.report.raster_picture import raster_picture
+from spikeport.hardware_profiles.report.figures import raster_svg
 from spikeport.hardware_profiles.report.result import Report
 from spikeport.hardware_profiles.report.text import about, attacked, populations, robust, share
 
@@ -54,7 +54,7 @@ def render(report: Report) -> str:
         legend=LEGEND,
         busiest=busiest,
         tables={table.name: table for table in report.tables()},
-        pictures=[raster_picture(each) for each in report.rasters or ()],
+        pictures=[raster_svg(each) for each in report.rasters or ()],
         reasons=report.reasons,
         counts=report.operations.verification,
         not_verified=NOT_VERIFIED,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from spikeport.hardware_profiles.report.raster import Raster, RasterLayer
 
-LEFT, WIDTH, GAP, ROOM = 0, 390, 30, 640
-"""Left edge and width of the spikes, room to the histogram, and width of the whole picture, in pixels."""
+LEFT, WIDTH, GAP, EDGE = 8, 390, 30, 640
+"""Left edge and width of the spikes, room to the histogram, and its right edge, in pixels."""
 NEURON, LOW, HEAD, FOOT = 1.25, 34.0, 26, 22
 """Height of a neuron, least height of a row, room above a row for its name, and below for its axis."""
 
@@ -51,7 +51,8 @@ class RasterPicture:
     left: float = LEFT
     width: float = WIDTH
     right: float = LEFT + WIDTH + GAP
-    room: float = ROOM
+    edge: float = EDGE
+    room: float = EDGE + LEFT
 
 
 def raster_picture(raster: Raster) -> RasterPicture:
@@ -89,7 +90,7 @@ def _path(layer: RasterLayer, top: float, height: float) -> str:
 def _bars(layer: RasterLayer, top: float, height: float) -> list[Bar]:
     """Return the neurons that never fire, then those of every bin of rates."""
     counts, bins = (layer.silent, *layer.rates), len(layer.rates)
-    start, width = LEFT + WIDTH + GAP, (ROOM - LEFT - WIDTH - GAP) / (bins + 1)
+    start, width = LEFT + WIDTH + GAP, (EDGE - LEFT - WIDTH - GAP) / (bins + 1)
     titles = ["never", *(f"up to {100 * (number + 1) / bins:.0f} % of the steps" for number in range(bins))]
     most = max(counts)
     return [

@@ -11,8 +11,10 @@ from spikeport.hardware_profiles.counting.results import OperationCounts
 from spikeport.hardware_profiles.energy import EnergyPerImage
 from spikeport.hardware_profiles.host import HostWork
 from spikeport.hardware_profiles.latency import ImageTime
+from spikeport.hardware_profiles.output.figure import Figure
 from spikeport.hardware_profiles.output.table import Table
 from spikeport.hardware_profiles.report.comparison import Comparison
+from spikeport.hardware_profiles.report.figures import figures
 from spikeport.hardware_profiles.report.layers import LayerSummary
 from spikeport.hardware_profiles.report.raster import Raster
 from spikeport.hardware_profiles.report.sections import (
@@ -176,6 +178,10 @@ class Report(Result):
     def tables(self) -> tuple[Table, ...]:
         """Return every table of the report, for CSV and LaTeX (`spikeport.hardware_profiles.output`)."""
         return tuple(tables(self))
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Return every figure of the report, each an SVG that stands alone."""
+        return tuple(figures(self))
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Report":

@@ -25,10 +25,11 @@ from spikeport.toolchain.stages.stage import Artefacts, Result, Stage, needs
 class Report(Stage, frozen=True, kw_only=True, tag="report"):
     """Counts, places and prices the network on ``profiles``; writes report.json and report.html.
 
-    ``verify``: on how many images operations are counted in all three ways.
+    ``verify``: on how many images operations are counted in all three ways. The layers of the float network that the
+    integers were made of stand beside theirs.
     """
 
-    TAKES: ClassVar = ("network",)
+    TAKES: ClassVar = ("network", "float_network")
     USES: ClassVar = ("data", "evaluate")
     SEES_RECORDS: ClassVar = True
 
@@ -49,7 +50,10 @@ class Report(Stage, frozen=True, kw_only=True, tag="report"):
     def run(self, run: Run, source: Artefacts) -> Result:
         network = archive.read_integer(source["network"])
         images, _ = run.held_out()
-        result = build.report(network, stimulus(images, network), self.profiles, verify=self.verify)
+        beside = archive.read_float(source["float_network"]) if "float_network" in source else None
+        result = build.report(
+            network, stimulus(images, network), self.profiles, verify=self.verify, float_network=beside
+        )
         write(result.with_run(**measured(run, network)), run.folder)
         made = {"report": run.folder / "report.json", "page": run.folder / "report.html"}
         return Result(artefacts=made, metrics={"passed": result.passed, **_costs(result)})
@@ -81,7 +85,7 @@ def measured(run: Run, network: IntegerNetwork) -> dict[str, Any]:
 
 
 def _rows(run: Run, record: Record, network: IntegerNetwork) -> Iterator[Accuracy]:
-    metrics, title = record.metrics, title_of(run, record.name)
+    metrics, title, held_out = record.metrics, title_of(run, record.name), len(run.held_out()[1])
     if "clean" in metrics:
         yield Accuracy(
             title=title,
@@ -89,6 +93,7 @@ def _rows(run: Run, record: Record, network: IntegerNetwork) -> Iterator[Accurac
             clean=metrics["clean"],
             robust=metrics.get("robust"),
             sparsity=metrics.get("sparsity"),
+            images=held_out,
         )
     if record.stage != "check":
         return
@@ -99,6 +104,7 @@ def _rows(run: Run, record: Record, network: IntegerNetwork) -> Iterator[Accurac
         clean=accuracy["integer"],
         robust=metrics.get("robust"),
         sparsity=sparsity,
+        images=held_out,
     )
     yield integers
     if "lava" in accuracy:
