@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spikeport.hardware_profiles.columns import table as aligned
+from spikeport.hardware_profiles.shares import Mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,11 @@ class Column:
         error = "" if found.error is None else f" ± {self.error(found.error)}"
         unit = f" {self.unit}" if self.unit and not self.bare else ""
         return f"{'>= ' if found.least else ''}{self.number(found.value)}{error}{unit}{found.marks}"
+
+
+def of(mean: Mean) -> Number:
+    """Return a mean with its standard error as a cell."""
+    return Number(value=mean.value, error=mean.error)
 
 
 def number_of(cell: float | Number) -> Number:

@@ -7,11 +7,20 @@ from spikeport.hardware_profiles.counting import MODES, LayerCount
 from spikeport.hardware_profiles.energy import PARTS, SUMMED, EnergyPerImage
 from spikeport.hardware_profiles.evidence import LEGEND, mark
 from spikeport.hardware_profiles.latency import ImageTime
-from spikeport.hardware_profiles.output.table import Cell, Column, Number, Table, percent, three_digits, whole, words
+from spikeport.hardware_profiles.output.table import (
+    Cell,
+    Column,
+    Number,
+    Table,
+    of,
+    percent,
+    three_digits,
+    whole,
+    words,
+)
 from spikeport.hardware_profiles.report.comparison import Comparison
 from spikeport.hardware_profiles.report.layers import LayerSummary
 from spikeport.hardware_profiles.report.sections import Accuracy, AttackedWith, PlacementSummary, Relative
-from spikeport.hardware_profiles.shares import Mean
 
 if TYPE_CHECKING:
     from spikeport.hardware_profiles.report.result import Report
@@ -40,11 +49,6 @@ def tables(report: "Report") -> Iterator[Table]:
         yield _placement(report.placement)
     yield from (_cores(name, placed) for name, placed in report.placement.items())
     yield _constants(report)
-
-
-def of(mean: Mean) -> Number:
-    """Return a mean with its standard error as a cell."""
-    return Number(value=mean.value, error=mean.error)
 
 
 def accuracy_table(rows: Sequence[Accuracy], attack: AttackedWith | None) -> Table:

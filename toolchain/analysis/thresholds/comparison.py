@@ -12,13 +12,13 @@ from spikeport.export.errors import ArchiveError
 from spikeport.export.files import locked, write_text
 from spikeport.hardware_profiles.output.figure import Figure, figure
 from spikeport.hardware_profiles.output.markdown import markdown
-from spikeport.hardware_profiles.output.table import Cell, Table, percent, words
+from spikeport.hardware_profiles.output.table import Cell, Table, of, percent, words
 from spikeport.hardware_profiles.shares import Mean
 from spikeport.toolchain.analysis.curves import Curve, Point, curves
 from spikeport.toolchain.analysis.thresholds.figures import BITS, Certified, Rounded
 from spikeport.toolchain.analysis.thresholds.perturbed import KINDS, PGD
 from spikeport.toolchain.analysis.thresholds.result import Thresholds
-from spikeport.toolchain.analysis.thresholds.tables import of, title_of
+from spikeport.toolchain.analysis.thresholds.tables import title_of
 
 TABLE, PICTURE = "comparison.md", "comparison.svg"
 """The files' names in a folder."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from spikeport.hardware_profiles.output.table import Cell, Column, Number, Table, percent, words
+from spikeport.hardware_profiles.output.table import Cell, Column, Table, of, percent, words
 from spikeport.hardware_profiles.shares import Mean
 from spikeport.toolchain.analysis.thresholds.figures import Certified, Layer, Perturbed, Robust, Rounded, Spread
 
@@ -58,11 +58,6 @@ def perturbed(found: Sequence[Perturbed], steps: int, robust: Sequence[Robust]) 
         ],
         rows=rows,
     )
-
-
-def of(share: Mean) -> Number:
-    """Return a share with its error as a cell."""
-    return Number(value=share.value, error=share.error)
 
 
 def _share(title: str, digits: int = 2) -> Column:
