@@ -1,6 +1,7 @@
 r"""A table as LaTeX: booktabs, units in the heads, errors with \pm, everything else escaped."""
 
 import re
+import textwrap
 
 from spikeport.hardware_profiles.output.table import Cell, Column, Table, number_of
 
@@ -29,6 +30,8 @@ SIGNS = {
     "…": r"\ldots{}",
 }
 """Characters that mean something else in LaTeX, or that its standard fonts lack."""
+HEAD = 16
+"""Characters of a line of a head."""
 WORDS = {">=": r"$\geq$", "->": r"$\to$", "+-": r"$\pm$"}
 MARKS = {"*": r"\ast", "~": r"\sim"}
 LATIN, NO_LETTERS = 0x180, "ĦħĸĿŀŉŦŧſ"
@@ -78,8 +81,13 @@ def _sign(character: str) -> str:
 
 
 def _head(column: Column) -> str:
-    unit = f" ({escaped(column.unit)})" if column.unit else ""
-    return escaped(column.title) + unit
+    """Return a head with its unit, long ones in lines above each other."""
+    lines = [escaped(line) for line in textwrap.wrap(column.title, HEAD, break_long_words=False)]
+    lines += [f"({escaped(column.unit)})"] if column.unit else []
+    if len(lines) < 2 or len(column.title) + len(column.unit) + 3 <= HEAD:
+        return " ".join(lines)
+    side, stacked = "l" if column.words else "r", r" \\ ".join(lines)
+    return rf"\begin{{tabular}}[b]{{@{{}}{side}@{{}}}}{stacked}\end{{tabular}}"
 
 
 def _cell(column: Column, cell: Cell) -> str:

@@ -73,6 +73,12 @@ def test_latex_has_rules_units_errors_a_label_and_notes():
     assert r"{\footnotesize * is assumed.\par}" in text
 
 
+def test_long_heads_are_stacked():
+    column = three_digits("synaptic operations, Eq. 12 fused", "µJ")
+    (head,) = re.findall(r"\\toprule\n(.*) \\\\\n", latex(Table(name="n", title="n", columns=[column], rows=[[1]])))
+    assert head == r"\begin{tabular}[b]{@{}r@{}}synaptic \\ operations, Eq. \\ 12 fused \\ ($\mu$J)\end{tabular}"
+
+
 def test_powers_of_ten_are_written_out():
     table = Table(name="n", title="n", columns=[three_digits("n", "J")], rows=[[1.5e-12], [2e10], [164.0]])
     assert re.findall(r"\$(.*)\$ ", latex(table)) == [r"1.50 \cdot 10^{-12}", r"2.00 \cdot 10^{10}", "164"]
