@@ -53,6 +53,7 @@ def latex(table: Table) -> str:
         r"\centering",
         rf"\caption{{{escaped(table.title)}.}}",
         rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]', '-', table.name)}}}",
+        r"\smallskip",
         rf"\begin{{tabular}}{{{sides}}}",
         r"\toprule",
         rf"{head} \\",
