@@ -1,18 +1,22 @@
 """The layers of the integers beside those of the float network that they were made of."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from spikeport.export import archive
 from spikeport.export.layer_differences import comparable, differences
-from spikeport.export.network import FloatNetwork, IntegerNetwork
+from spikeport.export.network import Convolution, FloatNetwork, IntegerNetwork
 from spikeport.export.stimulus import Stimulus
 from spikeport.hardware_profiles.result import Result
 from spikeport.hardware_profiles.shares import Mean, mean
 
-MOST_IMAGES = 100
-"""Images on which layers are compared, the first: the executors that give potentials are slow."""
+MOST_IMAGES, MOST_WORK = 100, 2 * 10**10
+"""Images on which layers are compared, the first, and multiplications of all of them by every weight, at most.
+
+The executors that give potentials take half a minute for so many.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +48,7 @@ class Comparison(Result):
 
 def comparison(network: FloatNetwork, integers: IntegerNetwork, stimulus: Stimulus) -> Comparison:
     """Compare layer by layer; `NetworkError` where the integers were not made of ``network``."""
-    alike, images = comparable(network, integers), stimulus.first(min(len(stimulus), MOST_IMAGES))
+    alike, images = comparable(network, integers), stimulus.first(_count(integers, len(stimulus)))
     found = differences(alike, integers, images)
     return Comparison(
         digest=archive.digest(network),
@@ -61,4 +65,18 @@ def comparison(network: FloatNetwork, integers: IntegerNetwork, stimulus: Stimul
             )
             for each in found.layers
         ),
+    )
+
+
+def _count(network: IntegerNetwork, images: int) -> int:
+    """Return on how many images layers are compared: one at least."""
+    return max(1, min(images, MOST_IMAGES, MOST_WORK // (network.steps * _multiplications(network))))
+
+
+def _multiplications(network: IntegerNetwork) -> int:
+    """Return the multiplications of a step, zeros too: every weight at every position of its kernel's targets."""
+    shapes = [network.population(each.target).shape for each in network.projections]
+    return sum(
+        each.synapses.weight.size * (math.prod(shape[1:]) if isinstance(each.synapses, Convolution) else 1)
+        for each, shape in zip(network.projections, shapes, strict=True)
     )

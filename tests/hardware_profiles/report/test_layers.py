@@ -90,6 +90,13 @@ def test_layers_are_compared_on_the_first_images_and_it_is_said(monkeypatch):
     assert "3 images, means with standard errors" in html.render(found)
 
 
+def test_a_large_network_is_compared_on_fewer_images(monkeypatch):
+    """A step of the kernel is 36 weights at 9 positions, of the readout 108 weights."""
+    for work, images in ((4 * (36 * 9 + 108) * 5, 5), (4 * (36 * 9 + 108) * 6 - 1, 5), (1, 1)):
+        monkeypatch.setattr(comparisons, "MOST_WORK", work)
+        assert report(NETWORK, STIMULUS, ["cmos45_fp32"], float_network=FLOAT).comparison.images == images
+
+
 def test_a_float_network_alone_or_of_other_integers_is_refused():
     with pytest.raises(NetworkError, match="a float network is reported; expected integers to compare"):
         report(FLOAT, STIMULUS, ["loihi1"], float_network=FLOAT)

@@ -76,6 +76,12 @@ def test_the_picture_has_a_mark_for_every_spike_and_a_bar_for_every_bin():
     assert raster_svg(found) in html.render(REPORT)
 
 
+def test_names_of_a_file_are_escaped():
+    found = raster_svg(raster(0, {"<script>": np.ones((2, 3), np.uint8)}))
+    assert "<script>" not in found
+    assert "&lt;script&gt;: 3 neurons" in found
+
+
 def test_an_input_of_spikes_is_drawn_and_a_held_one_is_not():
     assert [layer.population for layer in REPORT.rasters[0].layers] == ["conv1"]
     spiking = replace(NETWORK.source, neuron=Source(levels=1, unit=1.0))
