@@ -8,11 +8,13 @@ The functions that other packages use, each with a frozen result that has ``to_d
 - ``load``: ``core_load(network, stimulus, placement) -> CoreLoad``
 - ``latency``: ``latency(placement, load) -> ImageTime``
 - ``energy``: ``energy(counts, profile, *, placement=None, load=None) -> EnergyPerImage``
-- ``what_if``: ``what_if(network, stimulus, variations: Variations) -> tuple[WhatIfRow, ...]``, ``render(rows) -> str``;
+- ``what_if``: ``what_if(network, stimulus, variations, labels=None) -> tuple[WhatIfRow, ...]``, ``render(rows)``;
   ``Variations(profiles=("loihi1", "loihi2"), steps=(), sparsities=(), encodings=())``
 - ``report.build``: ``report(network, stimulus, profiles=("loihi1", "loihi2"), *, relative_to=None,
   weight_bits=None) -> Report``; a profile is a name, a path of a .toml file, or a `HardwareProfile`
 - ``report.result``: ``Report`` with ``passed: bool``, ``reasons: tuple[str, ...]``, ``to_dict()``, ``from_dict(dict)``,
-  ``with_run(*, accuracy, attack, fidelity, sparsity, attacks=()) -> Report``, ``text() -> str``
+  ``with_run(*, accuracy, attack, fidelity, sparsity, attacks=()) -> Report``, ``text() -> str``; ``tables()``,
+  ``figures()``
+- ``output``: ``write_tables(result, csv=, latex=)``, ``write_figures(result, folder)``, for results with these methods
 - ``report.write``: ``write(report, folder)`` writes report.json and report.html
 """

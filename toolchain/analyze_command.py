@@ -1,7 +1,7 @@
 """The commands ``spikeport analyze ...``: whether figures of a trained network may be believed."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,10 +14,12 @@ from spikeport.toolchain.options import (
     Mean,
     Seed,
     Std,
+    grouped,
     numbers,
     whole_numbers,
 )
 from spikeport.toolchain.results import tell
+from spikeport.toolchain.saving import saving, saving_tables
 
 app = typer.Typer(help="Whether figures of a trained network may be believed.", no_args_is_help=True)
 
@@ -32,6 +34,7 @@ def analyze() -> None:
 
 
 @app.command("trade-off")
+@grouped(saved=saving_tables)
 def analyze_trade_off(
     result: Annotated[Path | None, typer.Argument(help="attack.json of an attack, or the folder that has it.")] = None,
     clean: Annotated[float | None, typer.Option(help="Without a file: accuracy without an attack, in percent.")] = None,
@@ -40,6 +43,7 @@ def analyze_trade_off(
     ] = None,
     eps: Annotated[float, typer.Option(help="Without a file: pixel levels, 8 is 8/255.")] = 8.0,
     json: Json = None,
+    saved: Any = None,
 ) -> None:
     """Say clean and robust accuracy in one number (QTE): their mean in percent, times 0.01 per level of epsilon.
 
@@ -48,7 +52,7 @@ def analyze_trade_off(
     from spikeport.toolchain.verbs.trade_off import analyze_trade_off
 
     given = None if robust is None else dict(_named_number(each) for each in robust)
-    tell(analyze_trade_off(result, clean=clean, robust=given, epsilon=eps), json)
+    tell(analyze_trade_off(result, clean=clean, robust=given, epsilon=eps), json, saved=saved)
 
 
 def _named_number(text: str) -> tuple[str, float]:
@@ -60,6 +64,7 @@ def _named_number(text: str) -> tuple[str, float]:
 
 
 @app.command("coding")
+@grouped(saved=saving)
 def analyze_coding(
     input: Annotated[Path, typer.Option("--input", help="Images: pixels (N, C, H, W).")],
     encoder: Annotated[
@@ -71,6 +76,7 @@ def analyze_coding(
         Path | None, typer.Option(help="Folder for similarity.json and similarity.svg.", rich_help_panel=WRITING)
     ] = None,
     json: Json = None,
+    saved: Any = None,
 ) -> None:
     """Compare what encoders make of the same images: the mean cosine similarity of every pair.
 
@@ -80,10 +86,11 @@ def analyze_coding(
 
     with interruptible(_again):
         found = coding.analyze_coding(input, encoders=encoder or coding.ENCODERS, steps=steps, seed=seed, out=out)
-    tell(found, json, wrote=f"{out}/similarity.json and {out}/similarity.svg" if out is not None else "")
+    tell(found, json, wrote=f"{out}/similarity.json and {out}/similarity.svg" if out is not None else "", saved=saved)
 
 
 @app.command("obfuscation")
+@grouped(saved=saving)
 def analyze_obfuscation(
     model: Annotated[Path, typer.Argument(help="Checkpoint (.safetensors), or ReLU network: .pt2, .onnx.")],
     input: Annotated[Path, typer.Option("--input", help="Images with labels: pixels, as --input elsewhere.")],
@@ -105,6 +112,7 @@ def analyze_obfuscation(
         Path | None, typer.Option(help="Folder for obfuscation.json and obfuscation.svg.", rich_help_panel=WRITING)
     ] = None,
     json: Json = None,
+    saved: Any = None,
 ) -> None:
     """Look for masked gradients: five checks, sweeps of iterations and epsilon; exit code 1 where a check fails.
 
@@ -128,16 +136,18 @@ def analyze_obfuscation(
     )
     with interruptible(_again):
         done = analyze.analyze_obfuscation(model, input, settings=settings, out=out)
-    tell(done, json, wrote=f"{out}/obfuscation.json and {out}/obfuscation.svg" if out is not None else "")
+    tell(done, json, wrote=f"{out}/obfuscation.json and {out}/obfuscation.svg" if out is not None else "", saved=saved)
 
 
 @app.command("compare")
+@grouped(saved=saving)
 def compare_thresholds(
     networks: Annotated[list[str], typer.Argument(help="NAME=FOLDER[,FOLDER...]: of thresholds.json, one a seed.")],
     out: Annotated[
         Path | None, typer.Option(help="Folder for comparison.md and comparison.svg.", rich_help_panel=WRITING)
     ] = None,
     json: Json = None,
+    saved: Any = None,
 ) -> None:
     """Put what 'analyze thresholds' measured of several networks side by side, seeds as means and errors.
 
@@ -146,7 +156,7 @@ def compare_thresholds(
     from spikeport.toolchain.verbs import thresholds
 
     done = thresholds.compare_thresholds(_by_name(networks), out=out)
-    tell(done, json, wrote=f"{out}/comparison.md and {out}/comparison.svg" if out is not None else "")
+    tell(done, json, wrote=f"{out}/comparison.md and {out}/comparison.svg" if out is not None else "", saved=saved)
 
 
 def _by_name(networks: list[str]) -> dict[str, list[Path]]:
@@ -161,6 +171,7 @@ def _by_name(networks: list[str]) -> dict[str, list[Path]]:
 
 
 @app.command("thresholds")
+@grouped(saved=saving)
 def analyze_thresholds(
     model: Annotated[Path, typer.Argument(help="Checkpoint of a spiking network (.safetensors).")],
     input: Annotated[Path, typer.Option("--input", help="Images with labels: pixels, as --input elsewhere.")],
@@ -181,6 +192,7 @@ def analyze_thresholds(
         Path | None, typer.Option(help="Folder for thresholds.json and thresholds.svg.", rich_help_panel=WRITING)
     ] = None,
     json: Json = None,
+    saved: Any = None,
 ) -> None:
     """Say how near potentials are to thresholds, which changes of input and weights flip spikes, and which cannot.
 
@@ -201,10 +213,11 @@ def analyze_thresholds(
     )
     with interruptible(_again):
         done = thresholds.analyze_thresholds(model, input, settings=settings, out=out)
-    tell(done, json, wrote=f"{out}/thresholds.json and {out}/thresholds.svg" if out is not None else "")
+    tell(done, json, wrote=f"{out}/thresholds.json and {out}/thresholds.svg" if out is not None else "", saved=saved)
 
 
 @app.command("gradients")
+@grouped(saved=saving)
 def analyze_gradients(
     model: Annotated[Path, typer.Argument(help="Checkpoint (.safetensors), or ReLU network: .pt2, .onnx.")],
     input: Annotated[Path, typer.Option("--input", help="Images with labels: pixels, as --input elsewhere.")],
@@ -216,6 +229,7 @@ def analyze_gradients(
         Path | None, typer.Option(help="Folder for gradients.json and gradients.svg.", rich_help_panel=WRITING)
     ] = None,
     json: Json = None,
+    saved: Any = None,
 ) -> None:
     """Measure exact zeros and norm of the gradient by the input of every operation, by layer and by kind.
 
@@ -227,4 +241,4 @@ def analyze_gradients(
         found = analyze_gradients(
             model, input, count=images, device=device, mean=numbers(mean), std=numbers(std), out=out
         )  # fmt: skip
-    tell(found, json, wrote=f"{out}/gradients.json and {out}/gradients.svg" if out is not None else "")
+    tell(found, json, wrote=f"{out}/gradients.json and {out}/gradients.svg" if out is not None else "", saved=saved)

@@ -8,9 +8,10 @@ import typer
 from spikeport.toolchain.exits import again, interruptible
 from spikeport.toolchain.options import GOING_ON, Device, Json, cluster_of, grouped, numbers
 from spikeport.toolchain.results import tell
+from spikeport.toolchain.saving import saving_tables
 
 
-@grouped(cluster=cluster_of)
+@grouped(cluster=cluster_of, saved=saving_tables)
 def attack(
     network: Annotated[Path, typer.Argument(help="Checkpoint or archive (.safetensors), .pt2 or .onnx.")],
     input: Annotated[Path | None, typer.Option("--input", help="Images with labels, as for simulate.")] = None,
@@ -35,6 +36,7 @@ def attack(
     std: Annotated[str | None, typer.Option(help="For .pt2 and .onnx: of the training, one or one a channel.")] = None,
     json: Json = None,
     cluster: Any = None,
+    saved: Any = None,
 ) -> None:
     """Measure robust accuracy under a suite of attacks: of the float network, and after deployment.
 
@@ -64,4 +66,4 @@ def attack(
         raise pixels_for(network)
     with interruptible(lambda: f"finished parts stay in {out}; go on with the same command: {again()}"):
         done = verb.attack(network, input, epsilons=numbers(eps) or (), float_model=float_, settings=settings, out=out)
-    tell(done, json, wrote=f"{out}/attack.json")
+    tell(done, json, wrote=f"{out}/attack.json", saved=saved)

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from spikeport.toolchain.exits import say
 from spikeport.toolchain.options import (
     AnyFile,
     Chips,
@@ -18,15 +17,17 @@ from spikeport.toolchain.options import (
     import_settings,
     names,
     reading,
+    whole_numbers,
 )
-from spikeport.toolchain.results import Shown, tell
+from spikeport.toolchain.results import tell
+from spikeport.toolchain.saving import saving
 from spikeport.toolchain.simulate_command import source_of
 
 CHIPS = ("loihi1", "loihi2")
 Verify = Annotated[int, typer.Option(help="Images whose operations are counted in all three ways; 0: none.", min=0)]
 
 
-@grouped(source=import_settings, reading=reading)
+@grouped(source=import_settings, reading=reading, saved=saving)
 def report(
     network: AnyFile,
     input: Input = None,
@@ -36,8 +37,14 @@ def report(
     weight_bits: WeightBits = None,
     verify: Verify = 4,
     for_: Chips = None,
+    float_: Annotated[
+        Path | None,
+        typer.Option("--float", help="Of integers: archive or checkpoint of the float network, to compare."),
+    ] = None,
+    raster: Annotated[str | None, typer.Option(help="Numbers of samples whose spikes are drawn, 0,5.")] = None,
     source: Any = None,
     reading: Any = None,
+    saved: Any = None,
 ) -> None:
     """Count operations, place the network on cores, price it, and write the report.
 
@@ -61,12 +68,14 @@ def report(
         reading=reading,
         verify=verify,
         name=network.name,
+        float_network=float_,
+        rasters=() if raster is None else whole_numbers(raster),
     )
     text = "\n\n".join(["\n".join(assumptions)] * bool(assumptions) + [done.text()])
-    say(f"{text}\n\nwrote {out}/report.html and {out}/report.json", passed=done.passed)
+    tell(done, None, text, wrote=f"{out}/report.html and {out}/report.json", saved=saved)
 
 
-@grouped(reading=reading)
+@grouped(reading=reading, saved=saving)
 def what_if(
     network: Network,
     input: Input = None,
@@ -77,6 +86,7 @@ def what_if(
     weight_bits: WeightBits = None,
     json: Json = None,
     reading: Any = None,
+    saved: Any = None,
 ) -> None:
     """Say what a network would cost with other steps, more zeros or on another chip, without training.
 
@@ -96,5 +106,4 @@ def what_if(
         from spikeport.toolchain.wanted import samples_for
 
         raise samples_for(any_network(network), network)
-    rows = costs.what_if(network, input, variations, reading=reading)
-    tell(Shown(words=costs.render(rows), values={"rows": [row.to_dict() for row in rows]}), json)
+    tell(costs.what_if(network, input, variations, reading=reading), json, saved=saved)

@@ -12,6 +12,7 @@ from spikeport.toolchain import completion
 from spikeport.toolchain.exits import again, interruptible
 from spikeport.toolchain.options import GOING_ON, WRITING, Device, Json, cluster_of, grouped
 from spikeport.toolchain.results import tell
+from spikeport.toolchain.saving import saving
 
 CLOCK_SECONDS = 1.0
 """By how much a file system's clock may lag behind the processor's."""
@@ -33,7 +34,7 @@ def demo(
     tell(done, json)
 
 
-@grouped(cluster=cluster_of)
+@grouped(cluster=cluster_of, saved=saving)
 def run(
     recipe: Annotated[
         str | None,
@@ -73,6 +74,7 @@ def run(
     ] = None,
     json: Json = None,
     cluster: Any = None,
+    saved: Any = None,
 ) -> None:
     """Run the stages of a recipe; what is done and unchanged is skipped. A recipe with a matrix gives a table.
 
@@ -92,7 +94,7 @@ def run(
     started = time.time()
     with interruptible(lambda: _going_on(out, to, extend or (), started)):
         done = recipes.run(recipe, out, from_=from_, to=to, resume=resume, settings=settings)
-    tell(done, json)
+    tell(done, json, saved=saved)
 
 
 def _going_on(out: Path, to: str | None, extend: Sequence[Path], started: float) -> str:

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from spikeport.toolchain.exits import say
+
+if TYPE_CHECKING:
+    from spikeport.toolchain.saving import Saving
 
 
 class Told(Protocol):
@@ -34,13 +37,19 @@ class Shown:
         return dict(self.values)
 
 
-def tell(done: Told, json: Path | None, text: str | None = None, *, wrote: str = "") -> None:
-    """Print ``done``, or ``text`` in its place, and write it to ``json``; ``wrote`` are files that were written."""
+def tell(
+    done: Told, json: Path | None, text: str | None = None, *, wrote: str = "", saved: "Saving | None" = None
+) -> None:
+    """Print ``done``, or ``text`` in its place, and write it to ``json``, its tables and figures where ``saved`` says.
+
+    ``wrote``: files that were written before.
+    """
     if json is not None:
         from spikeport.export.files import write_json
 
         write_json(json, done.to_dict())
-    say((done.text() if text is None else text) + (f"\n\nwrote {wrote}" if wrote else ""), passed=passed(done))
+    words = (done.text() if text is None else text) + (f"\n\nwrote {wrote}" if wrote else "")
+    say(words + ("" if saved is None else saved.save(done)), passed=passed(done))
 
 
 def passed(done: Told) -> bool:

@@ -15,11 +15,13 @@ The graded input does not spike: its operations are multiply-accumulates, counte
 Potentials of a float network that others hear are counted alike. A neuron that fires k times in a step counts k times.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from spikeport.export.network import Network
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.three_counts import VERIFY, is_graded, sampled_images
+from spikeport.export.trace import Step
 from spikeport.hardware_profiles.counting.counter import Counter, count_batches
 from spikeport.hardware_profiles.counting.fan_outs import FanOuts, zero_share
 from spikeport.hardware_profiles.counting.results import MODES, LayerCount, Mode, OperationCounts, SpikeCount, Spread
@@ -46,15 +48,17 @@ __all__ = [
 ]
 
 
-def count(network: Network, stimulus: Stimulus, *, verify: int = VERIFY) -> OperationCounts:
+def count(
+    network: Network, stimulus: Stimulus, *, verify: int = VERIFY, seen: Callable[[Step], None] | None = None
+) -> OperationCounts:
     """Run ``network`` on ``stimulus`` and count the synaptic operations of every projection, in three modes.
 
     Eq. 12 of Schmolli et al., CPAL 2025, is computed from the spikes and the fan-outs; of a float network over the
     synapses of its folded form (`spikeport.export.crossings`). On ``verify`` images, evenly from the first to the last,
-    operations are counted twice more (`spikeport.export.three_counts`). Totals are over all N samples of the stimulus,
-    whose values are (N, *shape) or (N, T, *shape). Raises `StimulusError` where the stimulus does not fit the network,
-    or one sample's spikes do not fit in memory.
+    operations are counted twice more (`spikeport.export.three_counts`). ``seen`` is given every step of the run. Totals
+    are over all N samples of the stimulus, whose values are (N, *shape) or (N, T, *shape). Raises `StimulusError` where
+    the stimulus does not fit the network, or one sample's spikes do not fit in memory.
     """
     both = counted(network, stimulus)
-    run = batches(both, stimulus, sampled=sampled_images(len(stimulus), verify))
+    run = batches(both, stimulus, sampled=sampled_images(len(stimulus), verify), seen=seen)
     return replace(count_batches(both.synapses, run), held=stimulus.held)

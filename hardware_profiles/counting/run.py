@@ -1,7 +1,7 @@
 """A run's spikes, a batch of images at a time."""
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -72,12 +72,18 @@ def _are_bits(values: Array) -> bool:
 
 
 def batches(
-    network: Network | Counted, stimulus: Stimulus, size: int | None = None, *, sampled: Collection[int] = ()
+    network: Network | Counted,
+    stimulus: Stimulus,
+    size: int | None = None,
+    *,
+    sampled: Collection[int] = (),
+    seen: Callable[[Step], None] | None = None,
 ) -> Iterator[Batch]:
     """Run ``network`` and yield all spikes, ``size`` images at a time.
 
-    ``sampled``: numbers of the images whose operations are counted anew, by the kernels where these run. Rates, updates
-    and times of a mean image are those of all steps; `StimulusError` for samples that end earlier.
+    ``sampled``: numbers of the images whose operations are counted anew, by the kernels where these run. ``seen`` is
+    given every step. Rates, updates and times of a mean image are those of all steps; `StimulusError` for samples that
+    end earlier.
     """
     if stimulus.lengths is not None and stimulus.lengths.min() < stimulus.steps:
         raise StimulusError(
@@ -90,8 +96,14 @@ def batches(
         steps = floating.steps(both.run, stimulus, batch=size)
     else:
         steps = fast.steps(both.run, stimulus, batch=size, count=True, sampled=sampled)
-    found = gather(both.synapses, steps, sampled=sampled)
+    found = gather(both.synapses, steps if seen is None else _shown(steps, seen), sampled=sampled)
     yield from tracked(f"counting, {size} images at a time", found, -(-len(stimulus) // size))
+
+
+def _shown(steps: Iterable[Step], seen: Callable[[Step], None]) -> Iterator[Step]:
+    for step in steps:
+        seen(step)
+        yield step
 
 
 def batch_size(network: Network) -> int:

@@ -36,6 +36,7 @@ __all__ = [
     "Cut",
     "LowerBounds",
     "Placement",
+    "fan_outs_of",
     "place",
     "stated_bits",
     "strategies_of",
@@ -64,10 +65,7 @@ def place(
     network = costed(network).synapses if isinstance(network, FloatNetwork) else network
     if profile.layer_cores is not None:
         return replace(_layers(network, profile), weight_bits=bits)
-    waits = iter(_waits(network, profile))
-    fan_outs = tuple(
-        BlockFanOut(network, each, bits or WEIGHT_BITS, next(waits), profile.encoding) for each in network.on_chip
-    )
+    fan_outs = fan_outs_of(network, profile, bits)
     placed: dict[str, Placement] = {}
     refused: dict[str, str] = {}
     for name in offered if strategy is None else (strategy,):
@@ -80,6 +78,15 @@ def place(
     best = min(placed, key=lambda name: len(placed[name].cores))
     others = {name: f"{len(other.cores):,} cores" for name, other in placed.items() if name != best}
     return replace(with_numbers(placed[best], fan_outs), refused=refused | others, weight_bits=bits)
+
+
+def fan_outs_of(network: Network, profile: HardwareProfile, weight_bits: int | None) -> tuple[BlockFanOut, ...]:
+    """Return what the projections on a chip with lists need of each block; a real weight takes ``weight_bits``."""
+    waits = iter(_waits(network, profile))
+    return tuple(
+        BlockFanOut(network, each, weight_bits or WEIGHT_BITS, next(waits), profile.encoding)
+        for each in network.on_chip
+    )
 
 
 def with_numbers(placement: Placement, fan_outs: Sequence[BlockFanOut]) -> Placement:

@@ -97,13 +97,13 @@ class BlockUse:
 
     def bits(self, population: str, channels: Pair, rows: Pair, columns: Pair, neurons: int) -> int:
         """Return the bits of a block's lists on a core that holds so many neurons in all."""
-        total = 0
-        for fan_out in self.incoming[population]:
-            patch = fan_out.patch(channels, rows, columns)
-            parts = fan_out.parts(channels)
-            lists = BlockLists(self.encoding, fan_out, patch, parts, self.shares(fan_out), np.array([neurons]))
-            total += int(lists.bits(fan_out.counts(patch, parts))[0])
-        return total
+        return sum(self.list_bits(each, channels, rows, columns, neurons) for each in self.incoming[population])
+
+    def list_bits(self, fan_out: BlockFanOut, channels: Pair, rows: Pair, columns: Pair, neurons: int) -> int:
+        """Return those of one projection into the block."""
+        patch, parts = fan_out.patch(channels, rows, columns), fan_out.parts(channels)
+        lists = BlockLists(self.encoding, fan_out, patch, parts, self.shares(fan_out), np.array([neurons]))
+        return int(lists.bits(fan_out.counts(patch, parts))[0])
 
     def _registers(self, population: str, edges: Edges, rows: Pair, columns: Pair, what: str) -> Counts:
         """Return how many different thresholds, or pairs of decays, the neurons of every block have."""

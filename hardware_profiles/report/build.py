@@ -3,7 +3,7 @@
 import hashlib
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -14,18 +14,16 @@ import numpy as np
 from spikeport.export import archive
 from spikeport.export.bounds import are_kept
 from spikeport.export.errors import NetworkError, PlacementError
-from spikeport.export.network import IntegerNetwork, IntegerNeuron, Network
+from spikeport.export.layer_differences import comparable
+from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, IntegerNeuron, Network
 from spikeport.export.progress import waiting
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.target_rules import Examined
-from spikeport.export.three_counts import VERIFY, sampled_images
+from spikeport.export.three_counts import VERIFY
 from spikeport.hardware_profiles.chips import check_runs, chip_verdict, runs_networks
 from spikeport.hardware_profiles.counting import (
     MODES,
-    Counted,
-    Counter,
     OperationCounts,
-    batches,
     count,
     counted,
     zero_share,
@@ -33,7 +31,7 @@ from spikeport.hardware_profiles.counting import (
 from spikeport.hardware_profiles.energy import energy
 from spikeport.hardware_profiles.host import host_work, without_first_layer
 from spikeport.hardware_profiles.latency import latency
-from spikeport.hardware_profiles.load import CoreLoad, LoadCounter
+from spikeport.hardware_profiles.load import CoreLoad
 from spikeport.hardware_profiles.placement import Placement, place, stated_bits
 from spikeport.hardware_profiles.profile import (
     HardwareProfile,
@@ -44,8 +42,11 @@ from spikeport.hardware_profiles.profile import (
     sizes,
     spans,
 )
+from spikeport.hardware_profiles.report.comparison import comparison
+from spikeport.hardware_profiles.report.raster import check_chosen
 from spikeport.hardware_profiles.report.result import Report
 from spikeport.hardware_profiles.report.roles import roles
+from spikeport.hardware_profiles.report.run import measured, performed
 from spikeport.hardware_profiles.report.sections import (
     Images,
     NetworkSummary,
@@ -69,14 +70,6 @@ ORACLES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Run:
-    """One run of the network: its counts, and the load of every placement's cores."""
-
-    counts: OperationCounts
-    loads: dict[str, CoreLoad]
-
-
 def report(
     network: Network,
     stimulus: Stimulus,
@@ -86,6 +79,9 @@ def report(
     weight_bits: int | None = None,
     verify: int = VERIFY,
     chips: Sequence[str | Path | HardwareProfile] = (),
+    labels: Array | None = None,
+    float_network: FloatNetwork | None = None,
+    rasters: Sequence[int] = (),
     name: str | None = None,
 ) -> Report:
     """Run ``network`` on ``stimulus`` and return operations, placement, energy and latency for every profile.
@@ -94,16 +90,21 @@ def report(
     of the same shape, the dense one for instance, that runs on the same input. A float network runs as it is, and its
     weights are placed with ``weight_bits`` each (8, if None). On ``verify`` images the operations are counted in all
     three ways (`spikeport.export.three_counts`). A network that does not run on a chip is no error: the report says
-    why, and fails where ``chips``, profiles as well, name the chip. ``name``: what the report calls the network. Raises
-    `ProfileError`, `StimulusError`, and `NetworkError` for another shape.
+    why, and fails where ``chips``, profiles as well, name the chip. ``labels`` (N,) give the accuracy.
+    ``float_network``: the one that integers were made of, to compare layer by layer. ``rasters``: numbers of samples
+    whose spikes are drawn. ``name``: what the report calls the network. Raises `ProfileError`, `StimulusError`, and
+    `NetworkError` for another shape.
     """
     loaded, asked = _with_required(profiles, chips)
     if relative_to is not None:
         _check_alike(network, relative_to)
+    check_chosen(rasters, len(stimulus))
+    if float_network is not None:
+        comparable(float_network, _integers(network))
     bits = stated_bits(network, weight_bits)
     both = counted(network, stimulus)
     placed, refused = _places(both.synapses, loaded, bits)
-    run = _run(both, stimulus, placed, verify)
+    run = performed(both, stimulus, placed, verify=verify, chosen=rasters)
     counts, loads = run.counts, run.loads
     examined = Examined(network) if isinstance(network, IntegerNetwork) else None
     return Report(
@@ -129,7 +130,18 @@ def report(
         not_modelled=NOT_MODELLED,
         host=host_work(network, stimulus),
         relative=None if relative_to is None else _relative(network, counts, relative_to, stimulus, verify),
+        accuracy=None if labels is None else (measured(network, run.classes, labels, both.synapses),),
+        layers=run.layers,
+        comparison=None if float_network is None else comparison(float_network, _integers(network), stimulus),
+        rasters=run.rasters or None,
     )
+
+
+def _integers(network: Network) -> IntegerNetwork:
+    """Return the network that is compared with a float one; `NetworkError` where it is float itself."""
+    if not isinstance(network, IntegerNetwork):
+        raise NetworkError("a float network is reported; expected integers to compare with the one they were made of")
+    return network
 
 
 def _with_required(
@@ -174,17 +186,6 @@ def _places(
         except PlacementError as error:
             refused[profile.name] = str(error)
     return placed, refused
-
-
-def _run(network: Counted, stimulus: Stimulus, placed: dict[str, Placement], verify: int) -> _Run:
-    counter = Counter(network.synapses)
-    loads = {name: LoadCounter(network.synapses, placement) for name, placement in placed.items()}
-    for batch in batches(network, stimulus, sampled=sampled_images(len(stimulus), verify)):
-        counter.add(batch)
-        for each in loads.values():
-            each.add(batch)
-    counts = replace(counter.counts(), held=stimulus.held)
-    return _Run(counts=counts, loads={name: each.load() for name, each in loads.items()})
 
 
 def _check_alike(network: Network, other: Network) -> None:

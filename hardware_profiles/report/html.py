@@ -15,6 +15,7 @@ from spikeport.hardware_profiles.counting.parts import called
 from spikeport.hardware_profiles.evidence import LEGEND
 from spikeport.hardware_profiles.report.cost_tables import helpers_of, populations
 from spikeport.hardware_profiles.report.drawing import FEW, PARTS, cells, energy_bars, fullest, resources
+from spikeport.hardware_profiles.report.figures import raster_svg
 from spikeport.hardware_profiles.report.headline import attacked, headline, robust
 from spikeport.hardware_profiles.report.result import Report
 from spikeport.hardware_profiles.report.roles import named
@@ -47,6 +48,8 @@ def render(report: Report) -> str:
             cells={name: cells(each, helpers) for name, each in placed.items()},
             binding={name: resources(each) for name, each in placed.items()},
             busiest={name: _busiest(each) for name, each in placed.items()},
+            tables={table.name: table for table in report.tables()},
+            pictures=[raster_svg(each) for each in report.rasters or ()],
             reasons=report.reasons,
             counts=counts,
             verified=parts_of(document["operations"]["layers"], counts.layers) if counts else [],

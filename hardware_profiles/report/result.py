@@ -11,6 +11,12 @@ from spikeport.hardware_profiles.counting.results import OperationCounts
 from spikeport.hardware_profiles.energy import EnergyPerImage
 from spikeport.hardware_profiles.host import HostWork
 from spikeport.hardware_profiles.latency import ImageTime
+from spikeport.hardware_profiles.output.figure import Figure
+from spikeport.hardware_profiles.output.table import Table
+from spikeport.hardware_profiles.report.comparison import Comparison
+from spikeport.hardware_profiles.report.figures import figures
+from spikeport.hardware_profiles.report.layers import LayerSummary
+from spikeport.hardware_profiles.report.raster import Raster
 from spikeport.hardware_profiles.report.sections import (
     Accuracy,
     AttackedWith,
@@ -20,13 +26,17 @@ from spikeport.hardware_profiles.report.sections import (
     ProfileSummary,
     Relative,
 )
+from spikeport.hardware_profiles.report.tables import tables
 from spikeport.hardware_profiles.report.text import render
 from spikeport.hardware_profiles.result import Result, plain
 from spikeport.hardware_profiles.verdicts import ChipVerdict
 
 SCHEMA = 4
-RUN = ("accuracy", "attack", "attacks", "fidelity", "sparsity")
-"""The sections that only the stages of a recipe can fill."""
+OPTIONAL = (
+    *("host", "relative", "comparison", "rasters"),
+    *("accuracy", "attack", "attacks", "fidelity", "sparsity"),
+)
+"""The sections that are left out of report.json where nothing is known of them; those of the last line are of a run."""
 ELSEWHERE = ("spikes", "steps", "neurons", "verification")
 """What stands outside the section ``operations`` in report.json."""
 
@@ -41,7 +51,10 @@ class Report(Result):
     whether the network runs on it, and else which rules fail; the network is placed and priced all the same. ``energy``
     and ``profiles`` hold all. ``host`` is what the host does where it writes the input as biases. ``accuracy``,
     ``attack``, ``attacks``, ``fidelity`` and ``sparsity`` are of a run (`with_run`), ``relative`` of another network on
-    the same images. ``not_modelled`` is what is left out. `to_dict` gives the keys of report.json.
+    the same images. ``accuracy`` is also that of the input's labels, where they are known. ``layers`` are the
+    projections as they are stored, ``comparison`` the layers beside those of the float network, where that is known,
+    ``rasters`` the samples that were asked for. ``not_modelled`` is what is left out. `to_dict` gives the keys of
+    report.json.
     """
 
     spikeport: str
@@ -65,6 +78,9 @@ class Report(Result):
     attacks: tuple[AttackedWith, ...] | None = None
     fidelity: Mapping[str, Mapping[str, Any]] | None = None
     sparsity: Mapping[str, float] | None = None
+    layers: tuple[LayerSummary, ...] = ()
+    comparison: Comparison | None = None
+    rasters: tuple[Raster, ...] | None = None
 
     def __post_init__(self) -> None:
         for name, compared in (self.fidelity or {}).items():
@@ -128,7 +144,7 @@ class Report(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return the report under the keys of report.json, schema 4."""
         counts = self.operations.to_dict()
-        optional = {name: getattr(self, name) for name in ("host", "relative", *RUN)}
+        optional = {name: getattr(self, name) for name in OPTIONAL}
         return {
             "schema": SCHEMA,
             "spikeport": self.spikeport,
@@ -143,6 +159,7 @@ class Report(Result):
                 "oracles": self.oracles,
             },
             "spikes": counts["spikes"],
+            "layers": plain(self.layers),
             "profiles": plain(self.profiles),
             "placement": {
                 name: self.placement[name].to_dict() if name in self.placement else {"refused": self.refused[name]}
@@ -157,7 +174,17 @@ class Report(Result):
 
     def text(self) -> str:
         """Return the main figures as text tables, and every reason of a failure."""
-        return render(self.to_dict(), self.reasons, self.operations.verification)
+        named = ("accuracy", "comparison") if self.attack is None else ("comparison",)
+        more = [each for each in tables(self) if each.name in named]
+        return render(self.to_dict(), self.reasons, self.operations.verification, more)
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return every table of the report, for CSV and LaTeX (`spikeport.hardware_profiles.output`)."""
+        return tuple(tables(self))
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Return every figure of the report, each an SVG that stands alone."""
+        return tuple(figures(self))
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Report":

@@ -1,8 +1,9 @@
 """The sections of a report: frozen classes whose fields are the keys of report.json."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from spikeport.export.network import Bounds
 from spikeport.hardware_profiles.placement.results import CoreSummary, LowerBounds
@@ -86,16 +87,31 @@ class PlacementSummary(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy(Result):
-    """One network of a run: shares of held-out images, clean and attacked, and the share of weights that are zero.
+    """One network: shares of ``images`` classified rightly, clean and attacked, and the share of weights that are zero.
 
-    ``stage`` is the name of the stage that measured them. What was not measured is None.
+    ``stage`` is the name of the stage of a recipe that measured them; None: the report itself, from the labels of its
+    input. What was not measured is None. ``error`` is the standard error of ``clean``, ``sqrt(p (1 - p) / images)``.
     """
 
+    derived: ClassVar[tuple[str, ...]] = ("error",)
+
     title: str
-    stage: str
     clean: float
+    stage: str | None = None
     robust: float | None = None
     sparsity: float | None = None
+    images: int | None = None
+
+    @property
+    def error(self) -> float | None:
+        """The standard error of the clean accuracy, where the number of images is known."""
+        return None if self.images is None else math.sqrt(self.clean * (1 - self.clean) / self.images)
+
+    @property
+    def robust_error(self) -> float | None:
+        """That of the accuracy under attack, on the same images."""
+        known = self.images is not None and self.robust is not None
+        return math.sqrt(self.robust * (1 - self.robust) / self.images) if known else None  # type: ignore[operator]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from spikeport.export.bias_form import Rounding
 from spikeport.export.three_counts import NOT_VERIFIED, Agreement, Verification
 from spikeport.hardware_profiles.columns import percent, table, times
 from spikeport.hardware_profiles.counting.parts import called
+from spikeport.hardware_profiles.output.table import Table
 from spikeport.hardware_profiles.report.cost_tables import cores, energies, helpers_of, marks, times_of
 from spikeport.hardware_profiles.report.headline import Headline, attacked, counted, headline, robust
 from spikeport.hardware_profiles.report.roles import named
@@ -15,8 +16,16 @@ NOT_EXAMINED = "not examined for masked gradients, which make such a figure too 
 __all__ = ["about", "fidelity", "parts_of", "relative", "render", "share", "table", "verified"]
 
 
-def render(document: dict[str, Any], reasons: Sequence[str], verification: Verification | None) -> str:
-    """Return the main figures of a report's document as text, what was verified, and the ``reasons`` why it failed."""
+def render(
+    document: dict[str, Any],
+    reasons: Sequence[str],
+    verification: Verification | None,
+    more: Sequence[Table] = (),
+) -> str:
+    """Return the main figures of a report's document as text, what was verified, and the ``reasons`` why it failed.
+
+    ``more``: tables that are printed as they are, after the accuracy of a run.
+    """
     parts = [*_headline(document)]
     if "attack" in document:
         parts += _accuracy(document["accuracy"], document["attack"], document["attacks"])
@@ -24,6 +33,7 @@ def render(document: dict[str, Any], reasons: Sequence[str], verification: Verif
         parts.append(fidelity(document["fidelity"]))
     if "relative" in document:
         parts.append(relative(document["relative"]))
+    parts += ["\n".join([each.text(), *each.notes]) for each in more]
     parts += [
         energies(document),
         *times_of(document["latency"]),

@@ -1,12 +1,15 @@
 """The rows of a what-if table: each variation run, counted in every mode, placed with every strategy and priced."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from spikeport.export.errors import PlacementError
-from spikeport.export.network import Network
+from spikeport.export.network import Array, Network
 from spikeport.export.progress import waiting
 from spikeport.export.stimulus import Stimulus
+from spikeport.export.trace import Scores
 from spikeport.hardware_profiles.counting import Mode, OperationCounts, count
 from spikeport.hardware_profiles.energy import EnergyPerImage, energy
 from spikeport.hardware_profiles.placement import STRATEGIES, Placement, place
@@ -20,8 +23,11 @@ class WhatIfRow(Result):
     """One variation on one profile, per image.
 
     ``accumulates`` are per mode of Eq. 12, ``cores`` per strategy: None where ``refused`` says why it was not placed.
-    ``energy`` is that of the placement with fewest cores, without spike traffic and static energy.
+    ``energy`` is that of the placement with fewest cores, without spike traffic and static energy. ``accuracy`` is the
+    share of the ``images`` that are classified rightly, None without labels: fewer steps and more zeros change it.
     """
+
+    derived: ClassVar[tuple[str, ...]] = ("accuracy_error",)
 
     variation: str
     profile: str
@@ -30,26 +36,43 @@ class WhatIfRow(Result):
     cores: Mapping[str, int | None]
     refused: Mapping[str, str]
     energy: EnergyPerImage
+    images: int
+    accuracy: float | None = None
+
+    @property
+    def accuracy_error(self) -> float | None:
+        """The standard error of the accuracy, ``sqrt(p (1 - p) / images)``."""
+        return None if self.accuracy is None else math.sqrt(self.accuracy * (1 - self.accuracy) / self.images)
 
 
-def what_if(network: Network, stimulus: Stimulus, variations: Variations) -> tuple[WhatIfRow, ...]:
+def what_if(
+    network: Network, stimulus: Stimulus, variations: Variations, *, labels: Array | None = None
+) -> tuple[WhatIfRow, ...]:
     """Return a row for the network and for each of the other ``variations``, each on every profile.
 
-    Raises the errors of `load_profile`, and `StimulusError` where the stimulus has frames of its own for every step and
-    the steps vary.
+    ``labels`` (N,): the classes of the samples, for the accuracy of each variation. Raises the errors of
+    `load_profile`, and `StimulusError` where the stimulus has frames of its own for every step and the steps vary.
     """
     profiles = variations.loaded()
     return tuple(
         row
         for name, changed, held in variations.networks(network, stimulus)
-        for row in _rows(name, changed, count(changed, held, verify=0), profiles, variations.weight_bits)
+        for row in _rows(name, changed, *_run(changed, held, labels), profiles, variations.weight_bits)
     )
+
+
+def _run(network: Network, stimulus: Stimulus, labels: Array | None) -> tuple[OperationCounts, float | None]:
+    """Return the counts of a run, and its accuracy where labels are known."""
+    scores = Scores(network, len(stimulus))
+    counts = count(network, stimulus, verify=0, seen=scores.add)
+    return counts, None if labels is None else float((scores.values.argmax(1) == labels).mean())
 
 
 def _rows(
     name: str,
     network: Network,
     counts: OperationCounts,
+    accuracy: float | None,
     profiles: list[HardwareProfile],
     weight_bits: int | None,
 ) -> Iterator[WhatIfRow]:
@@ -64,6 +87,8 @@ def _rows(
             cores={s: len(placed[s].cores) if s in placed else None for s in _strategies(profile)},
             refused=refused,
             energy=energy(counts, profile, placement=best),
+            images=counts.images,
+            accuracy=accuracy,
         )
 
 

@@ -16,9 +16,11 @@ def render(rows: Sequence[WhatIfRow]) -> str:
     """
     energies = [row.energy.to_dict() for row in rows]
     strategies = list(dict.fromkeys(strategy for row in rows for strategy in row.cores))
+    known = any(row.accuracy is not None for row in rows)
     cells = [
         (
             f"{row.variation}, {row.profile}",
+            *([_accuracy(row)] if known else []),
             f"{row.spikes:,.0f}",
             *(f"{row.accumulates[mode]:,.0f}" for mode in MODES),
             *(f"{cores:,}" if (cores := row.cores.get(strategy)) else "-" for strategy in strategies),
@@ -29,10 +31,24 @@ def render(rows: Sequence[WhatIfRow]) -> str:
     ]
     modes = [f"Eq. 12 {mode}" for mode in MODES]
     cores_of = [f"cores {strategy}" for strategy in strategies]
-    header = ("per image", "spikes", *modes, *cores_of, "energy, Eq. 12 fused", "of neuron updates")
+    header = (
+        "per image",
+        *(["accuracy"] if known else []),
+        "spikes",
+        *modes,
+        *cores_of,
+        "energy, Eq. 12 fused",
+        "of neuron updates",
+    )
     names = dict.fromkeys(row.profile for row in rows)
     lines = [f"{name}: {keys}" for name in names if (keys := _behind([row for row in rows if row.profile == name]))]
     return "\n".join((table(header, cells), *(["", LEGEND, *lines] if lines else [])))
+
+
+def _accuracy(row: WhatIfRow) -> str:
+    if row.accuracy is None:
+        return "-"
+    return f"{100 * row.accuracy:.1f} ± {100 * (row.accuracy_error or 0.0):.1f} %"
 
 
 def _behind(rows: Sequence[WhatIfRow]) -> str:

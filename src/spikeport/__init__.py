@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from spikeport.export.stimulus import InputSettings, Stimulus, stimulus
     from spikeport.hardware_profiles.counting import OperationCounts
     from spikeport.hardware_profiles.energy import EnergyPerImage
+    from spikeport.hardware_profiles.output.figure import Figure
+    from spikeport.hardware_profiles.output.table import Table
+    from spikeport.hardware_profiles.output.writing import write_figures, write_tables
     from spikeport.hardware_profiles.placement import Placement
     from spikeport.hardware_profiles.profile import HardwareProfile, load_profile, profile_names
     from spikeport.hardware_profiles.report.result import Report
@@ -86,6 +89,7 @@ __all__ = [
     "Convolution",
     "Dense",
     "EnergyPerImage",
+    "Figure",
     "FloatNetwork",
     "FloatNeuron",
     "FloatPopulation",
@@ -113,6 +117,7 @@ __all__ = [
     "Specification",
     "SpikeportError",
     "Stimulus",
+    "Table",
     "ThresholdSettings",
     "Tls",
     "Variations",
@@ -150,7 +155,9 @@ __all__ = [
     "stimulus",
     "to_specification",
     "what_if",
+    "write_figures",
     "write_network",
+    "write_tables",
 ]
 
 _HOMES = {
@@ -167,6 +174,9 @@ _HOMES = {
     "export.stimulus": ("InputSettings", "Stimulus", "stimulus"),
     "hardware_profiles.counting": ("OperationCounts",),
     "hardware_profiles.energy": ("EnergyPerImage",),
+    "hardware_profiles.output.figure": ("Figure",),
+    "hardware_profiles.output.table": ("Table",),
+    "hardware_profiles.output.writing": ("write_figures", "write_tables"),
     "hardware_profiles.placement": ("Placement",),
     "hardware_profiles.profile": ("HardwareProfile", "load_profile", "profile_names"),
     "hardware_profiles.report.result": ("Report",),

@@ -134,11 +134,15 @@ OTHER_NAMES = {
     ("quantize", "for"): "target",
     ("convert", "input"): "held_out",
     ("convert", "sparsity"): "sparsity",
+    ("report", "float"): "float_network",
+    ("report", "raster"): "rasters",
     "for": "chips",
 }
 """Options that are called otherwise in Python, where they are sequences or where a name is taken."""
 WRITTEN_APART = {"check": {"junit"}, "run": {"dry_run", "write"}}
 """Options that are methods of the result in Python, or another function (`recipes.forecast`)."""
+SAVED = ("csv", "latex", "save_figures")
+"""Those of `toolchain.saving`: in Python `spikeport.write_tables` and `spikeport.write_figures`."""
 
 
 def commands():
@@ -159,7 +163,7 @@ def test_every_option_is_an_argument_or_a_setting_with_the_same_default(name):
     for each in settings:
         given |= {field.name: field.default for field in dataclasses.fields(each)}
     for option, default in options.items():
-        if option == "json" or option in WRITTEN_APART.get(name, ()):
+        if option == "json" or option in SAVED or option in WRITTEN_APART.get(name, ()):
             continue
         ours = given[OTHER_NAMES.get((name, option), OTHER_NAMES.get(option, option))]
         expected = ",".join(map(str, ours)) if isinstance(default, str) and isinstance(ours, tuple) else ours

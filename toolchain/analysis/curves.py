@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from spikeport.hardware_profiles.output.drawing import round_step, templates
 
 WIDTH, HEIGHT, LEFT, TOP, GAP = 340, 240, 70, 74, 90
 """A panel's size, the place of the first, and the room between two, in pixels."""
 LINE, BELOW = 20, 72
 """Height of a line of the legend, and of what stands under the panels without it."""
-STEPS = (1, 2, 5, 10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +64,7 @@ class Panel:
         largest = max((point.value + point.error for curve in self.curves for point in curve.points), default=0.0)
         if largest <= 0:
             return [0.0, 1.0]
-        power = 10.0 ** math.floor(math.log10(largest / 5))
-        step = next(each * power for each in STEPS if 5 * each * power >= largest)
+        step = round_step(largest, 5)
         return [number * step for number in range(math.ceil(largest / step - 1e-9) + 1)]
 
     def line(self, curve: Curve) -> str:
@@ -76,19 +74,20 @@ class Panel:
 
 def curves(title: str, panels: Sequence[tuple[str, str, Sequence[Curve]]]) -> str:
     """Return the SVG of panels: what each shows, the unit of its axis, and its curves."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     placed = [
         Panel(left=LEFT + number * (WIDTH + GAP), title=shown, unit=unit, curves=each)
         for number, (shown, unit, each) in enumerate(panels)
     ]
     legend = max((len(panel.curves) for panel in placed), default=0)
-    return environment.get_template("curves.svg.j2").render(
-        title=title,
-        panels=placed,
-        top=TOP,
-        bottom=TOP + HEIGHT,
-        width=LEFT + len(placed) * (WIDTH + GAP) - GAP + 20,
-        total=TOP + HEIGHT + BELOW + LINE * legend,
+    return (
+        templates(Path(__file__).parent)
+        .get_template("curves.svg.j2")
+        .render(
+            title=title,
+            panels=placed,
+            top=TOP,
+            bottom=TOP + HEIGHT,
+            width=LEFT + len(placed) * (WIDTH + GAP) - GAP + 20,
+            total=TOP + HEIGHT + BELOW + LINE * legend,
+        )
     )

@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from spikeport.export.errors import AttackError, NetworkError
 from spikeport.export.progress import Progress
-from spikeport.toolchain.analysis.gradients_result import Gradients, KindFigure, Measured, OperationFigure
+from spikeport.toolchain.analysis.gradients_figures import KindFigure, Measured, OperationFigure
+from spikeport.toolchain.analysis.gradients_result import Gradients
 from spikeport.toolchain.analysis.operations import PIXELS, Operations
 from spikeport.toolchain.analysis.taps import Taps
 from spikeport.toolchain.attacks.inputs import check_labels

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from spikeport.toolchain.analysis.gradients_result import Gradients, Measured
-from spikeport.toolchain.analysis.picture import templates
+from spikeport.hardware_profiles.output.drawing import templates
+from spikeport.toolchain.analysis.gradients_figures import KindFigure, Measured, OperationFigure
 
 NAMES, WIDTH, GAP, TOP, ROW = 330, 260, 56, 88, 18
 """Room of the names, width of a panel, room between both, place and height of the first row, in pixels."""
@@ -48,13 +49,13 @@ class Norms:
         return [(self.x(10.0**power), power) for power in range(self.first, self.last + 1, step)]
 
 
-def picture(found: Gradients) -> str:
-    """Return the SVG of measured gradients."""
-    rows = _rows(found)
+def picture(title: str, pixels: Measured, kinds: Sequence[KindFigure], operations: Sequence[OperationFigure]) -> str:
+    """Return the SVG of measured gradients: those by ``pixels``, by kind and by operation."""
+    rows = _rows(pixels, kinds, operations)
     figures = [row.figure for row in rows if row.figure is not None]
-    template = templates().get_template("gradients.svg.j2")
+    template = templates(Path(__file__).parent).get_template("gradients.svg.j2")
     return template.render(
-        found=found,
+        title=title,
         rows=rows,
         norms=Norms.of(figures),
         share=share,
@@ -72,9 +73,9 @@ def share(value: float) -> float:
     return round(NAMES + WIDTH * min(max(value, 0.0), 1.0), 1)
 
 
-def _rows(found: Gradients) -> list[Row]:
+def _rows(pixels: Measured, kinds: Sequence[KindFigure], operations: Sequence[OperationFigure]) -> list[Row]:
     lines: list[tuple[str, Measured | None, bool]] = [("mean over operations of a kind", None, True)]
-    lines += [(f"{each.kind} ({each.operations})", each, True) for each in found.kinds]
-    lines += [("pixels", found.pixels, True), ("every operation, from the image on", None, False)]
-    lines += [(f"{each.kind}, {each.layer}", each, False) for each in found.operations]
+    lines += [(f"{each.kind} ({each.operations})", each, True) for each in kinds]
+    lines += [("pixels", pixels, True), ("every operation, from the image on", None, False)]
+    lines += [(f"{each.kind}, {each.layer}", each, False) for each in operations]
     return [Row(y=TOP + ROW * i, name=name, figure=each, main=main) for i, (name, each, main) in enumerate(lines)]

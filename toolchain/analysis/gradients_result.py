@@ -1,52 +1,19 @@
 """What was measured of the gradients of a network: figures by operation and by kind, as text and as JSON."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from spikeport.hardware_profiles.columns import percent, table
+from spikeport.hardware_profiles.columns import percent
+from spikeport.hardware_profiles.output.figure import Figure, figure
+from spikeport.hardware_profiles.output.table import Column, Table, words
+from spikeport.hardware_profiles.output.table import percent as percent_column
 from spikeport.hardware_profiles.result import Result
+from spikeport.toolchain.analysis.gradients_figures import KindFigure, Measured, OperationFigure
+from spikeport.toolchain.analysis.gradients_picture import picture
 
 SCHEMA = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured(Result):
-    """Share of exact ``zeros`` and l2 ``norm`` of gradients: means over images, and their standard errors.
-
-    A norm is that of one image's gradient over all steps. One image alone has no standard error.
-    """
-
-    zeros: float
-    zeros_error: float | None
-    norm: float
-    norm_error: float | None
-
-    def share(self) -> str:
-        """Return the share of zeros as text."""
-        error = "" if self.zeros_error is None else f" ± {100 * self.zeros_error:.2f}"
-        return f"{100 * self.zeros:.2f}{error} %"
-
-    def length(self) -> str:
-        """Return the norm as text."""
-        return f"{self.norm:.3g}" + ("" if self.norm_error is None else f" ± {self.norm_error:.1g}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class OperationFigure(Measured):
-    """One operation of ``layer``, a population or a projection; its input has ``values`` values an image."""
-
-    layer: str
-    kind: str
-    values: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class KindFigure(Measured):
-    """The mean over all ``operations`` of a kind, each with the same weight."""
-
-    kind: str
-    operations: int
+MEASURED = (percent_column("exact zeros", 2), Column(title="norm", form=".3g", error_form=".1g"))
+"""The columns of what is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +39,19 @@ class Gradients(Result):
 
     def text(self) -> str:
         """Return what was measured, by kind and by operation."""
-        return f"{self._head()}\n\n{self._by_kind()}\n\n{self._by_operation()}"
+        return "\n\n".join([self._head(), *(each.text() for each in self.tables())])
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return what was measured by kind and by operation, for CSV and LaTeX."""
+        return self._by_kind(), self._by_operation()
+
+    def picture(self) -> str:
+        """Return zeros and norms as SVG, light and dark."""
+        return picture(self.title(), self.pixels, self.kinds, self.operations)
+
+    def figures(self) -> tuple[Figure]:
+        """Return the picture, for SVG and PDF."""
+        return (figure("gradients", f"Gradients by the input of every operation: {self.title()}", self.picture()),)
 
     def title(self) -> str:
         """Return network and images in a line."""
@@ -85,15 +64,21 @@ class Gradients(Result):
             "each operation"
         )
 
-    def _by_kind(self) -> str:
-        pixels = ("(pixels)", "", self.pixels.share(), self.pixels.length())
-        rows = [(each.kind, each.operations, each.share(), each.length()) for each in self.kinds]
-        return table(("mean over operations", "operations", "exact zeros", "norm"), [*rows, pixels])
+    def _by_kind(self) -> Table:
+        return Table(
+            name="gradients_by_kind",
+            title=f"Gradients by the input of operations, means over a kind: {self.title()}",
+            columns=[words("mean over operations"), Column(title="operations"), *MEASURED],
+            rows=[
+                *((each.kind, each.operations, *each.cells()) for each in self.kinds),
+                ("(pixels)", None, *self.pixels.cells()),
+            ],
+        )
 
-    def _by_operation(self) -> str:
-        header = ("operation", "of", "values", "exact zeros", "norm")
-        return table(header, list(self._rows()), left=(0, 1))
-
-    def _rows(self) -> Iterator[tuple[str, str, str, str, str]]:
-        for each in self.operations:
-            yield each.kind, each.layer, f"{each.values:,}", each.share(), each.length()
+    def _by_operation(self) -> Table:
+        return Table(
+            name="gradients_by_operation",
+            title=f"Gradients by the input of every operation: {self.title()}",
+            columns=[words("operation"), words("of"), Column(title="values"), *MEASURED],
+            rows=[(each.kind, each.layer, each.values, *each.cells()) for each in self.operations],
+        )

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from spikeport.export.errors import AttackError
 from spikeport.toolchain.analysis.excess import excess
-from spikeport.toolchain.analysis.result import Obfuscation, Point, point
+from spikeport.toolchain.analysis.points import Point, point
+from spikeport.toolchain.analysis.result import Obfuscation
 from spikeport.toolchain.analysis.runs import Broken, Run, Runs
 from spikeport.toolchain.analysis.settings import MOST, Checks
 from spikeport.toolchain.analysis.verdicts import Check, Side

@@ -4,17 +4,39 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from spikeport.hardware_profiles.columns import percent
-from spikeport.toolchain.analysis.result import Obfuscation, Point
+from spikeport.hardware_profiles.output.drawing import templates
+from spikeport.toolchain.analysis.points import Point
+from spikeport.toolchain.analysis.verdicts import Check
 
 WIDTH, HEIGHT, LEFT, TOP, GAP = 340, 240, 60, 94, 90
 """A panel's size, the place of the first, and the room between both, in pixels."""
 TICKS = (0, 25, 50, 75, 100)
 MARKS = ("one_step", "black_box", "random_sampling")
 """Checks whose other attack is drawn at the epsilon that is examined."""
+
+
+class Examined(Protocol):
+    """What the picture takes of an examination (`spikeport.toolchain.analysis.result.Obfuscation`)."""
+
+    @property
+    def attack(self) -> str: ...
+    @property
+    def epsilon(self) -> float: ...
+    @property
+    def images(self) -> int: ...
+    @property
+    def clean(self) -> float: ...
+    @property
+    def passed(self) -> bool: ...
+    @property
+    def checks(self) -> Sequence[Check]: ...
+    @property
+    def iterations(self) -> Sequence[Point]: ...
+    @property
+    def epsilons(self) -> Sequence[Point]: ...
+    def summary(self) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,22 +77,13 @@ def height(share: float) -> float:
     return round(TOP + HEIGHT * (1 - min(max(share, 0.0), 1.0)), 1)
 
 
-def templates() -> Environment:
-    """Return where templates of pictures lie, with what they share."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["percent"] = percent
-    return environment
-
-
-def picture(found: Obfuscation) -> str:
+def picture(found: Examined) -> str:
     """Return the SVG of an examination."""
     swept = [each for each in found.epsilons if each.value > 0]
     right = LEFT + WIDTH + GAP
     sides = {check.name: check.weaker for check in found.checks}
     return (
-        templates()
+        templates(Path(__file__).parent)
         .get_template("picture.svg.j2")
         .render(
             found=found,

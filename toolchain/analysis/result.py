@@ -1,6 +1,5 @@
 """What the checks for masked gradients found: figures, verdicts and sentences, as text and as JSON."""
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,22 +9,18 @@ import msgspec
 
 from spikeport.export.errors import ArchiveError, one_line
 from spikeport.export.inputs import read_bytes
-from spikeport.hardware_profiles.columns import percent, table
+from spikeport.hardware_profiles.columns import percent
+from spikeport.hardware_profiles.output.figure import Figure, figure
+from spikeport.hardware_profiles.output.table import Column, Number, Table, words
+from spikeport.hardware_profiles.output.table import percent as share
 from spikeport.hardware_profiles.result import Result
 from spikeport.toolchain.analysis.excess import Excess
+from spikeport.toolchain.analysis.picture import picture
+from spikeport.toolchain.analysis.points import Point, error_of
 from spikeport.toolchain.analysis.verdicts import Check, points
 
 SCHEMA = 1
 MOST_BYTES = 2**24
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point(Result):
-    """Robust accuracy ``robust`` with ``value`` iterations or pixel levels, and its standard error."""
-
-    value: float
-    robust: float
-    error: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +79,22 @@ class Obfuscation(Result):
 
     def text(self) -> str:
         """Return figures, sweeps and verdicts."""
-        return "\n\n".join([self._head(), self._table(), *self._sweeps(), *self._notes(), self._conclusion()])
+        tables = [each.text() for each in self.tables()]
+        return "\n\n".join([self._head(), *tables, *self._notes(), self._conclusion()])
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return checks and sweeps, for CSV and LaTeX."""
+        return (self._table(), *self._sweeps())
+
+    def picture(self) -> str:
+        """Return the sweeps as SVG, light and dark."""
+        return picture(self)
+
+    def figures(self) -> tuple[Figure]:
+        """Return the picture, for SVG and PDF."""
+        return (
+            figure("obfuscation", f"Robust accuracy by iterations and by epsilon: {self._examined()}", picture(self)),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data, under the keys of obfuscation.json."""
@@ -102,26 +112,40 @@ class Obfuscation(Result):
             f"gradient exactly zero at {self.without_gradient:,} of {right:,} images that are classified rightly"
         )
 
-    def _table(self) -> str:
+    def _table(self) -> Table:
         rows = [
             (
                 each.title,
                 each.weaker.name,
-                percent(each.weaker.robust),
+                each.weaker.robust,
                 each.stronger.name,
-                percent(each.stronger.robust),
+                each.stronger.robust,
                 points(each.excess),
                 each.verdict,
             )
             for each in self.checks
         ]
-        header = ("check", "expected weaker", "leaves", "expected stronger", "leaves", "weaker breaks more", "verdict")
-        return table(header, rows, left=(0, 1, 3, 6))
+        return Table(
+            name="checks",
+            title=f"Checks for masked gradients: {self._examined()}",
+            columns=[
+                *(words("check"), words("expected weaker"), share("leaves"), words("expected stronger")),
+                *(share("leaves"), Column(title="weaker breaks more"), words("verdict")),
+            ],
+            rows=rows,
+        )
 
-    def _sweeps(self) -> Iterator[str]:
+    def _sweeps(self) -> Iterator[Table]:
         for name, unit, sweep in (("iterations", "", self.iterations), ("epsilon", "/255", self.epsilons)):
-            rows = [(f"{each.value:g}{unit}", self._share(each.robust)) for each in sweep]
-            yield table((name, "robust accuracy"), rows)
+            yield Table(
+                name=name,
+                title=f"Robust accuracy by {name}: {self._examined()}",
+                columns=[words(name), share("robust accuracy")],
+                rows=[(f"{each.value:g}{unit}", Number(value=each.robust, error=each.error)) for each in sweep],
+            )
+
+    def _examined(self) -> str:
+        return f"{self.attack}, eps {self.epsilon:g}/255, {self.images:,} images"
 
     def _notes(self) -> Iterator[str]:
         most = f"{self.iterations[-1].value:g} iterations"
@@ -153,13 +177,3 @@ def read(path: Path) -> Obfuscation:
         return Obfuscation.from_dict(msgspec.json.decode(data))
     except (msgspec.MsgspecError, RecursionError, ArchiveError) as error:
         raise ArchiveError(f"{path}: {one_line(error)}; run spikeport analyze obfuscation again") from None
-
-
-def point(value: float, robust: float, images: int) -> Point:
-    """Return a robust accuracy with its standard error."""
-    return Point(value=value, robust=robust, error=error_of(robust, images))
-
-
-def error_of(share: float, images: int) -> float:
-    """Return the standard error ``sqrt(p (1 - p) / N)`` of a share p of N images."""
-    return math.sqrt(share * (1 - share) / images)

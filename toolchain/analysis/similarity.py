@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from torch import Tensor
 from torch.nn import functional
 
 from spikeport.export.errors import StimulusError
 from spikeport.export.progress import Progress
 from spikeport.export.stimulus.coding import generators_of
-from spikeport.hardware_profiles.columns import table
+from spikeport.hardware_profiles.output.drawing import templates
+from spikeport.hardware_profiles.output.figure import Figure, figure
+from spikeport.hardware_profiles.output.table import Column, Table, words
 from spikeport.hardware_profiles.result import Result
 from spikeport.toolchain.nn.draws import Draws
 from spikeport.toolchain.nn.encoders.encoder import Encoder
@@ -37,11 +38,29 @@ class Similarity(Result):
 
     def text(self) -> str:
         """Return both tables."""
-        parts = []
-        for title, found in (("in every step", self.by_step), (f"summed over {self.steps} steps", self.summed)):
-            rows = [(name, *(f"{each:.3f}" for each in row)) for name, row in zip(self.encoders, found, strict=True)]
-            parts.append(table((f"cosine similarity {title}", *self.encoders), rows))
-        return "\n\n".join([f"{self.images:,} images", *parts])
+        return "\n\n".join([f"{self.images:,} images", *(each.text() for each in self.tables())])
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return both tables, for CSV and LaTeX."""
+        return tuple(
+            Table(
+                name=f"similarity_{name}",
+                title=f"Mean cosine similarity {title}, {self.images:,} images",
+                columns=[
+                    words(f"cosine similarity {title}"),
+                    *(Column(title=each, form=".3f") for each in self.encoders),
+                ],
+                rows=[(name, *row) for name, row in zip(self.encoders, found, strict=True)],
+            )
+            for name, title, found in (
+                ("by_step", "in every step", self.by_step),
+                ("summed", f"summed over {self.steps} steps", self.summed),
+            )
+        )
+
+    def figures(self) -> tuple[Figure]:
+        """Return the picture, for SVG and PDF."""
+        return (figure("similarity", "Mean cosine similarity of coded images", picture(self)),)
 
 
 def similarity(encoders: Mapping[str, Encoder], images: Tensor, steps: int, *, seed: int = 0) -> Similarity:
@@ -98,16 +117,17 @@ def _added(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
 
 def picture(found: Similarity) -> str:
     """Return both tables as squares, darker the more alike, as one SVG."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     wide = LABEL + SIDE * len(found.encoders) + 60
-    return environment.get_template("similarity.svg.j2").render(
-        found=found,
-        panels=(("in every step", 12, found.by_step), ("summed over the steps", 12 + wide, found.summed)),
-        width=2 * wide + 24,
-        height=TOP + SIDE * len(found.encoders) + 90,
-        label=LABEL,
-        side=SIDE,
-        top=TOP,
+    return (
+        templates(Path(__file__).parent)
+        .get_template("similarity.svg.j2")
+        .render(
+            found=found,
+            panels=(("in every step", 12, found.by_step), ("summed over the steps", 12 + wide, found.summed)),
+            width=2 * wide + 24,
+            height=TOP + SIDE * len(found.encoders) + 90,
+            label=LABEL,
+            side=SIDE,
+            top=TOP,
+        )
     )

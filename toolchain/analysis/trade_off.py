@@ -8,7 +8,7 @@ from typing import Any
 
 from spikeport.export.errors import AttackError, one_line
 from spikeport.export.numbers import Range, real
-from spikeport.hardware_profiles.columns import table
+from spikeport.hardware_profiles.output.table import Column, Table, words
 from spikeport.hardware_profiles.result import Result
 
 STRENGTH_PER_LEVEL = 0.01
@@ -60,13 +60,27 @@ class TradeOff(Result):
 
     def text(self) -> str:
         """Return a table, a row for every attack and epsilon."""
-        header = ("attack", "network", "eps", "clean", "robust", "estimate", "")
-        rows = [
-            (each.attack, each.network, f"{each.epsilon:g}/255", f"{each.clean:.2f} %", f"{each.robust:.2f} %",
-             f"{each.qte:.2f}", each.name) for each in self.estimates
-        ]  # fmt: skip
+        (table,) = self.tables()
+        return "\n\n".join((table.text(), *table.notes))
+
+    def tables(self) -> tuple[Table]:
+        """Return the table, for CSV and LaTeX."""
+        accuracy = [Column(title=title, unit="%", form=".2f") for title in ("clean", "robust")]
         unit = f"mean of both accuracies in percent, times {STRENGTH_PER_LEVEL:g} for each level of epsilon"
-        return f"{table(header, rows, left=(0, 1, 6))}\n\nestimate: {unit} (Wu et al., 2024, Eq. 6)"
+        found = Table(
+            name="trade_off",
+            title="Trade-off between clean and robust accuracy",
+            columns=[
+                *(words("attack"), words("network"), Column(title="eps")),
+                *(*accuracy, Column(title="estimate", form=".2f"), words("")),
+            ],
+            rows=[
+                (each.attack, each.network, f"{each.epsilon:g}/255", each.clean, each.robust, each.qte, each.name)
+                for each in self.estimates
+            ],
+            notes=[f"estimate: {unit} (Wu et al., 2024, Eq. 6)"],
+        )
+        return (found,)
 
 
 def of_figures(clean: float, robust: Mapping[str, float], epsilon: float) -> TradeOff:

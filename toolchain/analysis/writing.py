@@ -5,9 +5,7 @@ from pathlib import Path
 
 from spikeport.export.files import locked, write_text
 from spikeport.hardware_profiles.result import Result
-from spikeport.toolchain.analysis.gradients_picture import picture as picture_of_gradients
 from spikeport.toolchain.analysis.gradients_result import Gradients
-from spikeport.toolchain.analysis.picture import picture
 from spikeport.toolchain.analysis.result import Obfuscation
 
 JSON, PICTURE = "obfuscation.json", "obfuscation.svg"
@@ -18,12 +16,12 @@ GRADIENTS, GRADIENTS_PICTURE = "gradients.json", "gradients.svg"
 
 def write(found: Obfuscation, folder: Path) -> None:
     """Write both files to a folder, each whole or not at all."""
-    _write(folder, (JSON, found), (PICTURE, picture(found)))
+    _write(folder, (JSON, found), (PICTURE, found.picture()))
 
 
 def write_gradients(found: Gradients, folder: Path) -> None:
     """Write both files to a folder, each whole or not at all."""
-    _write(folder, (GRADIENTS, found), (GRADIENTS_PICTURE, picture_of_gradients(found)))
+    _write(folder, (GRADIENTS, found), (GRADIENTS_PICTURE, found.picture()))
 
 
 def _write(folder: Path, table: tuple[str, Result], drawn: tuple[str, str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from spikeport.hardware_profiles.columns import table
+from spikeport.hardware_profiles.output.table import Cell, Number, Table, percent, words
 from spikeport.hardware_profiles.result import Result
 
 WHITE, BLACK, TRANSFERRED = "white box", "black box", "transferred"
@@ -27,6 +27,10 @@ class Share(Result):
         """Return ``count`` of ``images``."""
         share = count / images
         return cls(share=share, error=math.sqrt(share * (1 - share) / images))
+
+    def cell(self) -> Number:
+        """Return both as the cell of a table."""
+        return Number(value=self.share, error=self.error)
 
     def text(self) -> str:
         """Return both in percent."""
@@ -155,8 +159,19 @@ class Assessment(Result):
 
     def text(self) -> str:
         """Return networks, images, the table with a column for each epsilon, and what was run."""
-        header = ("robust accuracy in %, ± standard error", *(f"{each.epsilon:g}/255" for each in self.epsilons))
-        return "\n\n".join(["\n".join(self._given()), table(header, list(self._rows())), "\n".join(self._said())])
+        return "\n\n".join(["\n".join(self._given()), self.tables()[0].text(), "\n".join(self._said())])
+
+    def tables(self) -> tuple[Table]:
+        """Return the table, for CSV and LaTeX."""
+        first = words("robust accuracy in %, ± standard error")
+        found = Table(
+            name="robust_accuracy",
+            title=f"Robust accuracy on {self.images:,} images by epsilon, suite {self.suite}",
+            columns=[first, *(percent(f"{each.epsilon:g}/255", bare=True) for each in self.epsilons)],
+            rows=list(self._rows()),
+            notes=[*self._given(), *self.warnings],
+        )
+        return (found,)
 
     def _given(self) -> Iterator[str]:
         for role, told in self.networks.items():
@@ -165,12 +180,12 @@ class Assessment(Result):
         yield f"{self.images:,} images{levels}; seed {self.seed}"
         yield f"suite {self.suite}: {len(self.members)} attacks"
 
-    def _rows(self) -> Iterator[tuple[str, ...]]:
+    def _rows(self) -> Iterator[tuple[Cell, ...]]:
         for role in self.networks:
-            yield (f"{self._called(role)}, no attack", *[self.clean[role].text()] * len(self.epsilons))
+            yield (f"{self._called(role)}, no attack", *[self.clean[role].cell()] * len(self.epsilons))
             for number, row in enumerate(self.epsilons[0].rows):
                 if row.network == role:
-                    yield (f"  {row.label}", *(each.rows[number].robust.text() for each in self.epsilons))
+                    yield (f"  {row.label}", *(each.rows[number].robust.cell() for each in self.epsilons))
             if role == TRAINED:
                 yield from self._line("  worst case per image", [each.worst_float for each in self.epsilons])
             else:
@@ -183,9 +198,9 @@ class Assessment(Result):
         integers = self.networks[role]["what"].startswith(("integer", "bias"))
         return "float network" if role == TRAINED else "integers" if integers else "network of the archive"
 
-    def _line(self, title: str, shares: Sequence[Share | None]) -> Iterator[tuple[str, ...]]:
+    def _line(self, title: str, shares: Sequence[Share | None]) -> Iterator[tuple[Cell, ...]]:
         if all(each is not None for each in shares):
-            yield (title, *(each.text() for each in shares if each is not None))
+            yield (title, *(each.cell() for each in shares if each is not None))
 
     def _said(self) -> Iterator[str]:
         yield f"queries: {self.queries:,} images went through the networks, in {self.seconds:.0f} s of computing"

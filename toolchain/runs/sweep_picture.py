@@ -1,101 +1,57 @@
-"""The picture of a sweep: robust accuracy against what an image costs, a point for every combination of values."""
+"""The picture of a sweep: clean and robust accuracy against what an image costs, a point for every combination."""
 
-import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from spikeport.hardware_profiles.columns import percent
-from spikeport.toolchain.runs.combinations import short
-from spikeport.toolchain.runs.sweep_table import (
+from spikeport.hardware_profiles.output.trade_off import Point, trade_off
+from spikeport.hardware_profiles.shares import Mean
+from spikeport.toolchain.runs.combinations import Combination, short
+from spikeport.toolchain.runs.sweep_figures import (
     ACCUMULATES,
     ENERGY,
+    INTEGERS,
+    MODEL,
     SEED,
     Figures,
     Row,
-    Swept,
-    grouped,
     mean_and_error,
 )
 
-LEFT, TOP, WIDTH, HEIGHT = 60, 60, 560, 300
-"""The panel's place and size in pixels."""
-TICKS = 5
+ERRORS = "means over seeds, bars of a standard error"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mean:
-    """The mean over seeds and its standard error."""
+def picture(combinations: Sequence[Combination], groups: Mapping[Row, Sequence[Figures]]) -> str | None:
+    """Return an SVG; None where fewer than two combinations have both a share and a cost.
 
-    value: float
-    error: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """One combination without its seed: its ``name``, its cost, and its robust share."""
-
-    name: str
-    cost: Mean
-    robust: Mean
-
-
-@dataclass(frozen=True, kw_only=True)
-class Axis:
-    """From 0 to a round number above the largest value, over ``length`` pixels."""
-
-    step: float
-    length: float
-
-    @property
-    def end(self) -> float:
-        """The last tick."""
-        return TICKS * self.step
-
-    def at(self, value: float) -> float:
-        """Return the distance of a value from 0 in pixels."""
-        return round(self.length * min(value, self.end) / self.end, 1)
-
-
-def picture(swept: Swept) -> str | None:
-    """Return an SVG; None where fewer than two combinations have both a robust share and a cost."""
-    groups = grouped(swept)
-    robust, cost = _robust(groups.values()), _cost(groups.values())
-    if robust is None or cost is None:
+    The clean accuracy is that of the integers, or of the last network where these were not checked.
+    """
+    robust, clean, cost = _robust(groups.values()), _clean(groups.values()), _cost(groups.values())
+    if cost is None:
         return None
-    keys = [key for key in swept.combinations[0].values if key != SEED]
-    found = [_point(name, keys, figures, robust, cost) for name, figures in groups.items()]
+    keys = [key for key in combinations[0].values if key != SEED]
+    found = [_point(name, keys, figures, (robust, clean, cost)) for name, figures in groups.items()]
     points = [each for each in found if each is not None]
     if len(points) < 2:
         return None
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["percent"] = percent
-    return environment.get_template("sweep.svg.j2").render(
-        points=points,
-        robust=robust,
-        cost=cost,
-        across=_axis(max(each.cost.value + each.cost.error for each in points), WIDTH),
-        up=_axis(1.0, HEIGHT),
-        ticks=range(TICKS + 1),
-        left=LEFT,
-        right=LEFT + WIDTH,
-        top=TOP,
-        bottom=TOP + HEIGHT,
-    )
+    return trade_off(points, cost=cost, robust=f"robust accuracy ({robust}/255)", errors=ERRORS)
+
+
+def _known(groups: Collection[Sequence[Figures]]) -> set[str]:
+    return {column for found in groups for each in found for column, value in each.items() if value is not None}
 
 
 def _robust(groups: Collection[Sequence[Figures]]) -> str | None:
     """Return the column that says most: the worst case after deployment at the largest epsilon, else the float one."""
-    known = {column for found in groups for each in found for column, value in each.items() if value is not None}
+    known = _known(groups)
     for start in ("integers, worst, ", "worst, "):
         at = {float(column.removeprefix(start)): column for column in known if column.startswith(start)}
         if at:
             return at[max(at)]
     return None
+
+
+def _clean(groups: Collection[Sequence[Figures]]) -> str | None:
+    known = _known(groups)
+    return next((column for column in (INTEGERS[0], MODEL[0]) if column in known), None)
 
 
 def _cost(groups: Collection[Sequence[Figures]]) -> str | None:
@@ -104,18 +60,21 @@ def _cost(groups: Collection[Sequence[Figures]]) -> str | None:
     return next((each for start in (ENERGY, ACCUMULATES) for each in columns if each.startswith(start)), None)
 
 
-def _point(name: Row, keys: Sequence[str], found: Sequence[Figures], robust: str, cost: str) -> Point | None:
-    both = [[each.get(column) for each in found] for column in (robust, cost)]
-    means = [Mean(value=m, error=e) for m, e in (mean_and_error([v for v in b if v is not None]) for b in both if b)]
-    if not found or any(value is None for values in both for value in values):
+def _point(
+    name: Row, keys: Sequence[str], found: Sequence[Figures], columns: tuple[str | None, str | None, str]
+) -> Point | None:
+    """Return a combination's point, None where its cost or both of its shares were not measured for every seed."""
+    robust, clean, cost = (_mean(found, column) for column in columns)
+    if cost is None or (robust is None and clean is None):
         return None
     parts = (f"{short(key, keys)} {text}" for key, text in zip(keys, name, strict=True))
-    return Point(name=", ".join(parts), robust=means[0], cost=means[1])
+    return Point(name=", ".join(parts), cost=cost, clean=clean, robust=robust)
 
 
-def _axis(most: float, length: float) -> Axis:
-    """Return an axis whose ticks are 1, 2 or 5 times a power of ten apart."""
-    rough = most / TICKS if most > 0 else 1.0
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
-    return Axis(step=step, length=length)
+def _mean(found: Sequence[Figures], column: str | None) -> Mean | None:
+    values = [each.get(column) for each in found] if column is not None else []
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
+        return None
+    mean, error = mean_and_error(known)
+    return Mean(value=mean, error=error)

@@ -26,10 +26,11 @@ from spikeport.toolchain.stages.stage import Artefacts, Result, Stage, needs
 class Report(Stage, frozen=True, kw_only=True, tag="report"):
     """Counts, places and prices the network on ``profiles``; writes report.json and report.html.
 
-    ``verify``: on how many images operations are counted in all three ways.
+    ``verify``: on how many images operations are counted in all three ways. The layers of the float network that the
+    integers were made of stand beside theirs.
     """
 
-    TAKES: ClassVar = ("network",)
+    TAKES: ClassVar = ("network", "float_network")
     USES: ClassVar = ("data", "evaluate")
     SEES_RECORDS: ClassVar = True
 
@@ -50,7 +51,15 @@ class Report(Stage, frozen=True, kw_only=True, tag="report"):
     def run(self, run: Run, source: Artefacts) -> Result:
         network = archive.read_integer(source["network"])
         images, _ = run.held_out()
-        result = build.report(network, stimulus(images, network), self.profiles, verify=self.verify, name=name_of(run))
+        beside = archive.read_float(source["float_network"]) if "float_network" in source else None
+        result = build.report(
+            network,
+            stimulus(images, network),
+            self.profiles,
+            verify=self.verify,
+            float_network=beside,
+            name=name_of(run),
+        )
         write(result.with_run(**measured(run, network)), run.folder)
         made = {"report": run.folder / "report.json", "page": run.folder / "report.html"}
         return Result(artefacts=made, metrics={"passed": result.passed, **_costs(result)})
@@ -88,7 +97,7 @@ def measured(run: Run, network: IntegerNetwork) -> dict[str, Any]:
 
 
 def _rows(run: Run, record: Record, network: IntegerNetwork) -> Iterator[Accuracy]:
-    metrics, title = record.metrics, title_of(run, record.name)
+    metrics, title, held_out = record.metrics, title_of(run, record.name), len(run.held_out()[1])
     if "clean" in metrics:
         yield Accuracy(
             title=title,
@@ -96,6 +105,7 @@ def _rows(run: Run, record: Record, network: IntegerNetwork) -> Iterator[Accurac
             clean=metrics["clean"],
             robust=metrics.get("robust"),
             sparsity=metrics.get("sparsity"),
+            images=held_out,
         )
     if record.stage != "check":
         return
@@ -106,6 +116,7 @@ def _rows(run: Run, record: Record, network: IntegerNetwork) -> Iterator[Accurac
         clean=accuracy["integer"],
         robust=metrics.get("robust"),
         sparsity=sparsity,
+        images=held_out,
     )
     yield integers
     if "lava" in accuracy:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from spikeport.export.network import Network
+from spikeport.export.network import Array, FloatNetwork, Network
 from spikeport.export.stimulus import InputSettings
 from spikeport.export.three_counts import VERIFY
 from spikeport.hardware_profiles import counting, load, placement
@@ -17,8 +18,21 @@ from spikeport.hardware_profiles.profile import HardwareProfile, load_profile
 from spikeport.hardware_profiles.report import build
 from spikeport.hardware_profiles.report.result import Report
 from spikeport.hardware_profiles.report.write import write
-from spikeport.hardware_profiles.what_if import Variations, WhatIfRow, render
-from spikeport.toolchain.verbs.sources import AnyInput, AnyPath, any_network, images_and_labels, names_file, prepared
+from spikeport.hardware_profiles.what_if import Variations, WhatIf, render
+from spikeport.toolchain.verbs.float_networks import float_of
+from spikeport.toolchain.verbs.sources import (
+    AnyInput,
+    AnyPath,
+    any_network,
+    images_and_labels,
+    labels_of,
+    names_file,
+    prepared,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
 
 AnyProfile = HardwareProfile | AnyPath
 """A profile, its name, or the path of a .toml file."""
@@ -87,6 +101,9 @@ def report(
     reading: InputSettings | None = None,
     verify: int = VERIFY,
     name: str | None = None,
+    labels: Array | None = None,
+    float_network: "FloatNetwork | nn.Module | AnyPath | None" = None,
+    rasters: Sequence[int] = (),
 ) -> Report:
     """Count the operations of ``network`` on ``images``, place it on each of ``profiles``, and price it.
 
@@ -98,20 +115,28 @@ def report(
     of an integer network are proven, and all of ``chips`` run the network.
     ``verify``: images, evenly from the first to the last, on which operations are counted in all ways; none for 0.
     ``name``: what the report calls the network; the name of its file, if None.
-    Raises `ProfileError` for a chip that is unknown and `StimulusError` for images that do not fit the network; a chip
-    that the network does not fit is no error, the report says so.
+    ``labels`` (N,): those of a .npz file, if None; they give the accuracy. ``float_network``: what the integers were
+    made of, an object, or an archive or checkpoint, to compare rates, spikes and potentials layer by layer.
+    ``rasters``: numbers of samples whose spikes are drawn. `write_tables` and `write_figures` write what the report
+    shows. Raises `ProfileError` for a chip that is unknown and `StimulusError` for images that do not fit the network;
+    a chip that the network does not fit is no error, the report says so.
     """
     loaded = prepared(network, reading)
     base = None if relative_to is None else prepared(relative_to, reading)
+    beside = None if float_network is None else float_of(float_network, loaded, reading=reading)
+    stimulus, known = images_and_labels(images, loaded, reading)
     result = build.report(
         loaded,
-        images_and_labels(images, loaded, reading)[0],
+        stimulus,
         profiles,
         relative_to=base,
         weight_bits=weight_bits,
         verify=verify,
         chips=chips,
         name=Path(network).name if name is None and isinstance(network, str | Path) else name,
+        labels=labels_of(known, labels, len(stimulus)),
+        float_network=beside,
+        rasters=rasters,
     )
     if out is not None:
         write(result, Path(out))
@@ -125,17 +150,21 @@ def what_if(
     variations: Variations,
     *,
     reading: InputSettings | None = None,
-) -> tuple[WhatIfRow, ...]:
+    labels: Array | None = None,
+) -> WhatIf:
     """Return what a trained ``network`` would cost on ``images`` under other ``variations``.
 
     These are other steps, more zeros, other encodings of the synapses, and other chips.
 
     Every row is run, counted in every mode and placed with every strategy; smallest weights are cut first and nothing
-    is trained again, so accuracy is not claimed. ``reading``: the unit of the images' numbers, and how events become
-    steps. Raises `ProfileError` for a chip that is unknown and `StimulusError` for images that do not fit the network.
+    is trained again. ``reading``: the unit of the images' numbers, and how events become steps. ``labels`` (N,): those
+    of a .npz file, if None; they give the accuracy of every variation. The result is a tuple of rows. Raises
+    `ProfileError` for a chip that is unknown and `StimulusError` for images that do not fit the network.
     """
     loaded = prepared(network, reading)
-    return what_ifs.what_if(loaded, images_and_labels(images, loaded, reading)[0], variations)
+    stimulus, known = images_and_labels(images, loaded, reading)
+    truth = labels_of(known, labels, len(stimulus))
+    return WhatIf(what_ifs.what_if(loaded, stimulus, variations, labels=truth))
 
 
 def _profile(profile: AnyProfile) -> HardwareProfile:

@@ -14,6 +14,8 @@ from spikeport.toolchain.verbs.sources import AnyPath, names_file
 
 if TYPE_CHECKING:
     from spikeport.export.cluster import Cluster
+    from spikeport.hardware_profiles.output.figure import Figure
+    from spikeport.hardware_profiles.output.table import Table
     from spikeport.toolchain.runs.estimate import Forecast
     from spikeport.toolchain.runs.sweep_table import Swept
     from spikeport.toolchain.stages.recipe import Recipe
@@ -82,6 +84,14 @@ class Run:
             return f"stages done up to {self.last}; artefacts are in {self.folder}{doubts}{failed}"
         names = [str(self.files[kind].relative_to(self.folder)) for kind in KINDS if kind in self.files]
         return f"{self.report.text()}\n\nwrote {', '.join(names)} to {self.folder}/"
+
+    def tables(self) -> tuple["Table", ...]:
+        """Return the tables of the report, for CSV and LaTeX; none where the run did not come so far."""
+        return () if self.report is None else self.report.tables()
+
+    def figures(self) -> tuple["Figure", ...]:
+        """Return the figures of the report; none where the run did not come so far."""
+        return () if self.report is None else self.report.figures()
 
     def _doubts(self) -> Iterator[tuple[str, str]]:
         """Yield the name of a stage, and what makes a figure of its attack doubtful."""

@@ -13,7 +13,7 @@ from spikeport.export import simulation
 from spikeport.export.bias_form import Rounding, measured
 from spikeport.export.cluster import Cluster
 from spikeport.export.crossings import costed
-from spikeport.export.errors import ExecutorError, NetworkError, StimulusError
+from spikeport.export.errors import ExecutorError, NetworkError
 from spikeport.export.executors import executor as find_executor
 from spikeport.export.files import check_place, locked, write_arrays
 from spikeport.export.network import Array, BiasNetwork, FloatNetwork, IntegerNetwork, Network
@@ -29,6 +29,7 @@ from spikeport.toolchain.verbs.sources import (
     any_network,
     check_not_input,
     images_and_labels,
+    labels_of,
     names_file,
     prepared,
     wrote,
@@ -177,7 +178,7 @@ def simulate(
     find_executor(name, type(loaded))
     saved.check(loaded)
     stimulus, known = images_and_labels(images, loaded, reading)
-    truth = known if labels is None else _one_per_image(np.asarray(labels), len(stimulus))
+    truth = labels_of(known, labels, len(stimulus))
     if biases is not None:
         _write_biases(loaded, stimulus, Path(biases))
     kept = _parts_of(out, resume=chosen.resume)
@@ -215,12 +216,6 @@ def simulate(
         notes=notes,
         files=tuple(saved.files),
     )
-
-
-def _one_per_image(labels: Array, images: int) -> Array:
-    if labels.shape != (images,):
-        raise StimulusError(f"labels of shape {labels.shape}; expected one per image, ({images},)")
-    return labels
 
 
 def _parts_of(out: AnyPath | None, *, resume: bool) -> Path | None:

@@ -112,6 +112,14 @@ def images_and_labels(
     return found, labels
 
 
+def labels_of(known: Array | None, given: Array | None, images: int) -> Array | None:
+    """Return the labels (N,) of ``images`` images: those ``given``, else those that the file has, if any."""
+    labels = known if given is None else np.asarray(given)
+    if labels is not None and labels.shape != (images,):
+        raise StimulusError(f"labels of shape {labels.shape}; expected one per image, ({images},)")
+    return labels
+
+
 def _fitting(images: Stimulus, intake: Intake) -> Stimulus:
     """Return a stimulus that was made for a network of the same shape and steps, and that holds what this one takes."""
     shape = intake.shape if images.held else intake.timed

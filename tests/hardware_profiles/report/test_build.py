@@ -24,8 +24,8 @@ STIMULUS = random_stimulus(NETWORK, 7, 0)
 REPORT = report(NETWORK, STIMULUS, ["loihi1", "loihi2"])
 
 KEYS = {
-    "": "chips date energy images latency network not_modelled operations placement profiles schema spikeport spikes "
-    "validation versions",
+    "": "chips date energy images latency layers network not_modelled operations placement profiles schema spikeport "
+    "spikes validation versions",
     "network": "digest kind name neurons populations proven sparsity steps weight_bits",
     "network.populations.0": "bounds name role scale shape",
     "network.populations.0.bounds": "u_max u_min v_max v_min",
@@ -39,6 +39,7 @@ KEYS = {
     "validation.counts.layers.0": "difference formula graded neurons_different neurons_miscounted on_the_way reference "
     "reference_difference reference_formula simulated source target",
     "spikes.0": "active neurons per_image population rate spikes",
+    "layers.0": "bits density fan_out_max fan_out_mean kind memory source synapses target weights zeros",
     "profiles.loihi1": "constants description hash",
     "placement.loihi1": "bottleneck chips cores cores_with_several_populations hops host_axons lower_bounds "
     "max_core_memory_bytes messages messages_from_host messages_off_chip per_core refused_strategies strategy",

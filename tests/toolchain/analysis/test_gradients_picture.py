@@ -4,8 +4,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from spikeport.toolchain.analysis.gradients_picture import NAMES, WIDTH, Norms, picture
-from spikeport.toolchain.analysis.gradients_result import Gradients, KindFigure, Measured, OperationFigure
+from spikeport.toolchain.analysis.gradients_figures import KindFigure, Measured, OperationFigure
+from spikeport.toolchain.analysis.gradients_picture import NAMES, WIDTH, Norms
+from spikeport.toolchain.analysis.gradients_result import Gradients
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -29,8 +30,8 @@ FOUND = Gradients(
 
 
 def test_bars_are_as_long_as_the_figures():
-    drawn = ET.fromstring(picture(FOUND))
-    bars = [each for each in drawn.iter(f"{SVG}rect") if each.get("class") in ("bar", "main")]
+    drawn = ET.fromstring(FOUND.picture())
+    bars = [each for each in drawn.iter(f"{SVG}rect") if each.get("class") in ("pale", "fill0")]
     zeros = [float(each.get("width")) for each in bars if float(each.get("x")) == NAMES]
     norms = [float(each.get("width")) for each in bars if float(each.get("x")) != NAMES]
     assert zeros == [pytest.approx(WIDTH * share, abs=0.1) for share in (0.75, 0.25, 1.0, 0.5)]
@@ -40,7 +41,7 @@ def test_bars_are_as_long_as_the_figures():
 
 
 def test_names_are_escaped_and_long_ones_cut_but_whole_in_the_title():
-    drawn = ET.fromstring(picture(FOUND))
+    drawn = ET.fromstring(FOUND.picture())
     texts = ["".join(each.itertext()) for each in drawn.iter(f"{SVG}text")]
     assert any("SNN <a & b>" in text for text in texts)
     assert max(len(text) for text in texts if "xxx" in text) == 50

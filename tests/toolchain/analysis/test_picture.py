@@ -12,7 +12,8 @@ import pytest
 
 from spikeport.toolchain.analysis.excess import Excess
 from spikeport.toolchain.analysis.picture import HEIGHT, TOP, Panel, height, picture
-from spikeport.toolchain.analysis.result import Obfuscation, point
+from spikeport.toolchain.analysis.points import point
+from spikeport.toolchain.analysis.result import Obfuscation
 from spikeport.toolchain.analysis.verdicts import Check, Side
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from spikeport.hardware_profiles.output.trade_off import HEIGHT, LEFT, TOP, WIDTH
 from spikeport.toolchain.runs.combinations import Combination
+from spikeport.toolchain.runs.sweep_figures import figures
 from spikeport.toolchain.runs.sweep_files import write_files
-from spikeport.toolchain.runs.sweep_picture import picture
-from spikeport.toolchain.runs.sweep_table import Swept, averaged, csv_text, figures
+from spikeport.toolchain.runs.sweep_table import Swept, averaged, csv_text
 from spikeport.toolchain.stages.records import Record
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -68,9 +69,15 @@ def test_robust_shares_of_every_attack_and_epsilon_and_costs_are_figures():
     assert found["known energy, nJ, loihi1"] == pytest.approx(6000)
 
 
+def shown(table):
+    """Return the titles and the cells of a table as its text has them."""
+    rows = [[c.text(cell) for c, cell in zip(table.columns, row, strict=True)] for row in table.rows]
+    return [column.title for column in table.columns], rows
+
+
 def test_the_table_has_a_column_for_what_was_measured_and_none_for_the_rest(swept):
-    header, rows = averaged(swept)
-    assert header[:5] == ("pruner", "runs", "clean", "robust", "zero weights")
+    header, rows = shown(averaged(swept))
+    assert header[:5] == ["pruner", "runs", "clean", "robust", "zero weights"]
     assert "integers" not in header
     assert "integers, PGD-10, 20" not in header
     row = dict(zip(header, rows[0], strict=True))
@@ -83,7 +90,7 @@ def test_the_table_has_a_column_for_what_was_measured_and_none_for_the_rest(swep
 
 def test_a_figure_that_one_seed_lacks_has_no_mean(swept):
     lacking = {name: {k: v for k, v in each.items() if k != "report"} for name, each in swept.records.items()}
-    header, rows = averaged(replace(swept, records=swept.records | {"lwm0": lacking["lwm0"]}))
+    header, rows = shown(averaged(replace(swept, records=swept.records | {"lwm0": lacking["lwm0"]})))
     assert [row[header.index("accumulates")] for row in rows] == ["", "9,000 ± 3,000"]
 
 
@@ -95,16 +102,30 @@ def test_every_number_of_every_stage_is_in_the_csv(swept):
     assert lines[0]["report.cores.loihi1"] == "3"
 
 
-def test_the_picture_has_a_point_a_group_at_its_robust_share_and_energy(swept):
-    root = ET.fromstring(picture(swept))
-    points = list(root.iter(f"{SVG}g"))
-    titles = [each.find(f"{SVG}title").text for each in points]
-    assert titles == ["pruner lwm: 41.0 %, 6,000", "pruner hydra: 41.0 %, 10,000"]
-    places = [
-        (float(each.find(f"{SVG}circle").get("cx")), float(each.find(f"{SVG}circle").get("cy"))) for each in points
+def test_the_picture_has_a_point_a_group_at_its_robust_and_clean_share_and_energy(swept):
+    root = ET.fromstring(swept.picture())
+    points = {
+        each.find(f"{SVG}title").text: each for each in root.iter(f"{SVG}g") if each.find(f"{SVG}title") is not None
+    }
+    robust = "robust accuracy (integers, worst, 41/255)"
+    assert list(points) == [
+        f"pruner lwm, {robust}: 41.0 %, 6,000",
+        "pruner lwm, clean accuracy: 91.0 %, 6,000",
+        f"pruner hydra, {robust}: 41.0 %, 10,000",
+        "pruner hydra, clean accuracy: 91.0 %, 10,000",
     ]
-    assert places[0] == pytest.approx((60 + 560 * 6000 / 10_000, 360 - 300 * 0.41), abs=0.11)
-    assert places[1] == pytest.approx((60 + 560, 360 - 300 * 0.41), abs=0.11)
+    circles = [each.find(f"{SVG}circle") for each in points.values()]
+    across = [float(each.get("cx")) for each in circles]
+    assert across == pytest.approx([LEFT + WIDTH * 0.6] * 2 + [LEFT + WIDTH] * 2, abs=0.11)
+    up = [TOP + HEIGHT - float(each.get("cy")) for each in circles]
+    assert up == pytest.approx([HEIGHT * (share - 0.4) / 0.6 for share in (0.41, 0.91) * 2], abs=0.11)
+
+
+def test_the_picture_needs_no_robust_share(swept):
+    """Clean accuracy against energy is a trade-off, too."""
+    plain = {name: {k: v for k, v in each.items() if k in ("train", "report")} for name, each in swept.records.items()}
+    root = ET.fromstring(replace(swept, records=plain).picture())
+    assert sum(each.get("class") == "open" for each in root.iter(f"{SVG}circle")) == 3  # two points and the legend's
 
 
 def test_files_are_written_and_named_and_no_picture_stays_that_nothing_supports(swept):

@@ -19,6 +19,14 @@ def test_counts_agree_and_are_those_of_the_report(network, held_out):
     assert sum(simulated.operations.values()) == counts.formula + counts.first_layer_macs
 
 
+def test_the_report_of_a_run_compares_the_layers_of_the_float_network(tiny_run):
+    found = json.loads((tiny_run / "report" / "report.json").read_text())
+    populations = [each["population"] for each in found["comparison"]["layers"]]
+    assert populations == [each["population"] for each in found["spikes"]]
+    assert all(0 <= each["changed"]["value"] < 0.5 for each in found["comparison"]["layers"])
+    assert {row["images"] for row in found["accuracy"]} == {found["images"]["count"]}
+
+
 def test_report_is_written_and_passes(network, held_out, tmp_path):
     report = spikeport.report(network, held_out, profiles=("loihi1",), out=tmp_path)
     written = json.loads((tmp_path / "report.json").read_text())

@@ -11,11 +11,14 @@ import numpy as np
 
 from spikeport.export.errors import ArchiveError
 from spikeport.export.files import locked, write_text
+from spikeport.hardware_profiles.output.figure import Figure, figure
+from spikeport.hardware_profiles.output.markdown import markdown
+from spikeport.hardware_profiles.output.table import Cell, Table, of, percent, words
+from spikeport.hardware_profiles.shares import Mean
 from spikeport.toolchain.analysis.curves import Curve, Point, curves
 from spikeport.toolchain.analysis.thresholds.figures import BITS, Certified, Rounded
 from spikeport.toolchain.analysis.thresholds.perturbed import KINDS, PGD
 from spikeport.toolchain.analysis.thresholds.result import Thresholds
-from spikeport.toolchain.analysis.thresholds.shares import Mean
 from spikeport.toolchain.analysis.thresholds.tables import title_of
 
 TABLE, PICTURE = "comparison.md", "comparison.svg"
@@ -47,13 +50,30 @@ class Comparison:
 
     def text(self) -> str:
         """Return the table in Markdown, a column a network."""
+        return markdown(self.tables()[0]).rstrip("\n")
+
+    def tables(self) -> tuple[Table]:
+        """Return the table, for CSV and LaTeX."""
         seeds = [f"{name} ({len(found)} seed{'s' * (len(found) > 1)})" for name, found in self.groups.items()]
-        lines = [_line(["per cent, with standard errors", *seeds]), _line(["---"] * (1 + len(seeds)))]
-        for title, take in self._rows():
-            lines.append(_line([title, *(combined([take(each) for each in found]).text() for found in self._all())]))
-        for title, number in self._certificates():
-            lines.append(_line([title, *(_range([number(each) for each in found]) for found in self._all())]))
-        return "\n".join(lines)
+        rows: list[tuple[Cell, ...]] = [
+            (title, *(of(combined([take(each) for each in found])) for found in self._all()))
+            for title, take in self._rows()
+        ]
+        rows += [
+            (title, *(_range([number(each) for each in found]) for found in self._all()))
+            for title, number in self._certificates()
+        ]
+        table = Table(
+            name="comparison",
+            title="Networks at their thresholds, per cent with standard errors",
+            columns=[words("per cent, with standard errors"), *(percent(title, 2, bare=True) for title in seeds)],
+            rows=rows,
+        )
+        return (table,)
+
+    def figures(self) -> tuple[Figure]:
+        """Return the picture, for SVG and PDF."""
+        return (figure("comparison", "Spikes flipped, and accuracy after rounding", self.picture()),)
 
     def to_dict(self) -> dict[str, Any]:
         """Return every row of the table: shares with errors, and numbers of each seed, by network."""
@@ -233,10 +253,6 @@ def _certificate(found: Thresholds) -> Certified:
 
 def _number(value: float | None) -> float:
     return math.inf if value is None else value
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _point(label: str, share: Mean) -> Point:

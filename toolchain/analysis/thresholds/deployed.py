@@ -13,8 +13,8 @@ from spikeport.export.flips import Ran, check_alike, compared
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork
 from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
+from spikeport.hardware_profiles.shares import mean, parts
 from spikeport.toolchain.analysis.thresholds.figures import BITS, Certified, Rounded, Spread
-from spikeport.toolchain.analysis.thresholds.shares import mean, parts
 from spikeport.toolchain.data.dataset import PIXEL_LEVELS
 from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.nn.snn import SNN

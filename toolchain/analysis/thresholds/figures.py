@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spikeport.hardware_profiles.result import Result
-from spikeport.toolchain.analysis.thresholds.shares import Mean
+from spikeport.hardware_profiles.shares import Mean
 
 BITS = " bits"
 """How names of networks end that the measurement itself quantized."""

@@ -10,12 +10,12 @@ from torch import Tensor
 from spikeport.export.errors import AttackError
 from spikeport.export.network import Array, IntegerNetwork
 from spikeport.export.progress import Progress
+from spikeport.hardware_profiles.shares import Mean, mean, parts
 from spikeport.toolchain.analysis.thresholds.deployed import lowered, rounded
 from spikeport.toolchain.analysis.thresholds.figures import Layer, Perturbed, Robust
 from spikeport.toolchain.analysis.thresholds.perturbed import KINDS, PGD, flips, moved, spikes
 from spikeport.toolchain.analysis.thresholds.result import Thresholds
 from spikeport.toolchain.analysis.thresholds.settings import Measures
-from spikeport.toolchain.analysis.thresholds.shares import Mean, mean, parts
 from spikeport.toolchain.analysis.thresholds.watched import INPUT, watched
 from spikeport.toolchain.data.dataset import LEVEL
 from spikeport.toolchain.evaluation import BATCH, device_of, evaluating

@@ -9,10 +9,13 @@ import msgspec
 
 from spikeport.export.errors import ArchiveError, one_line
 from spikeport.export.inputs import read_bytes
+from spikeport.hardware_profiles.output.figure import Figure, figure
+from spikeport.hardware_profiles.output.table import Table
 from spikeport.hardware_profiles.result import Result
+from spikeport.hardware_profiles.shares import Mean
 from spikeport.toolchain.analysis.thresholds import tables
 from spikeport.toolchain.analysis.thresholds.figures import Layer, Perturbed, Robust, Rounded
-from spikeport.toolchain.analysis.thresholds.shares import Mean
+from spikeport.toolchain.analysis.thresholds.picture import picture
 
 SCHEMA = 1
 MOST_BYTES = 2**24
@@ -45,14 +48,24 @@ class Thresholds(Result):
 
     def text(self) -> str:
         """Return all tables."""
-        parts = [
-            self._head(),
+        return "\n\n".join([self._head(), *(each.text() for each in self.tables()), *tables.refused(self.rounded)])
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return all tables, for CSV and LaTeX."""
+        found = (
             tables.layers(self.deltas, self.layers, self.whole, self.input_zeros),
             tables.perturbed(self.perturbed, self.attack_steps, self.robust),
-        ]
-        if self.rounded:
-            parts += [tables.rounded(self.rounded), tables.certified(self.rounded), *tables.refused(self.rounded)]
-        return "\n\n".join(parts)
+        )
+        return (*found, tables.rounded(self.rounded), tables.certified(self.rounded)) if self.rounded else found
+
+    def picture(self) -> str:
+        """Return the spikes that perturbations and rounding flip as SVG, light and dark."""
+        title = f"{self.model['what']}, {self.images} images"
+        return picture(title, self.perturbed, self.attack_steps, self.rounded)
+
+    def figures(self) -> tuple[Figure]:
+        """Return the picture, for SVG and PDF."""
+        return (figure("thresholds", "Spikes that perturbations and rounding flip", self.picture()),)
 
     def _head(self) -> str:
         return (

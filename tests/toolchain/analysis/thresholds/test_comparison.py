@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from spikeport.export.errors import ArchiveError
+from spikeport.hardware_profiles.shares import Mean
 from spikeport.toolchain.analysis.thresholds.comparison import Comparison
 from spikeport.toolchain.analysis.thresholds.measure import thresholds
 from spikeport.toolchain.analysis.thresholds.result import read
 from spikeport.toolchain.analysis.thresholds.settings import Measures
-from spikeport.toolchain.analysis.thresholds.shares import Mean
 from spikeport.toolchain.analysis.thresholds.writing import JSON, write
 from tests.toolchain.analysis.thresholds.small import images, small
 

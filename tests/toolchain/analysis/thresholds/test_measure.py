@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from spikeport.export.errors import AttackError
+from spikeport.hardware_profiles.shares import mean, parts
 from spikeport.toolchain.analysis.thresholds import measure
 from spikeport.toolchain.analysis.thresholds.measure import thresholds
 from spikeport.toolchain.analysis.thresholds.settings import Measures
-from spikeport.toolchain.analysis.thresholds.shares import mean, parts
 from spikeport.toolchain.attacks.ensemble import Member
 from spikeport.toolchain.attacks.fgsm import Fgsm
 from spikeport.toolchain.attacks.pgd import Pgd

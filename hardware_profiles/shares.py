@@ -23,9 +23,10 @@ class Mean(Result):
 
 
 def mean(values: Array) -> Mean:
-    """Return the mean of values (N,), a number an image."""
+    """Return the mean of values (N,), a number an image; the error of one value is 0."""
     found = np.asarray(values, np.float64)
-    return Mean(value=float(found.mean()), error=float(found.std(ddof=1)) / math.sqrt(len(found)))
+    deviation = float(found.std(ddof=1)) if len(found) > 1 else 0.0
+    return Mean(value=float(found.mean()), error=deviation / math.sqrt(len(found)))
 
 
 def parts(counts: Mapping[str, Array], sizes: Mapping[str, int]) -> tuple[dict[str, Mean], Mean]:
