@@ -354,12 +354,14 @@ def test_run_without_a_recipe_lists_those_that_come_along(monkeypatch, capsys):
 
 def test_a_dry_run_runs_nothing_and_writes_the_recipe(monkeypatch, capsys, recipe, tmp_path):
     new = tmp_path / "new.toml"
-    options = ("--dry-run", "--write", new, "--set", "stages.dense.epochs=3", "--seed", 4)
+    told = tmp_path / "forecast.json"
+    options = ("--dry-run", "--write", new, "--set", "stages.dense.epochs=3", "--seed", 4, "--json", told)
     code, out, err = invoke(monkeypatch, capsys, "run", recipe, "--out", tmp_path / "out", *options)
     assert (code, err.splitlines()[-1]) == (0, f"wrote {new}")
     assert out.splitlines()[2].split()[:2] == ["dense", "train"]
     assert "has not run" in out
-    assert list(tmp_path.iterdir()) == [new]
+    assert sorted(tmp_path.iterdir()) == [told, new]
+    assert json.loads(told.read_text())["stages"][0]["name"] == "dense"
     assert "epochs = 3" in new.read_text()
     assert "seed = 4" in new.read_text()
     code, _, err = invoke(monkeypatch, capsys, "run", recipe, "--write", new)
@@ -428,8 +430,9 @@ def test_a_run_verifies_as_many_images_as_asked_for(monkeypatch, capsys, recipe,
     shutil.copytree(tiny_run, tmp_path / "run")
     for verify, shown in ((2, "accumulates of images 0 and 19: "), (0, "not verified: ")):
         arguments = ("run", recipe, "--out", tmp_path / "run", "--from", "report", "--verify", verify)
-        code, out, _ = invoke(monkeypatch, capsys, *arguments)
+        code, out, _ = invoke(monkeypatch, capsys, *arguments, "--json", tmp_path / "run.json")
         assert code == 0
+        assert json.loads((tmp_path / "run.json").read_text())["ran"] == ["report"]
         assert f"\n{shown}" in out
 
 

@@ -13,6 +13,7 @@ from spikeport.export.formats import format_names, netx
 from spikeport.export.network import FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
 from spikeport.export.targets import LAVA
 from spikeport.toolchain.verbs import networks
+from spikeport.toolchain.verbs.quantized import _clipped
 from tests.export.formats.test_netx import add_input_neurons, chain
 
 
@@ -30,7 +31,7 @@ def test_quantize_gives_the_runs_integers(tiny_run, network, tmp_path):
     largest = int(np.abs(result.network.incoming("conv1")[0].synapses.weight.astype(int)).max())
     assert (
         "no register can wrap or saturate within 4 steps, whatever the input, in Lava's arithmetic:\n"
-        f"  conv1: weights of {len(f'{largest:b}') + 1} bits, u in" in result.text()
+        f"  conv1: weights of {len(f'{largest:b}') + 1} bits, current u " in result.text()
     )
 
 
@@ -182,3 +183,11 @@ def test_quantize_names_the_file_and_the_projection_that_a_pass_refuses(tmp_path
         spikeport.quantize(tmp_path / "long.safetensors")
     with pytest.raises(NetworkError, match=f"^{message}"):
         spikeport.quantize(source)
+
+
+def test_clips_are_told_in_words():
+    assert _clipped({"a": 1, "b": 1.0}) == "calibration: weights kept whole at every layer"
+    told = _clipped({"a": 0.9, "b": 1.0, "c": 0.75})
+    assert (
+        told == "calibration: weights cut to a share of the layer's largest, in a above 90%, c above 75%; kept whole: b"
+    )
