@@ -66,7 +66,8 @@ def test_every_field_stands_in_the_docstring(name):
     else:
         names = [field.name for field in fields(kind)] if is_dataclass(kind) else []
     text = inspect.getdoc(kind)
-    assert [field for field in names if not re.search(rf"\b{field}\b", text)] == []
+    code = " ".join((*re.findall(r"``(.+?)``", text, re.DOTALL), *re.findall(r"(?m)^    .*$", text)))
+    assert [field for field in names if not re.search(rf"\b{field}\b", code)] == []
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLIC if name not in CLASSES and name not in ERRORS_OF_NONE])
@@ -86,6 +87,21 @@ def test_every_option_that_help_prints_is_in_the_reference(verb):
     section = MADE["reference/command.md"].split(f"## `{verb}`")[1].split("\n## ")[0]
     options = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", help_.stdout)) - {"--help"}
     assert {option for option in options if option not in section} == set()
+
+
+def names(app, path):
+    """Yield the path of every command and of every group of an application, as typer registered them."""
+    for each in app.registered_commands:
+        yield f"{path} {each.name or each.callback.__name__.replace('_', '-')}"
+    for group in app.registered_groups:
+        yield from names(group.typer_instance, f"{path} {group.name}")
+
+
+def test_every_verb_is_in_the_reference():
+    found = set(re.findall(r"(?m)^## `(spikeport [\w -]+)`", MADE["reference/command.md"]))
+    hidden = {f"spikeport {each.name}" for each in cli.app.registered_commands if each.hidden}
+    assert set(names(cli.app, "spikeport")) - hidden <= found
+    assert len(found) > 15
 
 
 def test_every_constant_of_every_profile_is_on_its_page():

@@ -12,7 +12,9 @@ from spikeport.export.numbers import DELAY, whole
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FloatProjection:
-    """Linear ``stages`` from source to target, applied in order; passes fold them into one synapse stage.
+    """Linear ``stages`` from the population ``source`` to ``target``, by name, applied in order.
+
+    Passes fold them into one synapse stage.
 
     A ``delay`` waits in front of them, and what came before the first step is zero.
     """

@@ -18,7 +18,7 @@ class Convolution:
     """Synapses that share one kernel; cross-correlation as in every deep-learning framework.
 
     ``weight`` is (out channels, in channels / groups, kernel height, kernel width). ``stride``, ``padding`` (zeros on
-    both sides) and ``dilation`` are pairs (vertical, horizontal).
+    both sides) and ``dilation`` are pairs (vertical, horizontal); ``groups`` of channels see each other alone.
     """
 
     weight: Array

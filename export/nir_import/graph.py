@@ -120,7 +120,12 @@ def _source(own: dict[str, Any], levels: int | None, unit: float | None) -> Sour
         real(unit, "unit", POSITIVE)
     if "levels" in own:
         own_unit = real(own.get("unit", 1.0), "unit of the metadata", POSITIVE)
-        return Source(levels=whole(own["levels"], "levels of the metadata", LEVELS), unit=own_unit)
+        kept = whole(own["levels"], "levels of the metadata", LEVELS)
+        if levels not in {None, kept}:
+            raise FormatError(
+                f"its metadata say {kept} levels, {levels} are told; expected the same: leave out --levels"
+            )
+        return Source(levels=kept, unit=own_unit)
     return Source(levels=levels or 1, unit=1 / (levels or 1) if unit is None else unit)
 
 

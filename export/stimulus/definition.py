@@ -13,7 +13,7 @@ LARGEST_IMAGES = 2**33
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stimulus:
-    """``values`` are (N, *shape) held over the steps (direct coding), or (N, T, *shape).
+    """``values`` are (N, *shape), ``held`` over the T ``steps`` (direct coding), or (N, T, *shape).
 
     ``lengths`` (N,): the steps of each sample, from 1 to T, where they differ. A sample that has ended neither fires
     nor is counted; a potential stays as it was after the sample's last step. ``notes``: what was taken for granted when

@@ -20,9 +20,10 @@ MEASURED = (percent_column("exact zeros", 2), Column(title="norm", form=".3g", e
 class Gradients(Result):
     """Gradients of the cross-entropy by the input of every operation, from the image on.
 
-    ``steps``: T of a spiking network, None of an ANN. ``clean``: share of the images that are classified rightly.
-    ``pixels``: the gradient by the image, which an attack follows. ``operations``: zeros and norm for each, in the
-    order of the network; ``kinds``: means over the operations of a kind.
+    ``network``: what it is; ``images``: how many. ``steps``: T of a spiking network, None of an ANN. ``clean``: share
+    of the images that are classified rightly. ``pixels``: the gradient by the image, which an attack follows.
+    ``operations``: zeros and norm for each, in the order of the network; ``kinds``: means over the operations of a
+    kind.
     """
 
     network: str

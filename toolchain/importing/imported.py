@@ -14,7 +14,7 @@ from spikeport.toolchain.nn.specification import Specification
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImportedNetwork:
-    """A network of one's own as a specification, and as a ReLU network with its weights.
+    """A network of one's own as a ``specification``, and as a ReLU network with its weights.
 
     ``model`` takes images (N, C, H, W) in [0, 1], which it normalises itself: its logits are those of the user's model
     for ``(images - mean) / std``. It is in evaluation mode. ``notes`` say what was dropped or guessed.

@@ -116,8 +116,8 @@ class Assessment(Result):
 
     ``networks``: by role, 'float' and 'deployed', what it is and its digest. ``clean``: accuracy without an attack by
     role, on the ``images`` as ``levels`` says (multiples of 1/levels; None: as they are). ``agreement``: share of clean
-    images that both classify alike. ``members``: the suite's attacks by name; random numbers follow from ``seed``, the
-    name and the image's number. ``epsilons``: what was measured, an entry per size of the ball. ``notes``: what a
+    images that both classify alike. ``members``: the attacks of ``suite`` by name; random numbers follow from ``seed``,
+    the name and the image's number. ``epsilons``: what was measured, an entry per size of the ball. ``notes``: what a
     reader has to know; ``doubts``: what makes all figures doubtful.
     """
 

@@ -87,7 +87,9 @@ class Accuracy:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Converted:
-    """A spiking network of a ReLU network: in real numbers, and with ``weight_bits`` of the ``settings`` in integers.
+    """A spiking ``network`` of a ReLU network, in real numbers.
+
+    With ``weight_bits`` in the ``settings`` also in ``integers``.
 
     ``percentile``, ``shift`` and ``error`` (of the logits) are those that were chosen; ``thresholds`` one per
     population. ``accuracy`` is on the input, or on the calibration images. ``notes``: what was dropped or limits it.

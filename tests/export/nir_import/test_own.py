@@ -115,3 +115,15 @@ def test_file_of_an_earlier_version_is_read_as_real_numbers(tmp_path):
     theirs = record(reference.steps(made, replace(driven)))
     for population in NETWORK.spiking:
         assert np.array_equal(ours[population.name], theirs[population.name])
+
+
+def test_levels_that_contradict_the_metadata_are_refused(tmp_path):
+    path = tmp_path / "network.nir"
+    spikeport.export_network(small_network(), path, to="nir")
+    for told in (None, 255):
+        assert (
+            spikeport.import_nir(path, settings=spikeport.ImportSettings(levels=told)).network.source.neuron.levels
+            == 255
+        )
+    with pytest.raises(FormatError, match=r"network\.nir: its metadata say 255 levels, 15 are told; expected the same"):
+        spikeport.import_nir(path, settings=spikeport.ImportSettings(levels=15))
