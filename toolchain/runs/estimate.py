@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from spikeport.export.shown import Shown
 from spikeport.hardware_profiles.columns import table
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.runs.pipeline import look_ahead
@@ -40,7 +41,7 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
+class Forecast(Shown):
     """Of every stage whether it would run; ``multiply_accumulates`` of an image through the network as an ANN."""
 
     lines: tuple[Line, ...]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spikeport.export.shown import Shown
 from spikeport.hardware_profiles.columns import table
 from spikeport.toolchain.runs.combinations import Combination, short
 from spikeport.toolchain.stages.records import Record
@@ -27,7 +28,7 @@ Figures = dict[str, float | None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Swept:
+class Swept(Shown):
     """A sweep: its combinations, what each measured (``records`` by combination and stage), and why some failed."""
 
     folder: Path

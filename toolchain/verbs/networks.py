@@ -14,6 +14,7 @@ from spikeport.export.network import FloatNetwork, IntegerNetwork, Network, Sour
 from spikeport.export.numbers import LEVELS, whole
 from spikeport.export.passes import folded
 from spikeport.export.rounded_away import rounded_away
+from spikeport.export.shown import Shown
 from spikeport.export.stimulus import InputSettings, Intake
 from spikeport.export.stimulus.settings import BIAS
 from spikeport.export.target_rules import Examined
@@ -85,7 +86,7 @@ class ImportSettings:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Imported(Generic[Kind]):
+class Imported(Shown, Generic[Kind]):
     """A network of another framework, and what was taken for granted about its file."""
 
     network: Kind
@@ -121,7 +122,7 @@ class QuantizeSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exported:
+class Exported(Shown):
     """A network that was written in another format: where, its size in bytes, and what a reader has to know."""
 
     out: Path

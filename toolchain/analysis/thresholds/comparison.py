@@ -10,6 +10,7 @@ import numpy as np
 
 from spikeport.export.errors import ArchiveError
 from spikeport.export.files import locked, write_text
+from spikeport.export.shown import Shown
 from spikeport.toolchain.analysis.curves import Curve, Point, curves
 from spikeport.toolchain.analysis.thresholds.figures import BITS, Certified, Rounded
 from spikeport.toolchain.analysis.thresholds.perturbed import KINDS, PGD
@@ -24,7 +25,7 @@ Take = Callable[[Thresholds], Mean]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Comparison(Shown):
     """What was measured of networks, by name, each trained with as many seeds as there are results.
 
     With several seeds a figure is the mean over them and its standard error; with one, the error is over images.
