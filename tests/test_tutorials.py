@@ -64,7 +64,7 @@ def test_the_short_form_runs(name, run, capsys):
 
 def test_the_file_beside_the_tutorial_is_snntorchs():
     with zipfile.ZipFile(FOLDER / "files" / "snntorch_conv.zip") as kept:
-        assert kept.namelist() == ["conv.nir", "recording.npz"]
+        assert kept.namelist() == ["conv.nir", "x.npz", "y.npz"]
 
 
 @pytest.mark.slow

@@ -153,7 +153,7 @@ run("finetuned")
 # ## All stages at a glance
 #
 # Dark: clean accuracy, light: under PGD-10. One attack is an upper bound of robustness; [How robust is it
-# really](how_robust.md) shows how far the worst case may lie below it.
+# really](how_robust.py) shows how far the worst case may lie below it.
 
 # %%
 figure, axis = plt.subplots(figsize=(8, 3.6), layout="constrained")
@@ -199,7 +199,7 @@ for name, compared in verdict.executors.items():
 #
 # Accumulates follow from spikes and fan-outs, cores from the memory of the integers, energy from the constants of
 # the chip. `*` marks a part with an assumed constant, `~` one of another chip; what Loihi 2's maker does not
-# publish is unknown. [What does it cost on seven chips](cost_on_seven_chips.md) goes on from here.
+# publish is unknown. [What does it cost on seven chips](cost_on_seven_chips.py) goes on from here.
 
 # %%
 report = spikeport.report(network, held_out, profiles=["loihi1", "loihi2"], out="report")

@@ -27,20 +27,19 @@ print("snnTorch is installed: the network is trained here" if have_snntorch else
 # %% [markdown]
 # ## The data
 #
-# The images are scikit-learn's 1,797 handwritten digits, 8x8 pixels. 500 of them are held out by a fixed
-# permutation and never trained on. A chip takes whole numbers, so the pixels are written as levels from 0 to 255.
+# The images are scikit-learn's 1,797 handwritten digits, 8x8 pixels. 500 of them are held out, the same as in
+# `examples/digits/held_out.npz`, and never trained on. A chip takes whole numbers, so the pixels are written as
+# levels from 0 to 255.
 
 # %%
 digits = load_digits()
-order = np.random.default_rng(0).permutation(len(digits.target))
-pixels = np.round(255 / 16 * digits.images[order, None]).astype(np.uint8)  # (N, 1, 8, 8)
+order = np.random.default_rng(20_260).permutation(len(digits.target))
+pixels = np.rint(255 / 16 * digits.images[order, None]).astype(np.uint8)  # (N, 1, 8, 8)
 labels = digits.target[order]
-np.savez_compressed(
-    "train.npz", images=pixels[:-500][: 100 if FAST else 300], labels=labels[:-500][: 100 if FAST else 300]
-)
-np.savez_compressed(
-    "test.npz", images=pixels[-500:][: 50 if FAST else 500], labels=labels[-500:][: 50 if FAST else 500]
-)
+HELD_OUT = 500
+tested, calibrated = (50, 100) if FAST else (HELD_OUT, 300)
+np.savez_compressed("test.npz", images=pixels[:tested], labels=labels[:tested])
+np.savez_compressed("calibration.npz", images=pixels[HELD_OUT:][:calibrated])
 
 # %% [markdown]
 # ## The network in snnTorch
@@ -85,17 +84,17 @@ def train(epochs: int) -> tuple[object, np.ndarray, np.ndarray]:
     x, y = torch.from_numpy(pixels.astype(np.float32) / 255), torch.from_numpy(labels)
     optimizer = torch.optim.Adam(net.parameters(), 0.01)
     for _ in range(epochs):
-        for rows in torch.randperm(len(x) - 500).split(64):
+        for rows in (HELD_OUT + torch.randperm(len(x) - HELD_OUT)).split(64):
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(run(x[rows]).sum(0) / 2, y[rows]).backward()
             optimizer.step()
     with torch.no_grad():
-        spikes = run(x[-500:])
-    right = (spikes.sum(0).argmax(1) == y[-500:]).double().mean().item()
-    print(f"snnTorch: {right:.1%} of 500 held-out images are classified rightly")
+        spikes = run(x[:HELD_OUT])
+    right = (spikes.sum(0).argmax(1) == y[:HELD_OUT]).double().mean().item()
+    print(f"snnTorch: {right:.1%} of {HELD_OUT} held-out images are classified rightly")
     utils.reset(net)
     graph = export_to_nir(net, torch.zeros(1, 1, 8, 8), ignore_dims=[0])
-    return graph, x[-500:].numpy(), spikes.byte().numpy()
+    return graph, x[:HELD_OUT].numpy(), spikes.byte().numpy()
 
 
 if have_snntorch:
@@ -103,7 +102,8 @@ if have_snntorch:
 
     graph, recorded, spikes = train(epochs=1 if FAST else 8)
     nir.write("conv.nir", graph)
-    np.savez_compressed("recording.npz", input=recorded[:20], output=spikes[:, :20])
+    np.savez_compressed("x.npz", input=recorded[:20])
+    np.savez_compressed("y.npz", output=spikes[:, :20])
 else:
     with zipfile.ZipFile(checkout / "docs/tutorials/files/snntorch_conv.zip") as kept:
         kept.extractall()
@@ -118,8 +118,7 @@ print(f"conv.nir: {Path('conv.nir').stat().st_size:,} bytes")
 # left beside the file.
 
 # %%
-recording = np.load("recording.npz")
-found = spikeport.identify("conv.nir", recording["input"], recording["output"])
+found = spikeport.identify("conv.nir", "x.npz", "y.npz")
 assert found.passed
 print(found.text())
 
@@ -148,7 +147,7 @@ quantized = spikeport.quantize(
     "conv.nir",
     settings=spikeport.QuantizeSettings(source=source),
     target="loihi1",
-    calibration="train.npz",
+    calibration="calibration.npz",
     out="conv.safetensors",
 )
 assert quantized.proven
@@ -206,7 +205,7 @@ for kind, out in (("loihi1", "conv.loihi1"), ("onnx", "conv.onnx"), ("lava-job",
 #
 # One mean image on Loihi 1: accumulates, the cores that the network takes, and energy by part. A star marks parts
 # that rest on an assumed constant, `~` those with a constant of another chip. [What does it cost on seven
-# chips](cost_on_seven_chips.md) explains the table.
+# chips](cost_on_seven_chips.py) explains the table.
 
 # %%
 report = spikeport.report(quantized.network, "test.npz", profiles=["loihi1"], reading=biases)

@@ -22,7 +22,7 @@ def main() -> None:
         if not made["have_snntorch"]:
             raise SystemExit("snnTorch is not installed; the tutorial took the file that was to be made")
         with zipfile.ZipFile(HERE / "snntorch_conv.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as kept:
-            for name in ("conv.nir", "recording.npz"):
+            for name in ("conv.nir", "x.npz", "y.npz"):
                 kept.write(name)
         os.chdir(HERE)
 
