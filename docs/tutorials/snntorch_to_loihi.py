@@ -1,11 +1,13 @@
 # %% [markdown]
 # # A snnTorch conv net to Loihi integers
 #
-# A convolutional network, trained in snnTorch and written with snnTorch's own NIR exporter, becomes integers in
-# the formats of Loihi 1. Every step compares with the step before, so that you see what each one changes.
+# A convolutional network, trained in snnTorch and written with snnTorch's own NIR
+# exporter, becomes integers in the formats of Loihi 1. Every step compares with the
+# step before, so that you see what each one changes.
 #
-# You need `spikeport[train]`. Where snnTorch is installed as well, this notebook trains the network; where it is
-# not, the notebook takes a file that snnTorch wrote before (`docs/tutorials/files/snntorch_conv.zip`, 7 kB).
+# You need `spikeport[train]`. Where snnTorch is installed as well, this notebook trains
+# the network; where it is not, the notebook takes a file that snnTorch wrote before
+# (`docs/tutorials/files/snntorch_conv.zip`, 7 kB).
 
 # %%
 import importlib.util
@@ -19,17 +21,25 @@ from sklearn.datasets import load_digits
 
 import spikeport
 
-FAST = os.environ.get("SPIKEPORT_FAST") == "1"  # our tests run this notebook with fewer images
-checkout = Path(spikeport.__file__).resolve().parents[2]  # or the folder where your copy of spikeport lies
+FAST = (
+    os.environ.get("SPIKEPORT_FAST") == "1"
+)  # our tests run this notebook with fewer images
+checkout = (
+    Path(spikeport.__file__).resolve().parents[2]
+)  # or the folder where your copy of spikeport lies
 have_snntorch = importlib.util.find_spec("snntorch") is not None
-print("snnTorch is installed: the network is trained here" if have_snntorch else "no snnTorch: its file is taken")
+print(
+    "snnTorch is installed: the network is trained here"
+    if have_snntorch
+    else "no snnTorch: its file is taken"
+)
 
 # %% [markdown]
 # ## The data
 #
-# The images are scikit-learn's 1,797 handwritten digits, 8x8 pixels. 500 of them are held out, the same as in
-# `examples/digits/held_out.npz`, and never trained on. A chip takes whole numbers, so the pixels are written as
-# levels from 0 to 255.
+# The images are scikit-learn's 1,797 handwritten digits, 8x8 pixels. 500 of them are
+# held out, the same as in `examples/digits/held_out.npz`, and never trained on. A chip
+# takes whole numbers, so the pixels are written as levels from 0 to 255.
 
 # %%
 digits = load_digits()
@@ -44,10 +54,11 @@ np.savez_compressed("calibration.npz", images=pixels[HELD_OUT:][:calibrated])
 # %% [markdown]
 # ## The network in snnTorch
 #
-# One convolution, one average pooling and one linear layer, with leaky neurons whose spike sets the potential to
-# zero: Loihi 1 has this reset and no other. The same image goes in at each of 16 steps, and the class is the
-# neuron that fires most often. The thresholds and decays are written out for every neuron, because snnTorch's
-# exporter asks for that.
+# One convolution, one average pooling and one linear layer, with leaky neurons whose
+# spike sets the potential to zero: Loihi 1 has this reset and no other. The same image
+# goes in at each of 16 steps, and the class is the neuron that fires most often. The
+# thresholds and decays are written out for every neuron, because snnTorch's exporter
+# asks for that.
 
 # %%
 STEPS = 16
@@ -65,7 +76,13 @@ def train(epochs: int) -> tuple[object, np.ndarray, np.ndarray]:
 
     def leaky(*shape: int) -> snn.Leaky:
         beta, threshold = torch.full(shape, 0.9), torch.ones(shape)
-        return snn.Leaky(beta, threshold, spike_grad=surrogate.atan(), init_hidden=True, reset_mechanism="zero")
+        return snn.Leaky(
+            beta,
+            threshold,
+            spike_grad=surrogate.atan(),
+            init_hidden=True,
+            reset_mechanism="zero",
+        )
 
     layers = {
         "conv": torch.nn.Conv2d(1, 8, 3, bias=False),
@@ -86,7 +103,9 @@ def train(epochs: int) -> tuple[object, np.ndarray, np.ndarray]:
     for _ in range(epochs):
         for rows in (HELD_OUT + torch.randperm(len(x) - HELD_OUT)).split(64):
             optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(run(x[rows]).sum(0) / 2, y[rows]).backward()
+            torch.nn.functional.cross_entropy(
+                run(x[rows]).sum(0) / 2, y[rows]
+            ).backward()
             optimizer.step()
     with torch.no_grad():
         spikes = run(x[:HELD_OUT])
@@ -112,10 +131,11 @@ print(f"conv.nir: {Path('conv.nir').stat().st_size:,} bytes")
 # %% [markdown]
 # ## What a NIR file does not say
 #
-# A NIR file holds weights, thresholds and time constants. It does not say when a neuron fires or how a spike
-# resets it, and snnTorch has four resets. `identify` tries the rules that the file leaves open against 20
-# recorded images: the rules below give every spike of the recording, so nothing about them is a guess. They are
-# left beside the file.
+# A NIR file holds weights, thresholds and time constants. It does not say when a neuron
+# fires or how a spike resets it, and snnTorch has four resets. `identify` tries the
+# rules that the file leaves open against 20 recorded images: the rules below give every
+# spike of the recording, so nothing about them is a guess. They are left beside the
+# file.
 
 # %%
 found = spikeport.identify("conv.nir", "x.npz", "y.npz")
@@ -125,11 +145,13 @@ print(found.text())
 # %% [markdown]
 # ## Read as it is
 #
-# The imported network runs in floating point, with snnTorch's own spikes. Its accuracy is therefore snnTorch's
-# accuracy on these images.
+# The imported network runs in floating point, with snnTorch's own spikes. Its accuracy
+# is therefore snnTorch's accuracy on these images.
 
 # %%
-source = spikeport.ImportSettings(steps=STEPS, levels=255)  # T, and 255 grey levels whose largest is 1.0
+source = spikeport.ImportSettings(
+    steps=STEPS, levels=255
+)  # T, and 255 grey levels whose largest is 1.0
 imported = spikeport.import_nir("conv.nir", settings=source)
 real = spikeport.simulate(imported.network, "test.npz")
 print(f"floating point: {real.accuracy:.1%}")
@@ -137,10 +159,11 @@ print(f"floating point: {real.accuracy:.1%}")
 # %% [markdown]
 # ## Integers in the formats of Loihi 1
 #
-# `quantize` chooses integer weights, thresholds and decays, and proves that no register of the chip can overflow,
-# whatever the input. Training images choose where large weights are cut. Each line shows a population: how many
-# bits its weights take, and the bounds of its synaptic current `u` and its potential `v`. The last lines are
-# about the input; the section after the next one deals with them.
+# `quantize` chooses integer weights, thresholds and decays, and proves that no register
+# of the chip can overflow, whatever the input. Training images choose where large
+# weights are cut. Each line shows a population: how many bits its weights take, and the
+# bounds of its synaptic current `u` and its potential `v`. The last lines are about the
+# input; the section after the next one deals with them.
 
 # %%
 quantized = spikeport.quantize(
@@ -156,8 +179,9 @@ print(quantized.text())
 # %% [markdown]
 # ## What rounding costs
 #
-# The integers are another network than the floating-point one: weights are rounded, so some spikes change. The
-# accuracy on held-out images says what that is worth; with 500 images its standard error is below one point.
+# The integers are another network than the floating-point one: weights are rounded, so
+# some spikes change. The accuracy on held-out images says what that is worth; with 500
+# images its standard error is below one point.
 
 # %%
 whole = spikeport.simulate(quantized.network, "test.npz")
@@ -169,9 +193,10 @@ print(
 # %% [markdown]
 # ## Pixels without graded spikes
 #
-# A spike of Loihi 1 carries no number, so grey levels cannot go in over synapses. The host computes the first
-# layer once per image and writes the sums into the bias registers instead. The text says how many of these sums
-# the register does not hold exactly, and how many spikes that changes.
+# A spike of Loihi 1 carries no number, so grey levels cannot go in over synapses. The
+# host computes the first layer once per image and writes the sums into the bias
+# registers instead. The text says how many of these sums the register does not hold
+# exactly, and how many spikes that changes.
 
 # %%
 biases = spikeport.InputSettings(input_as="bias")
@@ -180,35 +205,54 @@ print(spikeport.simulate(quantized.network, "test.npz", reading=biases).text())
 # %% [markdown]
 # ## Proof that it is the same network everywhere
 #
-# `check` runs the integers in other executors and compares every spike of every neuron in every step. `different`
-# has to be 0, since these are integers; there is no tolerance. `chips=("loihi1",)` also asks whether every known
-# rule of the chip holds. An executor that cannot hold the network is named with its reason.
+# `check` runs the integers in other executors and compares every spike of every neuron
+# in every step. `different` has to be 0, since these are integers; there is no
+# tolerance. `chips=("loihi1",)` also asks whether every known rule of the chip holds.
+# An executor that cannot hold the network is named with its reason.
 
 # %%
-settings = spikeport.CheckSettings(executors=("reference", "onnx", "nir"), chips=("loihi1",))
-verdict = spikeport.check(quantized.network, "test.npz", settings=settings, reading=biases)
+settings = spikeport.CheckSettings(
+    executors=("reference", "onnx", "nir"), chips=("loihi1",)
+)
+verdict = spikeport.check(
+    quantized.network, "test.npz", settings=settings, reading=biases
+)
 assert verdict.passed, verdict.reasons
 print(verdict.text())
 
 # %% [markdown]
 # ## Files to take along
 #
-# `loihi1` holds the chip's registers as arrays, `onnx` one stateful integer model. `lava-job` is a folder that
-# runs in Intel's Lava, here or on another machine, without spikeport.
+# `loihi1` holds the chip's registers as arrays, `onnx` one stateful integer model.
+# `lava-job` is a folder that runs in Intel's Lava, here or on another machine, without
+# spikeport.
 
 # %%
-for kind, out in (("loihi1", "conv.loihi1"), ("onnx", "conv.onnx"), ("lava-job", "conv_lava")):
-    print(spikeport.export_network(quantized.network, out, to=kind, input_as="bias").text())
+for kind, out in (
+    ("loihi1", "conv.loihi1"),
+    ("onnx", "conv.onnx"),
+    ("lava-job", "conv_lava"),
+):
+    print(
+        spikeport.export_network(
+            quantized.network, out, to=kind, input_as="bias"
+        ).text()
+    )
 
 # %% [markdown]
 # ## What it costs
 #
-# One mean image on Loihi 1: accumulates, the cores that the network takes, and energy by part. A star marks parts
-# that rest on an assumed constant, `~` those with a constant of another chip. [What does it cost on seven
-# chips](cost_on_seven_chips.py) explains the table.
+# One mean image on Loihi 1: accumulates, the cores that the network takes, and energy
+# by part. A star marks parts that rest on an assumed constant, `~` those with a
+# constant of another chip. [What does it cost on seven chips](cost_on_seven_chips.py)
+# explains the table.
 
 # %%
-report = spikeport.report(quantized.network, "test.npz", profiles=["loihi1"], reading=biases)
+report = spikeport.report(
+    quantized.network, "test.npz", profiles=["loihi1"], reading=biases
+)
 assert report.passed
-print(f"{report.operations.modes['fused']:,.0f} accumulates, {report.placement['loihi1'].cores} core\n")
+print(
+    f"{report.operations.modes['fused']:,.0f} accumulates, {report.placement['loihi1'].cores} core\n"
+)
 print(report.energy["loihi1"].text())

@@ -20,8 +20,12 @@ def main() -> None:
         os.chdir(scratch)
         made = runpy.run_path(str(HERE.parent / "snntorch_to_loihi.py"))
         if not made["have_snntorch"]:
-            raise SystemExit("snnTorch is not installed; the tutorial took the file that was to be made")
-        with zipfile.ZipFile(HERE / "snntorch_conv.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as kept:
+            raise SystemExit(
+                "snnTorch is not installed; the tutorial took the file that was to be made"
+            )
+        with zipfile.ZipFile(
+            HERE / "snntorch_conv.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9
+        ) as kept:
             for name in ("conv.nir", "x.npz", "y.npz"):
                 kept.write(name)
         os.chdir(HERE)
