@@ -10,7 +10,9 @@
 # nothing is downloaded.
 
 # %%
+import io
 import os
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -104,14 +106,17 @@ settings = spikeport.RunSettings(settings=short if FAST else ())
 figures = {}
 
 
-def run(to: str) -> None:
+def run(to: str):
+    """Run the recipe up to a stage; its progress, a line for each epoch, is left out here."""
+    with redirect_stderr(io.StringIO()):
+        return spikeport.run("robust.toml", "robust", to=to, settings=settings)
+
+
+def show(stage: str) -> None:
     """Run the recipe up to a stage, and print what was measured behind it."""
-    found = figures[to] = spikeport.run(
-        "robust.toml", "robust", to=to, settings=settings
-    ).metrics[to]
-    print(
-        f"{to}: clean {found['clean']:.1%}, PGD-10 {found['robust']:.1%}, zero weights {found['sparsity']:.1%}"
-    )
+    found = figures[stage] = run(stage).metrics[stage]
+    accuracy = f"clean {found['clean']:.1%}, PGD-10 {found['robust']:.1%}"
+    print(f"{stage}: {accuracy}, zero weights {found['sparsity']:.1%}")
 
 
 # %% [markdown]
@@ -122,7 +127,7 @@ def run(to: str) -> None:
 # to withstand.
 
 # %%
-run("undefended")
+show("undefended")
 
 # %% [markdown]
 # ## A dense network that withstands it
@@ -132,7 +137,7 @@ run("undefended")
 # clean accuracy and keeps most of the robust one.
 
 # %%
-run("dense")
+show("dense")
 
 # %% [markdown]
 # ## A tenth of the weights
@@ -142,8 +147,8 @@ run("dense")
 # longer there, so accuracy falls; a few more epochs bring it back.
 
 # %%
-run("pruned")
-run("sparse")
+show("pruned")
+show("sparse")
 
 # %% [markdown]
 # ## From activations to spikes
@@ -153,7 +158,7 @@ run("sparse")
 # a neuron's rate takes few values, and accuracy falls again.
 
 # %%
-run("converted")
+show("converted")
 
 # %% [markdown]
 # ## Robust finetuning
@@ -164,7 +169,7 @@ run("converted")
 # sparse as before.
 
 # %%
-run("finetuned")
+show("finetuned")
 
 # %% [markdown]
 # ## All stages at a glance
@@ -198,7 +203,7 @@ plt.show()
 # of the integers is measured on the same held-out images.
 
 # %%
-done = spikeport.run("robust.toml", "robust", settings=settings)
+done = run("export")
 held_out = done.files["held_out"]
 network = spikeport.read_network(done.files["network"])
 simulation = spikeport.simulate(network, held_out)
