@@ -10,13 +10,14 @@ from spikeport.export import biases
 from spikeport.export.bounds import prove
 from spikeport.export.executors import fast
 from spikeport.export.network import BiasNetwork, IntegerNetwork
+from spikeport.export.shown import Shown
 from spikeport.export.stimulus import Stimulus
 
 BATCH = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rounding:
+class Rounding(Shown):
     """What the bias registers cannot say, over all images of a run.
 
     ``drives``: neurons that get a bias, times images. ``rounded``: those whose drive is no mantissa times a power of

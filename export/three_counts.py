@@ -20,6 +20,7 @@ from spikeport.export.errors import StimulusError
 from spikeport.export.geometry import AnyProjection, Ints
 from spikeport.export.linear import synaptic_sum
 from spikeport.export.network import Array, IntegerNetwork, Network, Source
+from spikeport.export.shown import Shown
 from spikeport.export.trace import Sampled
 
 VERIFY = 4
@@ -95,7 +96,7 @@ class Agreement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verification:
+class Verification(Shown):
     """The counts of all projections on the sampled ``images``, by their numbers.
 
     ``kernels``: whether those of the fast executor counted, as they do of integer networks; the operations of a float

@@ -6,9 +6,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from spikeport.export.shown import Shown
+
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class Result(Shown):
     """A result with fields of stable names.
 
     ``derived`` are properties that `to_dict` writes beside the fields; ``optional`` are fields that it leaves out where

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import spikeport
+from spikeport.export.shown import Shown
 
 SOURCE = Path(spikeport.__file__)
 FUNCTIONS = [name for name in spikeport.__all__ if inspect.isfunction(getattr(spikeport, name))]
@@ -58,6 +59,14 @@ def test_every_argument_of_a_function_is_typed_and_in_its_docstring(name):
         assert parameter.annotation is not inspect.Parameter.empty
         assert argument.rstrip("_") in text, f"{name}: the docstring does not mention {argument!r}"
     assert inspect.signature(function).return_annotation is not inspect.Signature.empty
+
+
+def test_every_public_result_shows_as_its_text():
+    results = [
+        value for name in spikeport.__all__ if callable(getattr(value := getattr(spikeport, name), "text", None))
+    ]
+    assert len(results) > 8
+    assert [each for each in results if not issubclass(each, Shown)] == []
 
 
 def test_the_package_is_marked_as_typed():

@@ -6,7 +6,7 @@ import typer
 
 from spikeport.toolchain import completion
 from spikeport.toolchain.options import Json
-from spikeport.toolchain.results import Shown, tell
+from spikeport.toolchain.results import Words, tell
 
 app = typer.Typer(help="Hardware profiles: chips as data.", invoke_without_command=True)
 
@@ -20,7 +20,7 @@ def profiles(context: typer.Context, json: Json = None) -> None:
     if context.invoked_subcommand is None:
         from spikeport.toolchain.verbs import profiles as verb
 
-        tell(Shown(words=verb.profile_list(), values=verb.descriptions()), json)
+        tell(Words(words=verb.profile_list(), values=verb.descriptions()), json)
 
 
 @app.command("show")
@@ -35,4 +35,4 @@ def profiles_show(
     """
     from spikeport.toolchain.verbs import profiles as verb
 
-    tell(Shown(words=verb.show_profile(name, rules=rules), values=verb.profile_values(name)), json)
+    tell(Words(words=verb.show_profile(name, rules=rules), values=verb.profile_values(name)), json)

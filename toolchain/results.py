@@ -22,7 +22,7 @@ class Told(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class Words:
     """What has no type of its own: a text, and the same as plain data."""
 
     words: str

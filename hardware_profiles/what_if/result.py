@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from spikeport.export.shown import Shown
 from spikeport.hardware_profiles.counting import MODES
 from spikeport.hardware_profiles.energy import EnergyPerImage
 from spikeport.hardware_profiles.evidence import LEGEND, mark
@@ -17,10 +18,8 @@ from spikeport.hardware_profiles.what_if.text import render
 PRICED = {"synaptic_operations": "energy, Eq. 12 fused", "neuron_updates": "energy, neuron updates"}
 
 
-class WhatIf(tuple[WhatIfRow, ...]):
+class WhatIf(Shown, tuple[WhatIfRow, ...]):
     """The rows: each variation on each profile, the network as it is first."""
-
-    __slots__ = ()
 
     def text(self) -> str:
         """Return the rows as a text table, and the constants behind the marks of the energies."""

@@ -7,13 +7,14 @@ import msgspec
 import numpy as np
 import torch
 
+from spikeport.export.shown import Shown
 from spikeport.toolchain.importing.builder import Built
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.nn.specification import Specification
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ImportedNetwork:
+class ImportedNetwork(Shown):
     """A network of one's own as a ``specification``, and as a ReLU network with its weights.
 
     ``model`` takes images (N, C, H, W) in [0, 1], which it normalises itself: its logits are those of the user's model

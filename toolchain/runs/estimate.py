@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from spikeport.export.progress import duration
+from spikeport.export.shown import Shown
 from spikeport.hardware_profiles.columns import table
 from spikeport.toolchain.nn.ann import ANN
 from spikeport.toolchain.runs.pipeline import look_ahead
@@ -41,7 +42,7 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
+class Forecast(Shown):
     """Of every stage whether it would run; ``multiply_accumulates`` of an image through the network as an ANN."""
 
     lines: tuple[Line, ...]

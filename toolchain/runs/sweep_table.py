@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spikeport.export.shown import Shown
 from spikeport.hardware_profiles.output.figure import Figure, figure
 from spikeport.hardware_profiles.output.table import Cell, Column, Number, Table, percent, words
 from spikeport.toolchain.runs.combinations import Combination, short
@@ -29,7 +30,7 @@ PICTURE = "sweep.svg"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Swept:
+class Swept(Shown):
     """A sweep: its combinations, what each measured (``records`` by combination and stage), and why some failed."""
 
     folder: Path

@@ -13,6 +13,7 @@ from spikeport.export.fidelity import Difference, Fidelity
 from spikeport.export.files import write_json, write_text
 from spikeport.export.junit import to_xml
 from spikeport.export.network import BiasNetwork, FloatNetwork, IntegerNetwork, Network
+from spikeport.export.shown import Shown
 from spikeport.export.stimulus import InputSettings, random_stimulus
 from spikeport.export.target_rules import Examined
 from spikeport.hardware_profiles.chip_formats import AnyProfile, profiles_of
@@ -54,7 +55,7 @@ class CheckSettings:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Verdict:
+class Verdict(Shown):
     """Whether executors agree on a network (its digest, ``network``), by ``settings``.
 
     ``executors``: per executor every population with the neuron steps compared, those that differ, and the first of

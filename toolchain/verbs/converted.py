@@ -9,6 +9,7 @@ from spikeport.export.errors import NetworkError
 from spikeport.export.files import write_json
 from spikeport.export.network import FloatNetwork, IntegerNetwork
 from spikeport.export.numbers import STEPS, Range, real, whole
+from spikeport.export.shown import Shown
 from spikeport.toolchain.verbs.sources import AnyPath, wrote
 
 BITS = Range(least=2, most=8)
@@ -62,7 +63,7 @@ class ConvertSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Accuracy:
+class Accuracy(Shown):
     """Shares of ``images`` of ``source`` whose class is right, each None without labels or without that network.
 
     ``ann``: the network as it was given, ``pruned``: with its sparsity, ``snn``: spikes in real numbers, ``integers``.
@@ -86,7 +87,7 @@ class Accuracy:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Converted:
+class Converted(Shown):
     """A spiking ``network`` of a ReLU network, in real numbers.
 
     With ``weight_bits`` in the ``settings`` also in ``integers``.

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spikeport.export.shown import Shown
+
 
 @dataclass(frozen=True, kw_only=True)
-class Exported:
+class Exported(Shown):
     """A network that was written in another format: where, its size in bytes, and what a reader has to know."""
 
     out: Path

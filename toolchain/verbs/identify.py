@@ -16,12 +16,13 @@ from spikeport.export.network import Array
 from spikeport.export.nir_import import choice
 from spikeport.export.nir_import.dialect import Dialect
 from spikeport.export.progress import waiting
+from spikeport.export.shown import Shown
 from spikeport.toolchain.verbs.networks import ImportSettings
 from spikeport.toolchain.verbs.sources import AnyPath, names_file
 
 
 @dataclass(frozen=True, kw_only=True)
-class Identified:
+class Identified(Shown):
     """The verdict on the rules of the NIR file ``model``: ``passed`` where some reproduce the recording exactly.
 
     ``dialect``: the likeliest of those, or the closest. ``others``: other rules that reproduce it as well; the

@@ -15,6 +15,7 @@ from spikeport.export.numbers import LEVELS, whole
 from spikeport.export.passes import folded
 from spikeport.export.progress import waiting
 from spikeport.export.rounded_away import rounded_away
+from spikeport.export.shown import Shown
 from spikeport.export.stimulus import InputSettings, Intake
 from spikeport.export.stimulus.settings import BIAS
 from spikeport.export.target_rules import Examined
@@ -88,7 +89,7 @@ class ImportSettings:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Imported(Generic[Kind]):
+class Imported(Shown, Generic[Kind]):
     """A network of another framework, and what was taken for granted about its file."""
 
     network: Kind

@@ -6,6 +6,7 @@ from typing import Any
 
 from spikeport.export import archive
 from spikeport.export.network import IntegerNetwork, IntegerProjection
+from spikeport.export.shown import Shown
 from spikeport.hardware_profiles.neuron_rules import INPUT_RULES
 from spikeport.hardware_profiles.verdicts import ChipVerdict
 from spikeport.toolchain.verbs.sources import wrote
@@ -14,7 +15,7 @@ WIDEST = "formats: the widest that either Loihi is known to hold; --for loihi1 k
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Quantized:
+class Quantized(Shown):
     """An integer network and its proof.
 
     ``proof``: no register can wrap or saturate, for any input, or which ones can leave their range. ``clips``: per

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spikeport.export.errors import RecipeError, SpikeportError
 from spikeport.export.files import write_text
 from spikeport.export.progress import announce, waiting
+from spikeport.export.shown import Shown
 from spikeport.hardware_profiles.report.result import Report
 from spikeport.toolchain.verbs.sources import AnyPath, names_file
 
@@ -43,7 +44,7 @@ class RunSettings:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Run:
+class Run(Shown):
     """A run of a recipe: its folder, the stages up to ``last``, and the report where the run came so far.
 
     ``files``: the latest artefact of each kind, and where it is; ``ran``: the stages that were not done before;

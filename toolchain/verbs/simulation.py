@@ -18,6 +18,7 @@ from spikeport.export.executors import executor as find_executor
 from spikeport.export.files import check_place, locked, write_arrays
 from spikeport.export.network import Array, BiasNetwork, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import QUIET_SECONDS, announce
+from spikeport.export.shown import Shown
 from spikeport.export.stimulus import InputSettings, Stimulus
 from spikeport.export.three_counts import NOT_VERIFIED, VERIFY, Verification
 from spikeport.export.trace import score_rule
@@ -73,7 +74,7 @@ class SimulationSettings:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Simulation:
+class Simulation(Shown):
     """What came out of ``executor``: ``classes`` (N,) and ``scores`` (N, outputs), one per image.
 
     ``score``: what the scores are (`WORDS`). ``accuracy``: share of the images whose class is their label, where labels

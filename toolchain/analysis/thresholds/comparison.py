@@ -11,6 +11,7 @@ import numpy as np
 
 from spikeport.export.errors import ArchiveError
 from spikeport.export.files import locked, write_text
+from spikeport.export.shown import Shown
 from spikeport.hardware_profiles.output.figure import Figure, figure
 from spikeport.hardware_profiles.output.markdown import markdown
 from spikeport.hardware_profiles.output.table import Cell, Table, of, percent, words
@@ -28,7 +29,7 @@ Take = Callable[[Thresholds], Mean]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Comparison(Shown):
     """What was measured of networks, by name, each trained with as many seeds as there are results.
 
     With several seeds a figure is the mean over them and its standard error; with one, the error is over images.
