@@ -9,6 +9,8 @@ class Shown:
     A class without ``text()`` shows as its ``repr``.
     """
 
+    __slots__ = ()
+
     def __str__(self) -> str:
         """Return the text."""
         text = getattr(self, "text", None)

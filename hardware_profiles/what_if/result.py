@@ -21,6 +21,8 @@ PRICED = {"synaptic_operations": "energy, Eq. 12 fused", "neuron_updates": "ener
 class WhatIf(Shown, tuple[WhatIfRow, ...]):
     """The rows: each variation on each profile, the network as it is first."""
 
+    __slots__ = ()
+
     def text(self) -> str:
         """Return the rows as a text table, and the constants behind the marks of the energies."""
         return render(self)
