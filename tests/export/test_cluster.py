@@ -155,7 +155,8 @@ def test_signal_to_all_processes_prints_no_text_of_dask(tmp_path, state, number,
         os.killpg(run.pid, number)
         _, errors = run.communicate(timeout=60)
     assert run.returncode == code
-    assert errors.splitlines() == (["spikeport: interrupted; what was finished is whole and stays"] * (code == 130))
+    said = f"spikeport: interrupted; no file is half-written; from the start: spikeport {state}"
+    assert errors.splitlines() == [said] * (code == 130)
 
 
 def test_folder_of_a_killed_cluster_is_cleared_by_the_next(tmp_path, monkeypatch):

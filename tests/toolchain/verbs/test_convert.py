@@ -54,7 +54,7 @@ def test_a_plain_cnn_loses_at_most_a_point_in_integers(folder):
     simulated = spikeport.simulate(out, folder / "test.npz")
     assert simulated.accuracy == accuracy.integers
     assert "max pooling is computed by" in done.text()
-    assert "T = 32, subtractive reset; logits differ by" in done.text()
+    assert "T = 32, subtractive reset; logits differ from the ANN's by" in done.text()
     assert f"accuracy ANN {accuracy.ann:.2%}, SNN {accuracy.snn:.2%}, integers {accuracy.integers:.2%}" in done.text()
     assert "no register can wrap or saturate within 32 steps" in done.text()
 
