@@ -25,6 +25,9 @@ HOWTO = ROOT / "docs" / "howto"
 FENCE = re.compile(r"((?:^<!--[^\n]*-->\n)*)^```(\w+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TITLE = re.compile(r'title="([^"]*)"')
 FRAMEWORK = re.compile(r"(\S+), with (\S+) ([\d.]+)$")
+ACCURACY = re.compile(r"accuracy(?: [A-Z]\w*)? ([\d.]+) ?%")
+POINTS = 4.0
+"""How far an accuracy may lie from the page's: training rounds otherwise on another processor."""
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
 SPACE = re.compile(r"[\s-]+")
 LIMIT = 600
@@ -67,7 +70,7 @@ def frameworks(page: Path) -> list[str]:
 
 
 def play(page: Path, folder: Path) -> list[Block]:
-    """Run a page's blocks in a folder; return them with what they printed. Raises `AssertionError` at the first fault."""
+    """Run a page's blocks in a folder; return them with what they printed. `AssertionError`: the first fault."""
     done: list[Block] = []
     for block in blocks(page):
         if block.language == "text":
@@ -121,14 +124,23 @@ def _call(command: list[str], folder: Path, variables: dict[str, str], code: int
 
 def _compare(shown: Block, block: Block) -> None:
     """Compare what a page shows with what was printed, numbers apart; a line may break off with '...'."""
-    printed = [_masked(line) for line in block.printed.splitlines()]
+    lines = block.printed.splitlines()
+    printed = [_masked(line) for line in lines]
     for line in shown.text.splitlines():
-        if not _masked(line.removesuffix("...")):
+        wanted, open_ = _masked(line.removesuffix("...")), line.endswith("...")
+        if not wanted:
             continue
-        wanted = _masked(line.removesuffix("..."))
-        found = [i for i, each in enumerate(printed) if (each.startswith(wanted) if line.endswith("...") else each == wanted)]
+        found = [i for i, each in enumerate(printed) if each == wanted or (open_ and each.startswith(wanted))]
         assert found, f"the page shows {line!r}, which is not, or not here, in:\n{block.printed}"
-        printed = printed[found[0] + 1 :]
+        _same_accuracy(line, lines[found[0]])
+        printed, lines = printed[found[0] + 1 :], lines[found[0] + 1 :]
+
+
+def _same_accuracy(shown: str, printed: str) -> None:
+    pairs = zip(ACCURACY.findall(shown), ACCURACY.findall(printed), strict=True)
+    assert all(abs(float(a) - float(b)) <= POINTS for a, b in pairs), (
+        f"the page shows {shown!r}, printed is {printed!r}"
+    )
 
 
 def _masked(line: str) -> str:
