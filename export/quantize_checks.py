@@ -30,7 +30,8 @@ def check_neurons(network: FloatNetwork) -> None:
         if neuron.most != 1:
             raise QuantizationError(
                 f"population {population.name} fires several spikes a step; Loihi's neurons fire one: "
-                "train or import it with one spike a step (most=1), or stay with the float executor"
+                "train it with one spike a step, import it so (--most 1, most=1 in Python), which changes what it "
+                "computes, or stay with the float executor"
             )
         if neuron.refractory:
             raise QuantizationError(

@@ -27,6 +27,7 @@ from spikeport.export.network import (
 )
 from spikeport.export.progress import Progress
 from spikeport.export.quantize import Quantized, fitted, quantize
+from spikeport.export.quantize_checks import check_neurons
 from spikeport.export.stimulus import Stimulus
 from spikeport.export.targets import LAVA, WEIGHT_BITS, Target
 
@@ -47,6 +48,7 @@ def search(
 
     ``calibration`` are images for both networks, ``target`` the formats to keep to. Raises as `quantize`.
     """
+    check_neurons(network)
     expected = _recorded(network, calibration)
     known = _Record(calibration)
     done: list[Quantized] = []

@@ -39,7 +39,9 @@ LARGEST_PROOF = 2**29
 def network(tree: Tree, *, steps: int | None, inclusive: bool, levels: int | None) -> IntegerNetwork:
     """Return the network of a .net file's ``tree`` with its proof; `FormatError` names the layer and the key."""
     if steps is None:
-        raise FormatError("netx does not say how many steps a sample takes; give the number of steps")
+        raise FormatError(
+            "netx does not say how many steps a sample takes; give the number of steps: --steps, steps= in Python"
+        )
     steps, levels = whole(steps, "number of steps", STEPS), whole(1 if levels is None else levels, "levels", LEVELS)
     rules = Rules(inclusive=inclusive)
     check_keys(tree, TOP_KEYS, "the file")

@@ -107,7 +107,9 @@ def _repeated(network: FloatNetwork) -> int:
 
 def _steps(own: dict[str, Any], steps: int | None) -> int:
     if steps is None and "steps" not in own:
-        raise FormatError("NIR does not say how many steps a sample takes; give the number of steps")
+        raise FormatError(
+            "NIR does not say how many steps a sample takes; give the number of steps: --steps, steps= in Python"
+        )
     if steps is None:
         return whole(own["steps"], "steps of the metadata", STEPS)
     return whole(steps, "number of steps", STEPS)

@@ -196,3 +196,10 @@ def test_trials_compare_no_step_after_a_samples_end():
         record.add("b", slice(0, 2), step, np.full((2, 1), 7.5))
     assert (record.bits["a"][..., 0] != 0).tolist() == [[True] * 6, [True, True, False, False, False, False]]
     assert record.potentials["b"][..., 0].tolist() == [[7.5] * 6, [7.5, 7.5, 0, 0, 0, 0]]
+
+
+def test_neurons_that_no_integers_hold_are_refused_before_the_search():
+    network = dense_network(np.ones((2, 3)), 1.0, most=None, reset_by=1.0)
+    images = stimulus(np.ones((2, *network.source.shape)), network)
+    with pytest.raises(QuantizationError, match=r"fires several spikes a step.*--most 1"):
+        search(network, images)

@@ -158,8 +158,10 @@ def _kept(path: Path) -> dict[str, Array]:
 
 def _apart(other: Dialect, first: Dialect) -> str:
     """Return where ``other`` differs in words."""
-    ours = set(first.clauses())
-    return f"{other.name}: {'; '.join(each for each in other.clauses() if each not in ours)}"
+    ours, theirs = first.clauses(), other.clauses()
+    more = [each for each in theirs if each not in ours]
+    less = [f"without '{each}'" for each in ours if each not in theirs] if not more else []
+    return f"{other.name}: {'; '.join(more + less)}"
 
 
 def _advice(result: Identified) -> list[str]:

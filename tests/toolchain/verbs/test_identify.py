@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ import tomllib
 
 import spikeport
 from spikeport.export.errors import AmbiguousOrigin, FormatError, StimulusError
+from spikeport.export.nir_import.dialect import AT_THRESHOLD, Dialect
 from spikeport.toolchain import cli, exits
-from spikeport.toolchain.verbs.identify import identify
+from spikeport.toolchain.verbs.identify import _apart, identify
 from spikeport.toolchain.verbs.networks import ImportSettings
 from spikeport.toolchain.verbs.rules import by_name
 from tests.export.nir_import.test_origin import CASES
@@ -117,3 +119,9 @@ def test_damaged_recordings_are_refused(recorded):
     for name in ("cut.npz", "text.npy", "two.npz", "none.npz"):
         with pytest.raises(StimulusError, match=name.replace(".", r"\.")):
             identify(recorded / "model.nir", recorded / name, recorded / "y.npz")
+
+
+def test_rules_that_lack_a_clause_are_told_apart_in_words():
+    floored = Dialect(name="sinabs", floor=AT_THRESHOLD)
+    assert _apart(replace(floored, floor=None), floored) == "sinabs: without 'v never falls below minus its threshold'"
+    assert _apart(floored, replace(floored, floor=None)) == "sinabs: v never falls below minus its threshold"
