@@ -33,7 +33,7 @@ LANGUAGES = {
     **dict.fromkeys(("bash", "sh", "shell", "console"), "commands"),
     **dict.fromkeys(("toml", "yaml", "json", "text"), ""),
 }
-PROGRAMS = ("spikeport", "make", "pip", "python", "cd", "source", "export")
+PROGRAMS = ("spikeport", "make", "pip", "python", "pytest", "cd", "source", "export")
 """What a line of commands may start with; another program needs a reason not to be run."""
 NOTE = re.compile(r"<!-- (not run:|file:|exit code) (.+?) -->")
 

@@ -25,6 +25,7 @@ def files(folder):
     for name in ("held_out", "images", "digits", "x"):
         np.savez(folder / f"{name}.npz", **few)
     np.savez(folder / "examples" / "digits" / "held_out.npz", **few)
+    spikeport.simulate(folder / "network.safetensors", folder / "x.npz", save_spikes=folder / "spikes.npz")
     spikeport.export_network(of_events(), folder / "model.nir", to="nir-float")
     return folder
 

@@ -140,7 +140,8 @@ def test_there_is_an_example_of_every_kind_that_a_folder_adds():
 
 
 def test_links_lead_to_pages_that_are_written_or_made():
-    pages = {**WRITTEN, **MADE}
+    run = {f"tutorials/{path.stem}.md": "" for path in (ROOT / "docs" / "tutorials").glob("*.py")}
+    pages = {**WRITTEN, **MADE, **run}
     pages |= links.sources(pages.items())
     for page, text in pages.items():
         for target in links.LINK.findall(links.rewritten(text, page)):

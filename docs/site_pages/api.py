@@ -39,6 +39,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "recipes": ("Recipes", ("run", "forecast", "RunSettings")),
+    "papers": ("Tables and figures for a paper", ("write_tables", "write_figures", "Table", "Figure")),
     "types": (
         "Networks as data",
         (

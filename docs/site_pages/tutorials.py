@@ -78,7 +78,7 @@ def _run(script: Path, product: bytes) -> Any:
 def _product() -> bytes:
     """Return a digest of all files of the product that a tutorial may run."""
     found = hashlib.sha256()
-    for folder in ("export", "hardware_profiles", "toolchain", "examples"):
+    for folder in ("export", "hardware_profiles", "toolchain", "examples", "docs/tutorials/files"):
         for path in sorted((ROOT / folder).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 found.update(path.read_bytes())

@@ -11,7 +11,7 @@ VARIABLE = re.compile(r"(--[\w-]+)\s*:\s*([^;}]+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A figure: ``name`` is that of its files, ``title`` says what it shows."""
+    """A figure as the text of an ``svg``: ``name`` is that of its files, ``title`` says what it shows."""
 
     name: str
     title: str

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from spikeport.export.shown import Shown
 from spikeport.hardware_profiles.columns import table as aligned
 from spikeport.hardware_profiles.shares import Mean
 
@@ -87,8 +88,11 @@ def whole(title: str, unit: str = "") -> Column:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table: ``name`` is that of its files, ``title`` a sentence for its caption, ``notes`` what its marks mean."""
+class Table(Shown):
+    """A table of ``columns`` and ``rows``, each row with a cell for every column.
+
+    ``name`` is that of its files, ``title`` a sentence for its caption, ``notes`` what its marks mean.
+    """
 
     name: str
     title: str
