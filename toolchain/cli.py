@@ -6,36 +6,36 @@ from typing import Annotated
 
 import typer
 
-from spikeport.toolchain import (
-    analyze_command,
-    attack_command,
-    check_command,
-    cost_command,
+from spikeport.toolchain.commands import (
+    analyze,
+    attack,
+    check,
+    cost,
     exits,
-    lava_command,
-    network_command,
-    profiles_command,
-    recipe_command,
-    simulate_command,
+    lava,
+    network,
+    profiles,
+    recipe,
+    simulate,
 )
 
 BRING, MAKE, EXACT = "Bring networks in", "Make and train", "Make exact, run and compare"
 COSTS, ROBUSTNESS, ENVIRONMENT = "What it costs", "Robustness", "Environment"
 PANELS: dict[str, dict[str, Callable[..., None]]] = {
     BRING: {
-        "import": network_command.import_network,
-        "identify": network_command.identify,
-        "convert": network_command.convert,
+        "import": network.import_network,
+        "identify": network.identify,
+        "convert": network.convert,
     },
-    MAKE: {"run": recipe_command.run, "demo": recipe_command.demo},
+    MAKE: {"run": recipe.run, "demo": recipe.demo},
     EXACT: {
-        "quantize": network_command.quantize,
-        "export": network_command.export,
-        "simulate": simulate_command.simulate,
-        "check": check_command.check,
+        "quantize": network.quantize,
+        "export": network.export,
+        "simulate": simulate.simulate,
+        "check": check.check,
     },
-    COSTS: {"report": cost_command.report, "what-if": cost_command.what_if},
-    ROBUSTNESS: {"attack": attack_command.attack},
+    COSTS: {"report": cost.report, "what-if": cost.what_if},
+    ROBUSTNESS: {"attack": attack.attack},
 }
 """The verbs by what people do; the order is that of ``spikeport --help``."""
 
@@ -48,15 +48,15 @@ app = typer.Typer(
 for panel, verbs in PANELS.items():
     for name, verb in verbs.items():
         app.command(name, rich_help_panel=panel)(verb)
-app.add_typer(profiles_command.app, name="profiles", rich_help_panel=COSTS)
-app.add_typer(analyze_command.app, name="analyze", rich_help_panel=ROBUSTNESS)
-app.add_typer(lava_command.app, name="lava", rich_help_panel=ENVIRONMENT)
+app.add_typer(profiles.app, name="profiles", rich_help_panel=COSTS)
+app.add_typer(analyze.app, name="analyze", rich_help_panel=ROBUSTNESS)
+app.add_typer(lava.app, name="lava", rich_help_panel=ENVIRONMENT)
 
 
 def _version(*, wanted: bool) -> None:
     """Print the versions and leave."""
     if wanted:
-        from spikeport.toolchain.version import version
+        from spikeport.toolchain.commands.version import version
 
         exits.say(version())
         raise typer.Exit
@@ -73,7 +73,7 @@ def options(
 
 
 def main() -> None:
-    """Run the command; `spikeport.toolchain.exits` has the table of its exit codes.
+    """Run the command; `spikeport.toolchain.commands.exits` has the table of its exit codes.
 
     Threads of PyTorch that wait for each other sleep after 20,000 rounds, unless the environment says otherwise. GNU
     OpenMP's 300,000 can take several times the processor time of the work on a busy machine; none at all halves the

@@ -5,8 +5,8 @@ from typing import Any
 
 import typer
 
-from spikeport.toolchain import exits
 from spikeport.toolchain.cli import app
+from spikeport.toolchain.commands import exits
 
 
 def verbs() -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,7 @@ from spikeport.export.probes import saved_probes
 from spikeport.export.quantize import quantize
 from spikeport.export.stimulus import Stimulus, random_stimulus, stimulus
 from spikeport.export.trace import record
-from tests.toolchain.commands import small_float
+from tests.toolchain.invoking import small_float
 
 FLOAT = small_float(steps=5, levels=7)
 NETWORK = quantize(FLOAT)

@@ -12,7 +12,7 @@ from spikeport.export.quantize import quantize
 from spikeport.export.saved_spikes import saved_spikes
 from spikeport.export.stimulus import Stimulus, random_stimulus, stimulus
 from spikeport.export.trace import record
-from tests.toolchain.commands import small_float
+from tests.toolchain.invoking import small_float
 
 NETWORK = quantize(small_float(steps=5))
 

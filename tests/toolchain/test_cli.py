@@ -20,7 +20,10 @@ from spikeport.export.cluster import Cluster, Tls
 from spikeport.export.network import Dense, FloatNetwork, FloatNeuron, FloatPopulation, FloatProjection, Source
 from spikeport.export.quantize import quantize as folded_integers
 from spikeport.export.stimulus import InputSettings
-from spikeport.toolchain import analyze_command, cli, lava_command, profiles_command
+from spikeport.toolchain import cli
+from spikeport.toolchain.commands import analyze as analyze_command
+from spikeport.toolchain.commands import lava as lava_command
+from spikeport.toolchain.commands import profiles as profiles_command
 from spikeport.toolchain.verbs import (
     analyze,
     checking,
@@ -41,7 +44,7 @@ from spikeport.toolchain.verbs import gradients as measuring
 from spikeport.toolchain.verbs.attack_settings import AttackSettings
 from spikeport.toolchain.verbs.converted import ConvertSettings
 from tests.export.engine.kernel_mutants import KERNELS, apply, force
-from tests.toolchain.commands import invoke
+from tests.toolchain.invoking import invoke
 from tests.toolchain.networks import RECIPE
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from spikeport.export.errors import FormatError, SpikeportError
 from spikeport.export.network import FloatNetwork, Network, Source
 from spikeport.export.stimulus import InputSettings, Intake, Stimulus
-from spikeport.export.stimulus.shown import Shown, shown
+from spikeport.export.stimulus.observed import Observed, observed
 from spikeport.toolchain.verbs.sources import AnyInput
 
 
@@ -44,7 +44,7 @@ def told(
 
 def _steps(
     given: Told, read: Callable[[int | None], Network], calibration: AnyInput, reading: InputSettings | None
-) -> tuple[int | None, Network, Shown]:
+) -> tuple[int | None, Network, Observed]:
     """Return the steps, the network, and what the samples show; raises what reading the network without steps does."""
     try:
         network = read(given.steps)
@@ -55,14 +55,14 @@ def _steps(
             network = read(1)
         except SpikeportError:
             raise error from None
-        found = shown(calibration, Intake.of(network), reading)  # type: ignore[arg-type]
+        found = observed(calibration, Intake.of(network), reading)  # type: ignore[arg-type]
         if found.steps is None:
             raise
         return found.steps, network, found
-    return given.steps, network, shown(calibration, Intake.of(network), reading)  # type: ignore[arg-type]
+    return given.steps, network, observed(calibration, Intake.of(network), reading)  # type: ignore[arg-type]
 
 
-def _levels(given: Told, network: Network, found: Shown) -> int | None:
+def _levels(given: Told, network: Network, found: Observed) -> int | None:
     """Return the levels that counts show of a network that takes spikes as far as it was told."""
     source = network.source.neuron
     assert isinstance(source, Source)

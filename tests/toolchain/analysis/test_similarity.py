@@ -13,7 +13,7 @@ from spikeport.toolchain.nn.encoders.phase import Phase
 from spikeport.toolchain.nn.encoders.poisson import Poisson
 from spikeport.toolchain.nn.encoders.rsc import Rsc
 from spikeport.toolchain.verbs.coding import analyze_coding
-from tests.toolchain.commands import invoke
+from tests.toolchain.invoking import invoke
 from tests.toolchain.networks import images
 
 

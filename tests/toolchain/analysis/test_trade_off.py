@@ -7,7 +7,7 @@ import pytest
 from spikeport.export.errors import AttackError
 from spikeport.toolchain.analysis.trade_off import of_figures, of_result, quantification
 from spikeport.toolchain.verbs.trade_off import analyze_trade_off
-from tests.toolchain.commands import invoke
+from tests.toolchain.invoking import invoke
 
 TABLE_3 = {
     "CIFAR-10, VGG-5, ANN": (90.95, 10.89, 0.12, 4.07, 3.64),

@@ -19,7 +19,7 @@ from spikeport.toolchain.runs.pipeline import empty
 from spikeport.toolchain.stages import records
 from spikeport.toolchain.stages.lower import Lower
 from spikeport.toolchain.verbs.recipes import RunSettings
-from tests.toolchain.commands import invoke
+from tests.toolchain.invoking import invoke
 from tests.toolchain.networks import RECIPE
 
 STAGES = ["dense", "hydra", "lwm", "sparse", "convert", "finetune"]

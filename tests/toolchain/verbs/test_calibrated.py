@@ -11,8 +11,8 @@ from spikeport.export import archive
 from spikeport.export.errors import FormatError, StimulusError
 from spikeport.export.network import Source
 from spikeport.export.stimulus import InputSettings, Intake
-from spikeport.export.stimulus.shown import Shown, shown
-from tests.toolchain.commands import invoke, small_float
+from spikeport.export.stimulus.observed import Observed, observed
+from tests.toolchain.invoking import invoke, small_float
 
 Settings, Source_ = spikeport.QuantizeSettings, spikeport.ImportSettings
 
@@ -93,29 +93,29 @@ def test_event_lists_give_bins_and_the_highest_count(monkeypatch, capsys, nir, t
 
 INTAKE = Intake(shape=(1, 2, 2), steps=9, source=Source(levels=1), real=True)
 CASES = {
-    "frames of counts": (np.full((2, 5, 1, 2, 2), 4), None, Shown(steps=5, highest=4)),
-    "held counts": (np.full((2, 1, 2, 2), 4), None, Shown(steps=None, highest=4)),
-    "whole numbers as floats": (np.full((2, 5, 1, 2, 2), 2.0), None, Shown(steps=5, highest=2)),
-    "fractions": (np.full((2, 5, 1, 2, 2), 0.5), None, Shown(steps=5, highest=None)),
-    "pixels": (np.full((2, 1, 2, 2), 200, np.uint8), None, Shown(steps=None, highest=None)),
-    "negative": (np.full((2, 1, 2, 2), -1), None, Shown(steps=None, highest=None)),
+    "frames of counts": (np.full((2, 5, 1, 2, 2), 4), None, Observed(steps=5, highest=4)),
+    "held counts": (np.full((2, 1, 2, 2), 4), None, Observed(steps=None, highest=4)),
+    "whole numbers as floats": (np.full((2, 5, 1, 2, 2), 2.0), None, Observed(steps=5, highest=2)),
+    "fractions": (np.full((2, 5, 1, 2, 2), 0.5), None, Observed(steps=5, highest=None)),
+    "pixels": (np.full((2, 1, 2, 2), 200, np.uint8), None, Observed(steps=None, highest=None)),
+    "negative": (np.full((2, 1, 2, 2), -1), None, Observed(steps=None, highest=None)),
     "samples of several lengths": (
         [np.ones((3, 1, 2, 2), int), np.ones((8, 1, 2, 2), int)],
         None,
-        Shown(steps=8, highest=1),
+        Observed(steps=8, highest=1),
     ),
-    "of pixels' unit": (np.full((2, 5, 1, 2, 2), 4), InputSettings(unit=1 / 255), Shown(steps=5, highest=None)),
-    "encoded": (np.full((2, 1, 2, 2), 4), InputSettings(input_as="poisson"), Shown()),
+    "of pixels' unit": (np.full((2, 5, 1, 2, 2), 4), InputSettings(unit=1 / 255), Observed(steps=5, highest=None)),
+    "encoded": (np.full((2, 1, 2, 2), 4), InputSettings(input_as="poisson"), Observed()),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_samples_show(case):
     values, settings, expected = CASES[case]
-    assert shown(values, INTAKE, settings) == expected
+    assert observed(values, INTAKE, settings) == expected
 
 
 def test_signals_without_height_show_their_steps():
     intake = replace(INTAKE, shape=(2, 1, 8))
-    assert shown(np.ones((3, 6, 2, 8), int), intake).steps == 6
-    assert shown(np.ones((3, 2, 8), int), intake).steps is None
+    assert observed(np.ones((3, 6, 2, 8), int), intake).steps == 6
+    assert observed(np.ones((3, 2, 8), int), intake).steps is None

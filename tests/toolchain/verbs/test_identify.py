@@ -11,7 +11,8 @@ import tomllib
 import spikeport
 from spikeport.export.errors import AmbiguousOrigin, FormatError, StimulusError
 from spikeport.export.nir_import.dialect import AT_THRESHOLD, Dialect
-from spikeport.toolchain import cli, exits
+from spikeport.toolchain import cli
+from spikeport.toolchain.commands import exits
 from spikeport.toolchain.verbs.identify import _apart, identify
 from spikeport.toolchain.verbs.networks import ImportSettings
 from spikeport.toolchain.verbs.rules import by_name

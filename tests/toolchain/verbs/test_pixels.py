@@ -15,7 +15,7 @@ from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.nn.encoders.poisson import Poisson
 from spikeport.toolchain.verbs.checking import CheckSettings
 from spikeport.toolchain.verbs.simulation import SimulationSettings
-from tests.toolchain.commands import invoke
+from tests.toolchain.invoking import invoke
 from tests.toolchain.networks import snn
 
 BIAS = InputSettings(input_as="bias")

@@ -11,7 +11,8 @@ from spikeport.export.errors import FormatError, QuantizationError, SpikeportErr
 from spikeport.export.executors import executor
 from spikeport.export.formats import netx
 from spikeport.export.trace import record
-from spikeport.toolchain import cli, exits
+from spikeport.toolchain import cli
+from spikeport.toolchain.commands import exits
 from tests.export.formats.test_netx import chain
 
 FILE = Path(__file__).with_name("event_counts.nir")

@@ -12,7 +12,7 @@ from spikeport.export.executors import executor
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import scores
 from spikeport.toolchain.verbs.watching import with_steps
-from tests.toolchain.commands import invoke, small_files
+from tests.toolchain.invoking import invoke, small_files
 
 Settings = spikeport.SimulationSettings
 

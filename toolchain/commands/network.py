@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spikeport.toolchain.options import (
+from spikeport.toolchain.commands.options import (
     Chips,
     Json,
     Mean,
@@ -21,7 +21,7 @@ from spikeport.toolchain.options import (
     number,
     numbers,
 )
-from spikeport.toolchain.results import tell
+from spikeport.toolchain.commands.results import tell
 
 
 @grouped(source=import_settings)

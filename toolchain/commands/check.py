@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from spikeport.toolchain.options import WRITING, Chips, Input, Json, Network, grouped, names, reading
-from spikeport.toolchain.results import tell
+from spikeport.toolchain.commands.options import WRITING, Chips, Input, Json, Network, grouped, names, reading
+from spikeport.toolchain.commands.results import tell
 
 
 @grouped(reading=reading)

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from spikeport.toolchain import completion
-from spikeport.toolchain.options import Json
-from spikeport.toolchain.results import Words, tell
+from spikeport.toolchain.commands import completion
+from spikeport.toolchain.commands.options import Json
+from spikeport.toolchain.commands.results import Words, tell
 
 app = typer.Typer(help="Hardware profiles: chips as data.", invoke_without_command=True)
 

@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from spikeport.export.stimulus import InputSettings
-from spikeport.toolchain.options import bins, grouped, import_settings, reading
+from spikeport.toolchain.commands.options import bins, grouped, import_settings, reading
 from spikeport.toolchain.verbs.networks import ImportSettings
 
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from spikeport.toolchain.exits import again, interruptible
-from spikeport.toolchain.options import (
+from spikeport.toolchain.commands.exits import again, interruptible
+from spikeport.toolchain.commands.options import (
     WRITING,
     Device,
     ImageCount,
@@ -18,8 +18,8 @@ from spikeport.toolchain.options import (
     numbers,
     whole_numbers,
 )
-from spikeport.toolchain.results import tell
-from spikeport.toolchain.saving import saving, saving_tables
+from spikeport.toolchain.commands.results import tell
+from spikeport.toolchain.commands.saving import saving, saving_tables
 
 app = typer.Typer(help="Whether figures of a trained network may be believed.", no_args_is_help=True)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikeport.toolchain import completion
+from spikeport.toolchain.commands import completion
 
 if TYPE_CHECKING:
     from spikeport.export.cluster import Cluster

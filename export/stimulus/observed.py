@@ -18,14 +18,16 @@ from spikeport.export.stimulus.settings import InputSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class Observed:
     """``steps``: of the longest sample, None where samples are held; ``highest``: count, None where they are none."""
 
     steps: int | None = None
     highest: int | None = None
 
 
-def shown(values: Array | Sequence[Array] | Path | str, intake: Intake, settings: InputSettings | None = None) -> Shown:
+def observed(
+    values: Array | Sequence[Array] | Path | str, intake: Intake, settings: InputSettings | None = None
+) -> Observed:
     """Return what samples show, given as `spikeport.export.stimulus.stimulus` takes them; ``intake`` has their shape.
 
     Counts are events in bins, and whole numbers above 1 that do not look like pixels; with a unit of the input other
@@ -33,27 +35,27 @@ def shown(values: Array | Sequence[Array] | Path | str, intake: Intake, settings
     """
     chosen = settings or InputSettings()
     if chosen.input_as is not None or intake.source.coding is not None:
-        return Shown()
+        return Observed()
     if isinstance(values, Path | str):
         samples = files.read(Path(values)).samples
     else:
         samples = sample_of(values) if isinstance(values, np.ndarray) else [np.asarray(each) for each in values]
     if isinstance(samples, np.ndarray):
-        found = [Shown(steps=_steps(samples, intake.shape, 1), highest=_highest(samples))]
+        found = [Observed(steps=_steps(samples, intake.shape, 1), highest=_highest(samples))]
     else:
         found = [_of_sample(sample, intake, chosen, number) for number, sample in enumerate(samples)]
     counts = [each.highest for each in found]
     highest = None if None in counts else max((count for count in counts if count is not None), default=None)
     steps = max((each.steps for each in found if each.steps is not None), default=None)
-    return Shown(steps=steps, highest=highest if chosen.unit in (None, 1.0) else None)
+    return Observed(steps=steps, highest=highest if chosen.unit in (None, 1.0) else None)
 
 
-def _of_sample(sample: Sample, intake: Intake, settings: InputSettings, number: int) -> Shown:
+def _of_sample(sample: Sample, intake: Intake, settings: InputSettings, number: int) -> Observed:
     if not isinstance(sample, Events):
-        return Shown(steps=_steps(sample, intake.shape, 0), highest=_highest(sample))
+        return Observed(steps=_steps(sample, intake.shape, 0), highest=_highest(sample))
     bins, _ = bins_of(sample, replace(intake, steps=int(STEPS.most)), settings, number)
     counts = framed(sample, replace(intake, steps=bins), settings, number).counts
-    return Shown(steps=bins, highest=int(counts.max(initial=0)))
+    return Observed(steps=bins, highest=int(counts.max(initial=0)))
 
 
 def _steps(values: Array, shape: Shape, before: int) -> int | None:

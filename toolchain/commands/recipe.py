@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from spikeport.toolchain import completion
-from spikeport.toolchain.exits import again, interruptible
-from spikeport.toolchain.options import GOING_ON, WRITING, Device, Json, cluster_of, grouped
-from spikeport.toolchain.results import tell
-from spikeport.toolchain.saving import saving
+from spikeport.toolchain.commands import completion
+from spikeport.toolchain.commands.exits import again, interruptible
+from spikeport.toolchain.commands.options import GOING_ON, WRITING, Device, Json, cluster_of, grouped
+from spikeport.toolchain.commands.results import tell
+from spikeport.toolchain.commands.saving import saving
 
 CLOCK_SECONDS = 1.0
 """By how much a file system's clock may lag behind the processor's."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikeport.toolchain.exits import again, interruptible
-from spikeport.toolchain.options import (
+from spikeport.toolchain.commands.exits import again, interruptible
+from spikeport.toolchain.commands.options import (
     GOING_ON,
     WRITING,
     AnyFile,
@@ -19,7 +19,7 @@ from spikeport.toolchain.options import (
     reading,
     sample_numbers,
 )
-from spikeport.toolchain.results import tell
+from spikeport.toolchain.commands.results import tell
 
 if TYPE_CHECKING:
     from spikeport.export.stimulus import InputSettings
@@ -93,7 +93,7 @@ def simulate(
     told = source if steps is None else replace(source, steps=None)
     opened, assumptions = networks.opened(network, source_of(network, told, reading), out=out)
     if input is None:
-        from spikeport.toolchain.wanted import samples_for
+        from spikeport.toolchain.commands.wanted import samples_for
 
         raise samples_for(opened, network)
     with interruptible(lambda: _going_on(out, saves=bool(save_spikes or probe))):

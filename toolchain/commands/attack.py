@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from spikeport.toolchain.exits import again, interruptible
-from spikeport.toolchain.options import GOING_ON, Device, Json, cluster_of, grouped, numbers
-from spikeport.toolchain.results import tell
-from spikeport.toolchain.saving import saving_tables
+from spikeport.toolchain.commands.exits import again, interruptible
+from spikeport.toolchain.commands.options import GOING_ON, Device, Json, cluster_of, grouped, numbers
+from spikeport.toolchain.commands.results import tell
+from spikeport.toolchain.commands.saving import saving_tables
 
 
 @grouped(cluster=cluster_of, saved=saving_tables)
@@ -59,8 +59,8 @@ def attack(
         resume=resume,
     )
     if input is None:
+        from spikeport.toolchain.commands.wanted import pixels_for
         from spikeport.toolchain.verbs.sources import need_torch
-        from spikeport.toolchain.wanted import pixels_for
 
         need_torch("attacking")
         raise pixels_for(network)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from spikeport.toolchain.exits import say
+from spikeport.toolchain.commands.exits import say
 
 if TYPE_CHECKING:
-    from spikeport.toolchain.saving import Saving
+    from spikeport.toolchain.commands.saving import Saving
 
 
 class Told(Protocol):

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from spikeport.export.errors import NetworkError
-from spikeport.toolchain import exits
+from spikeport.toolchain.commands import exits
 
 COMMAND = [sys.executable, "-m", "spikeport.toolchain.cli"]
 
@@ -135,7 +135,7 @@ def test_reader_that_leaves_is_told_and_is_no_bad_verdict():
 
 SLEEPING = """
 import time, typer
-from spikeport.toolchain import exits
+from spikeport.toolchain.commands import exits
 app = typer.Typer()
 
 @app.command()
@@ -171,7 +171,7 @@ def test_hang_up_is_ignored_where_the_shell_said_so():
 
 def test_file_opened_by_a_command_with_closed_streams_is_not_written_into(tmp_path):
     """Descriptor 1 is taken before the first file is opened."""
-    code = "import os, sys; from spikeport.toolchain import exits; exits._open_streams();"
+    code = "import os, sys; from spikeport.toolchain.commands import exits; exits._open_streams();"
     code += f"file = os.open({str(tmp_path / 'data')!r}, os.O_CREAT | os.O_WRONLY); print('text', flush=True);"
     code += "os.write(2, b'error'); sys.exit(file)"
     done = subprocess.run(["sh", "-c", f'exec {sys.executable} -c "{code}" >&- 2>&- <&-'], check=False, timeout=60)

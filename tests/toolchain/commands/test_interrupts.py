@@ -7,7 +7,7 @@ import pytest
 
 from spikeport.export import simulation
 from spikeport.toolchain.verbs import analyze, attack, networks, recipes
-from tests.toolchain.commands import invoke, small_files
+from tests.toolchain.invoking import invoke, small_files
 
 
 def interrupted(*_, **__):

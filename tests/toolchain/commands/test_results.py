@@ -10,7 +10,7 @@ from spikeport.export.files import write_json
 from spikeport.export.formats import nir
 from spikeport.export.lava.doctor import small_network
 from spikeport.toolchain.verbs import lava
-from tests.toolchain.commands import invoke, small_files
+from tests.toolchain.invoking import invoke, small_files
 
 VERBS = {
     "import {files}/network.nir --out {out}/n.safetensors": "digest",

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from spikeport.toolchain.options import Json
-from spikeport.toolchain.results import tell
+from spikeport.toolchain.commands.options import Json
+from spikeport.toolchain.commands.results import tell
 
 app = typer.Typer(help="The Python 3.10 environment for Intel's Lava.", no_args_is_help=True)
 

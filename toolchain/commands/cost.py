@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spikeport.toolchain.options import (
+from spikeport.toolchain.commands.options import (
     AnyFile,
     Chips,
     Input,
@@ -19,9 +19,9 @@ from spikeport.toolchain.options import (
     reading,
     whole_numbers,
 )
-from spikeport.toolchain.results import tell
-from spikeport.toolchain.saving import saving
-from spikeport.toolchain.simulate_command import source_of
+from spikeport.toolchain.commands.results import tell
+from spikeport.toolchain.commands.saving import saving
+from spikeport.toolchain.commands.simulate import source_of
 
 CHIPS = ("loihi1", "loihi2")
 Verify = Annotated[int, typer.Option(help="Images whose operations are counted in all three ways; 0: none.", min=0)]
@@ -54,7 +54,7 @@ def report(
 
     opened, assumptions = networks.opened(network, source_of(network, source, reading))
     if input is None:
-        from spikeport.toolchain.wanted import samples_for
+        from spikeport.toolchain.commands.wanted import samples_for
 
         raise samples_for(opened, network)
     done = costs.report(
@@ -102,8 +102,8 @@ def what_if(
         weight_bits=weight_bits,
     )
     if input is None:
+        from spikeport.toolchain.commands.wanted import samples_for
         from spikeport.toolchain.verbs.sources import any_network
-        from spikeport.toolchain.wanted import samples_for
 
         raise samples_for(any_network(network), network)
     tell(costs.what_if(network, input, variations, reading=reading), json, saved=saved)

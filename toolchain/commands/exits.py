@@ -160,9 +160,9 @@ def _lacks_memory(error: BaseException | None) -> bool:
 
 
 def _system(error: OSError) -> int:
-    from pathlib import Path  # noqa: PLC0415 - only where something went wrong: files load numpy
+    from pathlib import Path
 
-    from spikeport.export.files import sentence  # noqa: PLC0415
+    from spikeport.export.files import sentence
 
     if error.filename is None:
         return _said(error.strerror or one_line(error) or type(error).__name__, BAD_INPUT)

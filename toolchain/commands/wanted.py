@@ -8,7 +8,7 @@ from spikeport.export.errors import InputMissing
 from spikeport.export.network import Network
 from spikeport.export.stimulus import Intake
 from spikeport.export.stimulus.encoding import described
-from spikeport.toolchain.exits import again
+from spikeport.toolchain.commands.exits import again
 
 FILES = ".npz, .npy, .pt, .hdf5, .aedat4, or a folder with a file for each sample; docs/input.md has all forms"
 EXAMPLE = ("--input", "samples.npz")
@@ -23,7 +23,7 @@ def samples_for(network: Network, name: Path) -> InputMissing:
 def pixels_for(name: Path) -> InputMissing:
     """Return the error of an attack without images."""
     if name.suffix == ".safetensors":
-        from spikeport.toolchain import checkpoint  # noqa: PLC0415 - loads PyTorch
+        from spikeport.toolchain import checkpoint
 
         if not checkpoint.is_checkpoint(name):
             return samples_for(archive.read(name), name)

@@ -11,12 +11,13 @@ import typer
 from typer.testing import CliRunner
 
 from spikeport.hardware_profiles.profile import profile_names
-from spikeport.toolchain import analyze_command, cli, completion, lava_command, profiles_command
+from spikeport.toolchain import cli
+from spikeport.toolchain.commands import analyze, completion, lava, profiles
+from spikeport.toolchain.commands.version import BESIDE
 from spikeport.toolchain.recipes.reader import embedded_names
-from spikeport.toolchain.version import BESIDE
-from tests.toolchain.commands import invoke, small_files
+from tests.toolchain.invoking import invoke, small_files
 
-GROUPS = {"profiles": profiles_command.app, "lava": lava_command.app, "analyze": analyze_command.app}
+GROUPS = {"profiles": profiles.app, "lava": lava.app, "analyze": analyze.app}
 
 
 def every_command():
