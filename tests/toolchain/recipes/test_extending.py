@@ -1,5 +1,6 @@
 """A new file of each kind, dropped in a folder, is used from a recipe; no other file is edited."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -174,7 +175,8 @@ def test_files_of_every_kind_are_used_from_a_recipe(recipe, tmp_path):
     assert done.metrics["look"]["weights"] == 3 * 9 + 2 * 3 * 16
     settings = records.read(tmp_path / "run" / "dense").settings
     assert (settings["objective"]["weight"], settings["evaluate"]["attack"]["kind"]) == (3.0, "darker")
-    assert settings["spiking"]["surrogate"]["kind"] == "box"
+    recipe_of_run = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))["recipe"]
+    assert recipe_of_run["spiking"]["surrogate"]["kind"] == "box"
     again = spikeport.run(out=tmp_path / "run", resume=True, settings=RunSettings(extend=[mine]))
     assert again.ran == ()
     with pytest.raises(RecipeError, match=rf"the run was started with --extend {mine}: give it again"):
