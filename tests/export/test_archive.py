@@ -249,6 +249,6 @@ def test_long_chain_is_read_in_linear_time(tmp_path):
     links = [replace(one, source=f"n{i}", target=f"n{i + 1}") for i in range(1_999)]
     path = tmp_path / "chain.safetensors"
     archive.write(IntegerNetwork(populations=tuple(populations), projections=(first, *links), steps=1), path)
-    start = time.monotonic()
+    start = time.process_time()
     assert len(archive.read(path).populations) == 2_001
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5

@@ -70,6 +70,7 @@ def test_waiting_is_told_in_lines_or_on_a_line_that_goes(monkeypatch, capsys):
     with progress.waiting("placing"):
         time.sleep(0.05)
     assert set(capsys.readouterr().err.splitlines()) == {"placing: 0 s so far"}
+    monkeypatch.setattr(progress, "LINE_SECONDS", 60)
     with progress.waiting("placing"):
         pass
     assert capsys.readouterr().err == ""

@@ -5,10 +5,10 @@ import inspect
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,12 +60,18 @@ def call(*arguments, **variables):
     )
 
 
+def processor_seconds():
+    """Return the processor time of all programs that this process has waited for; other work does not change it."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
+
+
 def test_help_is_quick_and_lists_every_verb():
     spent = []
     for _ in range(3):
-        started = time.perf_counter()
+        before = processor_seconds()
         done = call("--help")
-        spent.append(time.perf_counter() - started)
+        spent.append(processor_seconds() - before)
     assert done.returncode == 0
     for verb in ("demo", "run", "quantize", "attack", "export", "simulate", "check", "report", "profiles", "lava"):
         assert verb in done.stdout

@@ -29,7 +29,7 @@ KINDS = [("dense",), ("run_length",), ("dense", "sparse", "run_length")]
 
 @pytest.mark.parametrize("lists", KINDS)
 @given(network=integer_networks())
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_lists_of_every_kind_are_those_written_out(lists, network):
     profile = limited(neurons=6, lists=lists, input_axons=None, output_axons=None)
     for core in place(network, profile, "unrolled").cores:

@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parents[3] / "examples" / "recipes"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.toml"))
 TABLES = [name for name in NAMES if name.startswith("table")]
 CODINGS = [name for name in NAMES if name.startswith("coding")]
-QUICK = {"digits_seeds"}
+QUICK = {"vgg5_table1"}
 MOST, FEW = (0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99), (0.5, 0.9, 0.95, 0.99)
 ROWS = {
     "table2": {("hydra", each) for each in (0.5, 0.7, 0.9, 0.95)},
