@@ -18,7 +18,7 @@ IN_WORDS = {
     "spike_traffic_between_chips": "spikes between chips",
 }
 """The parts of the sum of the energy, in the order of the bars."""
-FROM_RUN = "not measured: it takes labels, as in a run of a recipe"
+NO_LABELS = "not measured: the input has no labels"
 NOT_COMPARED = "Executors were not compared in this report; 'spikeport check' does that."
 
 
@@ -67,7 +67,7 @@ def headline(document: Document) -> Headline:
     return Headline(
         name=network["name"] or f"network {network['digest'][:16]}",
         clean=_share(row["clean"], row.get("error")) if row else None,
-        clean_of=row["title"] if row else FROM_RUN,
+        clean_of=row["title"] if row else NO_LABELS,
         robust=robust,
         robust_of=robust_of,
         exact=exactness(document),
@@ -110,7 +110,7 @@ def _robust(document: Document, row: Document | None) -> tuple[str | None, str]:
     if first is not None:
         return robust(first, "integer"), f"{attacked(first)}, {first['images']:,} images"
     if row is None or row["robust"] is None or document.get("attack") is None:
-        return None, FROM_RUN if row is None else "not measured"
+        return None, "not measured"
     attack = document["attack"]
     return percent(row["robust"]), f"{attacked(attack)}, {attack['images']:,} images"
 
