@@ -98,7 +98,7 @@ class AtEpsilon(Result):
         return (sentence,) * self.masked
 
     def ran(self) -> str:
-        """Return in one sentence what was run on which network."""
+        """Return what was run on which network, a sentence for each."""
         float_ = [row.title for row in self.rows if row.network == TRAINED]
         moved = [row.title for row in self.rows if row.way == TRANSFERRED]
         own = [row.title for row in self.rows if (row.network, row.way) == (DEPLOYED, BLACK)]
@@ -107,7 +107,7 @@ class AtEpsilon(Result):
             moved
         )
         parts += [f"on the integers themselves {'; '.join(own)}"] * bool(own)
-        return ". ".join(parts)
+        return ". ".join(part if index == 0 else part[0].upper() + part[1:] for index, part in enumerate(parts))
 
 
 @dataclass(frozen=True, kw_only=True)
