@@ -30,8 +30,8 @@ fresh-check: .venv/made
 beside-check: .venv/made
 	$(BIN)/python tests/package/beside.py $(BESIDE)
 
-# Strict: a broken link or anchor fails. Tutorials run in a fast form, unless their outputs are kept from before;
-# TUTORIALS=full runs them whole, TUTORIALS=skip leaves the outputs out.
+# Strict: a broken link or anchor fails. Tutorials run whole, unless their outputs are kept from before; TUTORIALS=fast
+# runs them with few images and epochs, TUTORIALS=skip leaves the outputs out.
 docs: .venv/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 	@echo "wrote site/index.html"

@@ -1,7 +1,7 @@
 """Tutorials as pages: scripts in jupytext's percent format, run as notebooks, with their outputs below their cells.
 
-``TUTORIALS`` in the environment says how: ``fast`` with few images and epochs (``SPIKEPORT_FAST=1``, the default),
-``full``, or ``skip`` for pages without outputs. A notebook that ran is kept in ``.tutorials`` under a digest of its
+``TUTORIALS`` in the environment says how: ``full`` (the default), ``fast`` with few images and epochs
+(``SPIKEPORT_FAST=1``), or ``skip`` for pages without outputs. A notebook that ran is kept in ``.tutorials`` under a digest of its
 script, the product and the way, and runs again only when one of them changes.
 """
 
@@ -38,7 +38,7 @@ HEAD = """<p class="downloads">Download: <a href="{0}.py" download>script</a>,
 
 def files(folder: Path) -> dict[str, str | bytes]:
     """Return pages, pictures and notebooks of the tutorials in a folder by their address below docs."""
-    scripts, way = sorted(folder.glob("*.py")), os.environ.get("TUTORIALS", "fast")
+    scripts, way = sorted(folder.glob("*.py")), os.environ.get("TUTORIALS", "full")
     if way not in NOTES:
         raise ValueError(f"TUTORIALS is {way!r}; expected {', '.join(NOTES)}")
     product = b"" if way == "skip" else way.encode() + _product()
@@ -65,7 +65,7 @@ def _run(script: Path, product: bytes) -> Any:
     with tempfile.TemporaryDirectory() as scratch:
         where = {"metadata": {"path": scratch}}
         client = NotebookClient(notebook, timeout=LIMIT, kernel_name="python3", resources=where)
-        fast = {"SPIKEPORT_FAST": "1"} if os.environ.get("TUTORIALS", "fast") == "fast" else {}
+        fast = {"SPIKEPORT_FAST": "1"} if os.environ.get("TUTORIALS") == "fast" else {}
         # The kernel's own log goes nowhere; what cells write to stderr is an output.
         client.execute(stderr=subprocess.DEVNULL, env={**os.environ, **fast})
     KEPT.mkdir(exist_ok=True)
