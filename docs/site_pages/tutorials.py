@@ -1,8 +1,8 @@
 """Tutorials as pages: scripts in jupytext's percent format, run as notebooks, with their outputs below their cells.
 
 ``TUTORIALS`` in the environment says how: ``full`` (the default), ``fast`` with few images and epochs
-(``SPIKEPORT_FAST=1``), or ``skip`` for pages without outputs. A notebook that ran is kept in ``.tutorials`` under a digest of its
-script, the product and the way, and runs again only when one of them changes.
+(``SPIKEPORT_FAST=1``), or ``skip`` for pages without outputs. A notebook that ran is kept in ``.tutorials`` under a
+digest of its script, the product and the way, and runs again only when one of them changes.
 """
 
 import base64
