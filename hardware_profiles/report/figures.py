@@ -36,13 +36,17 @@ class Cell:
 
 
 def figures(report: "Report") -> Iterator[Figure]:
-    """Yield every figure: rates and operations, energy and cores of each profile, layers compared, and rasters."""
-    yield figure("rates", "Spikes per neuron and step, mean over images", _rates(report))
+    """Yield every figure: rates and operations, energy and cores of each profile, layers compared, and rasters.
+
+    A network whose readout alone has neurons has no rates, and none to compare.
+    """
+    if report.operations.spikes:
+        yield figure("rates", "Spikes per neuron and step, mean over images", _rates(report))
     yield figure("operations", "Operations of a mean image, Eq. 12 fused", _operations(report))
     yield figure("energy", "Energy of a mean image", _energy(report))
     for name, placed in report.placement.items():
         yield figure(f"cores_{name}", f"Cores of {name}", cores(name, placed))
-    if report.comparison is not None:
+    if report.comparison is not None and report.comparison.layers:
         yield figure("changed_spikes", "Spikes changed by rounding", _changed(report.comparison))
         yield figure("potential_error", "Potentials changed by rounding", _potentials(report.comparison))
     for each in report.rasters or ():
@@ -64,7 +68,7 @@ def _operations(report: "Report") -> str:
     images, kinds = report.operations.images, ("AC", "MAC")
     found = [
         Bar(
-            label=f"{each.source} → {each.target}",
+            label=each.name.replace("->", "→"),
             parts=[Part(value=each.formula / images, series=kinds.index(each.kind))],
             shown=f"{each.formula / images:,.0f}",
         )
@@ -97,8 +101,7 @@ def _part(energy: EnergyPerImage, part: str, number: int) -> Part:
 
 
 def _sum(energy: EnergyPerImage) -> str:
-    lacks = any(getattr(energy, part) is None and part not in energy.included for part in SUMMED)
-    return f"{'≥ ' if lacks else ''}{1e6 * energy.sum_of_known:.3g} µJ"
+    return f"{'≥ ' if energy.missing else ''}{1e6 * energy.sum_of_known:.3g} µJ"
 
 
 def _changed(found: Comparison) -> str:

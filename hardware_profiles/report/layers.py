@@ -8,6 +8,7 @@ import numpy as np
 
 from spikeport.export.network import Array, Convolution, IntegerNetwork, Network
 from spikeport.hardware_profiles.counting import FanOuts
+from spikeport.hardware_profiles.counting.parts import called, parts
 from spikeport.hardware_profiles.layer_memory import layer_memory
 from spikeport.hardware_profiles.placement import Placement
 from spikeport.hardware_profiles.result import Result
@@ -15,7 +16,7 @@ from spikeport.hardware_profiles.result import Result
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSummary(Result):
-    """One projection.
+    """One projection; ``part`` tells it from others of the same two populations.
 
     ``weights``: stored numbers, pooling folded into the kernels, of which the share ``zeros`` is zero; ``bits``: those
     that the largest integer weight takes, with its sign (None: real weights). ``synapses``: not zero, written out;
@@ -34,18 +35,26 @@ class LayerSummary(Result):
     fan_out_mean: float
     fan_out_max: int
     memory: Mapping[str, int | None]
+    part: str = ""
+
+    @property
+    def name(self) -> str:
+        """The projection's name, with what tells it from others of the same two populations."""
+        return called(self.source, self.target, self.part)
 
 
 def layers(network: Network, fan_outs: Sequence[FanOuts], placed: Mapping[str, Placement]) -> tuple[LayerSummary, ...]:
     """Return a row for every projection of the network whose synapses are counted and placed."""
     memory = {name: layer_memory(network, placement) for name, placement in placed.items()}
     return tuple(
-        _layer(network, number, each, {name: found[number] for name, found in memory.items()})
-        for number, each in enumerate(fan_outs)
+        _layer(network, number, each, {name: found[number] for name, found in memory.items()}, part)
+        for number, (each, part) in enumerate(zip(fan_outs, parts(network), strict=True))
     )
 
 
-def _layer(network: Network, number: int, fan_out: FanOuts, memory: Mapping[str, int | None]) -> LayerSummary:
+def _layer(
+    network: Network, number: int, fan_out: FanOuts, memory: Mapping[str, int | None], part: str
+) -> LayerSummary:
     projection = network.projections[number]
     weight = projection.synapses.weight
     neurons = [math.prod(network.population(name).shape) for name in (projection.source, projection.target)]
@@ -62,6 +71,7 @@ def _layer(network: Network, number: int, fan_out: FanOuts, memory: Mapping[str,
         fan_out_mean=synapses / neurons[0],
         fan_out_max=int(fan_out.fused.max()),
         memory=memory,
+        part=part,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from spikeport.hardware_profiles.counting import MODES, LayerCount
-from spikeport.hardware_profiles.energy import PARTS, SUMMED, EnergyPerImage
+from spikeport.hardware_profiles.energy import PARTS, EnergyPerImage
 from spikeport.hardware_profiles.evidence import LEGEND, mark
 from spikeport.hardware_profiles.latency import ImageTime
 from spikeport.hardware_profiles.output.table import (
@@ -118,7 +118,7 @@ def layers_table(rows: Sequence[LayerSummary]) -> Table:
         ],
         rows=[
             [
-                f"{each.source} -> {each.target}",
+                each.name,
                 each.kind,
                 each.weights,
                 each.zeros,
@@ -178,7 +178,7 @@ def _operations(rows: Sequence[LayerCount], images: int) -> Table:
         ],
         rows=[
             [
-                f"{each.source} -> {each.target}",
+                each.name,
                 each.kind,
                 *(each.operations(mode) / images for mode in MODES),
                 each.per_image.maximum,
@@ -223,7 +223,7 @@ def _energy(found: Mapping[str, EnergyPerImage]) -> Table:
         title="Energy of a mean image, part by part",
         columns=[words("profile"), *map(_microjoule, parts.values()), _microjoule("sum, images back to back")],
         rows=[
-            [name, *(_part(each, part) for part in parts), _part(each, "sum_of_known", least=_lacks(each))]
+            [name, *(_part(each, part) for part in parts), _part(each, "sum_of_known", least=bool(each.missing))]
             for name, each in found.items()
         ],
         notes=[LEGEND, "in Eq. 12: the profile's energy of an accumulate holds that part already"],
@@ -241,11 +241,6 @@ def _part(energy: EnergyPerImage, part: str, *, least: bool = False) -> Cell:
     if value is None:
         return "unknown"
     return Number(value=value, marks=mark(energy.assumed.get(part, ()), energy.scaled.get(part, ())), least=least)
-
-
-def _lacks(energy: EnergyPerImage) -> bool:
-    """Return whether the sum lacks a part that the profile does not give, so that it is a lower bound."""
-    return any(getattr(energy, part) is None and part not in energy.included for part in SUMMED)
 
 
 def _times(found: Mapping[str, ImageTime]) -> Table:

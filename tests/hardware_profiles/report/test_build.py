@@ -39,7 +39,7 @@ KEYS = {
     "validation.counts.layers.0": "difference formula graded neurons_different neurons_miscounted on_the_way reference "
     "reference_difference reference_formula simulated source target",
     "spikes.0": "active neurons per_image population rate spikes",
-    "layers.0": "bits density fan_out_max fan_out_mean kind memory source synapses target weights zeros",
+    "layers.0": "bits density fan_out_max fan_out_mean kind memory part source synapses target weights zeros",
     "profiles.loihi1": "constants description hash",
     "placement.loihi1": "bottleneck chips cores cores_with_several_populations hops host_axons lower_bounds "
     "max_core_memory_bytes messages messages_from_host messages_off_chip per_core refused_strategies strategy",

@@ -11,6 +11,7 @@ import pytest
 from spikeport.export.errors import NetworkError
 from spikeport.export.executors import fast
 from spikeport.export.lava.doctor import small_network
+from spikeport.export.network import Coding
 from spikeport.export.stimulus import random_stimulus
 from spikeport.export.trace import scores
 from spikeport.hardware_profiles.output.csv_text import csv_text
@@ -21,6 +22,7 @@ from spikeport.hardware_profiles.report.layers import bits_of
 from spikeport.hardware_profiles.report.result import Report
 from spikeport.hardware_profiles.what_if import Variations, what_if
 from spikeport.hardware_profiles.what_if.result import WhatIf
+from tests.hardware_profiles.counting.test_parts import bits, network
 from tests.hardware_profiles.float_networks import as_float
 
 MADE = small_network()
@@ -70,6 +72,20 @@ def test_layers_are_counted_from_the_weights():
     assert (second.kind, second.bits) == ("dense", 8)
     assert list(first.memory) == ["loihi1"]
     assert report(FLOAT, STIMULUS, ["loihi1"]).layers[0].bits is None
+
+
+def test_projections_of_the_same_populations_are_told_apart_in_tables_and_figures_too():
+    coded = network((8, 1, 2), bits(1), coding=Coding(encoder="phase_bits"))
+    found = report(coded, random_stimulus(coded, 2, 0), ["loihi1"], verify=0)
+    for table in (each for each in found.tables() if each.name in {"layers", "operations"}):
+        assert [row[0] for row in table.rows] == [f"input (bit {2**bit}) -> readout" for bit in range(7, -1, -1)]
+    (operations,) = (each.svg for each in found.figures() if each.name == "operations")
+    assert "input (bit 128) → readout" in operations
+
+
+def test_a_sum_that_lacks_a_part_is_a_lower_bound_in_the_table_and_on_the_page_alike():
+    (energy,) = (each for each in REPORT.tables() if each.name == "energy")
+    assert [row[-1].least for row in energy.rows] == [bool(each.missing) for each in REPORT.energy.values()]
 
 
 @pytest.mark.parametrize(
