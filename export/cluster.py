@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from spikeport.export.errors import ExecutorError, one_line
 from spikeport.export.scratch import scratch
@@ -24,7 +25,9 @@ TERMINAL = (signal.SIGINT, signal.SIGHUP)
 """Signals that a terminal sends to all processes of the command; its workers are ended by the command."""
 LOGGERS = ("distributed", "asyncio", "tornado")
 """What they log of a cluster of ours, we either raise as an error or it ends with the cluster."""
+SCHEMES = ("tcp", "tls", "ws", "wss", "ucx")
 MISSING = "a cluster needs Dask and cryptography: pip install 'spikeport[cluster]'"
+STALLED = "Dask's event loop did not start within 10 s, as on a machine with too many programs; run the command again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,11 @@ class Cluster:
     tls: Tls | None = None
 
     def __post_init__(self) -> None:
+        if self.address is not None and not _names_scheduler(self.address):
+            raise ExecutorError(
+                f"{self.address!r} is no address of a Dask scheduler; expected tcp://HOST:PORT or tls://HOST:PORT, as the"
+                " scheduler prints it when it starts"
+            )
         secure = (self.address or "").startswith("tls://")
         if secure and self.tls is None:
             raise ExecutorError(
@@ -62,6 +70,14 @@ class Cluster:
             )
         if self.tls is not None and not secure:
             raise ExecutorError(f"TLS is for schedulers at tls://, found {self.address or 'a local cluster'}")
+
+
+def _names_scheduler(address: str) -> bool:
+    try:
+        parts = urlsplit(address if "://" in address else f"tcp://{address}")
+        return parts.scheme in SCHEMES and bool(parts.hostname) and bool(parts.port)
+    except ValueError:  # a port that is no number, or too large
+        return False
 
 
 @contextmanager
@@ -111,6 +127,8 @@ def _remote(cluster: Cluster, address: str, seconds: float) -> Iterator[Any]:
 
     try:
         client = Client(address, timeout=seconds, security=_security(cluster.tls))  # type: ignore[no-untyped-call]
+    except AssertionError:
+        raise ExecutorError(STALLED) from None
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise ExecutorError(f"no Dask scheduler answers at {address} ({one_line(error)})") from None
     with client:

@@ -1,6 +1,7 @@
 """The local Dask cluster takes no client but its own, and its workers nothing from the current folder."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import psutil
 import pytest
 from dask.distributed import Client, LocalCluster
 from distributed.security import Security
+from distributed.utils import LoopRunner
 
 from spikeport.export import archive, cluster, simulation
 from spikeport.export.cluster import Cluster, Tls, connected
@@ -221,12 +223,30 @@ def test_settings_that_contradict_one_another_are_refused(certificates, tmp_path
 
 
 @pytest.mark.parametrize(
-    "address", ["nonsense", "tcp://127.0.0.1:9", "foo://host:1", "tcp://127.0.0.1:99999", "tcp://"]
+    "address",
+    ["", "nonsense", "host", "foo://host:1", "tcp://127.0.0.1:99999", "tcp://host:port", "tcp://", "tcp://:1", "tcp://[1"],
 )
-def test_scheduler_that_is_none_is_an_error(address, monkeypatch):
+def test_text_that_names_no_scheduler_is_an_error(address):
+    with pytest.raises(ExecutorError, match=re.escape(f"{address!r} is no address of a Dask scheduler; expected tcp://")):
+        Cluster(address=address)
+
+
+@pytest.mark.parametrize("address", ["host:8786", "tcp://host:8786", "tcp://[::1]:8786", "ucx://host:1", "ws://host:1"])
+def test_addresses_that_dask_prints_are_taken(address):
+    assert Cluster(address=address).address == address
+
+
+def test_scheduler_that_is_none_is_an_error(monkeypatch):
     monkeypatch.setattr(simulation, "SECONDS", 1)
-    with pytest.raises(ExecutorError, match=f"no Dask scheduler answers at {address}"):
-        simulate(NETWORK, STIMULUS, executor="fast", cluster=Cluster(address=address))
+    with pytest.raises(ExecutorError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
+        simulate(NETWORK, STIMULUS, executor="fast", cluster=Cluster(address="tcp://127.0.0.1:9"))
+
+
+def test_event_loop_that_does_not_start_is_an_error(monkeypatch):
+    """Dask waits 10 s for its own thread, then fails an assertion."""
+    monkeypatch.setattr(LoopRunner, "start", lambda self: (_ for _ in ()).throw(AssertionError))
+    with pytest.raises(ExecutorError, match="Dask's event loop did not start within 10 s"):
+        simulate(NETWORK, STIMULUS, executor="fast", cluster=Cluster(address="tcp://127.0.0.1:9"))
 
 
 @pytest.mark.parametrize("missing", ["dask.distributed", "cryptography"])

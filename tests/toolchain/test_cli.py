@@ -296,7 +296,7 @@ FAULTS = {
     "impossible limit": ("check {network} --max-mismatches -1", "max_mismatches is -1; expected a number from 0"),
     "no scheduler": (
         "simulate {network} --input {images} --scheduler nonsense",
-        "no Dask scheduler answers",
+        "'nonsense' is no address of a Dask scheduler",
     ),
     "counting elsewhere": ("simulate {network} --input {images} --count --executor nir", "'nir' does not count"),
     "verifying nothing": ("simulate {network} --input {images} --verify 3", "none are counted; count, too (--count)"),
