@@ -6,6 +6,9 @@ BIN := .venv/bin
 # Three processes, each with whole files: the cases of a file share what its fixtures make, and many wait for other programs.
 IN_PARALLEL := --numprocesses 3 --dist loadfile
 
+# Tests start hundreds of Python programs; without kept bytecode each compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test test-all docs package-check fresh-check beside-check lint clean
 
 setup: .venv/made
@@ -18,7 +21,7 @@ test: setup
 	$(BIN)/python -m pytest $(IN_PARALLEL)
 
 test-all: setup
-	SPIKEPORT_EXAMPLES=$${SPIKEPORT_EXAMPLES:-100} $(BIN)/python -m pytest $(IN_PARALLEL) -m "slow or not slow"
+	SPIKEPORT_READ_APART=1 SPIKEPORT_EXAMPLES=$${SPIKEPORT_EXAMPLES:-100} $(BIN)/python -m pytest $(IN_PARALLEL) -m "slow or not slow"
 
 package-check: .venv/made
 	$(BIN)/python tests/package/check.py

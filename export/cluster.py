@@ -60,8 +60,8 @@ class Cluster:
     def __post_init__(self) -> None:
         if self.address is not None and not _names_scheduler(self.address):
             raise ExecutorError(
-                f"{self.address!r} is no address of a Dask scheduler; expected tcp://HOST:PORT or tls://HOST:PORT, as the"
-                " scheduler prints it when it starts"
+                f"{self.address!r} is no address of a Dask scheduler; expected tcp://HOST:PORT or tls://HOST:PORT, as"
+                " the scheduler prints it when it starts"
             )
         secure = (self.address or "").startswith("tls://")
         if secure and self.tls is None:

@@ -1,7 +1,9 @@
 """Fixtures that several test files share."""
 
+import importlib
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +14,10 @@ os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # toolchain.cli says why
 
 from hypothesis import HealthCheck, settings
 
-from spikeport.export.errors import LavaError
+from spikeport.export import isolated, tensors
+from spikeport.export.errors import FormatError, LavaError
 from spikeport.export.lava import environment
+from spikeport.export.scratch import scratch
 from tests.strategies import EXAMPLES
 
 settings.register_profile(
@@ -36,6 +40,20 @@ def _no_waiting_for_the_disk():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
         yield
+
+
+def read_in_this_process(module, paths, **_):
+    """Read files as `isolated.read` does, without the process of its own and its limits."""
+    with scratch("spikeport-read-") as folder:
+        importlib.import_module(module)._read_here([Path(path).absolute() for path in paths], folder / "out")
+        return tensors.read(folder / "out", FormatError)
+
+
+@pytest.fixture(autouse=True)
+def _reading(request, monkeypatch):
+    """Start no process to read a file, which takes 0.2 s, but in tests of those processes and in `make test-all`."""
+    if not os.environ.get("SPIKEPORT_READ_APART") and request.node.get_closest_marker("apart") is None:
+        monkeypatch.setattr(isolated, "read", read_in_this_process)
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,8 @@ from spikeport.export.errors import FormatError, SpikeportError
 from spikeport.export.nir_import import nodes
 from spikeport.export.nir_import.graph import read
 
+pytestmark = pytest.mark.apart
+
 
 @pytest.fixture
 def good(tmp_path):

@@ -14,6 +14,8 @@ from spikeport.export.formats import netx
 from tests.export.formats.test_netx import chain
 from tests.toolchain import campaign
 
+pytestmark = pytest.mark.apart
+
 NORMAL, ALL = 68, 3400
 
 

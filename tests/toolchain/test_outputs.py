@@ -145,6 +145,7 @@ TEMPORARY = {
 }
 
 
+@pytest.mark.apart
 @pytest.mark.parametrize("verb", TEMPORARY)
 def test_full_temporary_folder_is_named_and_the_file_is_not_called_damaged(call, verb, large, tmp_path):
     with small_disk(tmp_path / "disk", 16384) as disk:
@@ -185,6 +186,7 @@ def test_place_is_looked_at_before_a_long_run(call, files, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "other"]
 
 
+@pytest.mark.slow  # two programs that load PyTorch
 def test_one_of_two_runs_into_one_folder_is_refused(recipe, tmp_path):
     """While one runs, the other names it; the lock goes with the first, here at a signal."""
     command = [*COMMAND, "run", recipe, "--out", tmp_path / "run", "--to", "hydra"]

@@ -328,13 +328,13 @@ def test_worker_modules_are_enough_for_python_3_10(tmp_path):
 FULL = """
 import resource
 from spikeport.export.errors import WorkerError
-from spikeport.export.executors import lava, reference
+from spikeport.export.executors import lava
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.stimulus import random_stimulus
 network = small_network()
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
-    list(lava.steps(network, random_stimulus(network, 600, 0)))
+    list(lava.steps(network, random_stimulus(network, 440, 0)))
 except WorkerError as error:
     print("WorkerError:", error)
 """

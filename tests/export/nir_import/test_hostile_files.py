@@ -17,6 +17,8 @@ from spikeport.export import hdf5
 from spikeport.export.errors import AmbiguousOrigin, FormatError
 from spikeport.export.nir_import.graph import read
 
+pytestmark = pytest.mark.apart
+
 GROWTH = 2**29
 """Bytes by which no file of this test may raise the largest memory ever used."""
 

@@ -59,6 +59,7 @@ def test_tensors_are_read_however_people_keep_them(tmp_path, held, labels):
     assert (read_labels if read_labels is None else read_labels.tolist()) == labels
 
 
+@pytest.mark.apart
 def test_folder_of_tensors_holds_a_sample_a_file(tmp_path):
     for number, each in enumerate(FRAMES):
         torch.save((each, number), tmp_path / f"{number}.pt")
@@ -67,6 +68,7 @@ def test_folder_of_tensors_holds_a_sample_a_file(tmp_path):
     assert labels.tolist() == [0, 1, 2]
 
 
+@pytest.mark.apart
 def test_code_in_a_file_does_not_run(tmp_path):
     torch.save(Evil(tmp_path / "made"), tmp_path / "evil.pt")
     with pytest.raises(StimulusError, match=r"evil\.pt: torch.load\(weights_only=True\) refuses it"):
@@ -74,6 +76,7 @@ def test_code_in_a_file_does_not_run(tmp_path):
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.apart
 def test_tensors_that_unpack_to_much_are_refused_before(tmp_path):
     torch.save(
         torch.sparse_coo_tensor(torch.tensor([[0]]), torch.ones(1), (2**40,), check_invariants=True), tmp_path / "a.pt"
