@@ -12,6 +12,7 @@ from spikeport.hardware_profiles.output.table import (
     MEDIA,
     PAGE,
     PAPER,
+    TERMINAL,
     Cell,
     Column,
     Number,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 SIDES = ("channels", "rows", "columns")
 """What a block of a core is cut by."""
+ON_PAGE = ("neurons", "synaptic_memory", "input_axons", "output_axons")
+"""Resources of cores that the page has room for; the fullest is named beside them."""
 
 
 def cost_tables(report: "Report") -> Iterator[Table]:
@@ -197,8 +200,10 @@ def _cores(name: str, placed: PlacementSummary, helpers: Helpers) -> Table:
 
 
 def _resource(name: str) -> Column:
-    title = name.replace("_", " ")
-    return whole(title, "byte", bare=True, said=f"{title}, bytes") if "memory" in name else whole(title)
+    title, media = name.replace("_", " "), MEDIA if name in ON_PAGE else TERMINAL | PAPER
+    if "memory" not in name:
+        return whole(title, media=media)
+    return whole(title, "byte", bare=True, said=f"{title}, bytes", media=media)
 
 
 def _used(core: CoreSummary, resource: str) -> Number:
