@@ -21,19 +21,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def times(ratio: float | None) -> str:
-    """Return a ratio; nothing can be compared with nothing."""
-    return "-" if ratio is None else f"{ratio:.2f}"
-
-
 PREFIXES = {15: "P", 12: "T", 9: "G", 6: "M", 3: "k", 0: "", -3: "m", -6: "µ", -9: "n", -12: "p", -15: "f", -18: "a"}
 """The SI prefixes by their exponent of ten."""
 
 
-def quantity(value: float | None, unit: str) -> str:
-    """Return a quantity with three significant digits and the SI prefix of its unit; None is 'unknown'."""
-    if value is None:
-        return "unknown"
+def quantity(value: float, unit: str) -> str:
+    """Return a quantity with three significant digits and the SI prefix of its unit."""
     if value == 0:
         return f"0 {unit}"
     exponent = int(f"{abs(value):.2e}".partition("e")[2])
@@ -42,13 +35,3 @@ def quantity(value: float | None, unit: str) -> str:
         return f"{value:.2e} {unit}"
     scaled = value / 10.0**thousands if thousands >= 0 else value * 10.0**-thousands
     return f"{scaled:.{max(0, 2 - exponent + thousands)}f} {PREFIXES[thousands]}{unit}"
-
-
-def seconds(value: float | None) -> str:
-    """Return a time; None is 'unknown'."""
-    return quantity(value, "s")
-
-
-def joule(value: float | None) -> str:
-    """Return an energy; what a profile lacks is 'unknown'."""
-    return quantity(value, "J")

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from spikeport.export.errors import ProfileError
-from spikeport.hardware_profiles.columns import joule, table
+from spikeport.hardware_profiles.columns import table
 from spikeport.hardware_profiles.counting import MODES, Mode, OperationCounts
 from spikeport.hardware_profiles.evidence import LEGEND, AnyConstant, assumed, mark, marked, scaled
 from spikeport.hardware_profiles.latency import ImageTime, latency
 from spikeport.hardware_profiles.load import CoreLoad
+from spikeport.hardware_profiles.output.table import Cell, Column, Number
 from spikeport.hardware_profiles.placement import Placement
 from spikeport.hardware_profiles.profile import Constant, HardwareProfile
 from spikeport.hardware_profiles.result import Result
@@ -84,14 +85,19 @@ class EnergyPerImage(Result):
         return "\n".join((table(("energy of a mean image", "estimate"), rows), *legend, *reasons))
 
 
-def shown(energy: Mapping[str, Any], part: str) -> str:
-    """Return one part of `EnergyPerImage.to_dict` with its marks; '>=' stands before a sum that lacks a part."""
+def cell(energy: Mapping[str, Any], part: str) -> Cell:
+    """Return one part of `EnergyPerImage.to_dict` with its marks; a sum that lacks a part is a lower bound."""
     if _is_in(energy["included"], part):
         return "in Eq. 12"
     if energy[part] is None:
-        return joule(None)
-    least = ">= " if part == "sum_of_known" and energy["missing"] else ""
-    return f"{least}{joule(energy[part])}{mark(energy['assumed'].get(part, ()), energy['scaled'].get(part, ()))}"
+        return "unknown"
+    marks = mark(energy["assumed"].get(part, ()), energy["scaled"].get(part, ()))
+    return Number(value=energy[part], marks=marks, least=part == "sum_of_known" and bool(energy["missing"]))
+
+
+def shown(energy: Mapping[str, Any], part: str) -> str:
+    """Return a `cell` as text."""
+    return Column(title=part, base="J").text(cell(energy, part))
 
 
 def marks_of(energy: Mapping[str, Any]) -> str:

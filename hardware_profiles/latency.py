@@ -20,9 +20,9 @@ import numpy as np
 
 from spikeport.export.network import Array
 from spikeport.hardware_profiles.chip_steps import StepTimes
-from spikeport.hardware_profiles.columns import seconds
 from spikeport.hardware_profiles.evidence import AnyConstant, assumed, mark, not_minimum, scaled
 from spikeport.hardware_profiles.load import CoreLoad
+from spikeport.hardware_profiles.output.table import Cell, Column, Number
 from spikeport.hardware_profiles.placement import Placement
 from spikeport.hardware_profiles.placement.mesh import CORES_PER_TILE
 from spikeport.hardware_profiles.result import Result
@@ -80,12 +80,16 @@ class ImageTime(Result):
         return "estimate" if self.not_minimum else "lower bound"
 
 
-def shown(time: Mapping[str, Any], key: str) -> str:
-    """Return 'latency' or 'interval' of `ImageTime.to_dict` with its marks; '>=' stands before a lower bound."""
+def cell(time: Mapping[str, Any], key: str) -> Cell:
+    """Return 'latency' or 'interval' of `ImageTime.to_dict` with its marks, and whether it is a lower bound."""
     if time[key] is None:
-        return seconds(None)
-    bound = ">= " if time["kind"] == "lower bound" else ""
-    return f"{bound}{seconds(time[key])}{mark(time['assumed'], time['scaled'])}"
+        return "unknown"
+    return Number(value=time[key], marks=mark(time["assumed"], time["scaled"]), least=time["kind"] == "lower bound")
+
+
+def shown(time: Mapping[str, Any], key: str) -> str:
+    """Return a `cell` as text."""
+    return Column(title=key, base="s").text(cell(time, key))
 
 
 def latency(placement: Placement, load: CoreLoad) -> ImageTime:

@@ -3,7 +3,9 @@
 import functools
 import http.server
 import importlib.util
+import json
 import os
+import queue
 import re
 import shutil
 import subprocess
@@ -44,11 +46,20 @@ def site(tmp_path_factory):
     return out
 
 
+told = queue.Queue()
+"""What pages sent to the server."""
+
+
 @pytest.fixture(scope="module")
 def address(site):
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
             pass
+
+        def do_POST(self):
+            told.put(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -78,6 +89,53 @@ def test_a_page_opens_without_a_complaint_and_without_the_network(address, page,
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert re.findall(r".*CONSOLE.*", done.stderr) == []
     assert "md-search__input" in done.stdout
+
+
+AXE = importlib.util.find_spec("axe_core_python")
+"""The package that carries axe-core, of the extra [dev]."""
+EXAMINED = {(1280, 1): ("index",), (390, 0): ("quickstart",)}
+"""Width of the window, and 1 for light or 0 for dark -> pages; axe-core takes seconds for each."""
+FRAMES = """<!doctype html><title>frame</title><body><script type="module">
+const found = {};
+for (const page of PAGES) {
+  const frame = document.createElement("iframe");
+  frame.style = "border: 0; height: 900px; width: WIDTHpx";
+  frame.src = page + ".html";
+  await new Promise(loaded => { frame.onload = loaded; document.body.append(frame); });
+  const inner = frame.contentDocument, axe = inner.createElement("script");
+  await new Promise(loaded => { axe.onload = loaded; axe.src = "/axe.js"; inner.head.append(axe); });
+  // The theme gives some of its own navigations the same name.
+  const rules = { "landmark-unique": { enabled: false } };
+  const faults = (await frame.contentWindow.axe.run({ rules })).violations;
+  found[page] = faults.map(each => each.id + ": " + each.nodes.slice(0, 3).map(node => node.html).join(" | "));
+  const wide = inner.documentElement.scrollWidth;
+  if (wide > WIDTH) found[page].push("wide: " + wide);
+  for (const each of inner.querySelectorAll("img:not([alt]), img[alt='']")) found[page].push("no alt: " + each.src);
+  frame.remove();
+}
+await fetch("/found", { method: "POST", body: JSON.stringify(found) });
+</script>"""
+"""Examines pages one after the other, each in a frame, as the browser itself opens no window as narrow as a phone."""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on the PATH")
+@pytest.mark.skipif(AXE is None, reason="no axe-core: pip install axe-core-python")
+@pytest.mark.parametrize(("width", "scheme"), EXAMINED, ids=["wide and light", "phone and dark"])
+def test_axe_finds_no_fault_and_nothing_is_wider_than_the_window(site, address, tmp_path, width, scheme):
+    pages = EXAMINED[width, scheme]
+    shutil.copy(Path(AXE.origin).with_name("axe.min.js"), site / "axe.js")
+    frames = FRAMES.replace("PAGES", json.dumps(pages)).replace("WIDTH", str(width))
+    (site / "frames.html").write_text(frames, encoding="utf-8")
+    command = [
+        *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"),
+        *("--window-size=1400,1000", f"--blink-settings=preferredColorScheme={scheme}", "--remote-debugging-port=0"),
+        f"{address}/frames.html",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as opened:
+        try:
+            assert json.loads(told.get(timeout=60)) == {page: [] for page in pages}
+        finally:
+            opened.terminate()
 
 
 BROKEN = {

@@ -52,8 +52,14 @@ def test_every_step_is_explained_in_a_few_sentences_before_its_code(name):
     steps = [(text, following) for (_, text), (following, _) in pairwise(found) if text.startswith("# ## ")]
     assert len(steps) >= 4
     for text, following in steps:
-        assert following == "", f"no code behind: {text}"
+        assert not following.startswith(" [markdown]"), f"no code behind: {text}"
         assert 2 <= len(re.findall(r"[.:;?](?:\s|$)", text)) <= 8, text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_cell_that_draws_says_in_words_what_is_drawn(name):
+    for following, text in cells(FOLDER / f"{name}.py"):
+        assert ("plt.show()" in text) == bool(re.fullmatch(r' alt="[A-Z][^"]{20,}"', following)), text
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -94,7 +94,7 @@ def _files(name: str, notebook: Any, note: str) -> Iterator[tuple[str, str | byt
             continue
         parts.append(f"````python\n{cell.source}\n````")
         for place, output in enumerate(cell.outputs):
-            text, picture = _output(output, f"{name}_{number}_{place}")
+            text, picture = _output(output, f"{name}_{number}_{place}", cell.metadata.get("alt", ""))
             parts.append(text)
             if picture:
                 yield f"tutorials/{picture[0]}", picture[1]
@@ -104,15 +104,17 @@ def _files(name: str, notebook: Any, note: str) -> Iterator[tuple[str, str | byt
     yield f"tutorials/{name}.ipynb", nbformat.writes(notebook)
 
 
-def _output(output: Any, name: str) -> tuple[str, tuple[str, bytes] | None]:
-    """Return an output as Markdown, and the name and bytes of its picture, if it is one."""
+def _output(output: Any, name: str, alt: str) -> tuple[str, tuple[str, bytes] | None]:
+    """Return an output as Markdown, and the name and bytes of its picture, which ``alt`` puts in words."""
     if output.output_type == "stream":
         return _text(output.text), None
     for kind, ending in PICTURES.items():
         if kind in output.data:
             value = output.data[kind]
             found = value.encode() if ending == "svg" else base64.b64decode(value)
-            return f"![]({name}.{ending})", (f"{name}.{ending}", found)
+            if not alt:
+                raise ValueError(f"{name}: a cell draws a picture without words for it; expected '# %% alt=\"...\"'")
+            return f"![{alt}]({name}.{ending})", (f"{name}.{ending}", found)
     return _text(output.data.get("text/plain", "")), None
 
 

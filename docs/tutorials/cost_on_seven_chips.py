@@ -120,7 +120,7 @@ for name, energy in report.energy.items():
 # what is known, and an arrow with words says what is missing from it. A short light bar
 # with an arrow is not a cheap chip: it is a chip of which little is published.
 
-# %%
+# %% alt="Energy of an image on each profile: synapses, the sum of what is known, and which parts are unknown"
 figure, axis = plt.subplots(figsize=(9, 4.2), layout="constrained")
 for row, energy in enumerate(report.energy.values()):
     total, missing = 1e6 * energy.sum_of_known, unknown(energy)

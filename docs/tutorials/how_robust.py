@@ -154,7 +154,7 @@ for (name, by), found in examined.items():
 # image may become any other one. The dashed lines are the single PGD, the full lines
 # the suite. The room between them is what the single attack hides.
 
-# %%
+# %% alt="Robust accuracy of both networks against epsilon, by the single PGD and by the suite"
 figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
 for (name, by), found in examined.items():
     points = [each for each in found.epsilons if each.value > 0]

@@ -176,7 +176,7 @@ show("finetuned")
 # [How robust is it really](how_robust.py) shows how far the worst case may lie below
 # it.
 
-# %%
+# %% alt="Accuracy of each stage, clean and under PGD-10, with its share of zero weights"
 figure, axis = plt.subplots(figsize=(8, 3.6), layout="constrained")
 for row, found in enumerate(figures.values()):
     for place, key, colour in ((-0.2, "clean", "#2f5f9e"), (0.2, "robust", "#9fbbe0")):

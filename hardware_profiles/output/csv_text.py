@@ -16,6 +16,7 @@ def csv_text(table: Table) -> str:
     A column with standard errors is followed by one of these, 'TITLE, error'. One whose numbers have marks, are lower
     bounds or are replaced by words is followed by one of these, 'TITLE, note'; so its cells hold numbers or nothing.
     """
+    table = table.on("paper")
     columns = [_written(column, [row[index] for row in table.rows]) for index, column in enumerate(table.columns)]
     parts = [part for column in columns for part in column]
     text = io.StringIO()

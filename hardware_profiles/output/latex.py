@@ -43,6 +43,7 @@ def latex(table: Table) -> str:
 
     Numbers are to the right, words to the left. What the marks stand for is said below the table.
     """
+    table = table.on("paper")
     head = " & ".join(_head(column) for column in table.columns)
     rows = [" & ".join(_cell(c, cell) for c, cell in zip(table.columns, row, strict=True)) for row in table.rows]
     sides = "".join("l" if column.words else "r" for column in table.columns)

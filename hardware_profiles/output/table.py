@@ -1,21 +1,32 @@
 """One type for every table: columns with units, cells as numbers, so that text, CSV and LaTeX show the same."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 from spikeport.export.shown import Shown
+from spikeport.hardware_profiles.columns import quantity
 from spikeport.hardware_profiles.columns import table as aligned
 from spikeport.hardware_profiles.shares import Mean
+
+Medium = Literal["terminal", "page", "paper"]
+"""Where a table is shown; a paper takes CSV and LaTeX."""
+TERMINAL, PAGE, PAPER = (frozenset[Medium]([medium]) for medium in get_args(Medium))
+MEDIA = TERMINAL | PAGE | PAPER
 
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """A number of a cell with its standard error, its ``marks`` ('*~') and whether it is a lower bound."""
+    """A number of a cell with its standard error, its ``marks`` ('*~') and whether it is a lower bound.
+
+    ``beside``: a second figure, which only the page has room for.
+    """
 
     value: float
     error: float | None = None
     marks: str = ""
     least: bool = False
+    beside: str = ""
 
 
 Cell = str | float | Number | None
@@ -27,7 +38,10 @@ class Column:
     """A column: what it shows, and the ``unit`` that its numbers have once they are multiplied by ``factor``.
 
     ``form`` is a format of Python. ``words``: aligned to the left. ``bare``: text shows no unit in its cells, because
-    the title says it. ``error_form``: the format of standard errors, where it is another.
+    the title says it. ``error_form``: the format of standard errors, where it is another. ``base``: the unit without a
+    prefix, which text shows with the prefix that suits each number. ``absent``: what text shows for None. ``brief``:
+    text leaves standard errors out. ``media``: where the column stands; ``said``: its title in terminal and page, where
+    that is another.
     """
 
     title: str
@@ -37,6 +51,11 @@ class Column:
     words: bool = False
     bare: bool = False
     error_form: str = ""
+    base: str = ""
+    absent: str = ""
+    brief: bool = False
+    media: frozenset[Medium] = MEDIA
+    said: str = ""
 
     def number(self, value: float) -> str:
         """Return a number as it is shown, without its unit."""
@@ -50,11 +69,12 @@ class Column:
     def text(self, cell: Cell) -> str:
         """Return a cell of a text table."""
         if cell is None or isinstance(cell, str):
-            return cell or ""
+            return cell or self.absent
         found = number_of(cell)
-        error = "" if found.error is None else f" ± {self.error(found.error)}"
+        error = "" if found.error is None or self.brief else f" ± {self.error(found.error)}"
         unit = f" {self.unit}" if self.unit and not self.bare else ""
-        return f"{'>= ' if found.least else ''}{self.number(found.value)}{error}{unit}{found.marks}"
+        shown = quantity(found.value, self.base) if self.base else f"{self.number(found.value)}{error}{unit}"
+        return f"{'>= ' if found.least else ''}{shown}{found.marks}"
 
 
 def of(mean: Mean) -> Number:
@@ -67,24 +87,24 @@ def number_of(cell: float | Number) -> Number:
     return cell if isinstance(cell, Number) else Number(value=cell)
 
 
-def words(title: str) -> Column:
-    """Return a column of words."""
-    return Column(title=title, words=True)
+def words(title: str, **more: Any) -> Column:
+    """Return a column of words; ``more``, here and below: other fields of `Column`."""
+    return Column(title=title, words=True, **more)
 
 
-def percent(title: str, digits: int = 1, *, bare: bool = False) -> Column:
+def percent(title: str, digits: int = 1, **more: Any) -> Column:
     """Return a column of shares, shown in per cent."""
-    return Column(title=title, unit="%", factor=100, form=f".{digits}f", bare=bare)
+    return Column(title=title, unit="%", factor=100, form=f".{digits}f", **more)
 
 
-def three_digits(title: str, unit: str, factor: float = 1.0) -> Column:
+def three_digits(title: str, unit: str, factor: float = 1.0, **more: Any) -> Column:
     """Return a column of measured quantities."""
-    return Column(title=title, unit=unit, factor=factor, form="#.3g")
+    return Column(title=title, unit=unit, factor=factor, form="#.3g", **more)
 
 
-def whole(title: str, unit: str = "") -> Column:
+def whole(title: str, unit: str = "", **more: Any) -> Column:
     """Return a column of numbers that are rounded to whole ones."""
-    return Column(title=title, unit=unit, form=",.0f")
+    return Column(title=title, unit=unit, form=",.0f", **more)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +120,17 @@ class Table(Shown):
     rows: Sequence[Sequence[Cell]]
     notes: Sequence[str] = ()
 
+    def on(self, medium: Medium) -> "Table":
+        """Return the table with the columns that stand in ``medium``, under the titles that they have there."""
+        kept = [index for index, column in enumerate(self.columns) if medium in column.media]
+        columns = [self.columns[index] for index in kept]
+        if medium != "paper":
+            columns = [replace(column, title=column.said or column.title) for column in columns]
+        return replace(self, columns=columns, rows=[[row[index] for index in kept] for row in self.rows])
+
     def text(self) -> str:
         """Return aligned columns."""
-        cells = [[column.text(cell) for column, cell in zip(self.columns, row, strict=True)] for row in self.rows]
-        left = [index for index, column in enumerate(self.columns) if column.words]
-        return aligned([column.title for column in self.columns], cells, left)
+        shown = self.on("terminal")
+        cells = [[column.text(cell) for column, cell in zip(shown.columns, row, strict=True)] for row in shown.rows]
+        left = [index for index, column in enumerate(shown.columns) if column.words]
+        return aligned([column.title for column in shown.columns], cells, left)

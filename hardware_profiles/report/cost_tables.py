@@ -1,126 +1,229 @@
-"""The costs of a report as text tables: energy, time, cores and their traffic."""
+"""The costs of a report as tables: energy, time, cores and their traffic, every core, constants."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from spikeport.hardware_profiles import energy, latency
-from spikeport.hardware_profiles.columns import percent, table
-from spikeport.hardware_profiles.evidence import LEGEND, marked
-from spikeport.hardware_profiles.report.roles import named
+from spikeport.hardware_profiles.columns import percent
+from spikeport.hardware_profiles.evidence import LEGEND
+from spikeport.hardware_profiles.latency import ImageTime
+from spikeport.hardware_profiles.output.table import (
+    MEDIA,
+    PAGE,
+    PAPER,
+    TERMINAL,
+    Cell,
+    Column,
+    Number,
+    Table,
+    three_digits,
+    whole,
+    words,
+)
+from spikeport.hardware_profiles.placement.results import CoreSummary
+from spikeport.hardware_profiles.report.roles import Helpers, listed
+from spikeport.hardware_profiles.report.sections import PlacementSummary
 
-Document = Mapping[str, Any]
-
-
-def cores(document: Document) -> list[str]:
-    """Return the cores of every placement, and the traffic between them; nothing where none is placed."""
-    placed = {name: each for name, each in document["placement"].items() if "cores" in each}
-    return [_cores(document, placed), _traffic(placed)] if placed else []
-
-
-def _cores(document: Document, placement: Document) -> str:
-    helpers = helpers_of(document)
-    rows = [
-        (
-            name,
-            placed["strategy"],
-            f"{placed['cores']:,}",
-            f"{max(placed['lower_bounds'].values()):,}",
-            placed["chips"],
-            f"{placed['max_core_memory_bytes']:,}",
-            f"{placed['bottleneck']} ({populations(placed['per_core'][placed['bottleneck']], helpers)})",
-        )
-        for name, placed in placement.items()
-    ]
-    header = (
-        "profile",
-        "strategy",
-        "cores",
-        "at least",
-        "chips",
-        "bytes on fullest core",
-        "busiest core",
-    )
-    return table(header, rows)
+if TYPE_CHECKING:
+    from spikeport.hardware_profiles.report.result import Report
 
 
-def helpers_of(document: Document) -> dict[str, str]:
-    """Return what the populations are that only hand spikes on, by name."""
-    return {each["name"]: each["role"] for each in document["network"]["populations"] if each["role"]}
+SIDES = ("channels", "rows", "columns")
+"""What a block of a core is cut by."""
+ON_PAGE = ("neurons", "synaptic_memory", "input_axons", "output_axons")
+"""Resources of cores that the page has room for; the fullest is named beside them."""
 
 
-def populations(core: Document, helpers: Mapping[str, str]) -> str:
-    """Return the names of the populations on a core, ``helpers`` with what they are."""
-    return ", ".join(named(block["population"], helpers) for block in core["blocks"])
+def cost_tables(report: "Report") -> Iterator[Table]:
+    """Yield the tables of the costs that have rows."""
+    helpers = report.network.helpers
+    yield _energy(report)
+    if report.latency:
+        yield _times(report.latency)
+    if report.placement:
+        yield _placement(report.placement, helpers)
+        yield _traffic(report.placement)
+    yield from (_cores(name, placed, helpers) for name, placed in report.placement.items())
+    yield _constants(report)
 
 
-def _traffic(placement: Document) -> str:
-    rows = [
-        (
-            name,
-            f"{placed['cores_with_several_populations']:,}",
-            f"{placed['messages']:,.0f}",
-            f"{placed['hops']:,.0f}",
-            f"{placed['messages_off_chip']:,.0f}",
-            f"{placed['messages_from_host']:,.0f}",
-            f"{placed['host_axons']:,}",
-        )
-        for name, placed in placement.items()
-    ]
-    header = (
-        "per image",
-        "cores with several populations",
-        "messages",
-        "hops on chip",
-        "between chips",
-        "from the host",
-        "input axons of the host",
-    )
-    return table(header, rows)
-
-
-def times_of(document: Document) -> list[str]:
-    """Return the times of an image, and why a network has none."""
-    rows = [
-        (
-            name,
-            time["kind"] or "unknown",
-            latency.shown(time, "latency"),
-            time["latency_steps"] or "-",
-            latency.shown(time, "interval"),
-            time["interval_steps"] or "-",
-            ", ".join(f"{kind} {percent(share)}" for kind, share in time["shares"].items()) or "-",
-        )
-        for name, time in document.items()
-    ]
-    refused = [f"{name}, time: {time['refused']}" for name, time in document.items() if time["refused"]]
-    header = ("time of an image", "is", "alone", "steps", "back to back", "steps", "takes longest, back to back")
-    return ["\n".join((table(header, rows, left=(0, 1, 6)), *refused))] if rows else []
-
-
-def energies(document: Document) -> str:
-    """Return the parts of the energy on every profile, and their sum."""
-    parts = {
-        "sum_of_known": "sum",
-        "synaptic_operations": "synapses, Eq. 12 fused",
-        "neuron_updates": "neuron updates",
-        "spike_traffic": "spike traffic",
-        "first_layer_host": f"first layer: host, {'once' if document['operations']['held'] else 'every step'}",
-        "static": "static",
-        "first_layer_chip": "not in the sum: first layer on the chip, every step",
+def _energy(report: "Report") -> Table:
+    """Return the parts of the energy on every profile; where there is no first layer, papers alone have its columns."""
+    held, layered = report.operations.held, report.operations.first_layer_macs
+    first = MEDIA if layered else PAPER
+    alone = "not in the sum: first layer on the chip, every step"
+    columns = {
+        "sum_of_known": _joule("sum, images back to back", said="sum"),
+        "synaptic_operations": _joule("synapses, Eq. 12 fused"),
+        "neuron_updates": _joule("neuron updates"),
+        "spike_traffic": _joule("spike traffic"),
+        "first_layer_host": _joule(f"first layer: host, {'once' if held else 'every step'}", media=first),
+        "static": _joule("static, images back to back", said="static"),
+        "static_alone": _joule("not in the sum: static, one image alone", media=PAGE | PAPER),
+        "first_layer_chip": _joule(alone, media=first),
     }
-    if not document["operations"]["first_layer_macs"]:
-        parts = {part: title for part, title in parts.items() if not part.startswith("first_layer")}
-    rows = [(name, *(energy.shown(each, part) for part in parts)) for name, each in document["energy"].items()]
-    return table(("energy of a mean image, back to back", *parts.values()), rows)
+    return Table(
+        name="energy",
+        title="Energy of a mean image, part by part",
+        columns=[words("profile", said="energy of a mean image, back to back"), *columns.values()],
+        rows=[[name, *(_part(each.to_dict(), part) for part in columns)] for name, each in report.energy.items()],
+        notes=[LEGEND, "in Eq. 12: the profile's energy of an accumulate holds that part already"],
+    )
 
 
-def marks(document: Document) -> list[str]:
-    """Return what the marks mean, and for each profile the constants behind them."""
-    lines = []
-    for name, each in document["energy"].items():
-        time = document["latency"].get(name, {"assumed": (), "scaled": ()})
-        kinds = [
-            [key for keys in each[kind].values() for key in keys] + list(time[kind]) for kind in ("assumed", "scaled")
-        ]
-        lines += [f"{name}: {keys}"] if (keys := marked(*kinds)) else []
-    return ["\n".join((LEGEND, *lines))] if lines else []
+def _joule(title: str, **more: Any) -> Column:
+    return three_digits(title, "µJ", 1e6, base="J", **more)
+
+
+def _part(found: Mapping[str, Any], part: str) -> Cell:
+    """Return a part of the energy; beside that of neuron updates stands the most it can be."""
+    cell, most = energy.cell(found, part), found["neuron_updates_all_active"]
+    if part != "neuron_updates" or most is None or not isinstance(cell, Number):
+        return cell
+    return replace(cell, beside=f"up to {energy.shown(found, 'neuron_updates_all_active')}")
+
+
+def _times(found: Mapping[str, ImageTime]) -> Table:
+    return Table(
+        name="times",
+        title="Time of a mean image",
+        columns=[
+            words("profile", said="time of an image"),
+            words("is"),
+            three_digits("alone", "ms", 1e3, base="s"),
+            whole("steps", absent="-"),
+            three_digits("back to back", "ms", 1e3, base="s"),
+            whole("steps, back to back", said="steps", absent="-"),
+            words("takes longest, back to back", absent="-"),
+        ],
+        rows=[
+            [
+                name,
+                each.kind or "unknown",
+                latency.cell(each.to_dict(), "latency"),
+                each.latency_steps or None,
+                latency.cell(each.to_dict(), "interval"),
+                each.interval_steps or None,
+                ", ".join(f"{kind} {percent(share)}" for kind, share in each.shares.items()) or None,
+            ]
+            for name, each in found.items()
+        ],
+        notes=[LEGEND, *refused(found)],
+    )
+
+
+def refused(found: Mapping[str, ImageTime]) -> list[str]:
+    """Return why networks have no time."""
+    return [f"{name}, time: {each.refused}" for name, each in found.items() if each.refused]
+
+
+def _placement(found: Mapping[str, PlacementSummary], helpers: Helpers) -> Table:
+    return Table(
+        name="placement",
+        title="Cores",
+        columns=[
+            words("profile"),
+            Column(title="strategy"),
+            whole("cores"),
+            whole("cores, at least", said="at least"),
+            Column(title="chips", form=""),
+            whole("memory of the fullest core", "byte", bare=True, said="bytes on fullest core"),
+            Column(title="busiest core"),
+        ],
+        rows=[
+            [
+                name,
+                each.strategy,
+                each.cores,
+                max(each.lower_bounds.neurons, each.lower_bounds.memory),
+                each.chips,
+                each.max_core_memory_bytes,
+                f"{each.bottleneck} ({listed(each.per_core[each.bottleneck].blocks, helpers)})",
+            ]
+            for name, each in found.items()
+        ],
+    )
+
+
+def _traffic(found: Mapping[str, PlacementSummary]) -> Table:
+    return Table(
+        name="traffic",
+        title="Traffic of a mean image between cores",
+        columns=[
+            words("profile", said="per image"),
+            *map(whole, ("cores with several populations", "messages", "hops on chip", "between chips")),
+            *map(whole, ("from the host", "input axons of the host")),
+        ],
+        rows=[
+            [
+                name,
+                each.cores_with_several_populations,
+                each.messages,
+                each.hops,
+                each.messages_off_chip,
+                each.messages_from_host,
+                each.host_axons,
+            ]
+            for name, each in found.items()
+        ],
+    )
+
+
+def _cores(name: str, placed: PlacementSummary, helpers: Helpers) -> Table:
+    resources = list(placed.per_core[0].used)
+    return Table(
+        name=f"cores_{name}",
+        title=f"Every core of {name}: what it holds, does and uses",
+        columns=[
+            whole("core"),
+            words("populations"),
+            *(words(side, media=PAGE) for side in SIDES),
+            whole("operations"),
+            whole("operations, largest image"),
+            *map(_resource, resources),
+            words("fullest"),
+        ],
+        rows=[
+            [
+                number,
+                listed(core.blocks, helpers),
+                *("; ".join(_span(getattr(block, side)) for block in core.blocks) for side in SIDES),
+                core.operations,
+                core.operations_max,
+                *(_used(core, each) for each in resources),
+                core.fullest.replace("_", " "),
+            ]
+            for number, core in enumerate(placed.per_core)
+        ],
+    )
+
+
+def _resource(name: str) -> Column:
+    title, media = name.replace("_", " "), MEDIA if name in ON_PAGE else TERMINAL | PAPER
+    if "memory" not in name:
+        return whole(title, media=media)
+    return whole(title, "byte", bare=True, said=f"{title}, bytes", media=media)
+
+
+def _used(core: CoreSummary, resource: str) -> Number:
+    """Return how much of a resource a core uses; beside it the share, where a limit is known."""
+    share = core.utilisation.get(resource)
+    return Number(value=core.used[resource], beside="" if share is None else percent(share))
+
+
+def _span(part: tuple[int, int]) -> str:
+    return f"{part[0]}" if part[1] - part[0] == 1 else f"{part[0]} to {part[1] - 1}"
+
+
+def _constants(report: "Report") -> Table:
+    rows: list[list[Cell]] = []
+    for name, profile in report.profiles.items():
+        for key, entry in profile.constants.items():
+            value = entry["value"]
+            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            rows.append([name, key, shown, entry.get("unit", ""), entry["evidence"], entry["source"]])
+    titles = ("profile", "constant", "value", "unit", "evidence", "source")
+    return Table(
+        name="constants", title="Constants of the profiles", columns=[words(each) for each in titles], rows=rows
+    )

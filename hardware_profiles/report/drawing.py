@@ -3,41 +3,23 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from spikeport.hardware_profiles import energy
 from spikeport.hardware_profiles.columns import percent
-from spikeport.hardware_profiles.report.cost_tables import populations
+from spikeport.hardware_profiles.energy import SUMMED, EnergyPerImage
+from spikeport.hardware_profiles.output.bars import Bar, Part
+from spikeport.hardware_profiles.report.headline import IN_WORDS
+from spikeport.hardware_profiles.report.roles import Helpers, listed
+from spikeport.hardware_profiles.report.sections import PlacementSummary
 
-PARTS = {
-    "synaptic_operations": "synapses, Eq. 12 fused",
-    "neuron_updates": "neuron updates",
-    "spike_traffic": "spike traffic",
-    "first_layer_host": "first layer on the host",
-    "static": "static power, images back to back",
-}
-"""The parts of a bar of energy, in order: all that a sum can hold, on every profile."""
-BETWEEN = "spike_traffic_between_chips"
-"""A part of the traffic that no profile prices."""
+PARENT = {"spike_traffic_between_chips": "spike_traffic"}
+"""A part that is drawn in the colour of another: no profile prices it."""
 FEW = 12
 """Cores that are drawn as a bar each, with their populations."""
 CELLS = 1024
 """Cells of a core map, at most; more cores share them."""
 Document = Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Segment:
-    """A part of a bar: ``width`` as a share of the longest bar; an unknown part has none, and is drawn at a fixed one.
-
-    ``number`` is its place in `PARTS`, ``shown`` its figure with marks.
-    """
-
-    title: str
-    number: int
-    shown: str
-    width: float
-    kind: Literal["known", "assumed", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,43 +33,42 @@ class Cell:
     cores: int = 1
 
 
-def energy_bars(found: Mapping[str, Document]) -> dict[str, list[Segment]]:
-    """Return the parts of the energy on every profile, unknown ones among them; those in another part left out."""
-    longest = max((each["sum_of_known"] for each in found.values()), default=0.0) or 1.0
-    return {name: list(_segments(each, longest)) for name, each in found.items()}
+def energy_bars(found: Mapping[str, EnergyPerImage]) -> list[Bar]:
+    """Return the energy on every profile as a bar of its parts, unknown ones among them; those in another left out."""
+    documents = {name: each.to_dict() for name, each in found.items()}
+    return [
+        Bar(label=name, parts=list(_parts(each)), shown=signed(energy.shown(each, "sum_of_known")))
+        for name, each in documents.items()
+    ]
 
 
-def _segments(found: Document, longest: float) -> Iterator[Segment]:
-    for number, (part, title) in enumerate(PARTS.items()):
-        if part in found["missing"]:
-            yield _unknown(number, title)
-        elif found[part]:
-            assumed = any(part in found[kind] for kind in ("assumed", "scaled"))
-            yield Segment(
-                title=title,
-                number=number,
-                shown=energy.shown(found, part),
-                width=found[part] / longest,
-                kind="assumed" if assumed else "known",
+def _parts(found: Document) -> Iterator[Part]:
+    for part, title in IN_WORDS.items():
+        unknown, shaky = part in found["missing"], any(part in found[kind] for kind in ("assumed", "scaled"))
+        if unknown or found.get(part):
+            yield Part(
+                value=0.0 if unknown else found[part],
+                series=SUMMED.index(PARENT.get(part, part)),
+                kind="unknown" if unknown else "assumed" if shaky else "known",
+                title=f"{title}: {'unknown' if unknown else energy.shown(found, part)}",
             )
-    if BETWEEN in found["missing"]:
-        yield _unknown(list(PARTS).index("spike_traffic"), "spikes between chips")
 
 
-def _unknown(number: int, title: str) -> Segment:
-    return Segment(title=title, number=number, shown="unknown", width=0.0, kind="unknown")
+def signed(figure: str) -> str:
+    """Return a figure with the sign of a lower bound in one character."""
+    return figure.replace(">= ", "≥ ")
 
 
-def cells(placed: Document, helpers: Mapping[str, str]) -> list[Cell]:
+def cells(placed: PlacementSummary, helpers: Helpers) -> list[Cell]:
     """Return a cell for every core of a placement; for each run of cores in a row where there are too many."""
     single = [
         Cell(
-            title=f"core {number}: {populations(core, helpers)}",
-            resource=core["fullest"].replace("_", " "),
-            share=core["utilisation"][core["fullest"]],
-            busiest=number == placed["bottleneck"],
+            title=f"core {number}: {listed(core.blocks, helpers)}",
+            resource=core.fullest.replace("_", " "),
+            share=core.utilisation[core.fullest],
+            busiest=number == placed.bottleneck,
         )
-        for number, core in enumerate(placed["per_core"])
+        for number, core in enumerate(placed.per_core)
     ]
     together = -(-len(single) // CELLS)
     starts = range(0, len(single), together)
@@ -106,12 +87,12 @@ def _joined(run: Sequence[Cell], first: int) -> Cell:
     )
 
 
-def resources(placed: Document) -> dict[str, int]:
+def resources(placed: PlacementSummary) -> dict[str, int]:
     """Return the resources that bind, most cores first, with their numbers of cores."""
-    return dict(Counter(core["fullest"].replace("_", " ") for core in placed["per_core"]).most_common())
+    return dict(Counter(core.fullest.replace("_", " ") for core in placed.per_core).most_common())
 
 
-def fullest(placed: Document) -> str:
+def fullest(placed: PlacementSummary) -> str:
     """Return the fullest resource of the fullest core: 'neurons 97.3 %'."""
-    core = max(placed["per_core"], key=lambda each: each["utilisation"][each["fullest"]])
-    return f"{core['fullest'].replace('_', ' ')} {percent(core['utilisation'][core['fullest']])}"
+    core = max(placed.per_core, key=lambda each: each.utilisation[each.fullest])
+    return f"{core.fullest.replace('_', ' ')} {percent(core.utilisation[core.fullest])}"

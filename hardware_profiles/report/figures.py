@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spikeport.hardware_profiles.energy import PARTS, SUMMED, EnergyPerImage
-from spikeport.hardware_profiles.output.bars import Bar, Kind, Part, bars
+from spikeport.hardware_profiles.energy import SUMMED
+from spikeport.hardware_profiles.output.bars import Bar, Part, bars
 from spikeport.hardware_profiles.output.drawing import templates
 from spikeport.hardware_profiles.output.figure import Figure, figure
 from spikeport.hardware_profiles.report.comparison import Comparison
+from spikeport.hardware_profiles.report.drawing import energy_bars
+from spikeport.hardware_profiles.report.headline import IN_WORDS
 from spikeport.hardware_profiles.report.raster import Raster
 from spikeport.hardware_profiles.report.raster_picture import raster_picture
 from spikeport.hardware_profiles.report.sections import PlacementSummary
@@ -80,28 +82,9 @@ def _operations(report: "Report") -> str:
 
 
 def _energy(report: "Report") -> str:
-    rows = [
-        Bar(
-            label=name,
-            parts=[_part(each, part, number) for number, part in enumerate(SUMMED) if part not in each.included],
-            shown=_sum(each),
-        )
-        for name, each in report.energy.items()
-    ]
-    names = [PARTS[part] for part in SUMMED]
-    return bars(rows, title="energy of a mean image", caption="µJ an image, images back to back", series=names)
-
-
-def _part(energy: EnergyPerImage, part: str, number: int) -> Part:
-    value: float | None = getattr(energy, part)
-    shaky = bool(energy.assumed.get(part) or energy.scaled.get(part))
-    kind: Kind = "unknown" if value is None else "assumed" if shaky else "known"
-    shown = "unknown" if value is None else f"{1e6 * value:.3g} µJ"
-    return Part(value=value or 0.0, series=number, kind=kind, title=f"{PARTS[part]}: {shown}")
-
-
-def _sum(energy: EnergyPerImage) -> str:
-    return f"{'≥ ' if energy.missing else ''}{1e6 * energy.sum_of_known:.3g} µJ"
+    caption = "energy of a mean image, synapses by Eq. 12 fused, images back to back"
+    names = [IN_WORDS[part] for part in SUMMED]
+    return bars(energy_bars(report.energy), title="energy of a mean image", caption=caption, series=names)
 
 
 def _changed(found: Comparison) -> str:

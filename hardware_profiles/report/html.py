@@ -1,6 +1,8 @@
 """The report as one HTML file: no network access, no scripts, for light and dark, phone and print."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -9,17 +11,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from spikeport.export.three_counts import NOT_VERIFIED
-from spikeport.hardware_profiles import energy, latency
-from spikeport.hardware_profiles.columns import percent, quantity, times
+from spikeport.hardware_profiles import energy
+from spikeport.hardware_profiles.columns import percent, quantity
 from spikeport.hardware_profiles.counting.parts import called
+from spikeport.hardware_profiles.energy import SUMMED
 from spikeport.hardware_profiles.evidence import LEGEND
-from spikeport.hardware_profiles.report.cost_tables import helpers_of, populations
-from spikeport.hardware_profiles.report.drawing import FEW, PARTS, cells, energy_bars, fullest, resources
+from spikeport.hardware_profiles.output.table import Table
+from spikeport.hardware_profiles.placement.results import CoreSummary
+from spikeport.hardware_profiles.report.drawing import FEW, cells, energy_bars, fullest, resources, signed
 from spikeport.hardware_profiles.report.figures import raster_svg
-from spikeport.hardware_profiles.report.headline import attacked, headline, robust
+from spikeport.hardware_profiles.report.headline import IN_WORDS, headline
 from spikeport.hardware_profiles.report.result import Report
-from spikeport.hardware_profiles.report.roles import named
-from spikeport.hardware_profiles.report.text import about, parts_of
+from spikeport.hardware_profiles.report.roles import Helpers, listed, named
+from spikeport.hardware_profiles.report.text import about
 
 TABLE_ROWS = 64
 """Cores that the page lists one by one, the busiest; report.json has them all."""
@@ -31,34 +35,40 @@ LONGEST = 15
 
 def render(report: Report) -> str:
     """Return the page of a report."""
-    document = report.to_dict()
-    placed = {name: each for name, each in document["placement"].items() if "cores" in each}
-    helpers, counts = helpers_of(document), report.operations.verification
+    document, helpers, placed = report.to_dict(), report.network.helpers, report.placement
+    cores = {name: f"cores_{name}" for name in placed}
+    tables = {table.name: table.on("page") for table in report.tables()}
     return (
         _environment(helpers)
         .get_template("report.html.j2")
         .render(
             document,
             head=headline(document),
-            parts=PARTS,
+            parts=[IN_WORDS[part] for part in SUMMED],
             legend=LEGEND,
             few=FEW,
             longest=LONGEST,
-            energy_bars=energy_bars(document["energy"]),
+            energy_bars=energy_bars(report.energy),
             cells={name: cells(each, helpers) for name, each in placed.items()},
             binding={name: resources(each) for name, each in placed.items()},
-            busiest={name: _busiest(each) for name, each in placed.items()},
-            tables={table.name: table for table in report.tables()},
+            fullest={name: fullest(each) for name, each in placed.items()},
+            busiest={name: listed(each.per_core[each.bottleneck].blocks, helpers) for name, each in placed.items()},
+            tables=tables | {key: _busiest(tables[key], placed[name].per_core) for name, key in cores.items()},
             pictures=[raster_svg(each) for each in report.rasters or ()],
             reasons=report.reasons,
-            counts=counts,
-            verified=parts_of(document["operations"]["layers"], counts.layers) if counts else [],
+            counts=report.operations.verification,
             not_verified=NOT_VERIFIED,
         )
     )
 
 
-def _environment(helpers: dict[str, str]) -> Environment:
+def _busiest(table: Table, cores: Sequence[CoreSummary]) -> Table:
+    """Return the table of a chip's cores with those that have most operations, these first."""
+    order = sorted(range(len(cores)), key=lambda number: -(cores[number].operations or 0.0))
+    return replace(table, rows=[table.rows[number] for number in order[:TABLE_ROWS]])
+
+
+def _environment(helpers: Helpers) -> Environment:
     """Return an environment that escapes; ``helpers`` are populations that are named for what they are."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -70,22 +80,14 @@ def _environment(helpers: dict[str, str]) -> Environment:
     environment.filters |= {
         "whole": lambda number: f"{number:,.0f}",
         "percent": percent,
-        "part": lambda found, part: _sign(energy.shown(found, part)),
-        "time": lambda found, key: _sign(latency.shown(found, key)),
-        "sign": _sign,
+        "sign": lambda text: signed(text).replace(" -> ", " → "),
         "marks": energy.marks_of,
-        "times": times,
-        "attacked": attacked,
         "about": about,
-        "robust": robust,
-        "fullest": fullest,
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
-        "populations": lambda core: populations(core, helpers),
         "named": lambda name: named(name, helpers),
         "projection": lambda layer: called(
             named(layer["source"], helpers), named(layer["target"], helpers), layer["part"], arrow="→"
         ),
-        "span": lambda part: f"{part[0]}" if part[1] - part[0] == 1 else f"{part[0]} to {part[1] - 1}",
         "breakable": _breakable,
         "constant": constant,
         "anchored": anchored,
@@ -121,14 +123,6 @@ def anchored(body: Markup) -> tuple[Markup, dict[str, str]]:
         return f'<h2 id="{name}">{heading[1]}</h2>'
 
     return Markup(re.sub(r"<h2>(.*?)</h2>", anchor, str(body))), found  # noqa: S704 - the templates escaped it
-
-
-def _busiest(placed: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
-    return sorted(enumerate(placed["per_core"]), key=lambda core: -core[1]["operations"])[:TABLE_ROWS]
-
-
-def _sign(figure: str) -> str:
-    return figure.replace(">= ", "≥ ")
 
 
 def _breakable(name: str) -> Markup:

@@ -174,12 +174,10 @@ class Report(Result):
 
     def text(self) -> str:
         """Return the main figures as text tables, and every reason of a failure."""
-        named = ("accuracy", "comparison") if self.attack is None else ("comparison",)
-        more = [each for each in tables(self) if each.name in named]
-        return render(self.to_dict(), self.reasons, self.operations.verification, more)
+        return render(self)
 
     def tables(self) -> tuple[Table, ...]:
-        """Return every table of the report, for CSV and LaTeX (`spikeport.hardware_profiles.output`)."""
+        """Return every table of the report, as text, the page, CSV and LaTeX show it."""
         return tuple(tables(self))
 
     def figures(self) -> tuple[Figure, ...]:

@@ -3,7 +3,7 @@
 They are told by what they compute, not by their names, so that networks of every framework and format have them named.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from spikeport.export.network import (
     Network,
     Source,
 )
+from spikeport.hardware_profiles.placement.results import Block
 
 
 def roles(network: Network) -> Mapping[str, str]:
@@ -35,9 +36,18 @@ def roles(network: Network) -> Mapping[str, str]:
     return {name: role for name, role in found if role}
 
 
-def named(name: str, roles_: Mapping[str, str]) -> str:
+Helpers = Mapping[str, str]
+"""What populations are that only hand spikes on, by name."""
+
+
+def named(name: str, helpers: Helpers) -> str:
     """Return a population's name, with what it is where it only hands spikes on: 'conv1_pool (max pooling)'."""
-    return f"{name} ({roles_[name]})" if name in roles_ else name
+    return f"{name} ({helpers[name]})" if name in helpers else name
+
+
+def listed(blocks: Iterable[Block], helpers: Helpers) -> str:
+    """Return the names of the populations of a core's blocks."""
+    return ", ".join(named(block.population, helpers) for block in blocks)
 
 
 def _role(network: Network, population: FloatPopulation | IntegerPopulation) -> str:

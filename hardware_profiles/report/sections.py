@@ -43,6 +43,11 @@ class NetworkSummary(Result):
     weight_bits: int | None = None
     name: str | None = None
 
+    @property
+    def helpers(self) -> Mapping[str, str]:
+        """What the populations are that only hand spikes on, by name."""
+        return {each.name: each.role for each in self.populations if each.role}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Images(Result):

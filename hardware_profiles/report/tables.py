@@ -1,64 +1,71 @@
-"""The tables of a report as `Table`: what ``--csv`` and ``--latex`` write."""
+"""The tables of a report: columns, units and rows of the terminal, the page, CSV and LaTeX alike; costs stand apart."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from spikeport.hardware_profiles.counting import MODES, LayerCount
-from spikeport.hardware_profiles.energy import PARTS, EnergyPerImage
-from spikeport.hardware_profiles.evidence import LEGEND, mark
-from spikeport.hardware_profiles.latency import ImageTime
+from spikeport.export.three_counts import Verification
+from spikeport.hardware_profiles.counting import MODES, OperationCounts
+from spikeport.hardware_profiles.counting.parts import called
 from spikeport.hardware_profiles.output.table import (
+    PAGE,
+    PAPER,
+    TERMINAL,
     Cell,
     Column,
     Number,
     Table,
     of,
     percent,
-    three_digits,
     whole,
     words,
 )
 from spikeport.hardware_profiles.report.comparison import Comparison
+from spikeport.hardware_profiles.report.cost_tables import cost_tables
+from spikeport.hardware_profiles.report.headline import attacked
 from spikeport.hardware_profiles.report.layers import LayerSummary
-from spikeport.hardware_profiles.report.sections import Accuracy, AttackedWith, PlacementSummary, Relative
+from spikeport.hardware_profiles.report.roles import Helpers, named
+from spikeport.hardware_profiles.report.sections import Accuracy, AttackedWith, Relative
 
 if TYPE_CHECKING:
     from spikeport.hardware_profiles.report.result import Report
 
 
 def tables(report: "Report") -> Iterator[Table]:
-    """Yield every table of a report that has rows: figures of the network, of each profile, and what was compared."""
+    """Yield every table of a report that has rows: figures of the network, what was compared, and costs."""
+    counts, helpers = report.operations, report.network.helpers
     if report.accuracy:
         yield accuracy_table(report.accuracy, report.attack)
     if report.attacks:
         yield _attacks(report.attacks)
     if report.layers:
-        yield layers_table(report.layers)
+        yield layers_table(report.layers, helpers)
     yield _rates(report)
-    yield _operations(report.operations.layers, report.operations.images)
+    yield _operations(counts, helpers)
+    if counts.verification is not None:
+        yield _counts(counts, counts.verification, helpers)
     if report.comparison is not None:
         yield comparison_table(report.comparison)
     if report.relative is not None:
-        yield _relative(report.relative)
+        yield from _relative(report.relative)
     if report.fidelity:
         yield _fidelity(report.fidelity)
-    yield _energy(report.energy)
-    if report.latency:
-        yield _times(report.latency)
-    if report.placement:
-        yield _placement(report.placement)
-    yield from (_cores(name, placed) for name, placed in report.placement.items())
-    yield _constants(report)
+    yield from cost_tables(report)
 
 
 def accuracy_table(rows: Sequence[Accuracy], attack: AttackedWith | None) -> Table:
     """Return the accuracy of every network, with the one under the attack of a recipe."""
-    robust = [] if attack is None else [percent(f"{attack.name}, eps {attack.epsilon:g}/255")]
+    run = attack is not None
+    robust = [] if attack is None else [percent(attacked(attack.to_dict()), brief=True)]
     images = {each.images for each in rows}
     return Table(
         name="accuracy",
         title=f"Accuracy{_on(images)}, with standard errors, and share of weights that are zero",
-        columns=[words("network"), percent("clean"), *robust, percent("zero weights")],
+        columns=[
+            words("network", said="accuracy on held-out images" if run else ""),
+            percent("clean", brief=run),
+            *robust,
+            percent("zero weights"),
+        ],
         rows=[
             [
                 each.title,
@@ -80,10 +87,15 @@ def _attacks(attacks: Sequence[AttackedWith]) -> Table:
     return Table(
         name="robust_accuracy",
         title="Robust accuracy, with standard errors",
-        columns=[words("attack"), whole("images"), percent("float network"), percent("integers")],
+        columns=[
+            words("attack", said="robust accuracy"),
+            whole("images"),
+            percent("float network"),
+            percent("integers"),
+        ],
         rows=[
             [
-                f"{each.name}, eps {each.epsilon:g}/255",
+                attacked(each.to_dict()),
                 each.images,
                 _share(each.network, each.network_error),
                 _share(each.integer, each.integer_error),
@@ -98,7 +110,7 @@ def _share(value: float | None, error: float | None) -> Cell:
     return None if value is None else Number(value=value, error=error)
 
 
-def layers_table(rows: Sequence[LayerSummary]) -> Table:
+def layers_table(rows: Sequence[LayerSummary], helpers: Helpers) -> Table:
     """Return weights, zeros, bits, density, fan-out and memory of every projection."""
     profiles = list(rows[0].memory)
     return Table(
@@ -118,7 +130,7 @@ def layers_table(rows: Sequence[LayerSummary]) -> Table:
         ],
         rows=[
             [
-                each.name,
+                _projection(each, helpers),
                 each.kind,
                 each.weights,
                 each.zeros,
@@ -162,186 +174,143 @@ def _rates(report: "Report") -> Table:
         name="spikes",
         title=f"Spikes of a mean image, and rate per neuron and step, T = {report.network.steps}",
         columns=[words("population"), whole("neurons"), whole("spikes"), percent("rate", 2)],
-        rows=[[each.population, each.neurons, each.per_image.mean, each.rate] for each in report.operations.spikes],
+        rows=[
+            [named(each.population, report.network.helpers), each.neurons, each.per_image.mean, each.rate]
+            for each in report.operations.spikes
+        ],
     )
 
 
-def _operations(rows: Sequence[LayerCount], images: int) -> Table:
+def _projection(layer: Any, helpers: Helpers, part: str | None = None) -> str:
+    """Return the name of anything with a source, a target and a part, helper populations named for what they are."""
+    return called(named(layer.source, helpers), named(layer.target, helpers), layer.part if part is None else part)
+
+
+def _operations(counts: OperationCounts, helpers: Helpers) -> Table:
+    images = counts.images
+    rates = {each.population: each.rate for each in counts.spikes}
     return Table(
         name="operations",
         title="Synaptic operations of a mean image by Eq. 12; MAC: of a graded input",
         columns=[
-            words("synapses"),
-            words("kind"),
-            *(Column(title=f"Eq. 12 {mode}", form=",.1f") for mode in MODES),
-            whole("largest image, fused"),
+            words("synapses", said="synapses, all images"),
+            percent("spike rate", media=TERMINAL),
+            whole("not zero, unrolled", media=PAGE),
+            Column(title="kind"),
+            *(Column(title=f"Eq. 12 {mode}", form=",.1f", media=PAPER) for mode in MODES),
+            whole("mean image, fused", media=PAGE),
+            whole("largest image, fused", media=PAGE | PAPER),
+            whole("deviation", media=PAGE),
+            Column(title="Eq. 12 fused", media=TERMINAL | PAGE),
+            Column(title="Eq. 12 relay", media=PAGE),
+            whole("Eq. 12 area_ratio", media=TERMINAL | PAGE),
         ],
         rows=[
             [
-                each.name,
+                _projection(each, helpers),
+                rates.get(each.source, "graded" if each.graded else "input"),
+                each.synapses,
                 each.kind,
                 *(each.operations(mode) / images for mode in MODES),
+                each.per_image.mean,
                 each.per_image.maximum,
+                each.per_image.deviation,
+                each.formula,
+                each.relay,
+                each.area_ratio,
             ]
-            for each in rows
+            for each in counts.layers
         ],
     )
 
 
-def _relative(found: Relative) -> Table:
-    cells: list[list[Cell]] = [
-        [name, found.sparsity[i], found.spikes[i], *(found.accumulates[mode][i] for mode in MODES)]
-        for i, name in enumerate(("this network", "the other"))
-    ]
-    ratios: list[Cell] = ["the other / this network", None, found.spikes_ratio]
+def _counts(counts: OperationCounts, found: Verification, helpers: Helpers) -> Table:
+    """Return the counts of every projection on the sampled images; a float network has none of kernels."""
+    images, kernels = len(found.images), found.kernels
+    simulated = [Column(title="simulated"), Column(title="simulated, difference", said="difference")] if kernels else []
     return Table(
-        name="relative",
-        title="This network and another of the same shape, a mean image; the last row are ratios",
+        name="counts",
+        title="Operations of the sampled images, counted in several ways, which must agree",
         columns=[
-            words("network"),
-            percent("zero weights"),
-            Column(title="spikes", form=",.2f"),
-            *(Column(title=f"Eq. 12 {mode}", form=",.2f") for mode in MODES),
+            words("synapses", said=f"synapses, {images} image{'s' if images != 1 else ''}"),
+            Column(title="Eq. 12 fused"),
+            *simulated,
+            Column(title="event by event, 1 image" if kernels else "event by event"),
+            Column(title="event by event, difference", said="difference"),
         ],
-        rows=[*cells, [*ratios, *(found.energy_ratio[mode] for mode in MODES)]],
+        rows=[
+            [
+                _projection(each, helpers, part),
+                each.formula - each.on_the_way,
+                *((each.simulated, each.difference) if kernels else ()),
+                each.reference,
+                each.reference_difference,
+            ]
+            for each, part in zip(found.layers, _parts(counts, found), strict=True)
+        ],
     )
 
 
-def _fidelity(found: Mapping[str, Mapping[str, int]]) -> Table:
+def _parts(counts: OperationCounts, found: Verification) -> list[str]:
+    """Return what tells the verified projections from others of their populations, as the counted ones have it.
+
+    Both are in the order of the network; those of the host are not verified.
+    """
+    waiting: dict[tuple[str, str], list[str]] = {}
+    for layer in counts.layers:
+        waiting.setdefault((layer.source, layer.target), []).append(layer.part)
+    return [waiting.get((each.source, each.target), [""]).pop(0) for each in found.layers]
+
+
+def _relative(found: Relative) -> Iterator[Table]:
+    """Yield both networks, and ratios as in Table 3 of Schmolli et al., every figure with its mode."""
+    yield Table(
+        name="relative",
+        title="This network and another of the same shape, a mean image",
+        columns=[
+            words("network", said="per image"),
+            percent("zero weights", said="zeros"),
+            whole("spikes"),
+            whole("Eq. 12 fused"),
+            whole("Eq. 12 relay", media=PAGE | PAPER),
+            whole("Eq. 12 area_ratio"),
+        ],
+        rows=[
+            [name, found.sparsity[i], found.spikes[i], *(found.accumulates[mode][i] for mode in MODES)]
+            for i, name in enumerate(("this network", "the other"))
+        ],
+    )
+    yield Table(
+        name="ratios",
+        title="Ratios of the two networks: the other's figure over this one's",
+        columns=[words("figure", said="the other / this network"), Column(title="ratio", form=".2f", absent="-")],
+        rows=[
+            ["spikes", found.spikes_ratio],
+            *([f"Eq. 12, both {mode}", found.energy_ratio[mode]] for mode in MODES),
+            ["Eq. 12, the paper's reading: the other area_ratio, this fused", found.energy_ratio_paper],
+        ],
+    )
+
+
+def _fidelity(found: Mapping[str, Mapping[str, Any]]) -> Table:
     return Table(
         name="fidelity",
         title="Executors against the fast one, every neuron and every step",
-        columns=[words("executor"), whole("neuron steps compared"), whole("different")],
-        rows=[[name, each["compared"], each["mismatches"]] for name, each in found.items()],
-    )
-
-
-def _energy(found: Mapping[str, EnergyPerImage]) -> Table:
-    parts = {part: title for part, title in PARTS.items() if part != "sum_of_known"}
-    return Table(
-        name="energy",
-        title="Energy of a mean image, part by part",
-        columns=[words("profile"), *map(_microjoule, parts.values()), _microjoule("sum, images back to back")],
-        rows=[
-            [name, *(_part(each, part) for part in parts), _part(each, "sum_of_known", least=bool(each.missing))]
-            for name, each in found.items()
-        ],
-        notes=[LEGEND, "in Eq. 12: the profile's energy of an accumulate holds that part already"],
-    )
-
-
-def _microjoule(title: str) -> Column:
-    return three_digits(title, "µJ", 1e6)
-
-
-def _part(energy: EnergyPerImage, part: str, *, least: bool = False) -> Cell:
-    if part.removesuffix("_alone") in energy.included:
-        return "in Eq. 12"
-    value: float | None = getattr(energy, part)
-    if value is None:
-        return "unknown"
-    return Number(value=value, marks=mark(energy.assumed.get(part, ()), energy.scaled.get(part, ())), least=least)
-
-
-def _times(found: Mapping[str, ImageTime]) -> Table:
-    return Table(
-        name="times",
-        title="Time of a mean image",
         columns=[
-            words("profile"),
-            words("is"),
-            three_digits("alone", "ms", 1e3),
-            whole("steps"),
-            three_digits("back to back", "ms", 1e3),
-            whole("steps, back to back"),
-            words("takes longest, back to back"),
+            words("executor", said="executor against fast"),
+            Column(title="neuron steps compared"),
+            Column(title="different"),
+            words("first difference", media=PAGE),
         ],
-        rows=[
-            [
-                name,
-                each.kind or "unknown",
-                _time(each, each.latency),
-                each.latency_steps or None,
-                _time(each, each.interval),
-                each.interval_steps or None,
-                ", ".join(f"{kind} {100 * share:.1f} %" for kind, share in each.shares.items()) or None,
-            ]
-            for name, each in found.items()
-        ],
-        notes=[LEGEND, *(f"{name}: {each.refused}" for name, each in found.items() if each.refused)],
+        rows=[[name, each["compared"], each["mismatches"], _first(each)] for name, each in found.items()],
     )
 
 
-def _time(time: ImageTime, value: float | None) -> Cell:
-    if value is None:
-        return "unknown"
-    return Number(value=value, marks=mark(time.assumed, time.scaled), least=time.kind == "lower bound")
-
-
-def _placement(found: Mapping[str, PlacementSummary]) -> Table:
-    return Table(
-        name="placement",
-        title="Cores and traffic of a mean image",
-        columns=[
-            words("profile"),
-            words("strategy"),
-            *map(whole, ("cores", "cores, at least", "chips")),
-            Column(title="memory of the fullest core", unit="KiB", factor=1 / 1024, form=",.1f"),
-            *map(whole, ("messages", "hops on chip", "between chips", "from the host")),
-        ],
-        rows=[
-            [
-                name,
-                each.strategy,
-                each.cores,
-                max(each.lower_bounds.neurons, each.lower_bounds.memory),
-                each.chips,
-                each.max_core_memory_bytes,
-                each.messages,
-                each.hops,
-                each.messages_off_chip,
-                each.messages_from_host,
-            ]
-            for name, each in found.items()
-        ],
-    )
-
-
-def _cores(name: str, placed: PlacementSummary) -> Table:
-    resources = list(placed.per_core[0].used)
-    return Table(
-        name=f"cores_{name}",
-        title=f"Every core of {name}: what it holds, does and uses",
-        columns=[
-            whole("core"),
-            words("populations"),
-            whole("operations"),
-            whole("operations, largest image"),
-            *(Column(title=each.replace("_", " "), unit="byte" if "memory" in each else "") for each in resources),
-            words("fullest"),
-        ],
-        rows=[
-            [
-                number,
-                ", ".join(block.population for block in core.blocks),
-                core.operations,
-                core.operations_max,
-                *(core.used[each] for each in resources),
-                core.fullest.replace("_", " "),
-            ]
-            for number, core in enumerate(placed.per_core)
-        ],
-    )
-
-
-def _constants(report: "Report") -> Table:
-    rows: list[list[Cell]] = []
-    for name, profile in report.profiles.items():
-        for key, entry in profile.constants.items():
-            value = entry["value"]
-            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            rows.append([name, key, shown, entry.get("unit", ""), entry["evidence"], entry["source"]])
-    titles = ("profile", "constant", "value", "unit", "evidence", "source")
-    return Table(
-        name="constants", title="Constants of the profiles", columns=[words(each) for each in titles], rows=rows
-    )
+def _first(compared: Mapping[str, Any]) -> str:
+    """Return where an executor's first difference is."""
+    for each in compared.get("populations", ()):
+        if each.get("first"):
+            first = each["first"]
+            neuron = ", ".join(map(str, first["neuron"]))
+            return f"{each['population']}, sample {first['sample']}, step {first['step']}, neuron {neuron}"
+    return "none"

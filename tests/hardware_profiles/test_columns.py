@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeport.hardware_profiles.columns import PREFIXES, joule, quantity, seconds
+from spikeport.hardware_profiles.columns import PREFIXES, quantity
 
 SHOWN = {
     1.85e-6: "1.85 µJ",
@@ -27,11 +27,6 @@ SHOWN = {
 @pytest.mark.parametrize("value", SHOWN)
 def test_a_quantity_has_three_digits_and_a_prefix(value):
     assert quantity(value, "J") == SHOWN[value]
-
-
-def test_what_is_not_known_is_said():
-    assert (joule(None), seconds(None)) == ("unknown", "unknown")
-    assert (joule(1e-9), seconds(1e-9)) == ("1.00 nJ", "1.00 ns")
 
 
 @given(st.floats(min_value=1e-17, max_value=1e15))

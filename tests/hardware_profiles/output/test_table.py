@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 from spikeport.hardware_profiles.output.csv_text import csv_text
 from spikeport.hardware_profiles.output.latex import escaped, latex
 from spikeport.hardware_profiles.output.markdown import markdown
-from spikeport.hardware_profiles.output.table import Column, Number, Table, percent, three_digits, whole, words
+from spikeport.hardware_profiles.output.table import (
+    PAGE,
+    PAPER,
+    TERMINAL,
+    Column,
+    Number,
+    Table,
+    percent,
+    three_digits,
+    whole,
+    words,
+)
 from tests.strategies import cases
 
 TABLE = Table(
@@ -41,6 +52,35 @@ def test_a_title_that_says_the_unit_leaves_it_out_of_the_cells():
     column = percent("accuracy in %", bare=True)
     assert column.text(Number(value=0.5, error=0.25)) == "50.0 ± 25.0"
     assert Column(title="norm", form=".3g", error_form=".1g").text(Number(value=1.234, error=0.0567)) == "1.23 ± 0.06"
+
+
+BY_MEDIUM = Table(
+    name="energy",
+    title="Energy",
+    columns=[
+        words("profile", said="energy of an image"),
+        three_digits("sum", "µJ", 1e6, base="J"),
+        whole("steps", absent="-", media=TERMINAL | PAPER),
+        percent("clean", brief=True, media=TERMINAL),
+        words("first difference", media=PAGE),
+    ],
+    rows=[
+        ["a", Number(value=2.5e-9, marks="*", least=True, beside="up to 3"), None, Number(value=0.5, error=0.1), "x"]
+    ],
+)
+
+
+def test_each_medium_has_its_columns_under_its_titles():
+    titles = {medium: [each.title for each in BY_MEDIUM.on(medium).columns] for medium in ("terminal", "page", "paper")}
+    assert titles == {
+        "terminal": ["energy of an image", "sum", "steps", "clean"],
+        "page": ["energy of an image", "sum", "first difference"],
+        "paper": ["profile", "sum", "steps"],
+    }
+    assert BY_MEDIUM.text().splitlines()[2].split() == ["a", ">=", "2.50", "nJ*", "-", "50.0", "%"]
+    assert markdown(BY_MEDIUM).splitlines()[2] == "| a | >= 2.50 nJ* | - | 50.0 % |"
+    assert csv_text(BY_MEDIUM) == 'profile,sum [µJ],"sum, note",steps\na,0.0025,>=*,\n'
+    assert r"a & $\geq 0.00250{}^{\ast}$ & -- \\" in latex(BY_MEDIUM)
 
 
 def test_csv_has_whole_numbers_units_in_heads_and_columns_for_errors_and_notes():

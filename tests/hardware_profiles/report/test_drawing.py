@@ -1,6 +1,8 @@
 """Bars hold the same parts on every chip, and core maps are drawn by the resource that binds."""
 
+import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,68 +11,80 @@ from spikeport.export.stimulus import random_stimulus
 from spikeport.hardware_profiles.energy import SUMMED
 from spikeport.hardware_profiles.report import html
 from spikeport.hardware_profiles.report.build import report
-from spikeport.hardware_profiles.report.drawing import CELLS, PARTS, cells, energy_bars, fullest, resources
+from spikeport.hardware_profiles.report.drawing import CELLS, cells, energy_bars, fullest, resources
 
 NETWORK = small_network()
 CHIPS = ("cmos45_fp32", "loihi1", "loihi2", "speck", "spinnaker2", "truenorth")
 FOUND = report(NETWORK, random_stimulus(NETWORK, 3, 0), CHIPS)
-DOCUMENT = FOUND.to_dict()
-BARS = energy_bars(DOCUMENT["energy"])
+PAGE = html.render(FOUND)
+BARS = {each.label: each for each in energy_bars(FOUND.energy)}
 
 
-def test_bars_hold_what_the_sum_holds():
-    assert tuple(PARTS) == SUMMED
+def parts(bar):
+    return {SUMMED[each.series]: each for each in bar.parts}
 
 
 @pytest.mark.parametrize("name", CHIPS)
 def test_every_part_is_drawn_unless_another_holds_it(name):
-    energy = DOCUMENT["energy"][name]
-    drawn = {list(PARTS)[each.number]: each for each in BARS[name]}
-    for part in PARTS:
-        assert (part in drawn) == (bool(energy[part]) or part in energy["unknown"])
-        assert part not in drawn or (drawn[part].kind == "unknown") == (energy[part] is None)
-    assert not set(drawn) & set(energy["included"])
+    energy, drawn = FOUND.energy[name], parts(BARS[name])
+    for part in SUMMED:
+        assert (part in drawn) == (bool(getattr(energy, part)) or part in energy.unknown)
+        assert part not in drawn or (drawn[part].kind == "unknown") == (getattr(energy, part) is None)
+    assert not set(drawn) & set(energy.included)
 
 
 @pytest.mark.parametrize("name", CHIPS)
-def test_widths_are_shares_of_the_longest_bar(name):
-    longest = max(each.sum_of_known for each in FOUND.energy.values())
-    width = sum(each.width for each in BARS[name])
-    assert width == pytest.approx(FOUND.energy[name].sum_of_known / longest)
+def test_a_bar_is_as_long_as_the_sum(name):
+    assert BARS[name].value == pytest.approx(FOUND.energy[name].sum_of_known)
 
 
 @pytest.mark.parametrize("name", CHIPS)
 def test_a_sum_is_a_lower_bound_where_a_part_is_unknown_in_bars_table_and_text(name):
-    unknown = any(each.kind == "unknown" for each in BARS[name])
+    unknown = any(each.kind == "unknown" for each in BARS[name].parts)
     row = next(line for line in FOUND.text().split("energy of a mean image, back")[1].splitlines() if name in line)
-    assert (">=" in row) == unknown == bool(FOUND.energy[name].missing)
-    page = html.render(FOUND)
-    sums = [line for line in page.splitlines() if f"<td>{name}</td>" in line and 'class="sum"' in line]
+    assert (">=" in row) == ("≥ " in BARS[name].shown) == unknown == bool(FOUND.energy[name].missing)
+    sums = [line for line in PAGE.splitlines() if f"<td>{name}</td>" in line and 'class="sum"' in line]
     assert len(sums) == 1
     assert ('class="sum">≥ ' in sums[0]) == unknown
 
 
+@pytest.mark.parametrize("name", CHIPS)
+def test_page_and_figure_draw_the_same_parts(name):
+    """Kinds, colours and titles on the page; the figure has the bar's name before each title."""
+    value = f'</span><span class="value">{re.escape(BARS[name].shown)}<'
+    track = re.search(r'aria-label="([^"]*)">((?:<i [^>]*></i>)+)' + value, PAGE)
+    on_page = re.findall(r'<i class="(\w+) p(\d)"[^>]* title="([^"]*)"', track[2])
+    (svg,) = (each.svg for each in FOUND.figures() if each.name == "energy")
+    shape = r'<g class="c(\d)"><rect class="(\w+)"[^>]*><title>' + name + r", ([^<]*)</title>"
+    assert on_page == [(kind, series, title) for series, kind, title in re.findall(shape, svg)]
+    assert on_page == [(each.kind, str(each.series), each.title) for each in BARS[name].parts]
+    assert track[1] == ", ".join(title for _, _, title in on_page)
+    assert f">{BARS[name].shown}</text>" in svg
+
+
 def test_an_assumed_part_is_drawn_otherwise():
-    kinds = {each.title: each.kind for each in BARS["loihi1"]}
-    assert kinds["synapses, Eq. 12 fused"] == "known"
-    assert kinds["neuron updates"] == "assumed"
+    drawn = parts(BARS["loihi1"])
+    assert drawn["synaptic_operations"].kind == "known"
+    assert drawn["neuron_updates"].kind == "assumed"
 
 
 def test_a_bar_of_messages_between_chips_ends_unknown():
-    between = replace(FOUND.energy["loihi1"], unknown={"spike_traffic_between_chips": "far"}).to_dict()
-    *known, last = energy_bars({"loihi1": between})["loihi1"]
-    assert (last.title, last.kind) == ("spikes between chips", "unknown")
+    between = replace(FOUND.energy["loihi1"], unknown={"spike_traffic_between_chips": "far"})
+    (bar,) = energy_bars({"loihi1": between})
+    *known, last = bar.parts
+    assert (last.title, last.kind, SUMMED[last.series]) == ("spikes between chips: unknown", "unknown", "spike_traffic")
     assert all(each.kind != "unknown" for each in known)
+    assert bar.shown.startswith("≥ ")
 
 
 def core(number, **utilisation):
-    block = {"population": f"p{number}"}
-    return {"blocks": [block], "utilisation": utilisation, "fullest": max(utilisation, key=utilisation.get)}
+    block = SimpleNamespace(population=f"p{number}")
+    return SimpleNamespace(blocks=[block], utilisation=utilisation, fullest=max(utilisation, key=utilisation.get))
 
 
 def placed(number):
     cores = [core(n, neurons=0.2, input_axons=0.3 + n / number / 2, core_memory=0.1) for n in range(number - 1)]
-    return {"per_core": [*cores, core(number - 1, neurons=1.0, input_axons=0.5)], "bottleneck": number - 1}
+    return SimpleNamespace(per_core=[*cores, core(number - 1, neurons=1.0, input_axons=0.5)], bottleneck=number - 1)
 
 
 def test_a_cell_is_as_full_as_the_fullest_resource():

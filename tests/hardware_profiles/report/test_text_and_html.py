@@ -5,11 +5,12 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import msgspec
+import numpy as np
 import pytest
 
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.stimulus import random_stimulus
-from spikeport.hardware_profiles.columns import joule
+from spikeport.hardware_profiles.columns import quantity
 from spikeport.hardware_profiles.evidence import LEGEND
 from spikeport.hardware_profiles.profile import Constant, Latency, load_profile
 from spikeport.hardware_profiles.report import html
@@ -125,6 +126,26 @@ def test_every_network_of_a_run_has_a_row_on_page_and_in_text(row):
     assert any(tuple(words[start : start + len(row)]) == row for start in range(len(words)))
 
 
+HEADS = {
+    "accuracy": r"\n(network|accuracy on held-out images)  ",
+    "attacks": r"\nrobust accuracy  ",
+    "executors": r"\nexecutor against fast  ",
+    "other": r"\nper image +zeros",
+    "ratios": r"\nthe other / this network  ",
+    "energy": r"\nenergy of a mean image, back to back  ",
+}
+
+
+def test_rows_of_a_run_stand_first_and_those_of_labels_behind_other_networks():
+    found = report(NETWORK, random_stimulus(NETWORK, 4, 0), ["loihi1"], relative_to=NETWORK, labels=np.arange(4) % 3)
+    for shown, absent in ((found, {"attacks", "executors"}), (found.with_run(**RUN), set())):
+        places = {name: match.start() for name, head in HEADS.items() if (match := re.search(head, shown.text()))}
+        assert set(HEADS) - set(places) == absent
+        own, rest = ["accuracy", "attacks", "executors"], ["other", "ratios"]
+        order = ["other", "ratios", "accuracy", "energy"] if absent else [*own, *rest, "energy"]
+        assert sorted(places, key=places.get) == order
+
+
 def test_robust_accuracy_says_the_attack_and_its_epsilon():
     for shown in (FULL.text(), " ".join(page_of(FULL).words)):
         assert "PGD-10, eps 8/255" in shown
@@ -192,7 +213,7 @@ def test_ratios_say_which_network_is_in_which_mode():
     assert len({round(ratio, 2) for _, ratio in rows}) > 1
     for name, ratio in rows:
         assert re.search(rf"Eq\. 12, {name} +{ratio:.2f}\n", shown)
-        assert f"energy by Eq. 12, {name} {ratio:.2f}" in words
+        assert f"Eq. 12, {name} {ratio:.2f}" in words
 
 
 def least(value):
@@ -221,7 +242,9 @@ def test_times_are_called_what_they_are():
 def test_figures_with_assumed_or_scaled_constants_are_marked():
     found = report(NETWORK, random_stimulus(NETWORK, 2, 0), ["loihi2", "truenorth", "cmos45_fp32"])
     shown, words = found.text(), " ".join(page_of(found).words)
-    updates, total = (joule(getattr(found.energy["loihi2"], part)) for part in ("neuron_updates", "sum_of_known"))
+    updates, total = (
+        quantity(getattr(found.energy["loihi2"], part), "J") for part in ("neuron_updates", "sum_of_known")
+    )
     assert f" {updates}*~ " in shown
     assert f" {updates}*~ " in words
     assert f" >= {total}*~ " in shown
@@ -239,10 +262,10 @@ def test_figures_with_assumed_or_scaled_constants_are_marked():
 def test_the_first_layer_says_how_often_the_host_computes_it():
     held = random_stimulus(NETWORK, 2, 0)
     given = replace(held, values=held.values[:, None].repeat(NETWORK.steps, axis=1), held=False)
-    for each, often, page in ((held, "once", "once an image"), (given, "every step", "every step")):
+    for each, often in ((held, "once"), (given, "every step")):
         found = report(NETWORK, each, ["loihi1"])
         assert re.search(rf"first layer: host, {often} +static  not in the sum: first layer on the chip", found.text())
-        assert f"first layer: host, {page}" in page_of(found).words
+        assert f"first layer: host, {often}" in page_of(found).words
         assert found.to_dict()["operations"]["held"] is each.held
 
 

@@ -83,13 +83,32 @@ def test_version_tells_what_computes_and_loads_none_of_it():
 def completed(text):
     """Return what bash is offered for a line that ends in ``text``."""
     words = ["spikeport", *text.split(" ")]
-    variables = {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
-    variables["_SPIKEPORT_COMPLETE"] = "complete_bash"
+    return asked("bash", COMP_WORDS=" ".join(words), COMP_CWORD=str(len(words) - 1))[1].split()
+
+
+def asked(shell, **variables):
+    """Return exit code and answer to what the completion script of a shell asks."""
+    variables["_SPIKEPORT_COMPLETE"] = f"complete_{shell}"
     program = "import sys; sys.argv = ['spikeport']; from spikeport.toolchain import cli; cli.main()"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, env={**os.environ, **variables}
     )
-    return done.stdout.split()
+    return done.returncode, done.stdout.strip()
+
+
+def in_fish(text, action):
+    return asked("fish", _TYPER_COMPLETE_ARGS=f"spikeport {text}", _TYPER_COMPLETE_FISH_ACTION=action)
+
+
+def test_zsh_and_fish_get_names_with_descriptions_and_complete_files_themselves():
+    """As the scripts ask that --show-completion prints; docs/quickstart.md says with which shells these ran."""
+    assert asked("zsh", _TYPER_COMPLETE_ARGS="spikeport sim")[1].startswith(
+        '_arguments \'*: :(("simulate":"Run a network'
+    )
+    assert asked("zsh", _TYPER_COMPLETE_ARGS="spikeport simulate exam")[1] == "_files"
+    assert in_fish("sim", "get-args")[1].startswith("simulate\tRun a network")
+    assert in_fish("run di", "get-args")[1].split() == ["digits", "digits_fast"]
+    assert (in_fish("run di", "is-args")[0], in_fish("simulate exam", "is-args")[0]) == (0, 1)
 
 
 def test_shell_completes_verbs_recipes_and_profiles_and_files_itself():
