@@ -94,9 +94,13 @@ def run(command: Callable[..., object]) -> NoReturn:
 
 
 def say(text: str, *, passed: bool = True) -> None:
-    """Print a result, its warnings on standard error, too, and leave the command with 1 where its verdict is bad."""
+    """Print a result, its warnings on standard error, too, and leave the command with 1 where its verdict is bad.
+
+    Where both streams are a terminal, warnings stand in the result alone.
+    """
+    seen = sys.stdout.isatty() and sys.stderr.isatty()
     for line in text.split("\n"):
-        if line.startswith("warning: "):
+        if line.startswith("warning: ") and not seen:
             sys.stderr.write(printable(f"spikeport: {line}") + "\n")
     sys.stdout.write(printable(text, keep="\n") + "\n")
     if not passed:
