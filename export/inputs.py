@@ -22,6 +22,13 @@ _KINDS = (
 )
 
 
+def ending(path: Path) -> str:
+    """Return what is wrong with a path whose name tells no kind of file: its ending, or that it is a folder."""
+    if path.is_dir():
+        return "a folder"
+    return f"the name ends in {path.suffix!r}" if path.suffix else "the name has no ending"
+
+
 def check_regular(path: Path, error: type[SpikeportError], *, expected: str = "a file") -> int:
     """Return the size of a regular file in bytes; ``error`` for whatever else stands at ``path``.
 

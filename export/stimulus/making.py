@@ -168,7 +168,9 @@ def _check_shape(values: Array, intake: Intake, lengths: Array | None) -> None:
     fits = values.shape[1:] in (shape, timed)
     if lengths is not None and values.ndim == 1 + len(timed) and values.shape[2:] == shape:
         fits = 1 <= values.shape[1] <= intake.steps
-    if fits and len(values):
+    if fits and not len(values):
+        raise StimulusError(f"the input holds no samples, its shape is {values.shape}")
+    if fits:
         return
     hint = ""
     if values.ndim == 1 + len(timed) and values.shape[2:] == shape:

@@ -80,7 +80,7 @@ class Obfuscation(Result):
     def text(self) -> str:
         """Return figures, sweeps and verdicts."""
         tables = [each.text() for each in self.tables()]
-        return "\n\n".join([self._head(), *tables, *self._notes(), self._conclusion()])
+        return "\n\n".join([f"{self._conclusion()}\n{self._head()}", *tables, *self._notes()])
 
     def tables(self) -> tuple[Table, ...]:
         """Return checks and sweeps, for CSV and LaTeX."""
@@ -129,8 +129,8 @@ class Obfuscation(Result):
             name="checks",
             title=f"Checks for masked gradients: {self._examined()}",
             columns=[
-                *(words("check"), words("expected weaker"), share("leaves"), words("expected stronger")),
-                *(share("leaves"), Column(title="weaker breaks more"), words("verdict")),
+                *(words("check"), words("expected weaker"), share("leaves right"), words("expected stronger")),
+                *(share("leaves right"), Column(title="weaker breaks more"), words("verdict")),
             ],
             rows=rows,
         )
@@ -157,7 +157,8 @@ class Obfuscation(Result):
     def _conclusion(self) -> str:
         if self.passed:
             return f"sound: {len(self.checks)} of {len(self.checks)} checks pass, {self.summary()}"
-        return "\n".join(("FAILED:", *self.doubts))
+        first, *more = self.doubts
+        return "\n".join((f"FAILED: {first}", *more))
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Obfuscation":

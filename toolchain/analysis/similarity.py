@@ -38,7 +38,12 @@ class Similarity(Result):
 
     def text(self) -> str:
         """Return both tables."""
-        return "\n\n".join([f"{self.images:,} images", *(each.text() for each in self.tables())])
+        return "\n\n".join(
+            [
+                f"how alike encoders code {self.images:,} images: mean over images, 1 is alike, T = {self.steps} steps",
+                *(each.text() for each in self.tables()),
+            ]
+        )
 
     def tables(self) -> tuple[Table, ...]:
         """Return both tables, for CSV and LaTeX."""

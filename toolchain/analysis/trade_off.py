@@ -72,7 +72,7 @@ class TradeOff(Result):
             title="Trade-off between clean and robust accuracy",
             columns=[
                 *(words("attack"), words("network"), Column(title="eps")),
-                *(*accuracy, Column(title="estimate", form=".2f"), words("")),
+                *(*accuracy, Column(title="estimate", form=".2f"), words("its name")),
             ],
             rows=[
                 (each.attack, each.network, f"{each.epsilon:g}/255", each.clean, each.robust, each.qte, each.name)

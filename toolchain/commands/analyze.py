@@ -114,7 +114,7 @@ def analyze_obfuscation(
     json: Json = None,
     saved: Any = None,
 ) -> None:
-    """Look for masked gradients: five checks, sweeps of iterations and epsilon; exit code 1 where a check fails.
+    """Look for masked gradients: six checks, sweeps of iterations and epsilon; exit code 1 where a check fails.
 
     Example: spikeport analyze obfuscation model.safetensors --input images.npz --eps 8 --out analysis
     """

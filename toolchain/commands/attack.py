@@ -21,7 +21,7 @@ def attack(
         Path | None, typer.Option("--float", help="Of an archive: the checkpoint, .pt2 or .onnx that it was made of.")
     ] = None,
     queries: Annotated[int | None, typer.Option(help="Of black-box attacks, in place of the suite's.", min=1)] = None,
-    images: Annotated[int | None, typer.Option(help="So many of the first.", min=1)] = None,
+    images: Annotated[int | None, typer.Option(help="So many of the first; all without.", min=1)] = None,
     out: Annotated[Path, typer.Option(help="Folder for attack.json, worst images, finished parts.")] = Path("attack"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Only if --out holds an interrupted attack.", rich_help_panel=GOING_ON)
@@ -66,4 +66,5 @@ def attack(
         raise pixels_for(network)
     with interruptible(lambda: f"finished parts stay in {out}; go on with the same command: {again()}"):
         done = verb.attack(network, input, epsilons=numbers(eps) or (), float_model=float_, settings=settings, out=out)
-    tell(done, json, wrote=f"{out}/attack.json", saved=saved)
+    worst = ", ".join(f"worst-{each.epsilon:g}.npz" for each in done.epsilons)
+    tell(done, json, wrote=f"{out}/attack.json and, with the worst image of each image, {worst}", saved=saved)

@@ -94,9 +94,13 @@ def run(command: Callable[..., object]) -> NoReturn:
 
 
 def say(text: str, *, passed: bool = True) -> None:
-    """Print a result, its warnings on standard error, too, and leave the command with 1 where its verdict is bad."""
+    """Print a result, its warnings on standard error, too, and leave the command with 1 where its verdict is bad.
+
+    Where both streams are a terminal, warnings stand in the result alone.
+    """
+    seen = sys.stdout.isatty() and sys.stderr.isatty()
     for line in text.split("\n"):
-        if line.startswith("warning: "):
+        if line.startswith("warning: ") and not seen:
             sys.stderr.write(printable(f"spikeport: {line}") + "\n")
     sys.stdout.write(printable(text, keep="\n") + "\n")
     if not passed:
@@ -136,8 +140,7 @@ def _unknown(error: Exception) -> int:
     """Return the code of an error that is not ours: of the command line, which shows itself, or a fault."""
     show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
     if show is not None and isinstance(code, int):
-        show()
-        return code
+        return _usage(error, code)
     if type(error).__name__ == "Abort":
         return _interrupted()
     if type(error).__name__ == "Exit":
@@ -149,6 +152,16 @@ def _unknown(error: Exception) -> int:
         traceback.print_exception(error, file=sys.stderr)
     sentence = f"a fault of spikeport ({type(error).__name__}: {one_line(error)[:500]}); please report it"
     return _said(f"{sentence}, with the traceback that {TRACEBACK}=1 shows", FAULT)
+
+
+def _usage(error: Exception, code: int) -> int:
+    """Return the code of a command line that is not understood; without any words it is the help that is shown."""
+    if type(error).__name__ == "NoArgsIsHelpError" or not hasattr(error, "ctx"):
+        error.show()  # type: ignore[attr-defined]
+        return code
+    from spikeport.toolchain.commands import usage
+
+    return _said(usage.sentence(error), code)
 
 
 def _lacks_memory(error: BaseException | None) -> bool:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 Csv = Annotated[Path | None, typer.Option("--csv", help="Folder for every table as CSV, numbers in full.")]
 Latex = Annotated[Path | None, typer.Option("--latex", help="Folder for every table as LaTeX (booktabs).")]
 Figures = Annotated[
-    Path | None, typer.Option("--save-figures", help="Folder for every figure as SVG, and PDF with spikeport[figures].")
+    Path | None,
+    typer.Option("--save-figures", help="Folder for every figure as SVG, and as PDF with the extra 'figures'."),
 ]
 
 

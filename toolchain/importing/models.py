@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from spikeport.export.errors import FormatError
+from spikeport.export.inputs import ending
 from spikeport.toolchain import checkpoint
 from spikeport.toolchain.importing.builder import build
 from spikeport.toolchain.importing.exported_program import from_exported
@@ -35,7 +36,7 @@ def read_model(
         raise FormatError(f"{path}: {EXPORT.format(name=path.with_suffix('.pt2').name)}")
     if reader is None:
         raise FormatError(
-            f"{path}: the name ends in {path.suffix!r}; expected '.pt2' (torch.export.save), '.onnx', or "
+            f"{path}: {ending(path)}; expected '.pt2' (torch.export.save), '.onnx', or "
             "'.safetensors' (a checkpoint of a ReLU network)"
         )
     return reader(path, mean, std, shape)

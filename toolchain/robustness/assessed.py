@@ -15,6 +15,16 @@ AGREEMENT = 0.9
 EXHAUSTIVE = "robust accuracy is an upper bound: an attack that was not run may break more images"
 
 
+def masked_at(epsilons: Sequence[float]) -> str:
+    """Return the warning of epsilons at which black-box attacks break more than white-box ones."""
+    *all_but_last, last = (f"{each:g}/255" for each in epsilons)
+    at = f"{', '.join(all_but_last)} and {last}" if all_but_last else last
+    return (
+        f"at {at} an attack without gradients leaves fewer images than each one with gradients, a sign of masked "
+        "gradients: the white-box figures are too high"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Share(Result):
     """A share of images with its standard error, ``sqrt(p (1 - p) / n)``."""
@@ -91,11 +101,7 @@ class AtEpsilon(Result):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What makes the figures at this epsilon doubtful."""
-        sentence = (
-            f"at {self.epsilon:g}/255 an attack without gradients leaves fewer images than each one with gradients, "
-            "a sign of masked gradients: the white-box figures are too high"
-        )
-        return (sentence,) * self.masked
+        return (masked_at([self.epsilon]),) * self.masked
 
     def ran(self) -> str:
         """Return what was run on which network, a sentence for each."""
@@ -149,7 +155,9 @@ class Assessment(Result):
     def warnings(self) -> tuple[str, ...]:
         """What makes the figures doubtful."""
         found = [f"warning: {sentence}" for sentence in self.doubts]
-        found += [f"warning: {sentence}" for each in self.epsilons for sentence in each.warnings]
+        masked = [each.epsilon for each in self.epsilons if each.masked]
+        if masked:
+            found.append(f"warning: {masked_at(masked)}")
         if self.agreement is not None and self.agreement < AGREEMENT:
             found.append(
                 f"warning: both networks give the same class for {self.agreement:.1%} of the clean images; if the "
@@ -158,8 +166,9 @@ class Assessment(Result):
         return tuple(found)
 
     def text(self) -> str:
-        """Return networks, images, the table with a column for each epsilon, and what was run."""
-        return "\n\n".join(["\n".join(self._given()), self.tables()[0].text(), "\n".join(self._said())])
+        """Return the robust accuracy, networks, images, the table with a column for each epsilon, and what was run."""
+        first = "\n".join([*self._headline(), *self._given()])
+        return "\n\n".join([first, self.tables()[0].text(), "\n".join(self._said())])
 
     def tables(self) -> tuple[Table]:
         """Return the table, for CSV and LaTeX."""
@@ -173,12 +182,21 @@ class Assessment(Result):
         )
         return (found,)
 
+    def _headline(self) -> Iterator[str]:
+        """Yield the robust accuracy of each network, the deployed one first."""
+        for role, key in ((DEPLOYED, "deployed"), (TRAINED, "worst_float")):
+            shares = [(each.epsilon, getattr(each, key)) for each in self.epsilons]
+            told = ", ".join(f"{share.text()} % at {epsilon:g}/255" for epsilon, share in shares if share is not None)
+            if role in self.networks and told:
+                yield f"robust accuracy of the {self._called(role)}: {told}"
+
     def _given(self) -> Iterator[str]:
         for role, told in self.networks.items():
             yield f"{self._called(role)}: {told['what']}, digest {told['digest'][:12]}"
         levels = "" if self.levels is None else f", multiples of 1/{self.levels} also under attack"
         yield f"{self.images:,} images{levels}; seed {self.seed}"
-        yield f"suite {self.suite}: {len(self.members)} attacks"
+        count = len(self.members)
+        yield f"suite {self.suite}: {count} attack{'s' * (count > 1)}; an image is robust that withstands each of them"
 
     def _rows(self) -> Iterator[tuple[Cell, ...]]:
         for role in self.networks:
@@ -204,10 +222,9 @@ class Assessment(Result):
 
     def _said(self) -> Iterator[str]:
         yield f"queries: {self.queries:,} images went through the networks, in {self.seconds:.0f} s of computing"
-        for each in self.epsilons:
-            if each.black_box_only:
-                broken = f"{each.black_box_only:,} image{'s' * (each.black_box_only > 1)}"
-                yield f"at {each.epsilon:g}/255, only attacks without gradients break {broken} of the float network"
+        only = [f"{each.black_box_only:,} at {each.epsilon:g}/255" for each in self.epsilons if each.black_box_only]
+        if only:
+            yield f"images of the float network that only attacks without gradients break: {', '.join(only)}"
         yield from (f"note: {note}" for note in self.notes)
         yield f"note: {EXHAUSTIVE}"
         yield from self.warnings

@@ -17,7 +17,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from spikeport.export.progress import QUIET_SECONDS, announce
+from spikeport.export.progress import QUIET_SECONDS, announce, duration
 from spikeport.toolchain.attacks.ensemble import Member
 from spikeport.toolchain.attacks.gradients.expectation import Expectation, one_draw
 from spikeport.toolchain.data.dataset import LEVEL
@@ -134,7 +134,8 @@ def _row(
     model: Any = subject.deployed if (network, kind) == (DEPLOYED, BLACK) else subject.model
     if model is subject.deployed and levels is not None:
         real = whole_levels(epsilon, levels) / levels
-    title = f"{group.title}, {network}, {epsilon:g}/255"
+    pairs = "images x gradients" if len(group.members) > 1 else "images"
+    title = f"{group.title} on the {network} network at {epsilon:g}/255, {pairs}"
     case = worst_case(
         model,
         group.members,
@@ -243,5 +244,5 @@ class _Told:
         left = elapsed / self.done * (self.rows - self.done)
         announce(
             f"{row.label} on the {row.network} network at {row.epsilon:g}/255: {row.robust.text()} % robust; "
-            f"{self.done} of {self.rows} attacks, {elapsed:.0f} s so far, about {left:.0f} s left"
+            f"{self.done} of {self.rows} entries of the table, {duration(elapsed)} so far, about {duration(left)} left"
         )

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spikeport.export.errors import OutputError
+from spikeport.export.errors import AttackError, OutputError
 from spikeport.export.files import check_place, locked, write_arrays, write_text
 from spikeport.export.network import Array, Network
 from spikeport.export.numbers import SEEDS, whole
@@ -59,6 +59,10 @@ def attack(
 
     chosen = settings or AttackSettings()
     whole(chosen.seed, "seed", SEEDS)
+    if 0 in epsilons:
+        raise AttackError(
+            "epsilon is 0, which changes no pixel: every attack gives the accuracy without an attack; 8 is 8/255"
+        )
     suite = suite_of(chosen.suite)
     members = with_queries(suite.members, chosen.queries)
     subject, pixels, truth = opened(network, images, float_model, labels, chosen)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from spikeport.export import archive
 from spikeport.export.errors import ArchiveError, FormatError, NetworkError
 from spikeport.export.input_as import taking
+from spikeport.export.inputs import ending
 from spikeport.export.network import FloatNetwork, Network
 from spikeport.export.stimulus import InputSettings, Intake
 from spikeport.export.stimulus.settings import BIAS
@@ -45,7 +46,7 @@ def _from_file(path: Path, network: Network) -> FloatNetwork:
         )
     if path.suffix != ".safetensors":
         raise FormatError(
-            f"{path}: as float network, the name ends in {path.suffix!r}; expected a {ANYTHING}. A ReLU network has no "
+            f"{path}: as float network, {ending(path)}; expected a {ANYTHING}. A ReLU network has no "
             "spikes to compare: give the float archive that 'convert' writes without --weight-bits"
         )
     try:

@@ -10,6 +10,7 @@ from spikeport.export.bounds import proof_sentence, unproven
 from spikeport.export.errors import FormatError, NetworkError, QuantizationError, StimulusError
 from spikeport.export.formats import note, writer, written_by
 from spikeport.export.input_as import taking
+from spikeport.export.inputs import ending
 from spikeport.export.network import FloatNetwork, IntegerNetwork, Network, Source
 from spikeport.export.numbers import LEVELS, whole
 from spikeport.export.passes import folded
@@ -215,9 +216,8 @@ def import_network(
     if suffix in readers:
         with waiting(f"reading {path}"):
             return readers[suffix](path, settings=settings, out=out)
-    found = (
-        "is an archive already, which every verb takes" if suffix == ".safetensors" else f"the name ends in {suffix!r}"
-    )
+    archived = suffix == ".safetensors"
+    found = "is an archive already, which every verb takes" if archived else ending(Path(path))
     raise FormatError(f"{path}: {found}; expected '.nir' or '.net' (ReLU networks, .onnx or .pt2: 'spikeport convert')")
 
 
@@ -366,7 +366,7 @@ def export_network(network: Network | AnyPath, out: AnyPath, *, to: str, input_a
     ``archive``, ``onnx``, ``lava-job`` and ``loihi1`` hold. Raises `FormatError` where the format cannot say the
     network; then nothing is written.
     """
-    check_not_input(out, network)
+    check_not_input(out, network, folder=True)
     kinds = written_by(to)
     if FloatNetwork not in kinds:
         network = integer_network(network)

@@ -1,5 +1,6 @@
 """Arguments of the verbs: networks and images as objects, or as the paths of files that hold them."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from spikeport.export import archive
 from spikeport.export.errors import FormatError, NetworkError, OutputError, SpikeportError, StimulusError
+from spikeport.export.files import check_place
 from spikeport.export.input_as import taking
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import announce, waiting
@@ -48,8 +50,10 @@ def names_file(verb: Callable[Arguments, Result]) -> Callable[Arguments, Result]
     return named
 
 
-def check_not_input(out: AnyPath | None, *inputs: object) -> None:
-    """Refuse to write over a file that is read."""
+def check_not_input(out: AnyPath | None, *inputs: object, folder: bool = False) -> None:
+    """Refuse to write over a file that is read, or where no file can go; ``folder``: whoever writes sees to that."""
+    if out is not None and not folder:
+        check_place(Path(out))
     for each in inputs:
         both = out is not None and isinstance(each, Path | str)
         if both and Path(out).is_file() and Path(each).is_file() and Path(out).samefile(each):  # type: ignore[arg-type]
@@ -112,11 +116,27 @@ def images_and_labels(
     return found, labels
 
 
-def labels_of(known: Array | None, given: Array | None, images: int) -> Array | None:
-    """Return the labels (N,) of ``images`` images: those ``given``, else those that the file has, if any."""
+def labels_of(
+    known: Array | None, given: Array | None, images: Stimulus, network: Network, source: AnyInput
+) -> Array | None:
+    """Return the labels (N,) of images for ``network``: those ``given``, else those that the file has, if any.
+
+    ``source``: what the images were read from. Raises `StimulusError` where there is not one per image, or where one is
+    no class of the network.
+    """
     labels = known if given is None else np.asarray(given)
-    if labels is not None and labels.shape != (images,):
-        raise StimulusError(f"labels of shape {labels.shape}; expected one per image, ({images},)")
+    if labels is None:
+        return None
+    if labels.shape != (len(images),):
+        raise StimulusError(f"labels of shape {labels.shape}; expected one per image, ({len(images)},)")
+    classes = math.prod(network.readout.shape)
+    wrong = (labels < 0) | (labels >= classes)
+    if wrong.any():
+        first, where = int(wrong.argmax()), f"{source}: " if given is None and isinstance(source, Path | str) else ""
+        raise StimulusError(
+            f"{where}sample {first} has label {labels[first]}; expected labels 0 to {classes - 1}: the network has "
+            f"{classes} classes"
+        )
     return labels
 
 

@@ -25,7 +25,7 @@ def test_held_and_timed_inputs_give_the_same_frames():
     ("values", "message"),
     [
         (np.zeros((2, 6, 5), np.uint8), "shape \\(2, 6, 5\\); expected \\(N, 1, 6, 5\\), or \\(N, 4, 1, 6, 5\\)"),
-        (np.zeros((0, 1, 6, 5), np.uint8), "shape \\(0, 1, 6, 5\\)"),
+        (np.zeros((0, 1, 6, 5), np.uint8), "the input holds no samples, its shape is \\(0, 1, 6, 5\\)"),
         (
             np.full((1, 1, 6, 5), 1.5),
             "spans 1.5..1.5; expected 0..1, which the network's encoding maps",

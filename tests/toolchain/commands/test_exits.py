@@ -177,3 +177,13 @@ def test_file_opened_by_a_command_with_closed_streams_is_not_written_into(tmp_pa
     done = subprocess.run(["sh", "-c", f'exec {sys.executable} -c "{code}" >&- 2>&- <&-'], check=False, timeout=60)
     assert done.returncode > 2
     assert (tmp_path / "data").stat().st_size == 0
+
+
+@pytest.mark.parametrize("terminals", [(True, True), (True, False), (False, True), (False, False)])
+def test_a_warning_is_seen_once_on_a_terminal_and_on_both_streams_elsewhere(monkeypatch, capsys, terminals):
+    for name, terminal in zip(("stdout", "stderr"), terminals, strict=True):
+        monkeypatch.setattr(getattr(sys, name), "isatty", lambda terminal=terminal: terminal, raising=False)
+    exits.say("warning: one")
+    out, err = capsys.readouterr()
+    assert out == "warning: one\n"
+    assert err == ("" if all(terminals) else "spikeport: warning: one\n")

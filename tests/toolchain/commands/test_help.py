@@ -134,3 +134,10 @@ def test_verb_without_samples_says_which_the_network_takes(monkeypatch, capsys, 
     assert lines[0] == f"  {network} takes spikes, 0 or 1, T = 4 steps a sample"
     assert "(N, 6), each sample held over the steps, or (N, 4, 6), step by step" in lines[1]
     assert f"for instance: spikeport {verb} {network} --input samples.npz" in lines[-1]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_no_help_holds_what_its_printer_takes_for_markup(words):
+    command = COMMANDS[words]
+    texts = [command.help, *(parameter.help or "" for parameter in command.params)]
+    assert [text for text in texts if re.search(r"\[[a-z]+\]", text)] == []

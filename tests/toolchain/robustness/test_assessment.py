@@ -180,6 +180,12 @@ def test_masked_gradients_are_told_where_square_leaves_less():
     assert done.epsilons[0].masked
     assert done.epsilons[0].black_box_only > 0
     assert "a sign of masked gradients" in done.text().splitlines()[-1]
+    share, count = done.epsilons[0].worst_float, done.epsilons[0].black_box_only
+    assert done.text().splitlines()[0] == f"robust accuracy of the float network: {share.text()} % at 8/255"
+    assert f"images of the float network that only attacks without gradients break: {count} at 8/255\n" in done.text()
+    several, _ = assessed(of, epsilons=(8, 16, 32))
+    assert len(several.warnings) == 1
+    assert several.warnings[0].startswith("warning: at 8/255, 16/255 and 32/255 an attack without gradients leaves")
     assert "a sign of masked gradients" not in assessed(epsilons=(0,), members=MEMBERS[2:])[0].text()
 
 

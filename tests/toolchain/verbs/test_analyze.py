@@ -65,7 +65,7 @@ def test_a_sound_network_exits_with_0_and_the_folder_has_figures_and_picture(fol
     arguments = (folder / "model.safetensors", "--input", folder / "x.npz", "--eps", 16, *QUICK)
     code, text, err = invoke(monkeypatch, capsys, *arguments, "--out", out)
     assert (code, err) == (0, "")
-    assert "sound: 6 of 6 checks pass, no sign of masked gradients" in text
+    assert text.startswith("sound: 6 of 6 checks pass, no sign of masked gradients\n")
     assert text.endswith(f"wrote {out}/obfuscation.json and {out}/obfuscation.svg\n")
     found = read(out / "obfuscation.json")
     assert found == spikeport.analyze_obfuscation(folder / "model.safetensors", folder / "x.npz", settings=settings())
@@ -78,7 +78,7 @@ def test_what_is_not_shown_to_be_sound_exits_with_1(folder, monkeypatch, capsys)
     code, text, _ = invoke(monkeypatch, capsys, *arguments)
     assert code == 1
     assert "20 images" in text
-    assert "\nFAILED:\nrobust accuracy " in text
+    assert text.startswith("FAILED: robust accuracy ")
     assert "undecided" in text
 
 

@@ -94,6 +94,11 @@ def test_integers_with_their_float_network(network, model, held_out, small, tmp_
     assert written == json.loads(json.dumps(done.to_dict()))
     assert {path.name for path in out.iterdir()} == {"attack.json", "worst-8.npz", "worst-32.npz"}
     text = done.text()
+    first, second = text.splitlines()[:2]
+    assert first.startswith(f"robust accuracy of the integers: {done.epsilons[0].deployed.text()} % at 8/255, ")
+    assert second.startswith(
+        f"robust accuracy of the float network: {done.epsilons[0].worst_float.text()} % at 8/255, "
+    )
     for words in ("8/255", "32/255", "robust accuracy after deployment", "±", "seed 0", "queries:", "two gradients"):
         assert words in text
     assert [each["deployed"]["share"] for each in written["epsilons"]] == [e.deployed.share for e in done.epsilons]
@@ -203,12 +208,17 @@ def refused(tiny_run, held_out, settings, **options):
     [
         ({"epsilons": (256,)}, AttackError, "epsilon is 256; expected 0 to 255"),
         ({"epsilons": (8 / 255,)}, AttackError, "8 means 8/255"),
+        ({"epsilons": (8, 0)}, AttackError, "epsilon is 0, which changes no pixel"),
         ({"labels": np.full(20, 10)}, AttackError, "image 0 has label 10; expected labels 0 to 9"),
         ({"labels": np.zeros(3, int)}, StimulusError, r"labels are int64 of shape \(3,\); expected 20 whole numbers"),
         ({"labels": np.zeros(20)}, StimulusError, "labels are float64"),
         ({"images": np.full((2, 1, 8, 8), 1.5)}, StimulusError, r"the input spans 1.5..1.5; expected 0..1"),
         ({"images": np.zeros((2, 1, 8, 8), np.uint8)}, StimulusError, "no labels; expected an array 'labels'"),
-        ({"images": np.zeros((0, 1, 8, 8), np.uint8)}, StimulusError, "the input has shape"),
+        (
+            {"images": np.zeros((0, 1, 8, 8), np.uint8)},
+            StimulusError,
+            r"the input holds no samples, its shape is \(0, 1, 8, 8\)",
+        ),
         (
             {"images": np.zeros((2, 4, 1, 8, 8), np.uint8)},
             StimulusError,

@@ -1,6 +1,7 @@
 """`simulate` with other steps, and with spikes and probes in files."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,3 +92,23 @@ def test_files_of_two_names_are_two(tmp_path):
         spikeport.simulate(
             tmp_path / "network.safetensors", tmp_path / "samples.npz", settings=Settings(probe=("hidden",))
         )
+
+
+@pytest.mark.lava
+def test_lava_saves_the_spikes_that_the_fast_executor_saves(monkeypatch, capsys, tmp_path):
+    root = Path(__file__).parents[3] / "examples/digits"
+    spikeport.quantize(root / "network_float.safetensors", out=tmp_path / "network.safetensors")
+    with np.load(root / "held_out.npz") as held_out:
+        np.savez(tmp_path / "x.npz", images=held_out["images"][:3], labels=held_out["labels"][:3])
+    monkeypatch.chdir(tmp_path)
+    for name in ("fast", "lava"):
+        saving = ("--executor", name, "--save-spikes", f"{name}.npz")
+        assert invoke(monkeypatch, capsys, "simulate", "network.safetensors", "--input", "x.npz", *saving)[0] == 0
+    with np.load("fast.npz") as fast, np.load("lava.npz") as lava:
+        assert lava.files == fast.files
+        spikes = [name for name in fast.files if name.endswith(".spikes")]
+        assert len(spikes) > 1
+        assert sum(int(np.unpackbits(fast[name]).sum()) for name in spikes) > 1000
+        for name in fast.files:
+            assert fast[name].dtype.kind in "iu"
+            assert np.array_equal(lava[name], fast[name])

@@ -46,7 +46,8 @@ class Comparison(Shown):
             for what, expected, found in zip(WHAT, _measured(base), _measured(each), strict=True):
                 if expected != found:
                     raise ArchiveError(
-                        f"{name}: {what} {found}, of {first} {expected}; expected figures that were measured alike"
+                        f"{name}: {what} {_told(found)}, of {first} {_told(expected)}; expected figures that were "
+                        "measured alike"
                     )
 
     def text(self) -> str:
@@ -182,6 +183,13 @@ WHAT = (
     "the suites are",
     "the bits are",
 )
+
+
+def _told(value: object) -> str:
+    """Return what was measured for people."""
+    if isinstance(value, tuple):
+        return ", ".join(map(_told, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _measured(found: Thresholds) -> tuple[object, ...]:

@@ -48,7 +48,8 @@ class Thresholds(Result):
 
     def text(self) -> str:
         """Return all tables."""
-        return "\n\n".join([self._head(), *(each.text() for each in self.tables()), *tables.refused(self.rounded)])
+        titled = (f"{each.title}\n{each.text()}" for each in self.tables())
+        return "\n\n".join([self._head(), *titled, *tables.refused(self.rounded)])
 
     def tables(self) -> tuple[Table, ...]:
         """Return all tables, for CSV and LaTeX."""

@@ -95,17 +95,20 @@ def certified(found: Sequence[Rounded]) -> Table:
     """Return the changes under which no spike of an image can flip."""
     known = [(each.name, each.certified) for each in found if each.certified is not None]
     levels, first = (known[0][1].levels, known[0][1].first) if known else ((), ())
-    reached = f"images >= {levels[0]:g}" if levels else ""
+    reached = f"images, eps {levels[0]:g}/255" if levels else ""
     return Table(
         name="certified",
-        title="Changes of input and weights under which no spike of an image can flip",
+        title="Changes of input and weights below which no spike can flip, and shares that are safe within epsilon",
         columns=[
-            words("no spike can flip"),
-            *(Column(title=title, form=".3g") for title in ("input, levels: least", "median", "most")),
-            *(_share(title, 1) for title in (reached, *(f"{', '.join(first)}: neurons, eps {n:g}" for n in levels))),
+            words("network"),
+            *(Column(title=title, form=".3g") for title in ("input, levels: least image", "median", "most")),
+            *(
+                _share(title, 1)
+                for title in (reached, *(f"{', '.join(first)}: neurons, eps {n:g}/255" for n in levels))
+            ),
             *(
                 Column(title=title, factor=100, form=".3g")
-                for title in ("weights, % of largest: least", "median", "most")
+                for title in ("weights, % of largest: least image", "median", "most")
             ),
         ],
         rows=[(name, *_certified(each)) for name, each in known],

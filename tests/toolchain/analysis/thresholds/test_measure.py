@@ -90,7 +90,7 @@ def test_tables_say_all_of_it():
         "20/255",
         "3 bits",
         "without a flip",
-        "no spike can flip",
+        "below which no spike can flip",
     ):
         assert expected in text
     assert "nan" not in text
