@@ -80,7 +80,7 @@ def _verify(network: IntegerNetwork, path: Path) -> None:
     try:
         tree = hdf5.read(path, kind="netx", trusted=True)
         levels = network.source.neuron.levels
-        restored = netx_reader.network(tree, steps=network.steps, inclusive=False, levels=levels)
+        restored = netx_reader.network(tree, steps=network.steps, rules=netx_reader.DIALECTS["lava"], levels=levels)
         found = _difference(network, restored)
     except (FormatError, NetworkError) as error:
         found = str(error).removeprefix(f"{path}: ")
@@ -128,26 +128,26 @@ def _same_synapses(ours: IntegerProjection, theirs: IntegerProjection) -> bool:
     return geometry[0] == geometry[1] and np.array_equal(weights[0], weights[1])
 
 
-def read(path: Path, *, steps: int | None, inclusive: bool = False, levels: int | None = None) -> IntegerNetwork:
+def read(path: Path, *, steps: int | None, dialect: str = "lava", levels: int | None = None) -> IntegerNetwork:
     """Read a .net file as integers for samples of ``steps`` steps, with the proof computed from them.
 
-    Lava fires where ``v > threshold``; slayer, which trains such networks and makes most recordings, fires where
-    ``v >= threshold``: ``inclusive``. Neurons of the input layer are left out: their spikes are the input (``levels``
-    1).
+    ``dialect``: a key of `netx_reader.DIALECTS`. netx in Lava and slayer since lava-dl 0.4.0 fire where
+    ``v > threshold``, older ones where ``v >= threshold``. Neurons of the input layer are left out: their spikes are
+    the input (``levels`` 1).
     """
-    return read_and_left_out(path, steps=steps, inclusive=inclusive, levels=levels)[0]
+    return read_and_left_out(path, steps=steps, dialect=dialect, levels=levels)[0]
 
 
 def read_and_left_out(
-    path: Path, *, steps: int | None, inclusive: bool, levels: int | None
+    path: Path, *, steps: int | None, dialect: str, levels: int | None
 ) -> tuple[IntegerNetwork, tuple[str, ...]]:
     """Return the network as `read` does, and sentences that say what of the file it does not hold."""
-    tree = hdf5.read(path, kind="netx")
+    tree, rules = hdf5.read(path, kind="netx"), netx_reader.DIALECTS[dialect]
     try:
-        network = netx_reader.network(tree, steps=steps, inclusive=inclusive, levels=levels)
+        network = netx_reader.network(tree, steps=steps, rules=rules, levels=levels)
     except (FormatError, NetworkError) as error:
         raise FormatError(f"{path}: {error}") from None
-    return network, netx_reader.left_out(tree, inclusive=inclusive)
+    return network, netx_reader.left_out(tree, rules)
 
 
 def _only(

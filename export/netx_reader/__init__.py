@@ -5,5 +5,6 @@ and blocks there are), `layers` (weights and neurons), `delays` (two rules of on
 """
 
 from spikeport.export.netx_reader.chain import left_out, network
+from spikeport.export.netx_reader.layers import DIALECTS
 
-__all__ = ["left_out", "network"]
+__all__ = ["DIALECTS", "left_out", "network"]

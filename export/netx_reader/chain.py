@@ -36,14 +36,13 @@ LARGEST_PROOF = 2**29
 """Bytes; the proof multiplies every synapse of a layer at once."""
 
 
-def network(tree: Tree, *, steps: int | None, inclusive: bool, levels: int | None) -> IntegerNetwork:
+def network(tree: Tree, *, steps: int | None, rules: Rules, levels: int | None) -> IntegerNetwork:
     """Return the network of a .net file's ``tree`` with its proof; `FormatError` names the layer and the key."""
     if steps is None:
         raise FormatError(
             "netx does not say how many steps a sample takes; give the number of steps: --steps, steps= in Python"
         )
     steps, levels = whole(steps, "number of steps", STEPS), whole(1 if levels is None else levels, "levels", LEVELS)
-    rules = Rules(inclusive=inclusive)
     check_keys(tree, TOP_KEYS, "the file")
     if "simulation" in tree.values:
         check_keys(tree.tree("simulation"), SIMULATION_KEYS, "'simulation'")
@@ -58,14 +57,15 @@ def network(tree: Tree, *, steps: int | None, inclusive: bool, levels: int | Non
     return replace(unproven, bounds=prove(unproven))
 
 
-def left_out(tree: Tree, *, inclusive: bool) -> tuple[str, ...]:
+def left_out(tree: Tree, rules: Rules) -> tuple[str, ...]:
     """Return what a user must know of a file that `network` has read, a sentence each."""
     layers = tree.numbered("layer")
     said = []
     if "neuron" in layers[0].values and layers[0].text("type") == "input":
         said.append("the neurons of the input layer (with weight and bias) are left out: the input is their spikes")
     for number, each in enumerate(layers):
-        if not inclusive and each.text("type") == "conv" and "delay" in each.values and np.any(each.reals("delay")):
+        delayed = each.text("type") == "conv" and "delay" in each.values and np.any(each.reals("delay"))
+        if delayed and not rules.outputs_wait:
             said.append(f"layer {number} (conv) has a delay, which is read as slayer's; netx in Lava does not read it")
     last = layers[-1].values.get("neuron")
     if isinstance(last, Tree) and np.all(last.reals("vThMant") == NO_THRESHOLD):

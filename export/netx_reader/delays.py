@@ -29,11 +29,11 @@ class Delays:
 NONE = np.zeros((), np.int64)
 
 
-def delays_of(tree: Tree, kind: str, synapses: Synapses, shape: Shape, *, inclusive: bool) -> Delays:
-    """Return the delays of a layer; ``inclusive``: by slayer's rule, which convolutions always have."""
+def delays_of(tree: Tree, kind: str, synapses: Synapses, shape: Shape, *, outputs_wait: bool) -> Delays:
+    """Return the delays of a layer; ``outputs_wait``: by slayer's rule, which convolutions always have."""
     if "delay" not in tree.values:
         return Delays(inputs=NONE, outputs=NONE)
-    if kind == "conv" or inclusive:
+    if kind == "conv" or outputs_wait:
         sizes = tuple(dict.fromkeys((1, shape[0], int(np.prod(shape)))))
         delays = np.array(tree.wholes("delay", DELAY, sizes=sizes), np.int64)
         return Delays(inputs=NONE, outputs=spread(delays, shape))

@@ -26,9 +26,18 @@ DENSE_MIN, DENSE_MAX = -256, 254
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """How a file is read: ``inclusive``, as slayer runs it; else as netx does in Lava."""
+    """How a program runs a file: whether neurons fire at ``v == threshold``, and whether delays hold back spikes."""
 
     inclusive: bool
+    outputs_wait: bool
+
+
+DIALECTS = {
+    "lava": Rules(inclusive=False, outputs_wait=False),
+    "slayer": Rules(inclusive=False, outputs_wait=True),
+    "slayer-0.3": Rules(inclusive=True, outputs_wait=True),
+}
+"""netx in Lava; slayer of lava-dl 0.4.0 and newer, which adds ``threshold_eps`` to the threshold; older slayer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +63,7 @@ def layer(tree: Tree, kind: str, name: str, before: Shape, rules: Rules, *, last
         synapses=synapses,
         exponent=exponent,
         feedback=feedback,
-        delays=delays_of(tree, kind, synapses, shape, inclusive=rules.inclusive),
+        delays=delays_of(tree, kind, synapses, shape, outputs_wait=rules.outputs_wait),
     )
 
 

@@ -31,7 +31,7 @@ SLAYER = sorted(path.stem for path in FILES.glob("slayer_*.net"))
 
 def test_files_of_every_kind_are_there():
     assert len(LAVA) == 20
-    assert len(SLAYER) == 5
+    assert len(SLAYER) == 6
 
 
 @pytest.mark.parametrize("name", LAVA)
@@ -53,13 +53,25 @@ def test_netx_in_lava_gives_the_same_spikes_and_potentials(name):
     assert spikes[0].any() or network.silent
 
 
+def test_potentials_at_the_threshold_tell_newer_slayer_from_older():
+    with np.load(FILES / "slayer.npz") as recorded:
+        frames, last = recorded["ties/input"], recorded["ties/layer1"].astype(bool)
+    differ = {}
+    for dialect in ("slayer", "slayer-0.3"):
+        network = netx.read(FILES / "slayer_ties.net", steps=len(frames), dialect=dialect)
+        found = record(reference.steps(network, stimulus(frames[None], network)))[network.readout.name][0]
+        differ[dialect] = int((found != last).sum())
+    assert differ["slayer"] == 0
+    assert differ["slayer-0.3"] > 5
+
+
 @pytest.mark.parametrize("name", SLAYER)
 def test_slayers_own_file_gives_the_spikes_of_its_blocks(name):
     """Hidden layers with a delay are compared behind it; a readout's voltage counts as many units as the threshold."""
     with np.load(FILES / "slayer.npz") as recorded:
         kind = name.removeprefix("slayer_")
         frames, first, last = (recorded[f"{kind}/{key}"] for key in ("input", "layer0", "layer1"))
-    network = netx.read(FILES / f"{name}.net", steps=len(frames), inclusive=True)
+    network = netx.read(FILES / f"{name}.net", steps=len(frames), dialect="slayer")
     found = record(reference.steps(network, stimulus(frames[None], network)))
     if network.silent:
         assert np.array_equal(found[network.neurons[0].name][0], first.astype(bool))

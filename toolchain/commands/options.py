@@ -93,7 +93,8 @@ def grouped(**groups: Callable[..., Any]) -> Callable[[Callable[..., None]], Cal
 Dialect = Annotated[
     str,
     typer.Option(
-        help="auto, snntorch, norse, spikingjelly, sinabs, rockpool, spyx, lava-dl, nir; .net: lava, slayer.",
+        help="auto, snntorch, norse, spikingjelly, sinabs, rockpool, spyx, lava-dl, nir; .net: lava, slayer (lava-dl "
+        "0.4.0 and newer), slayer-0.3 (older).",
         rich_help_panel=SOURCE,
     ),
 ]

@@ -41,7 +41,6 @@ from spikeport.toolchain.verbs.sources import (
 )
 
 Kind = TypeVar("Kind", FloatNetwork, IntegerNetwork)
-NETX_DIALECTS = ("auto", "lava", "slayer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +49,8 @@ class ImportSettings:
 
     ``dialect``: for NIR a framework, 'snntorch', 'norse', 'spikingjelly', 'sinabs', 'rockpool', 'spyx', 'lava-dl', or
     'nir', or 'auto' (what 'spikeport identify' left beside the file, else the only framework that can have written it;
-    ``guess``: the likeliest); for .net files 'auto' and 'lava' (fires where v > threshold) or 'slayer' (where v >=
-    threshold). ``dt``: length of a step in the file's unit of time. ``reset``: 'hard', 'subtract', 'late', 'settle',
+    ``guess``: the likeliest); for .net files 'auto' and 'lava' (netx in Lava), 'slayer' (lava-dl 0.4.0 and newer) or
+    'slayer-0.3' (older: fires where v >= threshold). ``dt``: length of a step in the file's unit of time. ``reset``: 'hard', 'subtract', 'late', 'settle',
     'pause' or 'none' (`spikeport.export.nir_import.dialect.RESETS` says what each does). ``most``: spikes per step at
     most, or 'any'. ``floor``: the least potential (sinabs: min_v_mem), a number, 'threshold' for minus each neuron's
     own, or 'none'. ``v_reset``: what a spike sets the potential to, where the file does not say. ``tau_syn``: time
@@ -188,22 +187,24 @@ def import_netx(
 ) -> Imported[IntegerNetwork]:
     """Read lava-dl's .net file at ``path`` as an `IntegerNetwork`; ``out``: an archive to write.
 
-    ``settings``: the steps of a sample, the dialect ('lava' or 'slayer'), levels and unit of the input; others are
+    ``settings``: the steps of a sample, the dialect (a key of `DIALECTS`), levels and unit of the input; others are
     refused.
     Raises `FormatError` with the layer and the key that cannot be taken over.
     """
     from spikeport.export.formats.netx import read_and_left_out
+    from spikeport.export.netx_reader import DIALECTS
 
     check_not_input(out, path)
     chosen = settings or ImportSettings()
     useless = [name for name in chosen.given() if name not in ("dialect", "steps", "levels", "unit")]
-    if useless or chosen.dialect not in NETX_DIALECTS:
+    if useless or chosen.dialect not in ("auto", *DIALECTS):
         wrong = f"the setting {useless[0]!r}" if useless else f"the dialect {chosen.dialect!r}"
-        raise FormatError(f"{path}: a .net file does not take {wrong}; dialects are {', '.join(NETX_DIALECTS)}")
-    slayer = chosen.dialect == "slayer"
-    network, left_out = read_and_left_out(Path(path), steps=chosen.steps, inclusive=slayer, levels=chosen.levels)
+        raise FormatError(f"{path}: a .net file does not take {wrong}; dialects are auto (lava), {', '.join(DIALECTS)}")
+    dialect = "lava" if chosen.dialect == "auto" else chosen.dialect
+    network, left_out = read_and_left_out(Path(path), steps=chosen.steps, dialect=dialect, levels=chosen.levels)
+    rule = f"fires at v {'>=' if DIALECTS[dialect].inclusive else '>'} threshold"
     network = network if chosen.unit is None else with_source(network, replace(source_of(network), unit=chosen.unit))
-    return _imported(network, (f"read {path}: fires at v {'>=' if slayer else '>'} threshold", *left_out), out)
+    return _imported(network, (f"read {path} as {dialect}: {rule}", *left_out), out)
 
 
 @names_file

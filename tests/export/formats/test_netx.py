@@ -27,6 +27,7 @@ from spikeport.export.network import (
     IntegerProjection,
     Source,
 )
+from spikeport.export.netx_reader import DIALECTS
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
 from tests.strategies import cases, inputs, integer_networks, reshaped_networks
@@ -195,7 +196,7 @@ def events(array, *, steps, neurons, column=2):
 def test_oxford_network_gives_its_recorded_output():
     """slayer's recording of the trained network, two steps later as it delays each layer by one."""
     steps = 1900
-    network = netx.read(SHARED / "oxford.net", steps=steps, inclusive=True)
+    network = netx.read(SHARED / "oxford.net", steps=steps, dialect="slayer-0.3")
     driven = events(np.load(SHARED / "oxford_input.npy"), steps=steps, neurons=200)
     found = record(reference.steps(network, stimulus(driven[None], network)))["dense2"][0]
     recorded = events(np.load(SHARED / "oxford_ground_truth.npy"), steps=steps, neurons=200).astype(bool)
@@ -363,7 +364,7 @@ def test_neurons_of_the_input_layer_are_left_out_and_this_is_said(tmp_path):
     netx.write(chain(levels=1), tmp_path / "plain.net")
     netx.write(chain(levels=1), tmp_path / "neurons.net")
     add_input_neurons(tmp_path / "neurons.net")
-    read = {"steps": 6, "inclusive": False, "levels": None}
+    read = {"steps": 6, "dialect": "lava", "levels": None}
     plain, nothing = netx.read_and_left_out(tmp_path / "plain.net", **read)
     network, said = netx.read_and_left_out(tmp_path / "neurons.net", **read)
     assert nothing == ()
@@ -527,13 +528,13 @@ def test_delays_that_cannot_be_said_are_refused_by_name(tmp_path):
     biased = ("dense", np.ones((2, 18)), {"bias": np.ones(2)})
     layer_file(tmp_path / "b.net", [biased], (2, 3, 3), [np.arange(2.0)])
     with pytest.raises(FormatError, match="dense1, the last layer, has a delay, and neurons that spike without input"):
-        netx.read(tmp_path / "b.net", steps=4, inclusive=True)
+        netx.read(tmp_path / "b.net", steps=4, dialect="slayer")
     recurrent = ("dense_rec", np.ones((2, 18)), {"weight_rec": np.ones((2, 2))})
     layer_file(tmp_path / "c.net", [recurrent], (2, 3, 3), [np.arange(2.0)])
     with pytest.raises(FormatError, match=r"netx delays the spikes that come back as well, .* --dialect slayer"):
         netx.read(tmp_path / "c.net", steps=4)
     with pytest.raises(FormatError, match="dense_rec1, the last layer, has delays of its own per neuron, and hears"):
-        netx.read(tmp_path / "c.net", steps=4, inclusive=True)
+        netx.read(tmp_path / "c.net", steps=4, dialect="slayer")
 
 
 CASES = Path(__file__).parent / "netx_cases"
@@ -554,14 +555,14 @@ def test_affine_block_at_the_end_is_a_readout_whose_potential_is_the_score():
         "pilotnet": [[512, 2432, 896]] * 4,
     }
     for name, potentials in expected.items():
-        for inclusive in (False, True):
-            network = netx.read(CASES / f"{name}.net", steps=4, inclusive=inclusive)
+        for dialect in DIALECTS:
+            network = netx.read(CASES / f"{name}.net", steps=4, dialect=dialect)
             assert [p.name for p in network.silent] == ["dense2"]
             assert run(network, frames).tolist() == potentials
 
 
 def test_largest_threshold_at_the_end_is_said_to_be_a_readout():
-    read = {"steps": 4, "inclusive": False, "levels": None}
+    read = {"steps": 4, "dialect": "lava", "levels": None}
     assert "read as a readout that never fires" in netx.read_and_left_out(CASES / "pilotnet.net", **read)[1][0]
     assert netx.read_and_left_out(CASES / "on.net", **read)[1] == ()
 
@@ -589,8 +590,8 @@ def test_delay_of_a_layer_with_bias_follows_the_dialect(tmp_path):
     assert found.tolist() == late.tolist()
     layers = [("dense", np.full((1, 1), 4.0), {"bias": np.array([8])}), ("dense", np.full((1, 1), 16.0), {})]
     layer_file(tmp_path / "c.net", layers, (1,), [np.array([2.0]), None])
-    plain = run(netx.read(tmp_path / "b.net", steps=6, inclusive=True), frames)
-    held = run(netx.read(tmp_path / "c.net", steps=6, inclusive=True), frames)
+    plain = run(netx.read(tmp_path / "b.net", steps=6, dialect="slayer"), frames)
+    held = run(netx.read(tmp_path / "c.net", steps=6, dialect="slayer"), frames)
     assert plain[:4].tolist() == held[2:].tolist()
     assert not held[:2].any()
 
@@ -599,11 +600,11 @@ def test_delay_of_a_convolution_is_said_to_be_slayers(tmp_path):
     conv = ("conv", np.ones((2, 2, 3, 3, 1)), {"groups": 1})
     layer_file(tmp_path / "a.net", [conv, conv], (2, 3, 3), [np.arange(2.0), None])
     said = {
-        inclusive: netx.read_and_left_out(tmp_path / "a.net", steps=4, inclusive=inclusive, levels=None)[1]
-        for inclusive in (False, True)
+        dialect: netx.read_and_left_out(tmp_path / "a.net", steps=4, dialect=dialect, levels=None)[1]
+        for dialect in DIALECTS
     }
-    assert said[True] == ()
-    assert said[False] == ("layer 1 (conv) has a delay, which is read as slayer's; netx in Lava does not read it",)
+    assert said["slayer"] == said["slayer-0.3"] == ()
+    assert said["lava"] == ("layer 1 (conv) has a delay, which is read as slayer's; netx in Lava does not read it",)
 
 
 @st.composite

@@ -176,6 +176,11 @@ def record_slayer(folder):
             block.Dense(neuron, 6, 4, **common),
         ],
     }
+    counting = {**neuron, "current_decay": 1.0, "voltage_decay": 0.0}
+    made["ties"] = [block.Dense(counting, 8, 6, delay=True, **common), block.Dense(counting, 6, 4, **common)]
+    for each in made["ties"]:  # sums are multiples of a quarter of the threshold, and meet it often
+        weight = each.synapse.weight
+        weight.data = torch.randint(-1, 4, weight.shape).float() / 8
     recorded = {}
     for name, blocks in made.items():
         spikes = (torch.rand(1, 8, 3 * STEPS) < 0.4).float()
