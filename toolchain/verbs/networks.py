@@ -50,15 +50,16 @@ class ImportSettings:
     ``dialect``: for NIR a framework, 'snntorch', 'norse', 'spikingjelly', 'sinabs', 'rockpool', 'spyx', 'lava-dl', or
     'nir', or 'auto' (what 'spikeport identify' left beside the file, else the only framework that can have written it;
     ``guess``: the likeliest); for .net files 'auto' and 'lava' (netx in Lava), 'slayer' (lava-dl 0.4.0 and newer) or
-    'slayer-0.3' (older: fires where v >= threshold). ``dt``: length of a step in the file's unit of time. ``reset``: 'hard', 'subtract', 'late', 'settle',
-    'pause' or 'none' (`spikeport.export.nir_import.dialect.RESETS` says what each does). ``most``: spikes per step at
-    most, or 'any'. ``floor``: the least potential (sinabs: min_v_mem), a number, 'threshold' for minus each neuron's
-    own, or 'none'. ``v_reset``: what a spike sets the potential to, where the file does not say. ``tau_syn``: time
-    constant, in steps, of a synaptic current that the file does not hold (sinabs). ``normalized``: kinds of neuron
-    whose input counts 1 - decay (sinabs: norm_input=True), 'LIF', 'LI', 'LIF,LI' or 'none'. ``rules``: other fields of
-    `spikeport.export.nir_import.dialect.Dialect` by name. ``steps``: steps per sample, T. ``levels``: the input is
-    0..levels (1: spikes, 255: grey levels). ``unit``: what a level stands for, 1 / levels if None; counts of events
-    have unit 1. ``output``: the Output node of a NIR file that has several.
+    'slayer-0.3' (older: fires where v >= threshold). ``dt``: length of a step in the file's unit of time. ``reset``:
+    'hard', 'subtract', 'late', 'settle', 'pause' or 'none' (`spikeport.export.nir_import.dialect.RESETS` says what
+    each does). ``most``: spikes per step at most, or 'any'. ``floor``: the least potential (sinabs: min_v_mem), a
+    number, 'threshold' for minus each neuron's own, or 'none'. ``v_reset``: what a spike sets the potential to, where
+    the file does not say. ``tau_syn``: time constant, in steps, of a synaptic current that the file does not hold
+    (sinabs). ``normalized``: kinds of neuron whose input counts 1 - decay (sinabs: norm_input=True), 'LIF', 'LI',
+    'LIF,LI' or 'none'. ``rules``: other fields of `spikeport.export.nir_import.dialect.Dialect` by name. ``steps``:
+    steps per sample, T. ``levels``: the input is 0..levels (1: spikes, 255: grey levels). ``unit``: what a level
+    stands for, 1 / levels if None; counts of events have unit 1. ``output``: the Output node of a NIR file that has
+    several.
     """
 
     dialect: str = "auto"
