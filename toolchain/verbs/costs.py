@@ -134,7 +134,7 @@ def report(
         verify=verify,
         chips=chips,
         name=Path(network).name if name is None and isinstance(network, str | Path) else name,
-        labels=labels_of(known, labels, len(stimulus)),
+        labels=labels_of(known, labels, len(stimulus), loaded),
         float_network=beside,
         rasters=rasters,
     )
@@ -163,7 +163,7 @@ def what_if(
     """
     loaded = prepared(network, reading)
     stimulus, known = images_and_labels(images, loaded, reading)
-    truth = labels_of(known, labels, len(stimulus))
+    truth = labels_of(known, labels, len(stimulus), loaded)
     return WhatIf(what_ifs.what_if(loaded, stimulus, variations, labels=truth))
 
 

@@ -179,7 +179,7 @@ def simulate(
     find_executor(name, type(loaded))
     saved.check(loaded)
     stimulus, known = images_and_labels(images, loaded, reading)
-    truth = labels_of(known, labels, len(stimulus))
+    truth = labels_of(known, labels, len(stimulus), loaded)
     if biases is not None:
         _write_biases(loaded, stimulus, Path(biases))
     kept = _parts_of(out, resume=chosen.resume)

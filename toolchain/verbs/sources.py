@@ -1,5 +1,6 @@
 """Arguments of the verbs: networks and images as objects, or as the paths of files that hold them."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -13,6 +14,7 @@ from spikeport.export.input_as import taking
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import announce, waiting
 from spikeport.export.stimulus import InputSettings, Intake, Stimulus, read, stimulus
+from spikeport.export.stimulus.labels import check_classes, one_per_sample
 
 AnyPath = Path | str
 AnyInput = Stimulus | Array | Sequence[Array] | AnyPath
@@ -112,11 +114,11 @@ def images_and_labels(
     return found, labels
 
 
-def labels_of(known: Array | None, given: Array | None, images: int) -> Array | None:
+def labels_of(known: Array | None, given: Array | None, images: int, network: Network) -> Array | None:
     """Return the labels (N,) of ``images`` images: those ``given``, else those that the file has, if any."""
-    labels = known if given is None else np.asarray(given)
-    if labels is not None and labels.shape != (images,):
-        raise StimulusError(f"labels of shape {labels.shape}; expected one per image, ({images},)")
+    labels = known if given is None else one_per_sample(np.asarray(given), images)
+    if labels is not None:
+        check_classes(labels, math.prod(network.readout.shape))
     return labels
 
 
