@@ -195,7 +195,7 @@ def neuron(tree: Tree, shape: Shape, rules: Rules, *, readout: bool = False) -> 
     values = tree.tree("neuron")
     check_neuron(values)
     threshold = _thresholds(values)
-    _check_fixed(values, threshold)
+    _check_fixed(values, threshold, fires=not readout)
     return IntegerNeuron(
         threshold=None if readout else threshold,
         bias_mantissa=_bias(tree, shape),
@@ -227,12 +227,12 @@ def _bias(tree: Tree, shape: Shape) -> Array:
     return bias
 
 
-def _check_fixed(values: Tree, threshold: Array) -> None:
-    """Refuse values of keys that would change spikes, and have one value in Lava."""
+def _check_fixed(values: Tree, threshold: Array, *, fires: bool) -> None:
+    """Refuse values of keys that would change spikes, and have one value in Lava; a readout may keep a theta."""
     if "gradedSpike" in values.values and flag(values.values["gradedSpike"], "gradedSpike"):
         raise FormatError("gradedSpike is true; only neurons with binary spikes are read")
     for key, expected in (("refDelay", 1), ("wgtExp", 0)):
         if key in values.values and values.whole(key, Range(least=-(2**15), most=2**15)) != expected:
             raise FormatError(f"{key} is {described(values.values[key])}; only {expected} is read")
-    if "theta" in values.values and np.any(values.reals("theta") != threshold * 2**ACTIVATION_SHIFT):
+    if fires and "theta" in values.values and np.any(values.reals("theta") != threshold * 2**ACTIVATION_SHIFT):
         raise FormatError(f"theta is {described(values.values['theta'])}; expected {2**ACTIVATION_SHIFT} vThMant")

@@ -46,7 +46,8 @@ def _started(
     if any(delay > 1 and np.any(shift) for delay, shift in shifts) or np.any(neuron.decay_current != 1):
         raise FormatError(
             f"population {name}: nothing arrives there in the first step, not even the bias of the layer before, which "
-            "a network here cannot say of a synaptic current; take a layer without bias"
+            "a network here cannot say of a synaptic current; take a layer without bias, or, where another framework "
+            "wrote the file, that one's --dialect"
         )
     if np.any(neuron.decay_potential == 1):
         raise FormatError(f"population {name}: keeps nothing, so a connection with a bias cannot be silent at first")

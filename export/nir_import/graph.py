@@ -39,10 +39,12 @@ from spikeport.export.nir_import.neurons import neuron
 from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
 from spikeport.export.nir_import.origin import dialect_of
 from spikeport.export.nir_import.readouts import leading_to, without_marker
-from spikeport.export.nir_import.stages import PASS_ON, channels_first
+from spikeport.export.nir_import.stages import PASS_ON, beside, channels_first
 from spikeport.export.numbers import LEVELS, NEURONS, POSITIVE, STEPS, real, whole
 from spikeport.export.passes.expand_paths import expand_paths, unshifted
 
+AXES = {"Conv1d": 2, "Conv2d": 3, "SumPool2d": 3, "AvgPool2d": 3}
+"""How many axes a node reads; more in front, in the shape of an input, are the batch and the steps."""
 REPEATED_PER_BYTE = 32
 """Bytes of weights per byte of file beyond `inputs.ROOM`, where several paths share a node's weights."""
 
@@ -318,14 +320,14 @@ class Builder:
 
     def _input_shape(self, name: str) -> Shape:
         """Return the shape of one sample; some exporters leave the batch in it."""
-        shape = self.graph.nodes[name].wholes("shape", NEURONS, sizes=(1, 2, 3, 4))
+        shape = self.graph.nodes[name].wholes("shape", NEURONS, sizes=(1, 2, 3, 4, 5))
         first = next(end for start, end in self.graph.edges if start == name)
         node = self.graph.nodes[first]
         weight = node.values.get("weight")
         sides = weight.shape if isinstance(weight, np.ndarray) else ()
         if node.kind in ("Linear", "Affine") and len(shape) > 1 and sides[-1:] == shape[-1:]:
             return shape[-1:]
-        return shape[1:] if node.kind == "Conv2d" and len(shape) == 4 else shape
+        return shape[-AXES.get(node.kind, len(shape)) :]
 
     def _enter(self, name: str, population: FloatPopulation) -> None:
         if self.graph.nodes[name].kind == "Delay":
@@ -382,25 +384,19 @@ def _inner(ends: dict[tuple[str, str], list[str]], graph: str, kind: str) -> str
 
 
 def _fitted(shape: Shape, cell: FloatNeuron) -> tuple[Shape, FloatNeuron]:
-    """Return shape and neuron that fit: parameters of (C, L) stand for (C, 1, L), and may be flat where we are not."""
+    """Return shape and neuron that fit: parameters may be flat where we are not, or give a flat layer its shape."""
     arrays = {name: value for name, value in vars(cell).items() if isinstance(value, np.ndarray) and value.ndim}
     largest = max((value.shape for value in arrays.values()), key=math.prod, default=shape)
-    own = channels_first(_unbatched(largest, shape))
-    if math.prod(own) == math.prod(shape):
+    own = beside(largest, shape)
+    if math.prod(own) == math.prod(shape) and not broadcasts(own, shape):
         shape = own
-    fitted = {name: channels_first(_unbatched(value.shape, shape)) for name, value in arrays.items()}
-    changed: dict[str, Any] = {name: value.reshape(fitted[name]) for name, value in arrays.items()}
+    changed: dict[str, Any] = {name: value.reshape(beside(value.shape, shape)) for name, value in arrays.items()}
     return shape, replace(cell, **changed)
-
-
-def _unbatched(own: Shape, shape: Shape) -> Shape:
-    """Return the shape of a parameter without the batch axis of one that some exporters leave in front."""
-    return own[1:] if len(own) == len(shape) + 1 and own[0] == 1 else own
 
 
 def _check_parameters(node: Node, shape: Shape) -> None:
     """Refuse parameters, used or not, that are neither one number nor as many as there are neurons."""
     for key, value in node.values.items():
-        own = channels_first(value.shape) if isinstance(value, np.ndarray) else ()
+        own = beside(value.shape, shape) if isinstance(value, np.ndarray) else ()
         if math.prod(own) != math.prod(shape) and not broadcasts(own, shape):
-            raise FormatError(f"{key} has shape {own}; expected one number, or {shape}")
+            raise FormatError(f"{key} has shape {value.shape}; expected one number, or {shape}")

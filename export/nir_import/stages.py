@@ -60,6 +60,18 @@ def channels_first(shape: Shape) -> Shape:
     return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
 
 
+def beside(own: Shape, shape: Shape) -> Shape:
+    """Return the shape of a parameter as it broadcasts to ``shape``, by numpy's rule: the last axes belong together.
+
+    Some exporters leave a batch of one in front. (C, L) stands for (C, 1, L) beside a signal, and where a flat layer
+    gets its shape from its parameters.
+    """
+    signal = len(shape) == 3 and shape[1] == 1
+    axes = 2 if signal else len(shape)
+    own = own[1:] if len(own) == axes + 1 and own[0] == 1 else own
+    return channels_first(own) if signal or len(shape) == 1 else own
+
+
 def _shift(node: Node, channels: int) -> tuple[Stage, ...]:
     if "bias" not in node.values:
         return ()
@@ -78,6 +90,11 @@ def _dense(node: Node, shape: Shape, _budget: Budget) -> tuple[Stage, ...]:
         raise FormatError(
             f"weight has shape {weight.shape} behind a source of {inputs:,}; expected (outputs, inputs): it is "
             "transposed, as spyx before 1.0 writes it"
+        )
+    if inputs != weight.shape[1] == shape[-1]:
+        raise FormatError(
+            f"weight has shape {weight.shape} behind a source of shape {shape}; it would act on the last axis alone, "
+            f"which is not read: write a Flatten in front of {inputs:,} inputs, or a convolution"
         )
     return (Dense(weight=weight), *_shift(node, len(weight)))
 
@@ -128,7 +145,7 @@ def _pooling(node: Node, shape: Shape, budget: Budget) -> tuple[Stage, ...]:
 def _scale(node: Node, shape: Shape, budget: Budget) -> tuple[Stage, ...]:
     scale = node.reals("scale")
     try:
-        full = np.broadcast_to(scale.reshape(channels_first(scale.shape)), shape)
+        full = np.broadcast_to(scale.reshape(beside(scale.shape, shape)), shape)
     except ValueError:
         raise FormatError(f"scale has shape {scale.shape}; expected {shape}") from None
     size = math.prod(shape)
@@ -137,7 +154,8 @@ def _scale(node: Node, shape: Shape, budget: Budget) -> tuple[Stage, ...]:
     if np.all(per_channel == per_channel[:, :1]):
         return (Normalization(scale=per_channel[:, 0], shift=np.zeros(shape[0])),)
     budget.take(16 * size**2, f"a matrix of {size:,} x {size:,} for a scale that differs within a channel")
-    return (Dense(weight=np.diag(full.reshape(-1))),)
+    diagonal = Dense(weight=np.diag(full.reshape(-1)))
+    return (diagonal,) if len(shape) == 1 else (diagonal, Reshape(shape=shape))
 
 
 def _pair(node: Node, name: str, within: Range, *, flat: bool = False) -> Pair:

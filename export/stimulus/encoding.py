@@ -46,7 +46,7 @@ def encoded(values: Array, intake: Intake, unit: float | None = None) -> Encoded
     if unit is not None and not (values.dtype.kind in "iu" and unit == intake.source.unit):
         return _worth(values, intake, unit)
     if values.dtype.kind == "f":
-        return Encoded(values=frozen_array(values) if intake.real else _levels(values, intake.source))
+        return _reals(values, intake.source) if intake.real else Encoded(values=_levels(values, intake.source))
     if values.dtype.kind == "b" and _is_graded(intake.source):
         raise StimulusError(
             f"the input holds truth values, spikes of size 1; the network takes {described(intake.source)}: "
@@ -78,6 +78,24 @@ def _worth(values: Array, intake: Intake, unit: float) -> Encoded:
     if intake.real:
         return Encoded(values=frozen_array(values.astype(np.float64) * unit))
     return Encoded(values=_levels(values, intake.source, unit))
+
+
+def _reals(values: Array, source: Source) -> Encoded:
+    """Return real numbers as a float network takes them: as they are, but for levels that nobody divided by 255."""
+    least, most = float(values.min(initial=0)), float(values.max(initial=0))
+    full = source.levels * source.unit
+    bright = most > max(full, DARK) if _is_graded(source) else most == MOST_LEVELS and source.levels == 1
+    if bright and most <= MOST_LEVELS and least >= 0 and np.all(values == np.rint(values)):
+        raise StimulusError(
+            f"the input holds whole numbers 0..{most:g} ({values.dtype}), and the network takes {described(source)}: "
+            "divide pixels by 255, or say what a number 1 stands for: --unit beside --input (pixels: 1/255; 1 for "
+            "numbers as they are)"
+        )
+    notes: tuple[str, ...] = ()
+    if source.levels > 1 and (least < 0 or most > full * (1 + 1e-6)):
+        span = f"the input spans {values.min():g}..{values.max():g}, and the network takes 0..{full:g}"
+        notes = (f"{span}: real numbers are taken as they are",)
+    return Encoded(values=frozen_array(values), notes=notes)
 
 
 def _integers(values: Array, intake: Intake, *, told: bool) -> Encoded:

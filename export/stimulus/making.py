@@ -17,6 +17,7 @@ from spikeport.export.stimulus.content import sample as sample_of
 from spikeport.export.stimulus.definition import LARGEST_IMAGES, Intake, Stimulus
 from spikeport.export.stimulus.encoding import encoded
 from spikeport.export.stimulus.events import Events, Frames, framed
+from spikeport.export.stimulus.labels import one_per_sample
 from spikeport.export.stimulus.settings import InputSettings
 
 SAMPLES = Range(least=1, most=10**7)
@@ -56,7 +57,7 @@ def read(
     content = files.read(path)
     try:
         found = made(content, _intake(network), settings or InputSettings())
-        return found, _one_per_sample(content.labels, len(found))
+        return found, None if content.labels is None else one_per_sample(content.labels, len(found))
     except SpikeportError as error:
         raise StimulusError(f"{path}: {error}") from None
 
@@ -271,14 +272,6 @@ def _ended(values: Array, lengths: Array, steps: int) -> Array:
     for row, each, length in zip(full, values, lengths, strict=True):
         row[:length] = each[:length]
     return full
-
-
-def _one_per_sample(labels: Array | None, count: int) -> Array | None:
-    if labels is not None and labels.shape == () and count == 1:
-        labels = labels.reshape(1)
-    if labels is not None and (labels.shape != (count,) or labels.dtype.kind not in "iu"):
-        raise StimulusError(f"'labels' is {labels.dtype} of shape {labels.shape}; expected {count} integers")
-    return labels
 
 
 def _join(shape: tuple[int, ...]) -> str:

@@ -30,7 +30,7 @@ SKIPPED = ("as_none", "as_device", "as_layout", "as_memory_format")
 """Arguments that say nothing about what is computed from values."""
 
 
-def from_exported(path: Path, *, mean: Statistics = 0.0, std: Statistics = 1.0) -> ImportedNetwork:
+def from_exported(path: Path, *, mean: Statistics | None = None, std: Statistics | None = None) -> ImportedNetwork:
     """Return the network of a file that `torch.export.save` wrote, as `from_torch` does for a module.
 
     Its weights are read as bytes, and nothing in it is unpickled or run. Raises `FormatError`, which names the file.

@@ -9,6 +9,7 @@ from spikeport.toolchain import checkpoint
 from spikeport.toolchain.importing.builder import build
 from spikeport.toolchain.importing.exported_program import from_exported
 from spikeport.toolchain.importing.imported import ImportedNetwork, imported
+from spikeport.toolchain.importing.levels import check_pixels
 from spikeport.toolchain.importing.onnx_model import read_onnx
 from spikeport.toolchain.importing.torch_module import Statistics, statistics
 from spikeport.toolchain.nn.specification import Shape
@@ -43,12 +44,14 @@ def read_model(
 
 
 def from_onnx(
-    path: Path, *, mean: Statistics = 0.0, std: Statistics = 1.0, shape: Shape | None = None
+    path: Path, *, mean: Statistics | None = None, std: Statistics | None = None, shape: Shape | None = None
 ) -> ImportedNetwork:
     """Return the network of an ONNX model; see `read_model`."""
     model = read_onnx(path, shape)
     channels = model.input_shape[0]
     try:
+        if std is None:
+            check_pixels(model.operations)
         built = build(
             model.operations,
             model.output,
@@ -63,11 +66,11 @@ def from_onnx(
 
 
 def _exported(path: Path, mean: Statistics | None, std: Statistics | None, _shape: Shape | None) -> ImportedNetwork:
-    return from_exported(path, mean=0.0 if mean is None else mean, std=1.0 if std is None else std)
+    return from_exported(path, mean=mean, std=std)
 
 
 def _onnx(path: Path, mean: Statistics | None, std: Statistics | None, shape: Shape | None) -> ImportedNetwork:
-    return from_onnx(path, mean=0.0 if mean is None else mean, std=1.0 if std is None else std, shape=shape)
+    return from_onnx(path, mean=mean, std=std, shape=shape)
 
 
 def _checkpoint(path: Path, mean: Statistics | None, std: Statistics | None, _shape: Shape | None) -> ImportedNetwork:

@@ -18,6 +18,7 @@ from spikeport.export.errors import FormatError, one_line
 from spikeport.toolchain.importing.aten import operations
 from spikeport.toolchain.importing.builder import build
 from spikeport.toolchain.importing.imported import ImportedNetwork, imported
+from spikeport.toolchain.importing.levels import check_pixels
 from spikeport.toolchain.importing.program import Call, Program, Ref, entered, place
 from spikeport.toolchain.nn.specification import Specification
 
@@ -29,25 +30,28 @@ ENDS = ("softmax", "log_softmax", "_softmax", "_log_softmax", "sigmoid")
 """Calls that the result leaves out where they are the last."""
 
 
-def from_torch(module: nn.Module, example: Any, *, mean: Statistics = 0.0, std: Statistics = 1.0) -> ImportedNetwork:
+def from_torch(
+    module: nn.Module, example: Any, *, mean: Statistics | None = None, std: Statistics | None = None
+) -> ImportedNetwork:
     """Return a ReLU network in PyTorch as a specification with its weights.
 
     ``example`` is an input of the module with the batch as its first axis: images (N, C, H, W), signals (N, C, L),
     which become (N, C, 1, L), or features (N, F), which become (N, F, 1, 1). The module gets pixels that were
-    normalised, ``(pixels - mean) / std``: one number, or one per channel. It is read in evaluation mode and stays as
-    it is. Its logits for a random input are compared with those of the result. Raises `FormatError`, which names the
+    normalised, ``(pixels - mean) / std``: one number, or one per channel; 0 and 1 if None, and a module that first
+    turns levels of 255 into smaller numbers is refused then. It is read in evaluation mode and stays as it is. Its
+    logits for a random input are compared with those of the result. Raises `FormatError`, which names the
     place in the module and the nearest that is supported, for what no spiking network holds.
     """
     sample = _sample(module, example)
     with _evaluating(module):
         exported = _exported(module, sample)
         network = to_network(_program(exported), mean=mean, std=std)
-        _check_same(module, network, exported, sample, tuple(map(_doubles, (mean, std))))
+        _check_same(module, network, exported, sample, (_doubles(mean, 0.0), _doubles(std, 1.0)))
     return network
 
 
 def to_specification(
-    module: nn.Module, example: Any, *, mean: Statistics = 0.0, std: Statistics = 1.0
+    module: nn.Module, example: Any, *, mean: Statistics | None = None, std: Statistics | None = None
 ) -> Specification:
     """Return the shape of a PyTorch module as plain data, to train a network of that shape from the start.
 
@@ -57,7 +61,7 @@ def to_specification(
     return from_torch(module, example, mean=mean, std=std).specification
 
 
-def to_network(program: Program, *, mean: Statistics, std: Statistics) -> ImportedNetwork:
+def to_network(program: Program, *, mean: Statistics | None, std: Statistics | None) -> ImportedNetwork:
     """Return the network of a program."""
     program, note = entered(program)
     shape = program.shapes[program.input]
@@ -65,6 +69,8 @@ def to_network(program: Program, *, mean: Statistics, std: Statistics) -> Import
         raise FormatError(f"the example is {shape}; expected (N, C, H, W), (N, C, L) or (N, features)")
     rows, columns = (*(1,) * (4 - len(shape)), *shape[2:])[:2]
     found, output = operations(program)
+    if std is None:
+        check_pixels(found)
     built = build(
         found,
         output,
@@ -76,8 +82,9 @@ def to_network(program: Program, *, mean: Statistics, std: Statistics) -> Import
     return imported(replace(built, notes=(note, *built.notes) if note else built.notes))
 
 
-def statistics(name: str, value: Statistics, channels: int) -> list[float]:
-    """Return one number per channel; a standard deviation is above zero."""
+def statistics(name: str, value: Statistics | None, channels: int) -> list[float]:
+    """Return one number per channel; a standard deviation is above zero. None leaves pixels as they are."""
+    value = float(name == "std") if value is None else value
     numbers = np.asarray(value, np.float64).reshape(-1)
     numbers = np.repeat(numbers, channels) if numbers.size == 1 else numbers
     least = 0.0 if name == "std" else -np.inf
@@ -87,8 +94,8 @@ def statistics(name: str, value: Statistics, channels: int) -> list[float]:
     return numbers.tolist()
 
 
-def _doubles(value: Statistics) -> Tensor:
-    return torch.as_tensor(value, dtype=torch.float64)
+def _doubles(value: Statistics | None, default: float) -> Tensor:
+    return torch.as_tensor(default if value is None else value, dtype=torch.float64)
 
 
 def _sample(module: nn.Module, example: Any) -> Tensor:

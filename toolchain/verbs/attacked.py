@@ -11,6 +11,7 @@ from spikeport.export import archive
 from spikeport.export.errors import FormatError, NetworkError, StimulusError
 from spikeport.export.network import Array, Network, Source
 from spikeport.export.stimulus import Intake, Stimulus
+from spikeport.export.stimulus.labels import one_per_sample
 from spikeport.toolchain import checkpoint
 from spikeport.toolchain.choices import tag_of
 from spikeport.toolchain.data.dataset import PIXEL_LEVELS
@@ -135,8 +136,7 @@ def _images(
     truth = known if labels is None else np.asarray(labels)
     if truth is None:
         raise StimulusError(f"{_named(images)}: no labels; expected an array 'labels' beside the images")
-    if truth.shape != (len(stimulus),) or truth.dtype.kind not in "iu":
-        raise StimulusError(f"labels are {truth.dtype} of shape {truth.shape}; expected {len(stimulus)} whole numbers")
+    truth = one_per_sample(truth, len(stimulus))
     if stimulus.lengths is not None:
         raise StimulusError(f"{_named(images)}: samples differ in length; expected samples of equal length")
     count = settings.images

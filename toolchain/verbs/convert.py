@@ -11,6 +11,7 @@ from spikeport.export.executors import fast, floating
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Source
 from spikeport.export.passes import folded
 from spikeport.export.stimulus import Intake, Stimulus, files
+from spikeport.export.stimulus.labels import check_classes
 from spikeport.export.trace import predicted
 from spikeport.toolchain.verbs.converted import Accuracy, Converted, ConvertSettings
 from spikeport.toolchain.verbs.networks import QuantizeSettings, quantize
@@ -110,12 +111,7 @@ def _network(model: "nn.Module | AnyPath", calibration: AnyInput, settings: Conv
     if axes is None:
         raise StimulusError("the calibration images have no axes of their own; expected an array (N, C, H, W)")
     example = np.zeros((2, *axes), np.float32)
-    return from_torch(
-        model,
-        example,
-        mean=0.0 if settings.mean is None else settings.mean,
-        std=1.0 if settings.std is None else settings.std,
-    )
+    return from_torch(model, example, mean=settings.mean, std=settings.std)
 
 
 def _axes(images: AnyInput) -> tuple[int, ...] | None:
@@ -164,13 +160,11 @@ def _flat(images: AnyInput, shape: tuple[int, ...]) -> AnyInput:
 def _check_labels(labels: Array | None, specification: "Specification", what: str) -> None:
     from spikeport.toolchain.nn.specification import READOUT
 
-    classes = int(np.prod(specification.shapes()[READOUT]))
-    if labels is not None and (labels.min() < 0 or labels.max() >= classes):
-        wrong = int(np.argmax((labels < 0) | (labels >= classes)))
-        raise StimulusError(
-            f"the {what} images have label {labels[wrong]} (image {wrong}); expected labels 0 to {classes - 1}: the "
-            f"network has {classes} classes"
-        )
+    try:
+        if labels is not None:
+            check_classes(labels, int(np.prod(specification.shapes()[READOUT])))
+    except StimulusError as error:
+        raise StimulusError(f"the {what} images: {error}") from None
 
 
 def _prune(ann: "ANN", sparsity: float) -> None:

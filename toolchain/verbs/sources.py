@@ -15,6 +15,7 @@ from spikeport.export.input_as import taking
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Network
 from spikeport.export.progress import announce, waiting
 from spikeport.export.stimulus import InputSettings, Intake, Stimulus, read, stimulus
+from spikeport.export.stimulus.labels import check_classes, one_per_sample
 
 AnyPath = Path | str
 AnyInput = Stimulus | Array | Sequence[Array] | AnyPath
@@ -124,19 +125,10 @@ def labels_of(
     ``source``: what the images were read from. Raises `StimulusError` where there is not one per image, or where one is
     no class of the network.
     """
-    labels = known if given is None else np.asarray(given)
-    if labels is None:
-        return None
-    if labels.shape != (len(images),):
-        raise StimulusError(f"labels of shape {labels.shape}; expected one per image, ({len(images)},)")
-    classes = math.prod(network.readout.shape)
-    wrong = (labels < 0) | (labels >= classes)
-    if wrong.any():
-        first, where = int(wrong.argmax()), f"{source}: " if given is None and isinstance(source, Path | str) else ""
-        raise StimulusError(
-            f"{where}sample {first} has label {labels[first]}; expected labels 0 to {classes - 1}: the network has "
-            f"{classes} classes"
-        )
+    labels = known if given is None else one_per_sample(np.asarray(given), len(images))
+    if labels is not None:
+        where = f"{source}: " if given is None and isinstance(source, Path | str) else ""
+        check_classes(labels, math.prod(network.readout.shape), where)
     return labels
 
 

@@ -561,6 +561,17 @@ def test_affine_block_at_the_end_is_a_readout_whose_potential_is_the_score():
             assert run(network, frames).tolist() == potentials
 
 
+def test_readout_may_keep_the_theta_of_the_layers_before_it(tmp_path):
+    """As lava-dl's own PilotNet does: theta 1,600 beside the largest threshold, which alone is used."""
+    path = tmp_path / "pilotnet.net"
+    path.write_bytes((CASES / "pilotnet.net").read_bytes())
+    with h5py.File(path, "a") as file:
+        last = max(file["layer"], key=int)
+        file[f"layer/{last}/neuron/theta"] = 1600
+    plain, found = (netx.read(each, steps=4) for each in (CASES / "pilotnet.net", path))
+    assert archive.to_bytes(found) == archive.to_bytes(plain)
+
+
 def test_largest_threshold_at_the_end_is_said_to_be_a_readout():
     read = {"steps": 4, "dialect": "lava", "levels": None}
     assert "read as a readout that never fires" in netx.read_and_left_out(CASES / "pilotnet.net", **read)[1][0]

@@ -214,6 +214,38 @@ def test_parameters_may_have_a_batch_axis_of_one_or_be_scalars(tmp_path):
     assert traces[0].any()
 
 
+@pytest.mark.parametrize("shape", [(2, 2), (2,), (2, 1, 1), (2, 2, 2)])
+def test_parameters_broadcast_as_arrays_do(tmp_path, shape):
+    """Thresholds of two rows and columns, of two columns, of two channels, and of all neurons of (2, 2, 2)."""
+    thresholds = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    weight = np.ones((2, 1, 1, 1))
+    nodes = {
+        "c": nir.Conv2d((2, 2), weight, stride=1, padding=0, dilation=1, groups=1, bias=np.zeros(2)),
+        "n": nir.IF(r=np.ones(shape), v_threshold=thresholds - 0.5, v_reset=np.zeros(shape)),
+    }
+    written(tmp_path / "a.nir", nodes, [("input", "c"), ("c", "n"), ("n", "output")], (1, 2, 2))
+    network, _ = read(tmp_path / "a.nir", steps=8, dialect="nir")
+    counts = record(floating.steps(network, stimulus(np.ones((1, 1, 2, 2)), network)))["n"].sum(1)[0]
+    assert np.array_equal(counts, 8 // np.broadcast_to(thresholds, (2, 2, 2)))
+
+
+NODES_WITH_AXES = {
+    "pool": nir.SumPool2d(kernel_size=np.array([2, 2]), stride=np.array([2, 2]), padding=np.array([0, 0])),
+    "conv": nir.Conv2d((4, 4), np.ones((2, 2, 1, 1)), stride=1, padding=0, dilation=1, groups=1, bias=np.zeros(2)),
+    "signal": nir.Conv1d(4, np.ones((2, 2, 1)), stride=1, padding=0, dilation=1, groups=1, bias=np.zeros(2)),
+}
+
+
+@pytest.mark.parametrize("name", NODES_WITH_AXES)
+@pytest.mark.parametrize("batch", [(1,), (16,), (5, 1)])
+def test_batch_and_steps_in_the_shape_of_the_input_are_left_out(tmp_path, name, batch):
+    sample = (2, 4) if name == "signal" else (2, 4, 4)
+    nodes = {"a": NODES_WITH_AXES[name], "n": nir.IF(r=np.ones(1), v_threshold=np.ones(1), v_reset=np.zeros(1))}
+    written(tmp_path / "a.nir", nodes, [("input", "a"), ("a", "n"), ("n", "output")], (*batch, *sample))
+    network, _ = read(tmp_path / "a.nir", steps=3, dialect="nir")
+    assert network.source.shape == ((2, 1, 4) if name == "signal" else sample)
+
+
 def test_missing_w_in_is_one(tmp_path):
     paths = [tmp_path / f"{name}.nir" for name in ("with", "without")]
     for path in paths:

@@ -168,3 +168,35 @@ def test_pooling_of_a_large_image_is_a_small_kernel(tmp_path):
     values, found, stage = sums(tmp_path / "a.nir", nodes, (16, 128, 128))
     assert np.array_equal(found, functional.avg_pool2d(values, 8).numpy() * 4)
     assert stage.weight.shape == (16, 1, 8, 8)
+
+
+SHAPES = [(4,), (4, 1), (4, 4), (1, 4, 4), (4, 1, 1), (4, 4, 4), (1, 4, 1, 1), (1,)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_scale_broadcasts_as_arrays_do(tmp_path, shape):
+    """With as many channels as rows and columns: (4, 4) are rows and columns, and never channels and columns."""
+    scale = RNG.integers(1, 9, shape).astype(float)
+    values, found, _ = sums(tmp_path / "a.nir", [nir.Scale(scale)], (4, 4, 4))
+    assert np.array_equal(found, values.numpy() * scale)
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 1), (3, 5), (1, 3, 5)])
+def test_scale_of_a_signal_has_its_two_axes(tmp_path, shape):
+    scale = RNG.integers(1, 9, shape).astype(float)
+    values, found, _ = sums(tmp_path / "a.nir", [nir.Scale(scale)], (3, 5))
+    assert np.array_equal(found[:, :, 0], values.numpy()[:, :, 0] * scale)
+
+
+def test_convolution_behind_a_scale_that_differs_within_channels(tmp_path):
+    scale, weight = RNG.integers(1, 9, (2, 4, 4)).astype(float), RNG.integers(-3, 4, (3, 2, 3, 3)).astype(float)
+    kernel = nir.Conv2d((4, 4), weight, stride=1, padding=1, dilation=1, groups=1, bias=np.zeros(3))
+    values, found, _ = sums(tmp_path / "a.nir", [nir.Scale(scale), kernel], (2, 4, 4))
+    expected = functional.conv2d(values * torch.from_numpy(scale), torch.from_numpy(weight), padding=1)
+    assert np.array_equal(found, expected.numpy())
+
+
+def test_matrix_on_the_last_axis_alone_is_refused(tmp_path):
+    kernel = nir.Conv2d((4, 5), np.ones((3, 2, 1, 1)), stride=1, padding=0, dilation=1, groups=1, bias=np.zeros(3))
+    with pytest.raises(FormatError, match=r"it would act on the last axis alone, .* Flatten in front of 60 inputs"):
+        sums(tmp_path / "a.nir", [kernel, nir.Linear(np.ones((7, 5)))], (2, 4, 5))

@@ -1,6 +1,7 @@
 """Files of trained networks: the reader is chosen by the end of the name, and every error names the file."""
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -72,3 +73,48 @@ def test_a_pickled_model_is_answered_with_two_lines_that_work(name, tmp_path, mo
     network = read_model(tmp_path / "model.pt2")
     with torch.no_grad():
         torch.testing.assert_close(network.model(images), model(images))
+
+
+def first(kind, constant):
+    """Return a model that does something with its input first, with small numbers behind it."""
+    nodes = [NODE(kind, ["x", "k"], ["s"]), NODE("Conv", ["s", "conv1.weight"], ["a"]), *NODES[1:]]
+    return model_of(nodes, {**WEIGHTS, "k": np.array(constant, np.float32)}, (2, 6, 7))
+
+
+@pytest.mark.parametrize(
+    ("kind", "constant"),
+    [("Div", 255), ("Mul", 1 / 255), ("Div", 127.5), ("Sub", [[[103.9]], [[116.8]]])],
+)
+def test_a_model_for_levels_of_255_is_told_that_images_are_pixels(tmp_path, kind, constant):
+    """With std 1/255 its logits are those that it gives for levels."""
+    path = saved(first(kind, constant), tmp_path)
+    with pytest.raises(FormatError, match=r"node 0 .*: turns levels from 0 to 255 into smaller .* std 1/255"):
+        read_model(path)
+    levels = np.random.default_rng(0).integers(0, 256, (3, 2, 6, 7))
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (expected,) = session.run(None, {"x": levels.astype(np.float32)})
+    with torch.no_grad():
+        found = read_model(path, std=1 / 255).model(torch.from_numpy(levels / 255).float())
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3, atol=1e-3)
+    assert read_model(path, std=1.0).notes == ()
+
+
+def test_norms_of_pixels_are_read_without_a_question(tmp_path):
+    for kind, constant in (("Div", 0.2), ("Sub", 0.5), ("Mul", 2.0)):
+        assert read_model(saved(first(kind, constant), tmp_path)).notes == ()
+
+
+def test_a_module_for_levels_of_255_is_told_that_images_are_pixels():
+    class Levels(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.flat, self.a, self.b = nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(4, 3), nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.b(self.a(self.flat(self.norm(x))).relu())
+
+    module = Levels().eval()
+    assert from_torch(module, torch.zeros(1, 1, 2, 2)).notes == ()
+    module.norm.running_mean.fill_(120)
+    with pytest.raises(FormatError, match="turns levels from 0 to 255 into smaller numbers"):
+        from_torch(module, torch.zeros(1, 1, 2, 2))

@@ -210,8 +210,8 @@ def refused(tiny_run, held_out, settings, **options):
         ({"epsilons": (8 / 255,)}, AttackError, "8 means 8/255"),
         ({"epsilons": (8, 0)}, AttackError, "epsilon is 0, which changes no pixel"),
         ({"labels": np.full(20, 10)}, AttackError, "image 0 has label 10; expected labels 0 to 9"),
-        ({"labels": np.zeros(3, int)}, StimulusError, r"labels are int64 of shape \(3,\); expected 20 whole numbers"),
-        ({"labels": np.zeros(20)}, StimulusError, "labels are float64"),
+        ({"labels": np.zeros(3, int)}, StimulusError, r"'labels' is int64 of shape \(3,\); expected 20 integers"),
+        ({"labels": np.zeros(20)}, StimulusError, "'labels' is float64"),
         ({"images": np.full((2, 1, 8, 8), 1.5)}, StimulusError, r"the input spans 1.5..1.5; expected 0..1"),
         ({"images": np.zeros((2, 1, 8, 8), np.uint8)}, StimulusError, "no labels; expected an array 'labels'"),
         (

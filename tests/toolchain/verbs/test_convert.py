@@ -184,7 +184,7 @@ def test_images_that_do_not_fit_are_refused(folder, tmp_path):
         with pytest.raises((StimulusError, FormatError), match=message):
             spikeport.convert(model, wrong, settings=quick())
     np.savez(tmp_path / "labels.npz", images=images, labels=np.full(10, 10))
-    with pytest.raises(StimulusError, match=r"held-out images have label 10 \(image 0\); expected labels 0 to 9"):
+    with pytest.raises(StimulusError, match=r"held-out images: sample 0 has label 10; expected labels 0 to 9"):
         spikeport.convert(model, images, settings=quick(), held_out=tmp_path / "labels.npz")
 
 

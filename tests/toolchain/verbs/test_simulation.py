@@ -70,8 +70,22 @@ def test_accuracy_is_the_share_of_labels_that_are_met(network, held_out, tmp_pat
     assert spikeport.simulate(network, images, labels=found.classes).accuracy == 1
     np.save(tmp_path / "images.npy", images)
     assert spikeport.simulate(network, tmp_path / "images.npy").accuracy is None
-    with pytest.raises(StimulusError, match=r"labels of shape \(3,\); expected one per image, \(20,\)"):
+    with pytest.raises(StimulusError, match=r"'labels' is int64 of shape \(3,\); expected 20 integers"):
         spikeport.simulate(network, images, labels=[1, 2, 3])
+
+
+def what_if(network, images):
+    return spikeport.what_if(network, images, spikeport.Variations())
+
+
+@pytest.mark.parametrize("verb", [spikeport.simulate, spikeport.report, what_if])
+def test_a_label_that_is_no_class_is_refused_by_every_verb(network, held_out, verb, tmp_path):
+    """Labels that count from 1 would give an accuracy near 0 without a word."""
+    with np.load(held_out) as file:
+        labels = file["labels"] + 1
+        np.savez(tmp_path / "from_one.npz", images=file["images"], labels=labels)
+    with pytest.raises(StimulusError, match=r"sample \d+ has label 10; expected labels 0 to 9"):
+        verb(network, tmp_path / "from_one.npz")
 
 
 def test_images_are_a_file_an_array_or_a_stimulus(network, held_out):
