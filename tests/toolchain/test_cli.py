@@ -5,7 +5,6 @@ import inspect
 import json
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -44,6 +43,7 @@ from spikeport.toolchain.verbs import gradients as measuring
 from spikeport.toolchain.verbs.attack_settings import AttackSettings
 from spikeport.toolchain.verbs.converted import ConvertSettings
 from tests.export.engine.kernel_mutants import KERNELS, apply, force
+from tests.spent import processor_seconds
 from tests.toolchain.invoking import invoke
 from tests.toolchain.networks import RECIPE
 
@@ -58,12 +58,6 @@ def call(*arguments, **variables):
         timeout=600,
         env={**os.environ, **variables},
     )
-
-
-def processor_seconds():
-    """Return the processor time of all programs that this process has waited for; other work does not change it."""
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return spent.ru_utime + spent.ru_stime
 
 
 def test_help_is_quick_and_lists_every_verb():

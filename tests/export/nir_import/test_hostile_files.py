@@ -16,6 +16,7 @@ import pytest
 from spikeport.export import hdf5
 from spikeport.export.errors import AmbiguousOrigin, FormatError
 from spikeport.export.nir_import.graph import read
+from tests.spent import processor_seconds
 
 pytestmark = pytest.mark.apart
 
@@ -141,19 +142,19 @@ TOO_LARGE = {
 def test_small_file_that_asks_for_much_is_refused_in_seconds(tmp_path, name):
     (nodes, edges, shape), message = TOO_LARGE[name]
     path = written(tmp_path / "bad.nir", nodes, edges, shape)
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, processor_seconds()
     with pytest.raises(FormatError, match=rf"bad\.nir: .*({message})"):
         read(path, steps=4, dialect="nir")
-    assert time.monotonic() - start < 10
+    assert processor_seconds() - start < 10
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < GROWTH
 
 
 @pytest.mark.parametrize(("make", "count"), [(linear, 1500), (neuron, 800)])
 def test_long_chain_is_read_in_seconds(tmp_path, make, count):
     path = written(tmp_path / "long.nir", *chain(make, count))
-    start = time.monotonic()
+    start = processor_seconds()
     read(path, steps=4, dialect="nir")
-    assert time.monotonic() - start < 10
+    assert processor_seconds() - start < 10
 
 
 def test_names_that_become_equal_get_numbers(tmp_path):
