@@ -170,13 +170,28 @@ def _by_name(networks: list[str]) -> dict[str, list[Path]]:
     return found
 
 
+def _archives(given: list[str]) -> dict[str, Path]:
+    """Return archives by name; one without a name has that of its path."""
+    found: dict[str, Path] = {}
+    for each in given:
+        name, equals, path = each.partition("=") if not Path(each).exists() else (each, "=", each)
+        name, path = (name, path) if equals else (each, each)
+        if name in found:
+            raise typer.BadParameter(f"two archives are called {name!r}; expected each name once")
+        found[name] = Path(path)
+    return found
+
+
 @app.command("thresholds")
 @grouped(saved=saving)
 def analyze_thresholds(
     model: Annotated[Path, typer.Argument(help="Checkpoint of a spiking network (.safetensors).")],
     input: Annotated[Path, typer.Option("--input", help="Images with labels: pixels, as --input elsewhere.")],
     network: Annotated[
-        list[Path] | None, typer.Option(help="Archive in integers that was made of it; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="ARCHIVE or NAME=ARCHIVE: in integers, made of it; 'compare' needs the name; may be repeated."
+        ),
     ] = None,
     bits: Annotated[str, typer.Option(help="Bits of weights to quantize the network to itself; or none.")] = "8,6,4,3",
     delta: Annotated[str, typer.Option(help="Distances to the threshold, in units of it.")] = "0.05,0.1,0.2",
@@ -201,7 +216,7 @@ def analyze_thresholds(
     from spikeport.toolchain.verbs import thresholds
 
     settings = thresholds.ThresholdSettings(
-        networks=tuple(network or ()),
+        networks=_archives(network or []),
         bits=() if bits == "none" else whole_numbers(bits),
         deltas=numbers(delta) or (),
         epsilons=numbers(eps) or (),

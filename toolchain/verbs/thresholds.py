@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 class ThresholdSettings:
     """What is measured.
 
-    ``networks``: archives in integers that were made of the network, or such networks. ``bits``: of weights, 2 to 8, to
+    ``networks``: archives in integers that were made of the network, or such networks; by name, or else named by their
+    paths: `compare_thresholds` puts those of one name side by side. ``bits``: of weights, 2 to 8, to
     which the network is quantized beside them; none: it is not. ``deltas``: distances to the threshold, in units of it.
     ``epsilons``: of perturbations, in pixel levels: 8 is 8/255. ``steps``: of PGD. ``suite``: paper, quick, rsc or the
     path of a .toml file, whose worst case is the robust accuracy; none: PGD alone, an upper bound. ``images``: so many
     of the first. ``seed``: of all random numbers. ``device``: auto, cpu, cuda or mps.
     """
 
-    networks: Sequence[IntegerNetwork | AnyPath] = ()
+    networks: Sequence[IntegerNetwork | AnyPath] | Mapping[str, IntegerNetwork | AnyPath] = ()
     bits: Sequence[int] = (8, 6, 4, 3)
     deltas: Sequence[float] = (0.05, 0.1, 0.2)
     epsilons: Sequence[float] = (2, 4, 8)
@@ -129,15 +130,20 @@ def _spiking(given: object, model: "nn.Module | None", advice: str) -> "SNN":
     return model
 
 
-def _integers(model: object, given: Sequence[IntegerNetwork | AnyPath]) -> Mapping[str, IntegerNetwork]:
+def _integers(
+    model: object, given: Sequence[IntegerNetwork | AnyPath] | Mapping[str, IntegerNetwork | AnyPath]
+) -> Mapping[str, IntegerNetwork]:
     """Return archives by name, each checked against the records of the run that made it."""
+    from spikeport.toolchain.analysis.thresholds.figures import BITS, FLOAT
     from spikeport.toolchain.verbs.origin import check_origin
 
     found: dict[str, IntegerNetwork] = {}
-    for number, each in enumerate(given, 1):
-        name = str(each) if isinstance(each, Path | str) else f"network {number}"
+    paths = [str(each) if isinstance(each, Path | str) else f"network {n}" for n, each in enumerate(given, 1)]
+    for name, each in given.items() if isinstance(given, Mapping) else zip(paths, given, strict=True):
         if name in found:
             raise NetworkError(f"{name}: stands twice among the networks; expected each once")
+        if name == FLOAT or name.endswith(BITS):
+            raise NetworkError(f"{name}: a name that rounding of the network itself takes; expected another")
         found[name] = integer_network(each)
         if isinstance(each, Path | str) and isinstance(model, Path | str):
             check_origin(Path(each), Path(model))

@@ -48,7 +48,8 @@ def invoke(monkeypatch, capsys, *arguments):
 def test_the_command_prints_tables_and_writes_both_files(folder, tmp_path, monkeypatch, capsys):
     code, out, _ = invoke(
         monkeypatch, capsys, folder / "snn.safetensors", "--input", folder / "x.npz", "--network",
-        folder / "five.safetensors", "--bits", "4", "--delta", "0.1,0.3", "--eps", "4,16", "--steps", "2",
+        folder / "five.safetensors", "--network", f"five={folder / 'five.safetensors'}",
+        "--bits", "4", "--delta", "0.1,0.3", "--eps", "4,16", "--steps", "2",
         "--out", tmp_path,
     )  # fmt: skip
     assert code == 0
@@ -56,7 +57,12 @@ def test_the_command_prints_tables_and_writes_both_files(folder, tmp_path, monke
         assert expected in out
     document = json.loads((tmp_path / "thresholds.json").read_text())
     assert document["schema"] == 1
-    assert [each["name"] for each in document["rounded"]] == ["float", "4 bits", str(folder / "five.safetensors")]
+    assert [each["name"] for each in document["rounded"]] == [
+        "float",
+        "4 bits",
+        str(folder / "five.safetensors"),
+        "five",
+    ]
     assert document["model"]["digest"]
     ET.fromstring((tmp_path / "thresholds.svg").read_text())
 
@@ -91,6 +97,7 @@ def test_the_function_takes_objects_and_equals_the_command(folder, monkeypatch, 
         ("snn", "x", {"seed": -1}, SpikeportError, "seed is -1"),
         ("snn", "x", {"networks": ("float.safetensors",)}, SpikeportError, "float"),
         ("snn", "x", {"networks": ("five.safetensors",) * 2}, NetworkError, "stands twice among the networks"),
+        ("snn", "x", {"networks": {"8 bits": "five.safetensors"}}, NetworkError, "8 bits: a name that rounding of the"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_at_the_start(folder, monkeypatch, model, given, changes, error, sentence):

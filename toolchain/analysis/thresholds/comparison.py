@@ -17,7 +17,7 @@ from spikeport.hardware_profiles.output.markdown import markdown
 from spikeport.hardware_profiles.output.table import Cell, Table, of, percent, words
 from spikeport.hardware_profiles.shares import Mean
 from spikeport.toolchain.analysis.curves import Curve, Point, curves
-from spikeport.toolchain.analysis.thresholds.figures import BITS, Certified, Rounded
+from spikeport.toolchain.analysis.thresholds.figures import BITS, FLOAT, Certified, Rounded
 from spikeport.toolchain.analysis.thresholds.perturbed import KINDS, PGD
 from spikeport.toolchain.analysis.thresholds.result import Thresholds
 from spikeport.toolchain.analysis.thresholds.tables import title_of
@@ -51,8 +51,8 @@ class Comparison(Shown):
                     )
 
     def text(self) -> str:
-        """Return the table in Markdown, a column a network."""
-        return markdown(self.tables()[0]).rstrip("\n")
+        """Return the table in Markdown, a column a network, and which archives not every network has."""
+        return "\n\n".join([markdown(self.tables()[0]).rstrip("\n"), *self._left_out()])
 
     def tables(self) -> tuple[Table]:
         """Return the table, for CSV and LaTeX."""
@@ -97,7 +97,7 @@ class Comparison(Shown):
                 self._curves([(f"{each:g}", partial(_flips, PGD, each)) for each in epsilons]),
             )
         ]
-        if names := self._bits():
+        if names := [name for name in self._integers() if name.endswith(BITS)]:
             flips = [(name.removesuffix(BITS), partial(_total, name)) for name in names]
             right = [(name.removesuffix(BITS), partial(_right, name)) for name in names]
             panels.append(("spikes flipped by rounding", "bits of a weight", self._curves(flips)))
@@ -116,8 +116,18 @@ class Comparison(Shown):
     def _all(self) -> list[Sequence[Thresholds]]:
         return list(self.groups.values())
 
-    def _bits(self) -> list[str]:
-        return [each.name for each in self._base().rounded if each.name.endswith(BITS)]
+    def _integers(self) -> list[str]:
+        """Return the networks in integers that were measured of every network, by name."""
+        every = [_names(each) for found in self._all() for each in found]
+        return [name for name in every[0] if all(name in names for names in every)]
+
+    def _left_out(self) -> Iterator[str]:
+        every = {name: None for found in self._all() for each in found for name in _names(each)}
+        if alone := sorted(every.keys() - set(self._integers())):
+            yield (
+                f"not compared, because not every network has them: {', '.join(alone)}; archives are compared where "
+                "all have one of the same name: --network NAME=ARCHIVE"
+            )
 
     def _curves(self, points: Sequence[tuple[str, Take]]) -> list[Curve]:
         found = []
@@ -145,11 +155,11 @@ class Comparison(Shown):
             yield f"accuracy, {where}", partial(_accuracy, epsilon)
         for each in base.robust:
             yield f"accuracy, worst case of {each.suite}, {each.epsilon:g}/255", partial(_robust, each.epsilon)
-        for name in self._bits():
+        for name in self._integers():
             yield f"spikes flipped by {name}", partial(_total, name)
-        for name in self._bits():
+        for name in self._integers():
             yield f"accuracy of {name}", partial(_right, name)
-        for name in self._bits():
+        for name in self._integers():
             yield f"class changed by {name}", partial(_changed, name)
         yield from self._kept()
 
@@ -190,6 +200,10 @@ def _told(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(_told, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _names(found: Thresholds) -> list[str]:
+    return [each.name for each in found.rounded if each.name != FLOAT]
 
 
 def _measured(found: Thresholds) -> tuple[object, ...]:

@@ -14,13 +14,12 @@ from spikeport.export.network import Array, FloatNetwork, IntegerNetwork
 from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.hardware_profiles.shares import mean, parts
-from spikeport.toolchain.analysis.thresholds.figures import BITS, Certified, Rounded, Spread
+from spikeport.toolchain.analysis.thresholds.figures import BITS, FLOAT, Certified, Rounded, Spread
 from spikeport.toolchain.data.dataset import PIXEL_LEVELS
 from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.robustness.deployed import Deployed
 
-FLOAT = "float"
 QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from spikeport.hardware_profiles.result import Result
 from spikeport.hardware_profiles.shares import Mean
 
-BITS = " bits"
-"""How names of networks end that the measurement itself quantized."""
+FLOAT, BITS = "float", " bits"
+"""The name of the network in real numbers, and how names end of those that the measurement itself quantized."""
 
 
 @dataclass(frozen=True, kw_only=True)

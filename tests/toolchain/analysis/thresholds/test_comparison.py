@@ -57,6 +57,20 @@ def test_every_figure_is_in_the_table():
     ]
 
 
+def with_archives(*names):
+    found = measured()
+    return replace(found, rounded=(*found.rounded, *(replace(found.rounded[-1], name=name) for name in names)))
+
+
+def test_archives_of_one_name_are_compared_and_others_are_said_to_be_left_out():
+    groups = {"a": [with_archives("chip", "a.safetensors")], "b": [with_archives("chip"), with_archives("chip", "x")]}
+    text = Comparison(groups=groups).text()
+    assert row(text, "spikes flipped by chip")[0] == measured().rounded[-1].total.text()
+    assert "spikes flipped by a.safetensors" not in text
+    assert "not every network has them: a.safetensors, x; " in text
+    assert "not every network" not in Comparison(groups={"a": [with_archives("chip")]}).text()
+
+
 def test_a_curve_a_network_in_three_panels():
     leaky = replace(measured(tau=0.5), steps=3)
     root = ET.fromstring(Comparison(groups={"plain": [measured()], "leaky": [leaky]}).picture())

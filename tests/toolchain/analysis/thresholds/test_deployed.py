@@ -10,7 +10,8 @@ from spikeport.export.executors import floating, reference
 from spikeport.export.passes import folded
 from spikeport.export.quantize import quantize
 from spikeport.export.trace import predicted, record
-from spikeport.toolchain.analysis.thresholds.deployed import FLOAT, lowered, rounded
+from spikeport.toolchain.analysis.thresholds.deployed import lowered, rounded
+from spikeport.toolchain.analysis.thresholds.figures import FLOAT
 from spikeport.toolchain.lowering import lower
 from spikeport.toolchain.robustness.deployed import Deployed
 from tests.toolchain.analysis.thresholds.small import images, small
