@@ -46,8 +46,8 @@ def for_file(name, text):
 
 @pytest.mark.parametrize(("terminal", "lines"), [(True, 7), (False, 3)])
 def test_tables_fit_a_terminal_and_stay_in_one_piece_in_a_pipe(monkeypatch, capsys, terminal, lines):
-    def command(*, standalone_mode):
-        print(table(("name", "first", "second"), [("a", "1" * 30, "2" * 30)]))
+    def command(**_given):
+        exits.say(table(("name", "first", "second"), [("a", "1" * 30, "2" * 30)]))
 
     monkeypatch.setenv("COLUMNS", "50")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
