@@ -52,6 +52,8 @@ from spikeport.export.numbers import described, flag
 
 VERSION = 4
 FORMAT = "spikeport network"
+CHECKPOINT = "spikeport checkpoint"
+"""What files of trained networks call themselves."""
 """What a description's ``format`` says, followed by the version."""
 KEY = "spikeport"
 """The only key of the metadata: safetensors writes several in random order."""
@@ -149,6 +151,11 @@ def read(path: Path) -> Network:
 
 def _described(description: dict[str, Any], arrays: "_Arrays") -> Any:
     name, _, version = str(description["format"]).rpartition(" ")
+    if name == CHECKPOINT:
+        raise ArchiveError(
+            "holds a network as it was trained (a checkpoint); expected an archive: 'spikeport convert' writes one of "
+            "a ReLU network, the stage 'lower' of a run one of a spiking network"
+        )
     if name != FORMAT or not version.isdecimal() or int(version) < 1:
         raise ValueError(f"format is {description['format']!r}; expected '{FORMAT} {VERSION}'")
     if int(version) > VERSION:

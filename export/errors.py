@@ -76,6 +76,10 @@ class StimulusError(SpikeportError):
     """The input has another shape, type or range than the network expects."""
 
 
+class OutOfRange(StimulusError):  # noqa: N818 - what it is, not that it is one
+    """Numbers of the input lie outside of those that the network takes."""
+
+
 class InputMissing(StimulusError):  # noqa: N818 - what it is, not that it is one
     """A verb needs samples; ``lines`` say which the network takes, and how they are given."""
 

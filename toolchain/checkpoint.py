@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from spikeport.export.archive import FORMAT as ARCHIVE
 from spikeport.export.errors import ArchiveError, SpikeportError, one_line
 from spikeport.export.files import write_bytes
 from spikeport.export.inputs import LARGEST_FILE, read_bytes
@@ -79,6 +80,11 @@ def _read(path: Path) -> ANN | SNN:
         tensors = load(data)
     except (SafetensorError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise ArchiveError(f"{path}: damaged or not a safetensors file ({one_line(error)})") from None
+    if str(values.get("format")).startswith(ARCHIVE):
+        raise ArchiveError(
+            f"{path}: holds a network for executors and chips (an archive, which convert, quantize and import write); "
+            "expected a network as it was trained: a checkpoint of a run, or the .pt2 or .onnx file of a ReLU network"
+        )
     if values.get("format") not in (FORMAT, *EARLIER):
         raise ArchiveError(f"{path}: format is {values.get('format')!r}; expected {FORMAT!r}")
     try:

@@ -9,7 +9,7 @@ import msgspec
 from spikeport.export import target_rules
 from spikeport.hardware_profiles import layer_placement, limits, neuron_rules
 from spikeport.hardware_profiles.profile import TABLES, HardwareProfile, load_profile, profile_names
-from spikeport.toolchain.verbs.profiles import show_profile
+from spikeport.toolchain.verbs.profiles import profile_values
 
 LEGEND = """Evidence: **published** (by the maker or in a paper), **fitted** (to silicon, or an emulator that its makers
 compared with the chip), **scaled** (from another chip), **assumed** (by us). A constant that is absent is unknown,
@@ -90,7 +90,7 @@ def _source(entry: dict[str, object]) -> str:
 
 def _rules(name: str) -> str:
     """Return the rules of the cores, a line each, as `spikeport profiles show NAME --rules` prints them."""
-    lines = [f"- {line}" for line in show_profile(name, rules=True).splitlines()]
+    lines = [f"- {line}" for line in profile_values(name)["rules"]]
     return "\n".join(("## Rules", "", *lines, ""))
 
 

@@ -41,7 +41,7 @@ print(f"network.safetensors: {Path('network.safetensors').stat().st_size:,} byte
 # integer neuron, the exported ONNX model in onnxruntime, the exported NIR file, read
 # back, and Intel's Lava where it is installed. All spikes of all neurons in all steps
 # are compared with those of the fast simulator. `different` has to be 0: these are
-# integers, and there is no tolerance. The last line says that the bounds of all
+# integers, and there is no tolerance. The first line says that the bounds of all
 # registers were computed anew, for any input and not only for these images.
 
 # %%

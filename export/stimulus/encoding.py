@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikeport.export.errors import StimulusError
+from spikeport.export.errors import OutOfRange, StimulusError
 from spikeport.export.network import Array, Source, frozen_array
 from spikeport.export.stimulus.definition import Intake
 
@@ -104,7 +104,7 @@ def _integers(values: Array, intake: Intake, *, told: bool) -> Encoded:
     if intake.real and source.levels == 1:
         return _counts(values, least, most, told=told)
     if least < 0 or most > source.levels:
-        raise StimulusError(_beyond(values, least, most, intake))
+        raise OutOfRange(_beyond(values, least, most, intake))
     notes: tuple[str, ...] = ()
     if most == 1 and _is_graded(source) and not told:
         worth = _fraction(source.unit)
@@ -173,7 +173,7 @@ def _levels_of_part(values: Array, source: Source, start: int) -> Array:
     beyond = (values < 0) | (levels > source.levels)
     if beyond.any():
         sample = _first(beyond)
-        raise StimulusError(
+        raise OutOfRange(
             f"the input spans {values.min():g}..{values.max():g}; expected 0..{source.levels * source.unit:g}, which "
             f"the network's encoding maps to levels 0..{source.levels}: sample {start + sample} holds "
             f"{values[sample][beyond[sample]].flat[0]:g}; {_real_ways(values, source)}"

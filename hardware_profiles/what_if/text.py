@@ -8,11 +8,23 @@ from spikeport.hardware_profiles.energy import shown
 from spikeport.hardware_profiles.evidence import LEGEND, marked
 from spikeport.hardware_profiles.what_if.rows import WhatIfRow
 
+ACCUMULATES = (
+    "accumulates: a spike that crosses a non-zero synapse (Eq. 12); fused: pooling is part of the next kernel; relay: "
+    "a pooled pixel is sent on once; area_ratio: the mean fan-out of a layer for each of its neurons (Eq. 11)"
+)
+MEANT = {
+    "unrolled": "unrolled: every synapse of a convolution is stored",
+    "shared": "shared: a kernel is stored once for the positions with the same weights",
+    "layers": "layers: a whole layer on each core",
+}
+"""What the strategies of placement do."""
+NONE = "-: the network does not fit, or the chip has no such placement"
+
 
 def render(rows: Sequence[WhatIfRow]) -> str:
     """Return the rows as a text table; '-' where the network does not fit, or the chip has no such strategy.
 
-    Below it stand the constants behind the marks of the energies, profile by profile.
+    Below it stand what its columns mean, and the constants behind the marks of the energies, profile by profile.
     """
     energies = [row.energy.to_dict() for row in rows]
     strategies = list(dict.fromkeys(strategy for row in rows for strategy in row.cores))
@@ -29,20 +41,24 @@ def render(rows: Sequence[WhatIfRow]) -> str:
         )
         for row, energy in zip(rows, energies, strict=True)
     ]
-    modes = [f"Eq. 12 {mode}" for mode in MODES]
-    cores_of = [f"cores {strategy}" for strategy in strategies]
+    modes = [f"accumulates, {mode}" for mode in MODES]
+    cores_of = [f"cores, {strategy}" for strategy in strategies]
     header = (
         "per image",
         *(["accuracy"] if known else []),
         "spikes",
         *modes,
         *cores_of,
-        "energy, Eq. 12 fused",
-        "of neuron updates",
+        "energy of accumulates, fused",
+        "energy of neuron updates",
     )
     names = dict.fromkeys(row.profile for row in rows)
     lines = [f"{name}: {keys}" for name in names if (keys := _behind([row for row in rows if row.profile == name]))]
-    return "\n".join((table(header, cells), *(["", LEGEND, *lines] if lines else [])))
+    meant = [
+        ACCUMULATES,
+        *([f"cores: {'; '.join([*(MEANT[each] for each in strategies), NONE])}"] if strategies else []),
+    ]
+    return "\n".join((table(header, cells), "", *meant, *([LEGEND, *lines] if lines else [])))
 
 
 def _accuracy(row: WhatIfRow) -> str:

@@ -1,10 +1,12 @@
 import json
+from pathlib import Path
 
 import msgspec
 import pytest
 import torch
 from safetensors.torch import load, save_file
 
+from spikeport.export import archive
 from spikeport.export.errors import ArchiveError
 from spikeport.export.tensors import metadata
 from spikeport.toolchain import checkpoint
@@ -13,6 +15,8 @@ from spikeport.toolchain.nn.snn import SNN
 from spikeport.toolchain.nn.spiking import Spiking
 from spikeport.toolchain.nn.surrogates.surrogate import Surrogate
 from tests.toolchain.networks import SPECIFICATION, ann, images, snn
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(("make", "read"), [(ann, checkpoint.read_ann), (snn, checkpoint.read_snn)])
@@ -47,6 +51,14 @@ def test_missing_truncated_and_foreign_files_are_named(tmp_path):
     torch.save({"a": torch.zeros(1)}, path)
     with pytest.raises(ArchiveError, match="damaged or not a safetensors file"):
         checkpoint.read_snn(path)
+
+
+def test_an_archive_and_a_checkpoint_are_told_apart_in_words(tmp_path):
+    with pytest.raises(ArchiveError, match=r"holds a network for executors and chips \(an archive, .* or the .pt2 or"):
+        checkpoint.read_ann(ROOT / "examples" / "digits" / "network_float.safetensors")
+    checkpoint.write(snn(), tmp_path / "snn.safetensors")
+    with pytest.raises(ArchiveError, match=r"snn.safetensors: holds a network as it was trained \(a checkpoint\); exp"):
+        archive.read(tmp_path / "snn.safetensors")
 
 
 def test_missing_tensor_is_an_error(tmp_path):

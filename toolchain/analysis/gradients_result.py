@@ -12,7 +12,7 @@ from spikeport.toolchain.analysis.gradients_figures import KindFigure, Measured,
 from spikeport.toolchain.analysis.gradients_picture import picture
 
 SCHEMA = 1
-MEASURED = (percent_column("exact zeros", 2), Column(title="norm", form=".3g", error_form=".1g"))
+MEASURED = (percent_column("exact zeros", 2), Column(title="l2 norm", form=".3g", error_form=".1g"))
 """The columns of what is measured."""
 
 

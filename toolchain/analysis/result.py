@@ -157,8 +157,8 @@ class Obfuscation(Result):
     def _conclusion(self) -> str:
         if self.passed:
             return f"sound: {len(self.checks)} of {len(self.checks)} checks pass, {self.summary()}"
-        first, *more = self.doubts
-        return "\n".join((f"FAILED: {first}", *more))
+        bad = [f"{each.title}: {each.finding}" for each in self.checks if each.verdict != "pass"]
+        return "\n".join((f"FAILED: {self.doubts[0]}", *bad))
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> "Obfuscation":

@@ -70,14 +70,18 @@ class Check(Result):
     def sentence(self) -> str:
         """The figures, then the verdict, then what it means."""
         figures = f"robust accuracy {self.weaker.text()}, {self.stronger.text()}"
-        found = f"{figures}, {points(self.excess)} of {_images(self.excess.images)}"
+        return f"{figures}, {points(self.excess)} of {_images(self.excess.images)}; {self.finding}"
+
+    @property
+    def finding(self) -> str:
+        """The verdict and what it means, without the figures that a table has."""
         if self.verdict == "fail":
-            return f"{found}; fails: {MEANINGS[self.name]}"
+            return f"fails: {MEANINGS[self.name]}"
         if self.verdict == "pass":
-            return f"{found}; passes: no sign of masked gradients"
+            return "passes: no sign of masked gradients"
         enough = math.ceil(self.excess.enough(SMALLEST, LARGEST) / 10) * 10
         low, high = 100 * self.excess.low, 100 * self.excess.high
-        return f"{found}; undecided: from {low:.1f} to {high:.1f} points are possible, about {enough:,} images tell"
+        return f"undecided: from {low:.1f} to {high:.1f} points are possible, about {enough:,} images tell"
 
 
 def _images(count: int) -> str:

@@ -73,7 +73,11 @@ def analyze_coding(
     steps: Annotated[int, typer.Option(help="T, the steps of a sample.", min=1)] = 8,
     seed: Seed = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for similarity.json and similarity.svg.", rich_help_panel=WRITING)
+        Path | None,
+        typer.Option(
+            help="Folder for similarity.json and similarity.svg; earlier ones are written over.",
+            rich_help_panel=WRITING,
+        ),
     ] = None,
     json: Json = None,
     saved: Any = None,
@@ -109,7 +113,11 @@ def analyze_obfuscation(
     std: Std = None,
     device: Device = "auto",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for obfuscation.json and obfuscation.svg.", rich_help_panel=WRITING)
+        Path | None,
+        typer.Option(
+            help="Folder for obfuscation.json and obfuscation.svg; earlier ones are written over.",
+            rich_help_panel=WRITING,
+        ),
     ] = None,
     json: Json = None,
     saved: Any = None,
@@ -144,7 +152,10 @@ def analyze_obfuscation(
 def compare_thresholds(
     networks: Annotated[list[str], typer.Argument(help="NAME=FOLDER[,FOLDER...]: of thresholds.json, one a seed.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for comparison.md and comparison.svg.", rich_help_panel=WRITING)
+        Path | None,
+        typer.Option(
+            help="Folder for comparison.md and comparison.svg; earlier ones are written over.", rich_help_panel=WRITING
+        ),
     ] = None,
     json: Json = None,
     saved: Any = None,
@@ -204,7 +215,11 @@ def analyze_thresholds(
     seed: Seed = 0,
     device: Device = "auto",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for thresholds.json and thresholds.svg.", rich_help_panel=WRITING)
+        Path | None,
+        typer.Option(
+            help="Folder for thresholds.json and thresholds.svg; earlier ones are written over.",
+            rich_help_panel=WRITING,
+        ),
     ] = None,
     json: Json = None,
     saved: Any = None,
@@ -241,7 +256,10 @@ def analyze_gradients(
     std: Std = None,
     device: Device = "auto",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for gradients.json and gradients.svg.", rich_help_panel=WRITING)
+        Path | None,
+        typer.Option(
+            help="Folder for gradients.json and gradients.svg; earlier ones are written over.", rich_help_panel=WRITING
+        ),
     ] = None,
     json: Json = None,
     saved: Any = None,

@@ -22,7 +22,10 @@ def attack(
     ] = None,
     queries: Annotated[int | None, typer.Option(help="Of black-box attacks, in place of the suite's.", min=1)] = None,
     images: Annotated[int | None, typer.Option(help="So many of the first; all without.", min=1)] = None,
-    out: Annotated[Path, typer.Option(help="Folder for attack.json, worst images, finished parts.")] = Path("attack"),
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder for attack.json, worst images, finished parts; an earlier result is written over."),
+    ] = Path("attack"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Only if --out holds an interrupted attack.", rich_help_panel=GOING_ON)
     ] = False,

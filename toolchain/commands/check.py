@@ -14,13 +14,18 @@ def check(
     network: Network,
     input: Input = None,
     random: Annotated[int, typer.Option(help="Number of random samples where no input is given.")] = 20,
-    executors: Annotated[str, typer.Option(help="Comma-separated.")] = "lava,onnx,nir",
+    executors: Annotated[
+        str, typer.Option(help="Comma-separated; one that cannot run the network is left out and named.")
+    ] = "lava,onnx,nir",
     max_mismatches: Annotated[int, typer.Option(help="Differing neuron steps that still pass.")] = 0,
     unproven: Annotated[bool, typer.Option(help="Pass a network whose registers could overflow.")] = False,
     junit: Annotated[Path | None, typer.Option(help="Write as JUnit XML, too.", rich_help_panel=WRITING)] = None,
     json: Json = None,
     seed: Annotated[int, typer.Option(help="Seed of the random samples.")] = 0,
-    require: Annotated[str | None, typer.Option(help="Executors without which there is no verdict.")] = None,
+    require: Annotated[
+        str | None,
+        typer.Option(help="Executors that are compared, too; without them there is no verdict, but exit code 2."),
+    ] = None,
     for_: Chips = None,
     reading: Any = None,
 ) -> None:

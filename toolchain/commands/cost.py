@@ -33,7 +33,9 @@ def report(
     input: Input = None,
     profile: Profiles = None,
     relative_to: Annotated[Path | None, typer.Option(help="Archive of the dense network, to compare with.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")] = Path("report"),
+    out: Annotated[
+        Path, typer.Option(help="Folder for report.html and report.json; earlier ones are written over.")
+    ] = Path("report"),
     weight_bits: WeightBits = None,
     verify: Verify = 4,
     for_: Chips = None,

@@ -17,6 +17,7 @@ code  meaning
 import errno
 import os
 import shlex
+import shutil
 import signal
 import sys
 import traceback
@@ -84,6 +85,7 @@ def run(command: Callable[..., object]) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _leave)
+    _fit_tables()
     stdout = sys.stdout
     sys.stdout = cast("TextIO", _Output(stdout))
     try:
@@ -105,6 +107,14 @@ def say(text: str, *, passed: bool = True) -> None:
     sys.stdout.write(printable(text, keep="\n") + "\n")
     if not passed:
         raise typer.Exit(1)
+
+
+def _fit_tables() -> None:
+    """Fit tables into the lines of a terminal; in a pipe or file each stays in one piece."""
+    if sys.stdout.isatty():
+        from spikeport.hardware_profiles.columns import WIDTH
+
+        WIDTH.set(shutil.get_terminal_size().columns)
 
 
 def _leave(number: int, _frame: object) -> NoReturn:

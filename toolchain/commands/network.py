@@ -72,8 +72,16 @@ def convert(
     weight_bits: Annotated[int | None, typer.Option(help="Bits of a weight, 2 to 8: integers.")] = None,
     mean: Mean = None,
     std: Std = None,
-    percentile: Annotated[float | None, typer.Option(help="Of the activations, in percent; several tried.")] = None,
-    shift: Annotated[float | None, typer.Option(help="Thresholds that a neuron gets as a bias; several tried.")] = None,
+    percentile: Annotated[
+        float | None,
+        typer.Option(
+            help="A layer's threshold is this percentile of its activations; without, 99, 99.9 and 100 are tried."
+        ),
+    ] = None,
+    shift: Annotated[
+        float | None,
+        typer.Option(help="A neuron's bias adds so many thresholds to a sample; without, 0, 0.25 and 0.5 are tried."),
+    ] = None,
     threshold_scale: Annotated[float, typer.Option(help="Multiplies all thresholds.")] = 1.0,
     reset: Annotated[str, typer.Option(help="subtractive or hard.")] = "subtractive",
     max_pooling: Annotated[str, typer.Option(help="relu (exact rates) or spikes (any in a window).")] = "relu",

@@ -6,6 +6,7 @@ network itself. An image counts as robust after deployment where it is classifie
 each of these.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from spikeport.export.progress import QUIET_SECONDS, announce, duration
+from spikeport.toolchain.attacks.attack import Attack
 from spikeport.toolchain.attacks.ensemble import Member
 from spikeport.toolchain.attacks.gradients.expectation import Expectation, one_draw
 from spikeport.toolchain.data.dataset import LEVEL
@@ -84,7 +86,7 @@ def assess(
     chosen = list(members) if subject.model is None else for_model(members, subject.model)
     check(subject, chosen, images, labels, epsilons)
     plan = list(_plans(subject, groups(chosen)))
-    progress = _Told(len(plan) * len(epsilons))
+    progress = Told([_expected(group, kind) for group, _, kind in plan], len(epsilons))
     done = []
     for epsilon in epsilons:
         found = []
@@ -230,18 +232,50 @@ def _doubts(subject: Subject, members: Sequence[Member]) -> Iterator[str]:
         yield one_draw("each attack of the suite")
 
 
-class _Told:
-    """Says after each row what was found and how long the rest may take."""
+def _expected(group: Group, kind: str) -> float:
+    """Return the most passes of an image through the network that a row takes, in forward ones."""
+    if kind == TRANSFERRED:
+        return float(len(group.members))
+    return float(sum(_passes(member.attack) for member in group.members))
 
-    def __init__(self, rows: int) -> None:
-        self.rows, self.done, self.started = rows, 0, time.monotonic()
+
+def _passes(attack: Attack) -> int:
+    """Return forward passes of an image: a backward one takes as long as two; each draw of an expectation is one."""
+    steps: int = math.prod(int(getattr(attack, name, 1)) for name in ("steps", "restarts", "queries"))
+    draws = attack.gradient.draws if isinstance(attack.gradient, Expectation) else 1
+    return steps * draws * (3 if attack.NEEDS_GRADIENT else 1)
+
+
+class Told:
+    """Says after each row what was found and how long the rest may take.
+
+    ``expected``: what the rows of an epsilon take beside each other; once they were measured at the first epsilon,
+    those of the others are taken to last as long.
+    """
+
+    def __init__(self, expected: Sequence[float], epsilons: int) -> None:
+        self.expected, self.epsilons, self.rows = list(expected), epsilons, len(expected) * epsilons
+        self.done, self.started = 0, time.monotonic()
+        self.last = self.started
+        self.seconds: list[float] = []
+
+    def left(self) -> float:
+        """Return the seconds that the rows to come may take."""
+        count = len(self.expected)
+        if self.done >= count:
+            return sum(max(self.seconds[number % count :: count]) for number in range(self.done, self.rows))
+        share = sum(self.seconds) / sum(self.expected[: self.done])
+        return share * (sum(self.expected[self.done :]) + (self.epsilons - 1) * sum(self.expected))
 
     def told(self, row: Row) -> None:
-        self.done += 1
-        elapsed = time.monotonic() - self.started
+        """Add a row that is done."""
+        now = time.monotonic()
+        self.seconds.append(now - self.last)
+        self.done, self.last = self.done + 1, now
+        elapsed = now - self.started
         if elapsed < QUIET_SECONDS or self.done == self.rows:
             return
-        left = elapsed / self.done * (self.rows - self.done)
+        left = self.left()
         announce(
             f"{row.label} on the {row.network} network at {row.epsilon:g}/255: {row.robust.text()} % robust; "
             f"{self.done} of {self.rows} entries of the table, {duration(elapsed)} so far, about {duration(left)} left"

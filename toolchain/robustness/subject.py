@@ -22,7 +22,7 @@ class Subject:
 
     ``networks``: by role, 'float' and 'deployed', ``what`` it is and its ``digest``. ``levels``: pixels are multiples
     of 1/levels, under attack as well; None: any number in [0, 1]. ``advice``: where the float network of a deployed
-    one is, if that is known.
+    one is, if that is known. ``source``: the file of the images with a colon behind it, for messages.
     """
 
     model: nn.Module | None
@@ -30,6 +30,7 @@ class Subject:
     networks: dict[str, dict[str, str]]
     levels: int | None
     advice: str = ""
+    source: str = ""
 
     @property
     def identity(self) -> str:
@@ -58,9 +59,9 @@ def check(
         raise AttackError(f"the float network has {classes[TRAINED]} classes, the deployed one {classes[DEPLOYED]}")
     wrong = (labels < 0) | (labels >= min(classes.values()))
     if bool(wrong.any()):
-        number = int(wrong.int().argmax())
+        number, most = int(wrong.int().argmax()), min(classes.values()) - 1
         raise AttackError(
-            f"image {number} has label {int(labels[number])}; expected labels 0 to {min(classes.values()) - 1}, the "
+            f"{subject.source}image {number} has label {int(labels[number])}; expected labels 0 to {most}, the "
             "network's classes"
         )
     if subject.model is not None:

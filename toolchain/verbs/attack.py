@@ -55,7 +55,7 @@ def attack(
     from spikeport.toolchain.robustness.groups import with_queries
     from spikeport.toolchain.robustness.suites import suite_of
     from spikeport.toolchain.verbs.attacked import opened
-    from spikeport.toolchain.verbs.examined import read_beside, with_examined
+    from spikeport.toolchain.verbs.examined import advice, read_beside, with_examined
 
     chosen = settings or AttackSettings()
     whole(chosen.seed, "seed", SEEDS)
@@ -85,7 +85,8 @@ def attack(
             suite=f"{suite.name} ({suite.title})", epsilons=tuple(epsilons), way=way,
             kept=lambda at, found: _keep(folder, at, found, truth, subject),
         )  # fmt: skip
-        done = with_examined(done, examined)
+        attacked = network if float_model is None else float_model
+        done = with_examined(done, examined, advice(attacked, images, folder, chosen))
         if folder is not None:
             write_text(folder / RESULT, json.dumps(done.to_dict(), indent=1, allow_nan=False) + "\n")
             shutil.rmtree(folder / PARTS)

@@ -60,7 +60,8 @@ def opened(
     real = deployed is None and _takes_frames(model)
     levels = deployed.levels if deployed is not None else None if real else PIXEL_LEVELS
     advice = _advice(network) if model is None else ""
-    subject = Subject(model=model, deployed=deployed, networks=told, levels=levels, advice=advice)
+    source = f"{images}: " if labels is None and isinstance(images, Path | str) else ""
+    subject = Subject(model=model, deployed=deployed, networks=told, levels=levels, advice=advice, source=source)
     return subject, found, truth
 
 

@@ -94,7 +94,16 @@ class Verdict(Shown):
         return not self.reasons
 
     def text(self) -> str:
-        """Return a table per executor and the verdict in one line."""
+        """Return the verdict in one line, behind what is against it, then a table per executor and what chips say."""
+        failed = [] if self.passed else [f"failed: {'; '.join(self.reasons)}"]
+        first = "\n".join([*failed, self._exactness()])
+        refused = ["\n".join(f"{name} {why}" for name, why in self.refused.items())] if self.refused else []
+        chips = ["\n".join(line for chip in self.chips for line in chip.lines)] if self.chips else []
+        rounding = [] if self.rounding is None else [self.rounding.text()]
+        return "\n\n".join([first, *map(_table, self.executors.values()), *refused, *rounding, *chips])
+
+    def _exactness(self) -> str:
+        """Return how many neuron steps of which executors differ, and whether registers are proven."""
         proof = {
             True: "proof recomputed: no register can wrap or saturate in Lava's arithmetic",
             False: "no proof: for some input a register wraps or saturates",
@@ -103,11 +112,8 @@ class Verdict(Shown):
         allowed = f" ({self.settings.max_mismatches:,} allowed)" if self.settings.max_mismatches else ""
         equal = "exact" if self.proven is not None else "no spike differs"
         exact = equal if self.mismatches == 0 else f"{self.mismatches:,} neuron steps differ{allowed}"
-        refused = ["\n".join(f"{name} {why}" for name, why in self.refused.items())] if self.refused else []
-        chips = ["\n".join(line for chip in self.chips for line in chip.lines)] if self.chips else []
-        rounding = [] if self.rounding is None else [self.rounding.text()]
-        tables = map(_table, self.executors.values())
-        return "\n\n".join([*tables, *refused, *rounding, *chips, f"{exact}; {proof}"])
+        compared = sum(each.compared for each in self.executors.values())
+        return f"{exact}; {proof}; compared: {compared:,} neuron steps of {', '.join(self.executors)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as plain data."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikeport.export import archive
-from spikeport.export.errors import StimulusError
+from spikeport.export.errors import OutOfRange, StimulusError
 from spikeport.export.executors import fast, floating
 from spikeport.export.network import Array, FloatNetwork, IntegerNetwork, Source
 from spikeport.export.passes import folded
@@ -139,8 +139,8 @@ def _images(images: AnyInput, ann: "ANN", settings: ConvertSettings, what: str) 
     intake = Intake(shape=specification.input_shape, steps=settings.steps, source=PIXELS, real=False)
     try:
         found, labels = images_and_labels(_flat(images, intake.shape), intake)
-    except StimulusError as error:
-        raise StimulusError(
+    except OutOfRange as error:
+        raise OutOfRange(
             f"{error} (the {what} images are pixels: uint8, or real numbers in [0, 1]; a network that was trained on "
             "normalised images is given its mean and std)"
         ) from None

@@ -82,8 +82,10 @@ class Accuracy(Shown):
         """Return the shares in one sentence."""
         known = (("ANN", self.ann), ("pruned ANN", self.pruned), ("SNN", self.snn), ("integers", self.integers))
         shares = [f"{name} {share:.2%}" for name, share in known if share is not None]
-        right = f"accuracy {', '.join(shares)}; " if shares else "no labels, so no accuracy; "
-        return f"{self.source}, {self.images} images: {right}same class as the ANN {self.agreement:.2%}"
+        on, same = f"{self.images:,} {self.source}", f"same class as the ANN {self.agreement:.2%}"
+        return (
+            f"accuracy {', '.join(shares)} on {on}; {same}" if shares else f"{same} on {on}; no labels, so no accuracy"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,7 +112,7 @@ class Converted(Shown):
     out: Path | None = None
 
     def text(self) -> str:
-        """Return how the network was converted, what it costs in accuracy, and what limits it."""
+        """Return what the conversion costs in accuracy, what limits it, and how it was done."""
         settings = self.settings
         pruned = [f"pruned: {settings.sparsity:.1%} of every layer's weights are zero"] if settings.sparsity else []
         chosen = "given" if None not in (settings.percentile, settings.shift) else "chosen on the calibration images"
@@ -124,12 +126,12 @@ class Converted(Shown):
         difference = f"logits differ from the ANN's by {self.error:.1%} on the calibration images"
         return "\n".join(
             [
+                self.accuracy.text(),
+                *self._advice(),
                 *(f"note: {note}" for note in self.notes),
                 *pruned,
                 f"{thresholds} ({chosen})",
                 f"T = {settings.steps}, {settings.reset} reset; {difference}",
-                self.accuracy.text(),
-                *self._advice(),
                 kind,
                 *wrote(self.out),
             ]

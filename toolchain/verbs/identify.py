@@ -1,6 +1,7 @@
 """Find the rules of a NIR file from what its own framework did: a recorded input and output."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from spikeport.export.progress import waiting
 from spikeport.export.shown import Shown
 from spikeport.toolchain.verbs.networks import ImportSettings
 from spikeport.toolchain.verbs.sources import AnyPath, names_file
+
+MOST = 5
+"""Other rules that the text names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,23 +66,24 @@ class Identified(Shown):
         """Return in one line what the rules rest on."""
         found = self.found
         size = f"{found.cells:,} values of {found.samples:,} samples of {found.steps:,} steps"
-        doubt = f", as do {len(self.others)} other rules" if self.others else ""
+        doubt = f", as do {len(self.others):,} other rules" if self.others else ""
         return f"reproduces {size} exactly{doubt}"
 
     def text(self) -> str:
-        """Return the rules, what they rest on, and what stays open."""
+        """Return the verdict, the rules, and what stays open."""
         found, words = self.found, self.dialect.sentence()
-        lines = [f"input read as {found.layout}; {found.tried:,} different networks tried"]
+        read = f"input read as {found.layout}; {found.tried:,} different networks tried"
         if not self.passed:
             share = f"{found.different:,} of {found.cells:,} values differ"
-            lines += [*self.reasons, f"closest: {words}", share, *_advice(self)]
-            return "\n".join(lines)
-        lines += [words, self.evidence()]
-        for other in self.others[:5]:
-            lines.append(f"as well: {_apart(other, self.dialect)}")
+            return "\n".join([*self.reasons, f"closest: {words}", share, *_advice(self), read])
+        lines = [self.evidence(), words, *(f"as well: {_apart(other, self.dialect)}" for other in self.others[:MOST])]
         if self.others:
-            lines.append("more samples, or stronger input, would tell them apart; the first is taken")
-        return "\n".join([*lines, *([] if self.written is None else [f"wrote {self.written}"])])
+            more = f", {len(self.others) - MOST:,} more are not shown" if len(self.others) > MOST else ""
+            lines.append(
+                f"warning: the first is taken, a guess{more}; more samples, or stronger input, tell them apart"
+            )
+        left = [] if self.written is None else [f"wrote {self.written}, which import and quantize read from now on"]
+        return "\n".join([*lines, read, *left])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the rules, the numbers behind them, and what stays open."""
@@ -118,11 +123,12 @@ def identify(
     fit the file.
     """
     chosen, path = settings or ImportSettings(), Path(model)
-    with waiting(f"trying rules for {path}"):
+    given, kept = _input(inputs), _output(outputs)
+    with waiting(f"trying rules for {path}"), _with_files(inputs, outputs):
         found = found_rules(
             path,
-            _input(inputs),
-            _output(outputs),
+            given,
+            kept,
             dialect=chosen.dialect,
             steps=chosen.steps,
             output=chosen.output,
@@ -133,6 +139,16 @@ def identify(
         return result
     left = choice.write(path, result.dialect, evidence=result.evidence())
     return Identified(model=path, found=found, written=left)
+
+
+@contextmanager
+def _with_files(*recording: object) -> Iterator[None]:
+    """Add the recording's files to the sentence of an error about it."""
+    try:
+        yield
+    except StimulusError as error:
+        files = " and ".join(str(each) for each in recording if isinstance(each, str | Path))
+        raise StimulusError(f"{error} (recorded in {files})" if files else str(error)) from None
 
 
 def _input(given: Array | AnyPath) -> Array:

@@ -1,5 +1,6 @@
 """Hardware profiles as text: the list, the constants of one, the rules of its cores."""
 
+import math
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ import numpy as np
 from spikeport.export import target_rules
 from spikeport.hardware_profiles import layer_placement, neuron_rules
 from spikeport.hardware_profiles.chip_formats import held
+from spikeport.hardware_profiles.columns import PREFIXES, table
 from spikeport.hardware_profiles.evidence import AnyConstant, said
 from spikeport.hardware_profiles.limits import RULES, sentence
 from spikeport.hardware_profiles.profile import (
@@ -23,7 +25,9 @@ from spikeport.hardware_profiles.profile import (
     sizes,
     spans,
 )
-from spikeport.hardware_profiles.report.text import table
+
+MEASURED, COUNT = ("J", "s", "W"), "1"
+"""Units that take a prefix, and that of counts."""
 
 
 def profile_list() -> str:
@@ -46,17 +50,18 @@ def profile_values(name: str) -> dict[str, Any]:
 def show_profile(name: str, *, rules: bool = False) -> str:
     """Return every constant of a profile with unit, evidence class and source, or the ``rules`` of its cores."""
     profile = load_profile(name)
-    return _rules(profile) if rules else f"{profile.name}: {profile.description}\n\n{_constants(profile)}"
+    return f"{profile.name}: {profile.description}\n\n{_rules(profile) if rules else _constants(profile)}"
 
 
 def _rules(profile: HardwareProfile) -> str:
     if profile.layer_cores is not None:
         given = {rule: getattr(profile.layer_cores, rule.__name__, None) for rule in layer_placement.RULES}
         most = {rule: np.max(limit.value) for rule, limit in given.items() if limit is not None}
-        lines = [f"{f'{most[r]:,.0f} ' if r in most else ''}{r.__name__}: {r.__doc__}" for r in given]
+        held_of = {rule: f"{_amount(most[rule], limit.unit)} " for rule, limit in given.items() if limit is not None}
+        lines = [f"{held_of.get(rule, '')}{rule.__name__}: {rule.__doc__}" for rule in given]
     else:
         limits = [(rule, getattr(profile.limits, rule.__name__)) for rule in RULES] if profile.limits else []
-        lines = [f"{limit.value:,.0f} {rule.__name__}: {sentence(rule)}" for rule, limit in limits if limit]
+        lines = [f"{_value(limit)} {rule.__name__}: {sentence(rule)}" for rule, limit in limits if limit]
     named = (*neuron_rules.RULES, *neuron_rules.INPUT_RULES)
     lacks = [(rule, getattr(profile.neurons, rule.__name__)) for rule in named]
     lines += [f"{rule.__name__}: {rule.__doc__} [{lack.evidence}: {lack.source}]" for rule, lack in lacks if lack]
@@ -69,20 +74,32 @@ def _rules(profile: HardwareProfile) -> str:
 
 def _value(entry: Constant | Span | SignModes) -> str:
     if isinstance(entry, Constant):
-        return f"{entry.value:,.0f}{' bit' if entry.unit == 'bit' else ''}"
+        return _amount(entry.value, entry.unit)
     return " to ".join(f"{end:,}" for end in entry.value) if isinstance(entry, Span) else ", ".join(entry.value)
 
 
+def _amount(value: float, unit: str) -> str:
+    """Return a value in full with its unit, thousands apart, what is measured with a prefix; counts have no unit."""
+    exponent = math.floor(math.log10(abs(value))) // 3 * 3 if value and unit in MEASURED else 0
+    exponent = exponent if exponent in PREFIXES else 0
+    number = float(f"{value / 10.0**exponent:.10g}")
+    shown = f"{number:,.0f}" if number.is_integer() else f"{number:,.10g}"
+    return shown if unit == COUNT else f"{shown} {PREFIXES[exponent]}{unit}"
+
+
 def _constants(profile: HardwareProfile) -> str:
-    rows = [(key, f"{c.value:g}", c.unit, said(c), _source(c)) for key, c in constants(profile).items()]
-    rows += [(key, _value(s), s.unit, s.evidence, s.source) for key, s in spans(profile).items()]
-    rows += [(k, " ".join(f"{v:g}" for v in s.value), s.unit, s.evidence, s.source) for k, s in sizes(profile).items()]
+    rows = [(key, _amount(c.value, c.unit), said(c), _source(c)) for key, c in constants(profile).items()]
+    rows += [(key, _value(each), each.evidence, each.source) for key, each in spans(profile).items()]
+    for key, size in sizes(profile).items():
+        rows.append((key, " ".join(_amount(value, size.unit) for value in size.value), size.evidence, size.source))
     for key, each in by_tiles(profile).items():
-        value = ", ".join(f"{value:g} from {tiles}" for tiles, value in zip(each.tiles, each.value, strict=True))
-        rows.append((key, f"{value} tiles", each.unit, said(each), _source(each)))
-    named = {key: o.value if isinstance(o.value, str) else ", ".join(o.value) for key, o in options(profile).items()}
-    rows += [(key, named[key], "", o.evidence, o.source) for key, o in options(profile).items()]
-    return table(("constant", "value", "unit", "class", "source"), rows, left=(0, 2, 3, 4))
+        pairs = zip(each.tiles, each.value, strict=True)
+        value = ", ".join(f"{_amount(value, each.unit)} from {tiles}" for tiles, value in pairs)
+        rows.append((key, f"{value} tiles", said(each), _source(each)))
+    for key, choice in options(profile).items():
+        named = choice.value if isinstance(choice.value, str) else ", ".join(choice.value)
+        rows.append((key, named, choice.evidence, choice.source))
+    return table(("constant", "value", "class", "source"), rows, left=(0, 2, 3))
 
 
 def _source(constant: AnyConstant) -> str:

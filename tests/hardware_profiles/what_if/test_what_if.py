@@ -39,7 +39,7 @@ def test_rows_are_runs_on_every_profile():
     assert rows[-1].accumulates["fused"] == 0
     shown = what_if.render(rows)
     assert "50.0 % zeros, loihi1" in shown
-    assert "Eq. 12 area_ratio" in shown
+    assert "accumulates, area_ratio" in shown
     assert re.search(r"as it is, loihi1 .* [\d.]+ .J  +[\d.]+ .J\*\n", shown)
     assert shown.endswith("loihi1: energy.neuron_update_inactive*, energy.neuron_update_active*")
 
@@ -88,7 +88,9 @@ def test_chips_with_a_layer_per_core_have_a_column_of_their_own():
     network = convolutional()
     (row,) = what_if.what_if(network, random_stimulus(network, 2, 0), what_if.Variations(profiles=("speck",)))
     assert row.cores == {"layers": 2}
-    assert "cores layers" in what_if.render([row])
+    shown = what_if.render([row])
+    assert "cores, layers" in shown
+    assert "cores: layers: a whole layer on each core; -: the network does not fit" in shown
 
 
 def test_encodings_are_rows_of_their_own():

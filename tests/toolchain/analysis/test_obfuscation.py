@@ -65,7 +65,11 @@ def test_masked_gradients_are_found_by_attacks_without_gradients_and_by_the_unbo
     assert not found.passed
     assert found.together < found.robust - 0.1
     assert len(found.doubts) == 1 + len(found.reasons)
-    assert all(sentence in found.text() for sentence in found.doubts)
+    shown = found.text().split("\n\n")[0].splitlines()
+    assert shown[0] == f"FAILED: {found.doubts[0]}"
+    bad = [each for each in found.checks if each.verdict != "pass"]
+    assert shown[1 : 1 + len(bad)] == [f"{each.title}: {each.finding}" for each in bad]
+    assert all(each.weaker.text() not in found.text() for each in bad)
 
 
 @pytest.mark.parametrize(("name", "without"), [("saturated", 1.0), ("quantising", 1.0), ("misleading", 0.0)])

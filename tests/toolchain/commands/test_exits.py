@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from spikeport.export.errors import NetworkError
+from spikeport.hardware_profiles.columns import WIDTH, table
 from spikeport.toolchain.commands import exits
 
 COMMAND = [sys.executable, "-m", "spikeport.toolchain.cli"]
@@ -41,6 +42,22 @@ def for_file(name, text):
     error = MemoryError(text)
     error.add_note(name)
     return error
+
+
+@pytest.mark.parametrize(("terminal", "lines"), [(True, 7), (False, 3)])
+def test_tables_fit_a_terminal_and_stay_in_one_piece_in_a_pipe(monkeypatch, capsys, terminal, lines):
+    def command(**_given):
+        exits.say(table(("name", "first", "second"), [("a", "1" * 30, "2" * 30)]))
+
+    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
+    before = WIDTH.get()
+    try:
+        with pytest.raises(SystemExit):
+            exits.run(command)
+    finally:
+        WIDTH.set(before)
+    assert len(capsys.readouterr().out.splitlines()) == lines
 
 
 FAULTS = {

@@ -12,10 +12,12 @@ from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import predicted
 from spikeport.toolchain.attacks.ensemble import Member, members_of, paper_gradients
 from spikeport.toolchain.attacks.fgsm import Fgsm
+from spikeport.toolchain.attacks.gradients.expectation import Expectation
 from spikeport.toolchain.attacks.pgd import Pgd
 from spikeport.toolchain.attacks.square import Square
 from spikeport.toolchain.data.dataset import LEVEL
 from spikeport.toolchain.evaluation import predictions
+from spikeport.toolchain.robustness import assessment
 from spikeport.toolchain.robustness.assessed import BLACK, DEPLOYED, TRAINED, TRANSFERRED, WHITE, Share
 from spikeport.toolchain.robustness.assessment import Way, assess
 from spikeport.toolchain.robustness.deployed import Deployed
@@ -254,3 +256,24 @@ def test_epsilon_in_levels_is_that_of_pixels():
     _, ((_, found),) = assessed(members=MEMBERS[2:], epsilons=(8,))
     moved = max(float((each.case.worst - IMAGES).abs().max()) for each in found)
     assert moved == pytest.approx(8 * LEVEL, abs=1e-6)
+
+
+def test_the_time_left_follows_what_attacks_take_and_then_what_was_measured(monkeypatch):
+    """A row of one pass and one of a hundred, at two epsilons: after the first second 201 are left, not 3."""
+    now = [0.0]
+    monkeypatch.setattr(assessment.time, "monotonic", lambda: now[0])
+    row = assessed(members=MEMBERS[3:])[0].epsilons[0].rows[0]
+    told = assessment.Told([1.0, 100.0], 2)
+    lefts = []
+    for seconds in (1.0, 60.0, 2.0):
+        now[0] += seconds
+        told.told(row)
+        lefts.append(told.left())
+    assert lefts == [201.0, 61.0, 60.0]
+
+
+def test_an_attack_is_expected_to_take_its_steps_times_its_draws():
+    cheap, dear = (assessment._passes(each) for each in (Fgsm(), Pgd(steps=10, restarts=2)))
+    assert (cheap, dear) == (3, 60)
+    assert assessment._passes(Pgd(gradient=Expectation(draws=5), steps=10)) == 150
+    assert assessment._passes(Square(queries=70)) == 70

@@ -235,6 +235,12 @@ def test_what_cannot_be_attacked_is_refused(tiny_run, held_out, small, options, 
         refused(tiny_run, held_out, settings, **options)
 
 
+def test_labels_that_do_not_fit_are_refused_with_their_file(tiny_run, small, tmp_path):
+    np.savez(tmp_path / "l.npz", images=np.zeros((2, 1, 8, 8), np.uint8), labels=np.array([0, 10]))
+    with pytest.raises(AttackError, match=rf"^{tmp_path}/l.npz: image 1 has label 10; expected labels 0 to 9"):
+        refused(tiny_run, None, AttackSettings(suite=small.suite), images=tmp_path / "l.npz")
+
+
 def test_settings_that_do_not_fit_are_refused(tiny_run, held_out, network, small, tmp_path):
     with pytest.raises(AttackError, match="no suite 'papre'; there are black_box, paper, quick, rsc"):
         refused(tiny_run, held_out, AttackSettings(suite="papre"))

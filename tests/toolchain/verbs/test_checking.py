@@ -40,7 +40,12 @@ def test_equal_executors_pass_on_images_and_on_random_samples(network, held_out)
         assert verdict.passed
         assert verdict.reasons == ()
         assert all(found.mismatches == 0 < found.compared for found in verdict.executors.values())
-        assert "exact; proof recomputed: no register can wrap or saturate" in verdict.text()
+        first = verdict.text().splitlines()[0]
+        assert first.startswith(
+            "exact; proof recomputed: no register can wrap or saturate in Lava's arithmetic; compared: "
+        )
+        compared = sum(found.compared for found in verdict.executors.values())
+        assert first.endswith(f"compared: {compared:,} neuron steps of {', '.join(verdict.executors)}")
 
 
 @pytest.mark.usefixtures("one_flip")
@@ -49,7 +54,18 @@ def test_one_flipped_spike_fails_and_is_located(network, held_out):
     assert not verdict.passed
     assert verdict.mismatches == 1
     assert verdict.reasons == ("1 neuron steps differ (0 allowed)",)
+    assert verdict.text().startswith(
+        "failed: 1 neuron steps differ (0 allowed)\n1 neuron steps differ; proof recomputed"
+    )
     assert "sample 0, step 2, neuron (1, 2, 3)" in verdict.text()
+
+
+def test_a_chip_that_has_to_run_the_network_and_does_not_stands_in_front_of_equal_executors(network):
+    verdict = spikeport.check(network, settings=CheckSettings(executors=("reference",), samples=2, chips=("loihi1",)))
+    assert not verdict.passed
+    failed, equal = verdict.text().splitlines()[:2]
+    assert failed.startswith("failed: does not run on loihi1: ")
+    assert equal.startswith("exact; proof recomputed: ")
 
 
 @pytest.mark.usefixtures("one_flip")

@@ -55,7 +55,11 @@ def test_a_plain_cnn_loses_at_most_a_point_in_integers(folder):
     assert simulated.accuracy == accuracy.integers
     assert "max pooling is computed by" in done.text()
     assert "T = 32, subtractive reset; logits differ from the ANN's by" in done.text()
-    assert f"accuracy ANN {accuracy.ann:.2%}, SNN {accuracy.snn:.2%}, integers {accuracy.integers:.2%}" in done.text()
+    first = done.text().splitlines()[0]
+    assert first.startswith(
+        f"accuracy ANN {accuracy.ann:.2%}, SNN {accuracy.snn:.2%}, integers {accuracy.integers:.2%} on "
+    )
+    assert f" on {accuracy.images:,} {accuracy.source}; same class as the ANN" in first
     assert "no register can wrap or saturate within 32 steps" in done.text()
 
 
@@ -177,12 +181,14 @@ def test_images_that_do_not_fit_are_refused(folder, tmp_path):
         (scaled * 2 - 1, "expected 0..1.*given its mean and std"),
         (images.astype(float), "pixels as real numbers are divided by 255.*uint8, or real numbers in"),
         (scaled * np.nan, "not finite"),
-        (images[:0], r"expected \(N, 1, 8, 8\)"),
+        (images[:0], r"holds no samples, its shape is \(0, 1, 8, 8\)"),
         (np.repeat(images[:, None], 8, 1), r"\(1, 8, 8\); the images are|come step by step"),
         (images[:, :, :6], r"is \(1, 8, 8\); the images are \(1, 6, 8\)"),
     ):
         with pytest.raises((StimulusError, FormatError), match=message):
             spikeport.convert(model, wrong, settings=quick())
+    with pytest.raises(StimulusError, match=r"nothing.npz: no such file; expected images \(.npy or .npz\)$"):
+        spikeport.convert(folder / "model.pt2", tmp_path / "nothing.npz", settings=quick())
     np.savez(tmp_path / "labels.npz", images=images, labels=np.full(10, 10))
     with pytest.raises(StimulusError, match=r"held-out images: sample 0 has label 10; expected labels 0 to 9"):
         spikeport.convert(model, images, settings=quick(), held_out=tmp_path / "labels.npz")

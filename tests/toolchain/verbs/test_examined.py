@@ -1,12 +1,15 @@
 """An examination beside a network or in the folder of an attack: its sentences stand with the robust accuracy."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from spikeport.toolchain.analysis.writing import JSON, write
 from spikeport.toolchain.robustness.assessed import BLACK, DEPLOYED, TRAINED, WHITE, Assessment, AtEpsilon, Row, Share
-from spikeport.toolchain.verbs.examined import read_beside, with_examined
+from spikeport.toolchain.verbs.attack_settings import AttackSettings
+from spikeport.toolchain.verbs.examined import advice, read_beside, with_examined
 from tests.toolchain.analysis.test_picture import FOUND, check
 
 FAILED = replace(FOUND, checks=(check("black_box", first=90, robust=0.25),))
@@ -29,7 +32,8 @@ def done(way=WHITE):
 
 
 def told(*places, way=WHITE):
-    return with_examined(done(way), read_beside(*places))
+    how = advice("a b.pt2", "x.npz", Path("out"), AttackSettings(mean=0.5))
+    return with_examined(done(way), read_beside(*places), how)
 
 
 @pytest.mark.parametrize("beside", ["network", "out"])
@@ -64,7 +68,9 @@ def test_one_file_is_read_once_and_two_are_told_apart(tmp_path):
 def test_without_an_examination_a_note_says_so_and_how_to_get_one(tmp_path):
     found = told(tmp_path, object(), None)
     assert "note: not examined for masked gradients" in found.text()
-    assert "spikeport analyze obfuscation" in found.notes[-1]
+    command = "`spikeport analyze obfuscation 'a b.pt2' --input x.npz --out out --mean 0.5` does so"
+    assert found.notes[-1].endswith(command)
+    assert "MODEL --input IMAGES --out FOLDER`" in advice(object(), np.zeros(3), None, AttackSettings())
 
 
 def test_a_damaged_examination_is_said_and_not_believed(tmp_path):

@@ -50,7 +50,8 @@ def test_rules_found_are_used_by_import_and_quantize(recorded, monkeypatch, caps
     files = ("--input", recorded / "x.npz", "--output", recorded / "y.npz", "--json", recorded / "r.json")
     assert command(monkeypatch, "identify", model, *files) == 0
     said = capsys.readouterr().out
-    assert "reproduces 2,560 values of 4 samples of 40 steps exactly" in said
+    assert said.startswith("reproduces 2,560 values of 4 samples of 40 steps exactly\nsnntorch: ")
+    assert "warning" not in said
     assert f"wrote {recorded / 'model.dialect.toml'}" in said
     left = tomllib.loads((recorded / "model.dialect.toml").read_text())
     assert (left["dialect"]["name"], left["dialect"]["reset"]) == ("snntorch", "hard")
@@ -81,6 +82,27 @@ def test_rules_that_reproduce_nothing_are_a_bad_verdict_with_the_place(recorded)
     assert "the closest differ first at layer 'lif', sample 0, step 0, neuron [" in found.reasons[0]
     assert found.to_dict()["difference"]["layer"] == "lif"
     assert "of 2,560 values differ" in found.text()
+
+
+def test_a_recording_that_tells_nothing_apart_is_a_guess_and_says_so(recorded):
+    """Without a spike every reset reproduces it."""
+    with np.load(CASES / "RLeaky_False.npz") as file:
+        silent, spikes = np.zeros_like(file["input"]), np.zeros_like(file["spikes"])
+    found = identify(recorded / "model.nir", silent, spikes, settings=ImportSettings(dialect="snntorch"), write=False)
+    assert len(found.others) > 1
+    lines = found.text().splitlines()
+    assert lines[0].endswith(f"exactly, as do {len(found.others):,} other rules")
+    (warning,) = (line for line in lines if line.startswith("warning: "))
+    assert warning.startswith("warning: the first is taken, a guess")
+    hidden = len(found.others) - 5
+    assert hidden <= 0 or f"{hidden:,} more are not shown" in warning
+
+
+def test_a_recording_that_does_not_fit_is_refused_with_its_files(recorded):
+    with np.load(CASES / "RLeaky_False.npz") as file:
+        np.save(recorded / "few.npy", file["spikes"][:, :3])
+    with pytest.raises(StimulusError, match=rf"do not agree.*\(recorded in {recorded}/x.npz and {recorded}/few.npy\)"):
+        identify(recorded / "model.nir", recorded / "x.npz", recorded / "few.npy")
 
 
 def test_arrays_are_taken_as_they_are_and_nothing_is_written_unasked(recorded):
