@@ -94,14 +94,14 @@ print('{"finished": true}')
 
 def test_silent_worker_that_computes_is_not_ended(tmp_path):
     lines = []
-    run(tmp_path, BUSY, limits=Limits(silence=1, total=60), lines=lines)
+    run(tmp_path, BUSY, limits=Limits(silence=2, total=60), lines=lines)
     assert lines == [{"finished": True}]
 
 
 def test_silent_worker_whose_child_computes_is_not_ended(tmp_path):
     lines = []
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY!r}])"
-    run(tmp_path, code, limits=Limits(silence=1, total=60), lines=lines)
+    run(tmp_path, code, limits=Limits(silence=2, total=60), lines=lines)
     assert lines == [{"finished": True}]
 
 

@@ -121,7 +121,7 @@ def test_what_cannot_be_compared_or_drawn_is_refused(folder, tmp_path, options, 
 
 
 def test_labels_of_another_number_are_refused(folder):
-    with pytest.raises(spikeport.SpikeportError, match=r"labels of shape \(2,\); expected one per image, \(6,\)"):
+    with pytest.raises(spikeport.SpikeportError, match=r"'labels' is int64 of shape \(2,\); expected 6 integers"):
         spikeport.report(folder / "integers.safetensors", folder / "labelled.npz", labels=np.zeros(2, int))
 
 
