@@ -3,8 +3,8 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-# Three processes, each with whole files: the cases of a file share what its fixtures make, and many wait for other programs.
-IN_PARALLEL := --numprocesses 3 --dist loadfile
+# Four processes, each with whole files: the cases of a file share what its fixtures make, and many wait for other programs.
+IN_PARALLEL := --numprocesses 4 --dist loadfile
 
 # Tests start hundreds of Python programs; without kept bytecode each compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -32,12 +32,12 @@ from spikeport.export.network import (
     Source,
 )
 
-EXAMPLES = int(os.environ.get("SPIKEPORT_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("SPIKEPORT_EXAMPLES", "15"))
 """Random cases of a property; `make test-all` sets 100."""
 
 
 def cases(most):
-    """Return the settings of a property that `make test-all` tries on ``most`` cases, and `make test` on a fifth."""
+    """Return the settings of a property that `make test-all` tries on ``most`` cases, and `make test` on 15 of 100."""
     return settings(max_examples=max(2, most * EXAMPLES // 100))
 
 

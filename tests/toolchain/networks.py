@@ -72,6 +72,7 @@ def integers(seed=0, steps=4):
 
 RECIPE = """
 version = 2
+threads = 1
 data = { kind = "digits", images = 300, validation = 0.0 }
 network = { kind = "vgg", plan = [4, "P", 6], head = [] }
 spiking = { steps = 4 }
