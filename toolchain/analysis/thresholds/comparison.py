@@ -122,8 +122,8 @@ class Comparison(Shown):
         return [name for name in every[0] if all(name in names for names in every)]
 
     def _left_out(self) -> Iterator[str]:
-        every = {name: None for found in self._all() for each in found for name in _names(each)}
-        if alone := sorted(every.keys() - set(self._integers())):
+        every = {name for found in self._all() for each in found for name in _names(each)}
+        if alone := sorted(every - set(self._integers())):
             yield (
                 f"not compared, because not every network has them: {', '.join(alone)}; archives are compared where "
                 "all have one of the same name: --network NAME=ARCHIVE"
