@@ -125,14 +125,22 @@ def averages(fired: Array, grid: tuple[int, int], out: Array, count: Array) -> N
     across, down = width // pool, fired.size // width // pool
     area = out.dtype.type(pool * pool)
     for y in range(down):
-        for x in range(across):
-            total = 0
-            for j in range(pool):
-                start = (y * pool + j) * width + x * pool
-                for i in range(start, start + pool):
-                    total += fired[i]
-            count[y * across + x] = total
-            out[y * across + x] = out.dtype.type(total) / area
+        total, shares = count[y * across : (y + 1) * across], out[y * across : (y + 1) * across]
+        if pool == 2:  # the window that most networks have; with its size known, many are computed at once
+            upper, lower = fired[2 * y * width :], fired[(2 * y + 1) * width :]
+            for x in range(across):
+                here = upper[2 * x] + upper[2 * x + 1] + lower[2 * x] + lower[2 * x + 1]
+                total[x] = here
+                shares[x] = out.dtype.type(here) / area
+        else:
+            for x in range(across):
+                here = 0
+                for j in range(pool):
+                    start = (y * pool + j) * width + x * pool
+                    for i in range(start, start + pool):
+                        here += fired[i]
+                total[x] = here
+                shares[x] = out.dtype.type(here) / area
 
 
 @compiled
@@ -180,11 +188,17 @@ def spread(source: Array, share: float, grid: tuple[int, int], count: int, given
     across = width // pool
     given[:count] = 0
     for y in range(count // (pool * width)):
-        for j in range(pool):
-            place = given[(y * pool + j) * width :]
+        if pool == 2:
+            upper, lower = given[2 * y * width :], given[(2 * y + 1) * width :]
             for x in range(across):
-                for i in range(pool):
-                    place[x * pool + i] = source[y * across + x] * share
+                each = source[y * across + x] * share
+                upper[2 * x] = upper[2 * x + 1] = lower[2 * x] = lower[2 * x + 1] = each
+        else:
+            for j in range(pool):
+                place = given[(y * pool + j) * width :]
+                for x in range(across):
+                    for i in range(pool):
+                        place[x * pool + i] = source[y * across + x] * share
 
 
 def backward(slope: Slope) -> Any:
