@@ -2,8 +2,8 @@
 
 1. `rules` enumerates what the file allows; rules that give equal neurons are one.
 2. Each runs beside the recording (`replay`), on two samples first, and stops where it parts from it.
-3. Of the first round with rules that reproduce the recording exactly, the likeliest is taken. If none does, the rules
-   that come furthest are named, with the first difference.
+3. Of the first round with rules that reproduce the recording exactly, the likeliest is taken. If none does, those that
+   come furthest run to the end, and the one with the fewest differences is named, with the first of them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,6 +31,8 @@ INPUTS = ("input", "inputs", "images", "x", "data", "labels", "")
 """Names of arrays that may stand beside the recorded layers."""
 FIRST = 2
 """Samples of the first run of a rule."""
+FURTHEST = 32
+"""Rules that run to the end where none is exact: one wrong value of a recording stops the right rules, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,8 @@ class Found:
     """What reproduced a recording.
 
     ``exact``: the rules that do, the likeliest first; they are other networks whose difference the recording does not
-    show. Where there are none, ``closest`` came furthest, to ``difference``, and ``different`` of ``cells`` differ.
+    show. Where there are none, ``closest`` has the fewest differences of those that came furthest: ``different`` of
+    ``cells``, the first of them ``difference``.
     ``tried``: different networks that ran. ``round``: which of the rounds of rules found them.
     """
 
@@ -70,7 +73,7 @@ def identify(
     ``outputs``: of the last layer, or of several layers by name: spikes, counts over the steps, or potentials of a
     readout. ``output``: the Output node that is meant, where there are several. ``dialect`` and ``changes`` are taken
     as told (see `graph.read`), everything else is tried. Raises
-    `FormatError` for a file that no rules can hold, `StimulusError` for recordings that do not fit it.
+    `FormatError` for a file that no rules can hold, `StimulusError` for recordings that do not fit it or without a spike.
     """
     graph = nodes.read(path, trusted=trusted)
     try:
@@ -110,20 +113,25 @@ class _Search:
             } | given
         network = self._any(given)
         layers = _layers(network, outputs)
+        if all(fires and not values.any() for values, fires in layers.values()):
+            raise StimulusError(
+                f"the recording holds no spike of {', '.join(map(repr, layers))}, which any rules reproduce; record "
+                "stronger or longer input, or a layer that fires"
+            )
         most = max(int(values.max()) for values, _ in layers.values())
         shapes = {name: (values, network.population(name).shape) for name, (values, _) in layers.items()}
         read = readings(inputs, network.source.shape, shapes, steps)
-        best: _Best | None = None
+        furthest: list[_Best] = []
         exact: list[_Best] = []
         title = ""
         for name, dialects in rounds(self.graph, given, most):
             title = name
-            exact, best = self._round(read, dialects, best)
+            exact, furthest = self._round(read, dialects, furthest)
             if exact:
                 break
-        if best is None:
+        if not furthest:
             raise FormatError("no combination of rules can hold the file; see what 'spikeport import' says of it")
-        return self._told(exact, best, title)
+        return self._told(exact[0] if exact else _fewest(furthest), exact, title)
 
     def _any(self, given: dict[str, Any]) -> FloatNetwork:
         """Return the network by the first rules that can hold the file."""
@@ -148,9 +156,9 @@ class _Search:
         return tuple(settings | ({"gain", "gain_li"} if "normalized" in settings else set()))
 
     def _round(
-        self, read: list[Reading], dialects: Iterator[Dialect], best: _Best | None
-    ) -> tuple[list[_Best], _Best | None]:
-        """Run every network of a round once, and return those that agree, and the one that came furthest so far."""
+        self, read: list[Reading], dialects: Iterator[Dialect], furthest: list[_Best]
+    ) -> tuple[list[_Best], list[_Best]]:
+        """Run every network of a round once, and return those that agree, and those that came furthest so far."""
         exact: list[_Best] = []
         for dialect in dialects:
             try:
@@ -171,9 +179,8 @@ class _Search:
             for run in runs:
                 if run.outcome.exact:
                     exact.append(run)
-                if best is None or run.outcome.further(best.outcome):
-                    best = run
-        return exact, best
+            furthest = sorted([*furthest, *runs], key=lambda run: run.outcome.length, reverse=True)[:FURTHEST]
+        return exact, furthest
 
     def _run(self, dialect: Dialect, neurons: dict[str, FloatNeuron], reading: Reading) -> _Best:
         builder, plain = self._structure(dialect, reading.steps)
@@ -193,13 +200,9 @@ class _Search:
             self.plain[key] = builder, builder.plain(steps=steps)
         return self.plain[key]
 
-    def _told(self, exact: list[_Best], best: _Best, title: str) -> Found:
-        first = exact[0] if exact else best
-        reading = first.replay.reading
-        outcome = first.outcome
+    def _told(self, first: _Best, exact: list[_Best], title: str) -> Found:
+        reading, outcome = first.replay.reading, first.outcome
         kinds = frozenset(node.kind for node in self.graph.nodes.values())
-        if not exact:
-            outcome = first.replay.run(first.neurons, len(reading), whole=True)
         return Found(
             exact=tuple(replace(each.dialect, kinds=kinds) for each in exact),
             closest=replace(first.dialect, kinds=kinds),
@@ -212,6 +215,12 @@ class _Search:
             samples=len(reading),
             steps=reading.steps,
         )
+
+
+def _fewest(runs: list[_Best]) -> _Best:
+    """Return the run with the fewest differences to the end, of equal ones the first."""
+    whole = [replace(run, outcome=run.replay.run(run.neurons, len(run.replay.reading), whole=True)) for run in runs]
+    return min(whole, key=lambda run: run.outcome.different)
 
 
 def _layers(network: FloatNetwork, outputs: Array | Mapping[str, Array]) -> dict[str, tuple[Array, bool]]:

@@ -51,9 +51,10 @@ class Outcome:
         """Whether nothing differs."""
         return self.first is None
 
-    def further(self, other: "Outcome") -> bool:
-        """Tell whether this run agrees longer than another."""
-        return (self.exact, self.reached) > (other.exact, other.reached)
+    @property
+    def length(self) -> tuple[bool, int]:
+        """How long the run agrees, for comparison with others."""
+        return self.exact, self.reached
 
 
 @dataclass(kw_only=True)

@@ -66,7 +66,8 @@ class Identified(Shown):
         """Return in one line what the rules rest on."""
         found = self.found
         size = f"{found.cells:,} values of {found.samples:,} samples of {found.steps:,} steps"
-        doubt = f", as do {len(self.others):,} other rules" if self.others else ""
+        others = len(self.others)
+        doubt = f", as {'does' if others == 1 else 'do'} {others:,} other set{'s'[: others > 1]} of rules" if others else ""
         return f"reproduces {size} exactly{doubt}"
 
     def text(self) -> str:

@@ -205,10 +205,12 @@ def test_first_difference_is_located(tmp_path):
 
 
 def test_rules_that_the_recording_does_not_tell_apart_are_all_named(tmp_path):
-    """Without a spike every reset reproduces the recording."""
+    """Up to the first spike every reset reproduces the recording."""
     path = model(tmp_path / "a.nir", 3, snntorch_like)
-    inputs = np.zeros((SAMPLES, 1, IN), np.uint8)
-    found = identify(path, inputs, play(path, DIALECTS["snntorch"], inputs)["two"])
+    inputs = drawn(4)[:1]
+    spikes = play(path, DIALECTS["snntorch"], inputs)["two"]
+    first = 1 + int(np.flatnonzero(spikes.any(axis=(0, 2)))[0])
+    found = identify(path, inputs[:, :first], spikes[:, :first])
     assert {"late", "hard", "none"} <= {each.reset for each in found.exact}
 
 
@@ -226,6 +228,8 @@ def test_recordings_that_do_not_fit_are_refused(tmp_path):
         identify(path, inputs, {"three": spikes, "four": spikes})
     with pytest.raises(StimulusError, match="the recorded layers are 'two', 'tow'"):
         identify(path, inputs, {"two": spikes, "tow": spikes})
+    with pytest.raises(StimulusError, match="holds no spike of 'two', which any rules reproduce"):
+        identify(path, inputs, np.zeros_like(spikes))
     with pytest.raises(StimulusError, match="record its spikes"):
         identify(path, inputs, spikes + 0.5)
     with pytest.raises(FormatError, match="no dialect 'brian'"):

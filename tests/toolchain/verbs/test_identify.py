@@ -84,14 +84,37 @@ def test_rules_that_reproduce_nothing_are_a_bad_verdict_with_the_place(recorded)
     assert "of 2,560 values differ" in found.text()
 
 
-def test_a_recording_that_tells_nothing_apart_is_a_guess_and_says_so(recorded):
-    """Without a spike every reset reproduces it."""
+def test_a_recording_without_a_spike_is_refused(recorded):
+    """Any rules reproduce it."""
     with np.load(CASES / "RLeaky_False.npz") as file:
         silent, spikes = np.zeros_like(file["input"]), np.zeros_like(file["spikes"])
-    found = identify(recorded / "model.nir", silent, spikes, settings=ImportSettings(dialect="snntorch"), write=False)
+    with pytest.raises(StimulusError, match=r"holds no spike of 'lif', which any rules reproduce"):
+        identify(recorded / "model.nir", silent, spikes, settings=ImportSettings(dialect="snntorch"))
+
+
+@pytest.mark.parametrize("sample", [0, 3])
+def test_one_wrong_value_leaves_the_right_rules_the_closest(recorded, sample):
+    with np.load(CASES / "RLeaky_False.npz") as file:
+        inputs, spikes = file["input"], file["spikes"].copy()
+    right = identify(recorded / "model.nir", inputs, spikes, write=False).dialect
+    spikes[sample, 12, 0] = 1 - spikes[sample, 12, 0]
+    found = identify(recorded / "model.nir", inputs, spikes, write=False)
+    assert not found.passed
+    assert found.dialect == right
+    assert 1 <= found.found.different <= 3
+
+
+def test_a_recording_that_tells_nothing_apart_is_a_guess_and_says_so(recorded):
+    """Up to the first spike every reset reproduces it."""
+    with np.load(CASES / "RLeaky_False.npz") as file:
+        inputs, spikes = file["input"], file["spikes"]
+    first = 1 + int(np.flatnonzero(spikes.any(axis=(0, 2)))[0])
+    found = identify(
+        recorded / "model.nir", inputs[:, :first], spikes[:, :first], settings=ImportSettings(dialect="snntorch"), write=False
+    )
     assert len(found.others) > 1
     lines = found.text().splitlines()
-    assert lines[0].endswith(f"exactly, as do {len(found.others):,} other rules")
+    assert lines[0].endswith(f"exactly, as do {len(found.others):,} other sets of rules")
     (warning,) = (line for line in lines if line.startswith("warning: "))
     assert warning.startswith("warning: the first is taken, a guess")
     hidden = len(found.others) - 5
