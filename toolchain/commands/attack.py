@@ -69,5 +69,5 @@ def attack(
         raise pixels_for(network)
     with interruptible(lambda: f"finished parts stay in {out}; go on with the same command: {again()}"):
         done = verb.attack(network, input, epsilons=numbers(eps) or (), float_model=float_, settings=settings, out=out)
-    worst = ", ".join(f"worst-{each.epsilon:g}.npz" for each in done.epsilons)
+    worst = ", ".join(verb.worst_of(each.epsilon) for each in done.epsilons)
     tell(done, json, wrote=f"{out}/attack.json and, with the worst image of each image, {worst}", saved=saved)

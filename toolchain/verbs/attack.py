@@ -90,6 +90,7 @@ def attack(
         if folder is not None:
             write_text(folder / RESULT, json.dumps(done.to_dict(), indent=1, allow_nan=False) + "\n")
             shutil.rmtree(folder / PARTS)
+            _drop_earlier(folder, epsilons)
     return done
 
 
@@ -113,4 +114,17 @@ def _keep(folder: Path | None, at: "AtEpsilon", found: "Sequence[Found]", labels
 
     images, robust = worst_images(found, subject)
     arrays = {"images": images, "labels": labels.numpy(), "robust": robust}
-    write_arrays(folder / f"worst-{at.epsilon:g}.npz", arrays, compressed=True)
+    write_arrays(folder / worst_of(at.epsilon), arrays, compressed=True)
+
+
+def worst_of(epsilon: float) -> str:
+    """Return the name of the file with the worst image of each image."""
+    return f"worst-{epsilon:g}.npz"
+
+
+def _drop_earlier(folder: Path, epsilons: "Sequence[float]") -> None:
+    """Remove the images of an earlier attack in the same folder, which the result does not name."""
+    kept = {worst_of(epsilon) for epsilon in epsilons}
+    for path in folder.glob("worst-*.npz"):
+        if path.name not in kept:
+            path.unlink()

@@ -83,6 +83,8 @@ def plain(done):
 
 def test_integers_with_their_float_network(network, model, held_out, small, tmp_path):
     out = tmp_path / "attack"
+    out.mkdir()
+    (out / "worst-16.npz").write_bytes(b"of an earlier attack")
     done = spikeport.attack(network, held_out, epsilons=(8, 32), float_model=model, settings=small, out=out)
     assert [row.label for row in done.epsilons[0].rows] == [
         "PGD-2, 2 gradients",
