@@ -73,7 +73,8 @@ def identify(
     ``outputs``: of the last layer, or of several layers by name: spikes, counts over the steps, or potentials of a
     readout. ``output``: the Output node that is meant, where there are several. ``dialect`` and ``changes`` are taken
     as told (see `graph.read`), everything else is tried. Raises
-    `FormatError` for a file that no rules can hold, `StimulusError` for recordings that do not fit it or without a spike.
+    `FormatError` for a file that no rules can hold, `StimulusError` for recordings without a spike or that do not
+    fit it.
     """
     graph = nodes.read(path, trusted=trusted)
     try:
@@ -176,9 +177,7 @@ class _Search:
             except (FormatError, NetworkError):
                 continue
             self.tried += 1
-            for run in runs:
-                if run.outcome.exact:
-                    exact.append(run)
+            exact += [run for run in runs if run.outcome.exact]
             furthest = sorted([*furthest, *runs], key=lambda run: run.outcome.length, reverse=True)[:FURTHEST]
         return exact, furthest
 

@@ -7,6 +7,7 @@ stages along every path. A loop is closed by the edge that leads back; it takes 
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
@@ -73,14 +74,16 @@ def read(
     graph = nodes.read(path, trusted=trusted)
     try:
         rules = _rules(path, graph, dialect, guess=guess, changes=changes)
-        network = Builder(graph, rules, output).network(steps=steps, levels=levels, unit=unit)
+        builder = Builder(graph, rules, output)
+        network = builder.network(steps=steps, levels=levels, unit=unit)
         Budget(room(path.stat().st_size, REPEATED_PER_BYTE)).take(_repeated(network), "the weights of all paths")
     except AmbiguousOrigin as error:
         Builder(graph, error.candidates[0].dialect, output).check(path, steps=steps, levels=levels)
         raise AmbiguousOrigin(f"{path}: {error}", error.candidates) from None
     except (FormatError, NetworkError) as error:
         raise FormatError(f"{path}: {error}") from None
-    return network, replace(rules, kinds=frozenset(node.kind for node in graph.nodes.values()))
+    kinds = frozenset(node.kind for node in graph.nodes.values())
+    return network, replace(rules, kinds=kinds, notes=(*rules.notes, *builder.left_out()))
 
 
 def _rules(path: Path, graph: Graph, name: str, *, guess: bool, changes: dict[str, Any]) -> Dialect:
@@ -209,6 +212,19 @@ class Builder:
             projections=(*projections, *(projection for _, projection in relays)),
             steps=steps,
         )
+
+    def left_out(self) -> Iterator[str]:
+        """Say which axes of the input are not a sample's, once the network is made: other readings are possible."""
+        name = self.order[0]
+        shape = self.graph.nodes[name].wholes("shape", NEURONS, sizes=(1, 2, 3, 4, 5))
+        sample = self._input_shape(name)
+        before = shape[: len(shape) - len(sample)]
+        if math.prod(before) > 1:
+            count = " x ".join(map(str, before))
+            yield (
+                f"warning: input {name!r} has shape {shape}, read as a batch or steps of {count} samples of {sample}; "
+                "if they belong to one sample, the network is another one"
+            )
 
     def markers(self) -> list[str]:
         """Return the populations that Output nodes have become, once the network is made."""

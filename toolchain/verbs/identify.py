@@ -67,7 +67,9 @@ class Identified(Shown):
         found = self.found
         size = f"{found.cells:,} values of {found.samples:,} samples of {found.steps:,} steps"
         others = len(self.others)
-        doubt = f", as {'does' if others == 1 else 'do'} {others:,} other set{'s'[: others > 1]} of rules" if others else ""
+        doubt = (
+            f", as {'does' if others == 1 else 'do'} {others:,} other set{'s'[: others > 1]} of rules" if others else ""
+        )
         return f"reproduces {size} exactly{doubt}"
 
     def text(self) -> str:

@@ -1,5 +1,6 @@
 """Who wrote a file: every rule on files as the tools write them, what is asked, and what no caller has to tell."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -242,8 +243,18 @@ def test_batch_and_steps_in_the_shape_of_the_input_are_left_out(tmp_path, name, 
     sample = (2, 4) if name == "signal" else (2, 4, 4)
     nodes = {"a": NODES_WITH_AXES[name], "n": nir.IF(r=np.ones(1), v_threshold=np.ones(1), v_reset=np.zeros(1))}
     written(tmp_path / "a.nir", nodes, [("input", "a"), ("a", "n"), ("n", "output")], (*batch, *sample))
-    network, _ = read(tmp_path / "a.nir", steps=3, dialect="nir")
+    network, rules = read(tmp_path / "a.nir", steps=3, dialect="nir")
     assert network.source.shape == ((2, 1, 4) if name == "signal" else sample)
+    said = [note for note in rules.notes if "read as a batch or steps" in note]
+    assert len(said) == (math.prod(batch) > 1)
+
+
+def test_rows_in_front_of_a_linear_node_are_read_as_a_batch_and_it_is_said(tmp_path):
+    nodes = {"fc": nir.Linear(np.ones((4, 6))), "n": nir.IF(r=np.ones(1), v_threshold=np.ones(1), v_reset=np.zeros(1))}
+    written(tmp_path / "a.nir", nodes, [("input", "fc"), ("fc", "n"), ("n", "output")], (5, 6))
+    network, rules = read(tmp_path / "a.nir", steps=3, dialect="nir")
+    assert network.source.shape == (6,)
+    assert "input 'input' has shape (5, 6), read as a batch or steps of 5 samples of (6,)" in rules.notes[-1]
 
 
 def test_missing_w_in_is_one(tmp_path):

@@ -110,7 +110,11 @@ def test_a_recording_that_tells_nothing_apart_is_a_guess_and_says_so(recorded):
         inputs, spikes = file["input"], file["spikes"]
     first = 1 + int(np.flatnonzero(spikes.any(axis=(0, 2)))[0])
     found = identify(
-        recorded / "model.nir", inputs[:, :first], spikes[:, :first], settings=ImportSettings(dialect="snntorch"), write=False
+        recorded / "model.nir",
+        inputs[:, :first],
+        spikes[:, :first],
+        settings=ImportSettings(dialect="snntorch"),
+        write=False,
     )
     assert len(found.others) > 1
     lines = found.text().splitlines()
