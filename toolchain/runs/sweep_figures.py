@@ -1,7 +1,9 @@
 """What the combinations of a sweep measured: shares, and what an image costs, by the values that are no seed."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from spikeport.toolchain.runs.combinations import Combination
 from spikeport.toolchain.stages.records import Record
@@ -21,10 +23,12 @@ Figures = dict[str, float | None]
 def figures(records: Mapping[str, Record]) -> Figures:
     """Return what was measured, the latest of each: shares, and what an image costs.
 
-    Robust shares by epsilon, in levels of 1/255; ``worst``: the worst case per image over all attacks of a suite.
+    Robust shares by epsilon, in levels of 1/255; ``worst``: the worst case per image over all attacks of a suite. Two
+    stages that attack one model in the same words are told apart by their names.
     """
     found: Figures = dict.fromkeys((*MODEL, *INTEGERS))
-    for record in records.values():
+    several = Counter((model, words) for record in records.values() for model, words in _attacks(record))
+    for name, record in records.items():
         metrics = record.metrics
         if "clean" in metrics:
             keys = zip(MODEL, ("clean", "robust", "sparsity"), strict=True)
@@ -32,13 +36,27 @@ def figures(records: Mapping[str, Record]) -> Figures:
         if record.stage == "check":
             found |= dict(zip(INTEGERS, (metrics["accuracy"]["integer"], metrics.get("robust")), strict=True))
         for each in metrics.get("epsilons", ()):
-            column = f"{'worst' if 'network_error' in each else each['attack']}, {each['epsilon']:g}"
+            alone = several[_model(record), _words(each)] == 1
+            column = f"{_words(each)}{'' if alone else f' ({name})'}, {each['epsilon']:g}"
             found |= {column: each["network"], f"integers, {column}": each["integer"]}
         if record.stage == "report" and ACCUMULATES in metrics:
             found[ACCUMULATES] = metrics[ACCUMULATES]
             found |= {f"{CORES}, {name}": cores for name, cores in metrics["cores"].items()}
             found |= {f"{ENERGY}, {name}": 1e9 * joules for name, joules in metrics["joules"].items()}
     return found
+
+
+def _attacks(record: Record) -> set[tuple[str, str]]:
+    """Return what a stage attacked, and how it says so, once for all epsilons."""
+    return {(_model(record), _words(each)) for each in record.metrics.get("epsilons", ())}
+
+
+def _model(record: Record) -> str:
+    return record.inputs.get("model", "")
+
+
+def _words(each: Mapping[str, Any]) -> str:
+    return "worst" if "network_error" in each else each["attack"]
 
 
 def grouped(

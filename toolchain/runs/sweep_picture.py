@@ -42,8 +42,8 @@ def _known(groups: Collection[Sequence[Figures]]) -> set[str]:
 def _robust(groups: Collection[Sequence[Figures]]) -> str | None:
     """Return the column that says most: the worst case after deployment at the largest epsilon, else the float one."""
     known = _known(groups)
-    for start in ("integers, worst, ", "worst, "):
-        at = {float(column.removeprefix(start)): column for column in known if column.startswith(start)}
+    for start in ("integers, worst", "worst"):
+        at = {float(column.rsplit(", ", 1)[1]): column for column in sorted(known) if column.startswith(start)}
         if at:
             return at[max(at)]
     return None

@@ -126,6 +126,9 @@ def images_of(data: Dataset) -> Images:
 
 
 def attack_name(attack: Any) -> str:
-    """Return an attack's name for people: PGD-10, RFGSM."""
+    """Return an attack's name for people: PGD-10, RFGSM; PGD-7, transferred."""
+    inner = getattr(attack, "attack", None)
+    if inner is not None:
+        return f"{attack_name(inner)}, transferred"
     steps = getattr(attack, "steps", None)
     return tag_of(attack).upper().replace("_", " ") + (f"-{steps}" if steps else "")

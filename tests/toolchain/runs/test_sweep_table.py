@@ -5,14 +5,18 @@ import io
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from spikeport.hardware_profiles.output.trade_off import HEIGHT, LEFT, TOP, WIDTH
+from spikeport.toolchain.attacks.pgd import Pgd
+from spikeport.toolchain.attacks.transfer import Transfer
 from spikeport.toolchain.runs.combinations import Combination
 from spikeport.toolchain.runs.sweep_figures import figures
 from spikeport.toolchain.runs.sweep_files import write_files
 from spikeport.toolchain.runs.sweep_table import Swept, averaged, csv_text
 from spikeport.toolchain.stages.records import Record
+from spikeport.toolchain.stages.run import attack_name
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -67,6 +71,31 @@ def test_robust_shares_of_every_attack_and_epsilon_and_costs_are_figures():
     assert found["accumulates"] == 8000
     assert found["cores, loihi1"] == 3
     assert found["known energy, nJ, loihi1"] == pytest.approx(6000)
+
+
+def attacked(name, attack, share, model):
+    found = {"attack": attack, "epsilon": 8.0, "network": share, "integer": None}
+    return msgspec.structs.replace(record("attack", epsilons=[found]), name=name, inputs={"model": model})
+
+
+def test_two_attacks_of_one_model_in_the_same_words_are_columns_of_their_own():
+    found = figures(
+        {
+            "a": attacked("a", "PGD-7", 0.1, "same"),
+            "b": attacked("b", "PGD-7", 0.2, "same"),
+            "c": attacked("c", "FGSM", 0.3, "same"),
+            "d": attacked("d", "FGSM", 0.4, "another"),
+        }
+    )
+    assert {name: share for name, share in found.items() if share is not None} == {
+        "PGD-7 (a), 8": 0.1,
+        "PGD-7 (b), 8": 0.2,
+        "FGSM, 8": 0.4,
+    }
+
+
+def test_a_transferred_attack_is_named_by_what_it_transfers():
+    assert attack_name(Transfer(network="other", attack=Pgd(steps=7))) == "PGD-7, transferred"
 
 
 def shown(table):
