@@ -146,7 +146,8 @@ def _beyond(values: Array, least: int, most: int, intake: Intake) -> str:
     if most > MOST_LEVELS and not intake.real:
         return f"{held}; {bits_sentence(most)}: take shorter steps, or clip the counts"
     again = "import it again" if intake.real else "quantize it again"
-    return f"{held}; {again} with {_ways(most, source)}"
+    coded = ", or send pixels as spikes with --input-as poisson" if source.levels == 1 and most <= MOST_LEVELS else ""
+    return f"{held}; {again} with {_ways(most, source)}{coded}"
 
 
 def _ways(most: int, source: Source) -> str:
@@ -184,7 +185,8 @@ def _levels_of_part(values: Array, source: Source, start: int) -> Array:
         kind = "spikes" if source.levels == 1 else "counts"
         raise StimulusError(
             f"the network's input are {kind}; expected {expected}: sample {start + sample} holds fractions "
-            "(pixels in [0, 1]: quantize the network again with --levels 255)"
+            "(pixels in [0, 1]: quantize the network again with --levels 255, or send them as spikes with "
+            "--input-as poisson)"
         )
     return levels
 
