@@ -94,7 +94,10 @@ def marks(document: dict[str, Any]) -> list[str]:
 
 def _means(operations: dict[str, Any]) -> str:
     means = ", ".join(f"{mode} {number:,.0f}" for mode, number in operations["modes"].items())
-    paper = "the paper takes fused for sparse networks and area_ratio, its Eq. 10 and 11, for dense ones"
+    paper = (
+        "they differ in what a spike in front of average pooling costs; the paper takes fused for sparse networks and "
+        "area_ratio, its Eq. 10 and 11, for dense ones"
+    )
     return f"accumulates of a mean image, Eq. 12: {means} ({paper})"
 
 
