@@ -31,7 +31,7 @@ from spikeport.export.network import (
     Stage,
 )
 from spikeport.export.network.arrays import broadcasts
-from spikeport.export.nir_import import choice, nodes, stages
+from spikeport.export.nir_import import choice, nested, nodes, stages
 from spikeport.export.nir_import.delays import Delays
 from spikeport.export.nir_import.dialect import NEURONS as FIRING
 from spikeport.export.nir_import.dialect import Dialect, told
@@ -231,10 +231,10 @@ class Builder:
         return [self.names[name] for name, node in self.graph.nodes.items() if node.kind == "Output"]
 
     def _check_edges(self) -> None:
-        nodes, ends = self.graph.nodes, _ends(self.graph.nodes)
+        nodes = self.graph.nodes
         if self.dialect.name == "spyx":
             self.graph.edges = beside_loops(self.graph)
-        self.graph.edges = [_rewired(edge, nodes, ends) for edge in self.graph.edges]
+        self.graph.edges = nested.rewired(self.graph)
         self.graph.nodes = nodes = {name: node for name, node in nodes.items() if node.kind != "NIRGraph"}
         for edge in self.graph.edges:
             for end in edge:
@@ -365,38 +365,6 @@ class Builder:
         if key not in self.made:
             self.made[key] = stages.of_node(self.graph.nodes[name], shape, self.graph.budget)
         return self.made[key]
-
-
-def _rewired(edge: tuple[str, str], nodes: dict[str, Node], ends: dict[tuple[str, str], list[str]]) -> tuple[str, str]:
-    """Lead an edge to a graph to its inner input, and one from a graph from its inner output."""
-    start, end = edge
-    if start in nodes and nodes[start].kind == "NIRGraph":
-        start = _inner(ends, start, "Output")
-    if end in nodes and nodes[end].kind == "NIRGraph":
-        end = _inner(ends, end, "Input")
-    return start, end
-
-
-def _ends(nodes: dict[str, Node]) -> dict[tuple[str, str], list[str]]:
-    """Return the inputs and outputs inside each nested graph, by the graph's name and their type."""
-    ends: dict[tuple[str, str], list[str]] = {}
-    for name, node in nodes.items():
-        ends.setdefault((_graph_of(name, nodes), node.kind), []).append(name)
-    return ends
-
-
-def _graph_of(name: str, nodes: dict[str, Node]) -> str:
-    """Return the graph that holds a node: names inside it may have dots of their own, as spyx writes them."""
-    parts = name.split(".")
-    prefixes = (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
-    return next((each for each in prefixes if each in nodes and nodes[each].kind == "NIRGraph"), "")
-
-
-def _inner(ends: dict[tuple[str, str], list[str]], graph: str, kind: str) -> str:
-    inside = ends.get((graph, kind), [])
-    if len(inside) != 1:
-        raise FormatError(f"graph {graph!r} has {len(inside)} nodes of type {kind}; expected one")
-    return inside[0]
 
 
 def _fitted(shape: Shape, cell: FloatNeuron) -> tuple[Shape, FloatNeuron]:
