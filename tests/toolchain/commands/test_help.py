@@ -107,13 +107,13 @@ def test_zsh_and_fish_get_names_with_descriptions_and_complete_files_themselves(
     )
     assert asked("zsh", _TYPER_COMPLETE_ARGS="spikeport simulate exam")[1] == "_files"
     assert in_fish("sim", "get-args")[1].startswith("simulate\tRun a network")
-    assert in_fish("run di", "get-args")[1].split() == ["digits", "digits_fast"]
+    assert in_fish("run di", "get-args")[1].split() == ["digits", "digits_99", "digits_fast"]
     assert (in_fish("run di", "is-args")[0], in_fish("simulate exam", "is-args")[0]) == (0, 1)
 
 
 def test_shell_completes_verbs_recipes_and_profiles_and_files_itself():
     assert completed("sim") == ["simulate"]
-    assert completed("run di") == ["digits", "digits_fast"]
+    assert completed("run di") == ["digits", "digits_99", "digits_fast"]
     assert completed("report net --profile loihi2") == ["loihi2"]
     assert completed("simulate exam") == []  # bash's own completion of files goes on (-o default)
 
