@@ -22,6 +22,7 @@ from spikeport.export.network import (
     FloatPopulation,
     FloatProjection,
     Normalization,
+    Reshape,
     Shape,
     Source,
     Stage,
@@ -169,7 +170,7 @@ def parts(stages: tuple[Stage, ...], waits: Array, budget: Budget) -> Iterator[t
             yield delay, (synapses, *stages[1:])
         return
     for value in values:
-        yield int(value), (_mask(waits == value, budget), *stages)
+        yield int(value), (*_mask(waits == value, budget), *stages)
 
 
 def fits(stages: tuple[Stage, ...], waits: Array) -> bool:
@@ -177,14 +178,15 @@ def fits(stages: tuple[Stage, ...], waits: Array) -> bool:
     return bool(stages and isinstance(stages[0], Dense)) or same_in_channels(waits)
 
 
-def _mask(kept: Array, budget: Budget) -> Stage:
+def _mask(kept: Array, budget: Budget) -> tuple[Stage, ...]:
     """Return what lets through some neurons and nothing of the others; the first axis are the channels."""
     if same_in_channels(kept):
         budget.take(16 * len(kept), "a mask of channels per delay")
         channels = kept.reshape(len(kept), -1)[:, 0].astype(np.float64)
-        return Normalization(scale=channels, shift=np.zeros(len(channels)))
+        return (Normalization(scale=channels, shift=np.zeros(len(channels))),)
     budget.take(16 * kept.size**2, f"a matrix of {kept.size:,} x {kept.size:,} for delays that differ within a channel")
-    return Dense(weight=np.diag(kept.reshape(-1).astype(np.float64)))
+    matrix = Dense(weight=np.diag(kept.reshape(-1).astype(np.float64)))
+    return (matrix,) if kept.ndim == 1 else (matrix, Reshape(shape=kept.shape))
 
 
 def relay(waits: Array, value: int, steps: int) -> FloatNeuron:

@@ -163,6 +163,14 @@ def test_graded_input_is_held_back_by_its_neurons(tmp_path):
     assert np.allclose(potential, [[0.3, 0], [0.3, 0], [0.3, 0.5], [0.3, 0.6]])
 
 
+def test_convolution_reads_graded_values_that_wait_differently_within_a_channel(tmp_path):
+    nodes = [Delay(np.arange(18.0).reshape(2, 3, 3) % 3), conv(np.ones((1, 2, 3, 3))), nir.I(r=np.ones((1, 3, 3)))]
+    network, _ = read(file_of(tmp_path / "a.nir", nodes, (2, 3, 3)), steps=4, dialect="nir", levels=10)
+    frames = np.random.default_rng(0).integers(0, 11, (2, 4, 2, 3, 3))
+    potential = record(floating.steps(network, stimulus(frames, network)))["n2"]
+    assert np.allclose(potential, np.cumsum(by_hand(nodes[:2], frames / 10), axis=1))
+
+
 def test_loop_waits_as_long_as_each_neuron_says(tmp_path):
     """Each neuron hears itself after its own delay; the input fires all at step 0."""
     nodes = {"lif": fires((3,)), "w": nir.Linear(np.eye(3)), "d": Delay(np.array([1.0, 2.0, 3.0]))}
