@@ -32,6 +32,8 @@ from spikeport.export.numbers import DELAY, whole
 from spikeport.export.passes.expand_max_pooling import ANY
 
 NONE = np.zeros((), np.int64)
+WITHIN = 1e-6
+"""Relative error of delays in seconds, which float32 holds to 6e-8."""
 FEW_STEPS = 1000
 """Up to so many spikes of weight one are fewer than the largest threshold at 8 bits."""
 ALMOST_ALL = 4095 / 4096
@@ -42,9 +44,9 @@ def steps_of(node: Node, shape: Shape, unit: float) -> Array:
     """Return the steps of a `Delay` node, one number or one per neuron; ``unit``: what a step is in the file."""
     waits = node.reals("delay") / unit
     steps = np.rint(waits)
-    if np.any(np.abs(waits - steps) > 1e-6 * np.minimum(1, steps)) or np.any(waits < 0):
-        wrong = waits[(np.abs(waits - steps) > 1e-6 * np.minimum(1, steps)) | (waits < 0)]
-        found = ", ".join(f"{each:g}" for each in np.unique(wrong)[:3])
+    broken = (np.abs(waits - steps) > WITHIN * steps) | (waits < 0)
+    if np.any(broken):
+        found = ", ".join(f"{each:.9g}" for each in np.unique(waits[broken])[:3])
         raise FormatError(f"a delay of {found} steps, each of {unit:g}; expected whole numbers of steps")
     for end in (steps.max(), steps.min()):
         whole(end, "delay in steps", DELAY)
