@@ -31,12 +31,13 @@ from spikeport.export.network import (
     Stage,
 )
 from spikeport.export.network.arrays import broadcasts
+from spikeport.export.network.graph import listed
 from spikeport.export.nir_import import choice, nested, nodes, stages
 from spikeport.export.nir_import.delays import Delays
 from spikeport.export.nir_import.dialect import NEURONS as FIRING
 from spikeport.export.nir_import.dialect import Dialect, told
 from spikeport.export.nir_import.first_step import beside_loops, silenced
-from spikeport.export.nir_import.neurons import neuron
+from spikeport.export.nir_import.neurons import neuron, shifted
 from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
 from spikeport.export.nir_import.origin import dialect_of
 from spikeport.export.nir_import.readouts import leading_to, without_marker
@@ -231,6 +232,12 @@ class Builder:
             for start, end in sorted(self.back)
             if self._reached_without(start, end)
         )
+        moved = [name for name in self.order if shifted(self.graph.nodes[name])]
+        if moved:
+            yield (
+                f"potentials of {listed(map(repr, moved))} count from where the neurons rest (v_leak; of an IF "
+                "v_reset), since their thresholds are not above zero; spikes are the same"
+            )
 
     def _reached_without(self, name: str, other: str) -> bool:
         """Return whether the input leads to a node, the network once made, without passing ``other``."""

@@ -285,3 +285,43 @@ def test_batch_in_the_input_is_found_behind_neurons(tmp_path):
     path = written(tmp_path / "a.nir", {"fires": fires, "conv": conv}, edges, (1, *shape))
     network, _ = read(path, steps=3, dialect="nir")
     assert network.source.shape == shape
+
+
+def below_zero(kind):
+    """Return a node that rests below a threshold of zero or less."""
+    rest = {"v_leak": ones(-65.0), "v_threshold": ones(-50.0), "v_reset": np.array([-70.0, -65.0, -49.0])}
+    return {
+        "IF": nir.IF(r=ones(1.0), v_threshold=np.array([-0.5, 0.0, 0.5]), v_reset=np.array([-1.0, -1.0, 0.0])),
+        "LIF": nir.LIF(tau=ones(4.0), r=ones(64.0), **rest),
+        "CubaLIF": nir.CubaLIF(tau_mem=ones(4.0), tau_syn=ones(2.0), r=ones(64.0), w_in=ones(2.0), **rest),
+    }[kind]
+
+
+@pytest.mark.parametrize("start", ["zero", "v_reset", "v_leak"])
+@pytest.mark.parametrize("kind", ["IF", "LIF", "CubaLIF"])
+def test_threshold_below_zero_by_its_equation(tmp_path, kind, start):
+    node = below_zero(kind)
+    path = written(tmp_path / "a.nir", {"node": node}, [("input", "node"), ("node", "output")], (3,))
+    inputs = RNG.integers(-4, 5, (20, 12, 3)) / 4.0
+    trace = run(path, inputs, dialect="nir", start=start)["node"]
+    _, dialect = read(path, steps=12, dialect="nir", start=start)
+    assert any("potentials of 'node' count from where the neurons rest" in note for note in dialect.notes)
+    i = np.zeros((20, 3))
+    v = i + {"zero": 0.0, "v_reset": node.v_reset, "v_leak": node.v_reset if kind == "IF" else node.v_leak}[start]
+    for step in range(12):
+        x = inputs[:, step]
+        if kind == "IF":
+            v = v + x
+        else:
+            i = i + (2 * x - i) / 2 if kind == "CubaLIF" else x
+            v = v + (node.v_leak - v + 64 * i) / 4
+        fires = v > node.v_threshold
+        assert np.array_equal(trace[:, step], fires)
+        v = np.where(fires, node.v_reset, v)
+    assert 0 < trace.mean() < 1
+
+
+def test_threshold_below_zero_cannot_be_subtracted(tmp_path):
+    path = written(tmp_path / "a.nir", {"node": below_zero("LIF")}, [("input", "node"), ("node", "output")], (3,))
+    with pytest.raises(FormatError, match=r"node 'node' \(LIF\): threshold is -50"):
+        read(path, steps=3, dialect="nir", reset="subtract")
