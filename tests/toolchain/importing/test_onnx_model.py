@@ -1,6 +1,7 @@
 """ONNX models as operations give what onnxruntime computes, or are refused with the node and the nearest operator."""
 
 import io
+import re
 
 import numpy as np
 import onnx
@@ -283,6 +284,21 @@ def test_open_axes_are_those_of_the_images(tmp_path):
         read_onnx(path)
     with pytest.raises(FormatError, match=r"its input 'x' is \(2, None, None\); the images are \(3, 4, 6\)"):
         read_onnx(path, (3, 4, 6))
+
+
+@pytest.mark.parametrize(
+    ("sides", "images", "way"),
+    [
+        ((3, 4, 6), (4, 6, 3), "numpy.moveaxis(images, -1, 1)"),
+        ((1, 4, 6), (4, 1, 6), "images[:, None]"),
+        ((3, 4, 6), (3, 6, 4), None),
+    ],
+)
+def test_images_with_other_axes_are_refused_with_what_mends_them(tmp_path, sides, images, way):
+    path = saved(model_of([NODE("Relu", ["x"], ["y"])], {}, sides), tmp_path)
+    with pytest.raises(FormatError, match=re.escape(f"is {sides}; the images are {images}")) as found:
+        read_onnx(path, images)
+    assert str(found.value).endswith(way or str(images))
 
 
 def test_weights_in_files_beside_the_model(tmp_path):
