@@ -22,6 +22,7 @@ from spikeport.export.network import (
     FloatPopulation,
     FloatProjection,
     Normalization,
+    Reshape,
     Shape,
     Source,
     Stage,
@@ -31,6 +32,8 @@ from spikeport.export.numbers import DELAY, whole
 from spikeport.export.passes.expand_max_pooling import ANY
 
 NONE = np.zeros((), np.int64)
+WITHIN = 1e-6
+"""Relative error of delays in seconds, which float32 holds to 6e-8."""
 FEW_STEPS = 1000
 """Up to so many spikes of weight one are fewer than the largest threshold at 8 bits."""
 ALMOST_ALL = 4095 / 4096
@@ -41,9 +44,9 @@ def steps_of(node: Node, shape: Shape, unit: float) -> Array:
     """Return the steps of a `Delay` node, one number or one per neuron; ``unit``: what a step is in the file."""
     waits = node.reals("delay") / unit
     steps = np.rint(waits)
-    if np.any(np.abs(waits - steps) > 1e-6 * np.minimum(1, steps)) or np.any(waits < 0):
-        wrong = waits[(np.abs(waits - steps) > 1e-6 * np.minimum(1, steps)) | (waits < 0)]
-        found = ", ".join(f"{each:g}" for each in np.unique(wrong)[:3])
+    broken = (np.abs(waits - steps) > WITHIN * steps) | (waits < 0)
+    if np.any(broken):
+        found = ", ".join(f"{each:.9g}" for each in np.unique(waits[broken])[:3])
         raise FormatError(f"a delay of {found} steps, each of {unit:g}; expected whole numbers of steps")
     for end in (steps.max(), steps.min()):
         whole(end, "delay in steps", DELAY)
@@ -169,7 +172,7 @@ def parts(stages: tuple[Stage, ...], waits: Array, budget: Budget) -> Iterator[t
             yield delay, (synapses, *stages[1:])
         return
     for value in values:
-        yield int(value), (_mask(waits == value, budget), *stages)
+        yield int(value), (*_mask(waits == value, budget), *stages)
 
 
 def fits(stages: tuple[Stage, ...], waits: Array) -> bool:
@@ -177,14 +180,15 @@ def fits(stages: tuple[Stage, ...], waits: Array) -> bool:
     return bool(stages and isinstance(stages[0], Dense)) or same_in_channels(waits)
 
 
-def _mask(kept: Array, budget: Budget) -> Stage:
+def _mask(kept: Array, budget: Budget) -> tuple[Stage, ...]:
     """Return what lets through some neurons and nothing of the others; the first axis are the channels."""
     if same_in_channels(kept):
         budget.take(16 * len(kept), "a mask of channels per delay")
         channels = kept.reshape(len(kept), -1)[:, 0].astype(np.float64)
-        return Normalization(scale=channels, shift=np.zeros(len(channels)))
+        return (Normalization(scale=channels, shift=np.zeros(len(channels))),)
     budget.take(16 * kept.size**2, f"a matrix of {kept.size:,} x {kept.size:,} for delays that differ within a channel")
-    return Dense(weight=np.diag(kept.reshape(-1).astype(np.float64)))
+    matrix = Dense(weight=np.diag(kept.reshape(-1).astype(np.float64)))
+    return (matrix,) if kept.ndim == 1 else (matrix, Reshape(shape=kept.shape))
 
 
 def relay(waits: Array, value: int, steps: int) -> FloatNeuron:

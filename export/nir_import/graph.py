@@ -31,12 +31,13 @@ from spikeport.export.network import (
     Stage,
 )
 from spikeport.export.network.arrays import broadcasts
+from spikeport.export.network.graph import listed
 from spikeport.export.nir_import import choice, nested, nodes, stages
 from spikeport.export.nir_import.delays import Delays
 from spikeport.export.nir_import.dialect import NEURONS as FIRING
 from spikeport.export.nir_import.dialect import Dialect, told
 from spikeport.export.nir_import.first_step import beside_loops, silenced
-from spikeport.export.nir_import.neurons import neuron
+from spikeport.export.nir_import.neurons import neuron, shifted
 from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
 from spikeport.export.nir_import.origin import dialect_of
 from spikeport.export.nir_import.readouts import leading_to, without_marker
@@ -214,7 +215,7 @@ class Builder:
         )
 
     def left_out(self) -> Iterator[str]:
-        """Say which axes of the input are not a sample's, once the network is made: other readings are possible."""
+        """Say what may be read in another way, once the network is made: axes of the input, and where loops wait."""
         name = self.order[0]
         shape = self.graph.nodes[name].wholes("shape", NEURONS, sizes=(1, 2, 3, 4, 5))
         sample = self._input_shape(name)
@@ -225,6 +226,27 @@ class Builder:
                 f"warning: input {name!r} has shape {shape}, read as a batch or steps of {count} samples of {sample}; "
                 "if they belong to one sample, the network is another one"
             )
+        yield from (
+            f"warning: several ways lead into the loop through {start!r} and {end!r}, so NIR does not say where "
+            f"it waits a step: by the order of the file's edges, {end!r} hears {start!r} one step later"
+            for start, end in sorted(self.back)
+            if self._reached_without(start, end)
+        )
+        moved = [name for name in self.order if shifted(self.graph.nodes[name])]
+        if moved:
+            yield (
+                f"potentials of {listed(map(repr, moved))} count from where the neurons rest (v_leak; of an IF "
+                "v_reset), since their thresholds are not above zero; spikes are the same"
+            )
+
+    def _reached_without(self, name: str, other: str) -> bool:
+        """Return whether the input leads to a node, the network once made, without passing ``other``."""
+        met, waiting = {name, other}, [name]
+        while waiting:
+            before = [each for each in self.into[waiting.pop()] if each not in met]
+            met.update(before)
+            waiting += before
+        return name != other and self.order[0] in met
 
     def markers(self) -> list[str]:
         """Return the populations that Output nodes have become, once the network is made."""
@@ -337,13 +359,26 @@ class Builder:
     def _input_shape(self, name: str) -> Shape:
         """Return the shape of one sample; some exporters leave the batch in it."""
         shape = self.graph.nodes[name].wholes("shape", NEURONS, sizes=(1, 2, 3, 4, 5))
-        first = next(end for start, end in self.graph.edges if start == name)
-        node = self.graph.nodes[first]
+        node = self.graph.nodes[self._first_with_axes(name)]
         weight = node.values.get("weight")
         sides = weight.shape if isinstance(weight, np.ndarray) else ()
         if node.kind in ("Linear", "Affine") and len(shape) > 1 and sides[-1:] == shape[-1:]:
             return shape[-1:]
         return shape[-AXES.get(node.kind, len(shape)) :]
+
+    def _first_with_axes(self, name: str) -> str:
+        """Return the first node behind the input that reads a number of axes, else the first one at all."""
+        out: dict[str, str] = {}
+        for start, end in self.graph.edges:
+            out.setdefault(start, end)
+        first = following = out[name]
+        met = {following}
+        while self.graph.nodes[following].kind in (*STATEFUL, *PASS_ON, "Scale"):
+            if following not in out or out[following] in met:
+                return first
+            following = out[following]
+            met.add(following)
+        return following
 
     def _enter(self, name: str, population: FloatPopulation) -> None:
         if self.graph.nodes[name].kind == "Delay":

@@ -40,21 +40,36 @@ def neuron(node: Node, dialect: Dialect, *, looped: bool) -> FloatNeuron:
         reset_to = np.array(dialect.v_reset)
     reset = _reset(node, dialect, looped=looped)
     starts = {"zero": np.zeros(()), "v_reset": reset_to, "v_leak": reset_to if node.kind == "IF" else leak}
+    zero = _zero(threshold, reset_to if node.kind == "IF" else leak) if reset in ("hard", "none") else np.zeros(())
     return FloatNeuron(
-        threshold=threshold,
-        bias=decay * leak,
+        threshold=threshold - zero,
+        bias=decay * (leak - zero),
         gain=gain,
         decay_potential=decay,
         decay_current=1 - keep_current,
         inclusive=dialect.inclusive,
-        reset_to=np.zeros(()) if reset == "pause" else reset_to,
+        reset_to=np.zeros(()) if reset == "pause" else reset_to - zero,
         reset_by=_subtracted(reset, threshold, decay),
         most=dialect.most,
-        floor=_floor(dialect, threshold),
-        start=starts[dialect.start],
+        floor=_floor(dialect, threshold, zero),
+        start=starts[dialect.start] - zero,
         refractory=int(reset == "pause"),
         overhang=reset == "settle",
     )
+
+
+def shifted(node: Node) -> bool:
+    """Tell whether potentials of a node that was read count from where it rests, as a threshold below zero needs."""
+    return "v_threshold" in node.values and bool(np.any(node.reals("v_threshold") <= 0))
+
+
+def _zero(threshold: Array, rest: Array) -> Array:
+    """Return the potential that counts as zero: the file's, or that of rest where it alone lies below all thresholds.
+
+    Models in millivolts rest at -65 and fire at -50. No spike depends on the zero: threshold, rest, reset, start and
+    floor move together.
+    """
+    return rest if np.any(threshold <= 0) and np.all(rest < threshold) else np.zeros(())
 
 
 def _rates(node: Node, dialect: Dialect) -> tuple[Array, Array, Array]:
@@ -117,10 +132,10 @@ def _gain(node: Node, word: str, keys: tuple[str, str], decay: Array, dialect: D
     return snapped(np.where(infinite, 1.0, finite * decay if dialect.exponential else finite * dialect.dt / taus))
 
 
-def _floor(dialect: Dialect, threshold: Array) -> Array | None:
+def _floor(dialect: Dialect, threshold: Array, zero: Array) -> Array | None:
     if dialect.floor is None:
         return None
-    return -threshold if isinstance(dialect.floor, str) else np.array(dialect.floor)
+    return (-threshold if isinstance(dialect.floor, str) else np.array(dialect.floor)) - zero
 
 
 def _reset(node: Node, dialect: Dialect, *, looped: bool) -> str:

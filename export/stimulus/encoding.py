@@ -95,6 +95,8 @@ def _reals(values: Array, source: Source) -> Encoded:
     if source.levels > 1 and (least < 0 or most > full * (1 + 1e-6)):
         span = f"the input spans {values.min():g}..{values.max():g}, and the network takes 0..{full:g}"
         notes = (f"{span}: real numbers are taken as they are",)
+    elif source.levels == 1 and most > DARK and least >= 0 and np.all(values == np.rint(values)):
+        notes = (f"whole numbers up to {most:g} ({values.dtype}) are taken as they are; --unit 1/255 says pixels",)
     return Encoded(values=frozen_array(values), notes=notes)
 
 

@@ -12,10 +12,10 @@ from spikeport.export.stimulus.definition import LARGEST_IMAGES, Intake
 from spikeport.export.stimulus.settings import InputSettings
 
 FIELDS = {
-    "x": ("x",),
-    "y": ("y",),
+    "x": ("x", "xs"),
+    "y": ("y", "ys"),
     "t": ("t", "ts", "timestamp", "timestamps"),
-    "p": ("p", "on", "pol", "polarity"),
+    "p": ("p", "ps", "on", "pol", "polarity"),
 }
 """The columns of an event list, and what files call them."""
 Sensor = tuple[int, int, int]
@@ -42,11 +42,16 @@ class Events:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frames:
-    """Counts (F, *shape); ``left_out`` events lie behind the last bin; ``merged``: two polarities in one channel."""
+    """Counts (F, *shape).
+
+    ``left_out`` events lie behind the last bin. ``merged``: two polarities in one channel. ``short``: the recording
+    lasts less than one bin.
+    """
 
     counts: Array
     left_out: int
     merged: bool
+    short: bool
 
 
 def is_event_list(names: tuple[str, ...] | list[str] | None) -> bool:
@@ -101,6 +106,7 @@ def framed(events: Events, intake: Intake, settings: InputSettings, sample: int)
         counts=counts.astype(np.min_scalar_type(int(counts.max(initial=0)))).reshape(count, *intake.shape),
         left_out=int(len(events) - inside.sum()),
         merged=merged,
+        short=len(events) > 1 and events.duration < width,
     )
 
 
@@ -173,7 +179,9 @@ def _whole(values: Array, name: str) -> Array:
     """Return a column as 64-bit integers."""
     what = f"the events' column {name!r}"
     if values.dtype.kind not in "iuf" or (values.dtype.kind == "f" and not np.all(values == np.rint(values))):
-        expected = "whole microseconds" if name == "t" else "whole numbers"
+        expected = "whole numbers"
+        if name == "t":
+            expected = "whole microseconds (of seconds: numpy.rint(1e6 * t).astype('int64'))"
         raise StimulusError(f"{what} is {described(values)}; expected {expected}")
     if values.size and max(abs(float(values.min())), abs(float(values.max()))) >= 2**62:
         raise StimulusError(f"{what} holds numbers beyond 2^62")

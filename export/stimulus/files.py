@@ -61,7 +61,13 @@ def _named(path: Path, tree: Tree) -> Content:
             labels = [tree.values[name] for name in LABELS if name in tree.values]
             columns = tree.tree(events[0]).values
             return Content(samples=[events_of(columns)], labels=labels[0] if labels else None)
-        return chosen([n for n, v in tree.values.items() if isinstance(v, np.ndarray)], tree.values.__getitem__)
+        held = [name for name, value in tree.values.items() if isinstance(value, np.ndarray)]
+        if not held and tree.values:
+            raise StimulusError(
+                f"it holds no arrays, but {', '.join(list(tree.values)[:5])}; expected an array 'images', 'frames' or "
+                "'x', or one group with the columns x, y, t and p of a list of events"
+            )
+        return chosen(held, tree.values.__getitem__)
     except SpikeportError as error:
         raise StimulusError(f"{path}: {error}") from None
 

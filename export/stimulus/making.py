@@ -179,9 +179,23 @@ def _check_shape(values: Array, intake: Intake, lengths: Array | None) -> None:
         hint += "and simulate sets it"
         if values.shape[0] == intake.steps:
             hint = ": its axes are (time, sample); swap them, values.swapaxes(0, 1)"
+    hint = hint or _moved(values, shape)
     raise StimulusError(
         f"the input has shape {values.shape}; expected (N, {_join(shape)}), or (N, {_join(timed)}) step by step{hint}"
     )
+
+
+def _moved(values: Array, shape: tuple[int, ...]) -> str:
+    """Return how samples get the axes of the network, where they have the same in another order, or one too few."""
+    last = values.shape[-len(shape) :]
+    if len(shape) > 1 and values.ndim > len(shape) and last == (*shape[1:], shape[0]):
+        return f": its channels come last; move them, numpy.moveaxis(values, -1, {-len(shape)})"
+    if shape[0] == 1 and 1 < values.ndim <= 1 + len(shape) and values.shape[1 - len(shape) :] == shape[1:]:
+        where = ":, " * (values.ndim + 1 - len(shape))
+        return f": its samples have no axis of channels; add it, values[{where}None]"
+    if values.ndim == 2 and values.shape[1] in (3, 4):
+        return ": a list of events is a structured array with the fields x, y, t and p, or a .npz file of these columns"
+    return ""
 
 
 def _mistakable(values: Array, intake: Intake) -> tuple[str, ...]:
@@ -247,7 +261,13 @@ def _padded(samples: list[Array], intake: Intake) -> tuple[str, ...]:
 def _of_events(frames: list[Frames]) -> tuple[str, ...]:
     """Return what was left out or put together when events became frames."""
     left_out, merged = sum(each.left_out for each in frames), sum(each.merged for each in frames)
+    short = sum(each.short for each in frames)
     notes = [f"{left_out:,} events behind the last whole bin are left out, as tonic's ToFrame does"] * (left_out > 0)
+    if short:
+        notes.append(
+            f"{short} of {len(frames)} recordings last less than one bin, which holds all of their events: timestamps "
+            "are read as microseconds"
+        )
     return (*notes, *(["the network has one channel: both polarities are added up"] * (merged > 0)))
 
 

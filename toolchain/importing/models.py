@@ -1,6 +1,7 @@
 """Trained networks in files: what PyTorch exports, ONNX models, and checkpoints of our own ANNs."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from spikeport.export.errors import FormatError
@@ -62,7 +63,7 @@ def from_onnx(
         )
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
-    return imported(built)
+    return imported(replace(built, notes=(*model.notes, *built.notes)))
 
 
 def _exported(path: Path, mean: Statistics | None, std: Statistics | None, _shape: Shape | None) -> ImportedNetwork:

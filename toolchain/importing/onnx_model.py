@@ -5,14 +5,14 @@ become operations, or are refused with the node's name and the nearest operator 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from spikeport.export.errors import FormatError
 from spikeport.toolchain.importing.onnx_constants import FOLDED, constant, folded
-from spikeport.toolchain.importing.onnx_file import Node, read
+from spikeport.toolchain.importing.onnx_file import Graph, Node, read
 from spikeport.toolchain.importing.onnx_layers import LAYERS
 from spikeport.toolchain.importing.onnx_values import Array, Shape, State, Value, first_value
 from spikeport.toolchain.importing.operations import Kind, Operation
@@ -39,11 +39,15 @@ NEAREST = {
 """What stands nearest to an operator that is not supported."""
 
 
+LARGEST = 3e38
+"""An upper end of Clip that no value of 32 bits passes."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OnnxModel:
     """The operations of a model in order; ``output`` names the one that is its result.
 
-    ``input_shape``: (C, H, W) of an image, ``axes`` the same as the file says them. ``notes``: what was left out.
+    ``input_shape``: (C, H, W) of an image, ``axes`` the same as the file says them. ``notes``: how the input was read.
     """
 
     operations: tuple[Operation, ...]
@@ -60,8 +64,11 @@ def read_onnx(path: Path, shape: Shape | None = None) -> OnnxModel:
     """
     graph = read(path)
     try:
+        graph, notes = _channels_first(graph, shape)
         value, batch = first_value(graph, shape)
-        state = State(graph=graph, batch=batch, values={graph.input: value}, constants=dict(graph.constants))
+        state = State(
+            graph=graph, batch=batch, values={graph.input: value}, constants=dict(graph.constants), notes=notes
+        )
         for node in graph.nodes:
             _take(state, node)
         output = _result(state)
@@ -74,6 +81,33 @@ def read_onnx(path: Path, shape: Shape | None = None) -> OnnxModel:
         axes=value.axes,
         notes=tuple(state.notes),
     )
+
+
+def _channels_first(graph: Graph, shape: Shape | None) -> tuple[Graph, list[str]]:
+    """Return a graph of images with the channels last, as Keras has them, without the Transpose that puts them first.
+
+    ``shape`` (C, H, W): of the images, which are given with the channels first.
+    """
+    readers = [node for node in graph.nodes if graph.input in node.inputs]
+    put_first = all(node.kind == "Transpose" and node.attributes.get("perm") == (0, 3, 1, 2) for node in readers)
+    if not (readers and put_first and len(graph.axes) == 4 and shape is not None):
+        return graph, []
+    batch, *said = graph.axes
+    first = (said[2], said[0], said[1])
+    as_in_file, moved = (
+        all(axis in (None, own) for axis, own in zip(axes, shape, strict=True)) for axes in (said, first)
+    )
+    if as_in_file and not moved:
+        raise FormatError(
+            f"its input {graph.input!r} is {shape}, with the channels last, which {readers[0].place} puts first; "
+            "give the images as (N, C, H, W): numpy.moveaxis(images, -1, 1)"
+        )
+    if as_in_file or not moved:
+        return graph, []
+    same = {node: replace(node, kind="Identity", attributes={}) for node in readers}
+    nodes = tuple(same.get(node, node) for node in graph.nodes)
+    note = f"{readers[0].place} is left out: the model takes (N, H, W, C), and the images are (N, C, H, W)"
+    return replace(graph, axes=(batch, *first), nodes=nodes), [note]
 
 
 def _result(state: State) -> str:
@@ -98,7 +132,7 @@ def _take(state: State, node: Node) -> None:
         axes = (state.batch, *value.axes)
         cut = slice(node.attributes.get("start", 0), node.attributes.get("end", len(axes)))
         state.constants[node.outputs[0]] = np.array(axes[cut], np.int64)
-    elif named and all(name in state.constants for name in named):
+    elif named and all(name in state.constants for name in named) and not _nearest(node):
         state.constants[node.outputs[0]] = folded(
             node, tuple(state.constants[name] for name in named), state.graph.budget
         )
@@ -109,11 +143,18 @@ def _take(state: State, node: Node) -> None:
 def _operator(node: Node) -> Callable[[State, Node], None]:
     found = LAYERS.get(node.kind) or POINTWISE.get(node.kind)
     if found is None:
-        nearest = next((word for word, kinds in NEAREST.items() if node.kind in kinds), None)
+        nearest = _nearest(node)
         known = ", ".join(sorted({*LAYERS, *POINTWISE, *FOLDED}))
         advice = f"the nearest is {nearest}" if nearest else f"supported are {known}"
         raise FormatError(f"{node.place}: {node.kind} is not supported; {advice}")
     return found
+
+
+def _nearest(node: Node) -> str | None:
+    """Return what stands nearest to an operator that is not supported."""
+    return (
+        None if node.kind in POINTWISE else next((word for word, kinds in NEAREST.items() if node.kind in kinds), None)
+    )
 
 
 def _plain(kind: Kind) -> Callable[[State, Node], None]:
@@ -140,11 +181,45 @@ def _cast(state: State, node: Node) -> None:
     _same(state, node)
 
 
+def _clip(state: State, node: Node) -> None:
+    """Clip from 0 without an upper end: Relu, as PyTorch writes ``clamp(min=0)``."""
+    ends = [state.optional(node, index, what) for index, what in ((1, "least value"), (2, "largest value"))]
+    least, most = (
+        node.attributes.get(name) if end is None else end.ravel()[:1].sum()
+        for name, end in zip(("min", "max"), ends, strict=True)
+    )
+    if least != 0 or (most is not None and most < LARGEST):
+        raise FormatError(
+            f"{node.place}: clips values to {least} to {most}; the nearest is Relu (train the network with it)"
+        )
+    state.add(node, "relu", state.value(node).shape)
+
+
+def _largest(state: State, node: Node) -> None:
+    """Max of values and zero: Relu."""
+    values = [name for name in node.inputs if name in state.values]
+    zeros = all(
+        not state.constants[name].any() and state.constants[name].size == 1
+        for name in node.inputs
+        if name not in values
+    )
+    if len(values) != 1 or len(node.inputs) != 2 or not zeros:
+        raise FormatError(f"{node.place}: takes the larger of two values; the nearest is Relu, Max of a value and 0")
+    state.add(node, "relu", state.values[values[0]].shape, inputs=(state.values[values[0]],))
+
+
+def _argmax(state: State, node: Node) -> None:
+    """Leave out the choice of a class at the end."""
+    value, axis = state.value(node), node.attributes.get("axis", 0)
+    if axis % value.rank != 1 or node.attributes.get("select_last_index", 0) or value.shape[1:] != (1, 1):
+        raise FormatError(f"{node.place}: works along axis {axis} of {value.axes}; expected the classes, axis 1")
+    state.add(node, "softmax", value.shape)
+
+
 def _softmax(state: State, node: Node) -> None:
     value, axis = state.value(node), node.attributes.get("axis", 1 if state.graph.opset < 13 else -1)
     if axis % value.rank != 1:
         raise FormatError(f"{node.place}: works along axis {axis} of {value.axes}; expected the classes, axis 1")
-    state.notes.append(f"{node.place} is left out: it keeps the order of the classes")
     state.add(node, "softmax", value.shape)
 
 
@@ -208,11 +283,14 @@ def _by_channel(node: Node, value: Value, array: Array) -> Array:
 
 POINTWISE: Mapping[str, Callable[[State, Node], None]] = {
     "Add": _add,
+    "ArgMax": _argmax,
     "Cast": _cast,
+    "Clip": _clip,
     "Div": _divide,
     "Dropout": _dropout,
     "Identity": _same,
     "LogSoftmax": _softmax,
+    "Max": _largest,
     "Mul": _multiply,
     "Relu": _plain("relu"),
     "Softmax": _softmax,

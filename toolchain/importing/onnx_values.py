@@ -102,12 +102,21 @@ def first_value(graph: Graph, shape: Shape | None) -> tuple[Value, int]:
         )
     axes = Value(name=INPUT, shape=shape, rank=rank).axes if shape is not None else said
     if any(axis is not None and axis != own for axis, own in zip(said, axes, strict=True)):
-        raise FormatError(f"its input {graph.input!r} is {said}; the images are {axes}")
+        raise FormatError(f"its input {graph.input!r} is {said}; the images are {axes}{_mended(said, shape)}")
     if None in axes:
         raise FormatError(f"its input {graph.input!r} leaves axes open: {said}; expected images, or fixed axes")
     known = tuple(int(axis or 0) for axis in axes)
     full = (known[0], known[1] if rank == 4 else 1, known[-1] if rank > 2 else 1)
     return Value(name=INPUT, shape=full, rank=rank), graph.axes[0] or 1
+
+
+def _mended(said: tuple[int | None, ...], shape: Shape | None) -> str:
+    """Return what gives images of ``shape`` the axes that a file says, where they have them in another order."""
+    if len(said) == 3 and shape is not None and said == (shape[2], shape[0], shape[1]):
+        return ", with the channels last: move them, numpy.moveaxis(images, -1, 1)"
+    if len(said) == 3 and shape is not None and said == (1, shape[0], shape[2]) and shape[1] == 1:
+        return ", without an axis of channels: add it, images[:, None]"
+    return ""
 
 
 def given(node: Node, index: int) -> str:

@@ -154,6 +154,21 @@ def test_seconds_count_in_steps_of_the_dialect(tmp_path):
     assert spikes.astype(int).tolist() == [[1, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 0]]
 
 
+@pytest.mark.parametrize("dt", [1e-4, 1e-3, 1e-2])
+def test_seconds_in_32_bits_are_whole_steps(tmp_path, dt):
+    """Frameworks write delays as 32-bit numbers, whose error grows with the delay."""
+    waits = np.arange(63, dtype=np.float32) * np.float32(dt)
+    path = file_of(tmp_path / "a.nir", [fires((63,), r=1 / dt), Delay(waits), nir.Linear(np.ones((1, 63)))], (63,))
+    network, _ = read(path, steps=64, dialect="nir", dt=dt)
+    assert [p.delay for p in network.projections if p.target == "output"] == list(range(63))
+
+
+def test_delay_between_two_steps_is_refused(tmp_path):
+    path = file_of(tmp_path / "a.nir", [Delay(np.array([0.0, 20.001])), nir.I(r=np.ones(2))], (2,))
+    with pytest.raises(FormatError, match=r"a delay of 20\.001 steps"):
+        read(path, steps=4, dialect="nir")
+
+
 def test_graded_input_is_held_back_by_its_neurons(tmp_path):
     nodes = [Delay(np.array([0.0, 2.0])), nir.Linear(np.eye(2)), nir.I(r=np.ones(2))]
     path = file_of(tmp_path / "a.nir", nodes, (2,))
@@ -161,6 +176,14 @@ def test_graded_input_is_held_back_by_its_neurons(tmp_path):
     frames = np.array([[[3, 5], [0, 1], [0, 0], [0, 0]]])
     potential = record(floating.steps(network, stimulus(frames, network)))["n2"][0]
     assert np.allclose(potential, [[0.3, 0], [0.3, 0], [0.3, 0.5], [0.3, 0.6]])
+
+
+def test_convolution_reads_graded_values_that_wait_differently_within_a_channel(tmp_path):
+    nodes = [Delay(np.arange(18.0).reshape(2, 3, 3) % 3), conv(np.ones((1, 2, 3, 3))), nir.I(r=np.ones((1, 3, 3)))]
+    network, _ = read(file_of(tmp_path / "a.nir", nodes, (2, 3, 3)), steps=4, dialect="nir", levels=10)
+    frames = np.random.default_rng(0).integers(0, 11, (2, 4, 2, 3, 3))
+    potential = record(floating.steps(network, stimulus(frames, network)))["n2"]
+    assert np.allclose(potential, np.cumsum(by_hand(nodes[:2], frames / 10), axis=1))
 
 
 def test_loop_waits_as_long_as_each_neuron_says(tmp_path):

@@ -252,3 +252,76 @@ def test_fault_is_named_with_node_and_field(tmp_path, name):
     path = written(tmp_path / "bad.nir", nodes, edges, shape)
     with pytest.raises(FormatError, match=rf"bad\.nir: .*{message}"):
         read(path, **{"steps": 4, "dialect": "nir", **options})
+
+
+@pytest.mark.parametrize("last", [("w", "a"), ("v", "b")])
+def test_loop_with_two_ways_in_is_said_to_wait_by_the_order_of_edges(tmp_path, last):
+    lif = nir.LIF(tau=ones(4.0), r=ones(4.0), v_leak=ones(0.0), v_threshold=ones(0.5), v_reset=ones(0.0))
+    nodes = {"a": lif, "b": lif, "v": nir.Linear(np.eye(3)), "w": nir.Linear(np.eye(3))}
+    ways = [("input", "a"), ("input", "b")] if last == ("w", "a") else [("input", "b"), ("input", "a")]
+    edges = [*ways, ("a", "v"), ("v", "b"), ("b", "w"), ("w", "a"), ("b", "output")]
+    network, dialect = read(written(tmp_path / "a.nir", nodes, edges, (3,)), steps=3, dialect="nir")
+    assert [p.target for p in network.projections if p.delay] == [last[1]]
+    said = [note for note in dialect.notes if note.startswith("warning")]
+    assert len(said) == 1
+    assert f"{last[1]!r} hears {last[0]!r} one step later" in said[0]
+
+
+def test_loop_with_one_way_in_waits_where_it_closes_and_nothing_is_said(tmp_path):
+    lif = nir.LIF(tau=ones(4.0), r=ones(4.0), v_leak=ones(0.0), v_threshold=ones(0.5), v_reset=ones(0.0))
+    nodes = {"a": lif, "b": lif, "v": nir.Linear(np.eye(3)), "w": nir.Linear(np.eye(3))}
+    edges = [("input", "a"), ("a", "v"), ("a", "a"), ("v", "b"), ("b", "w"), ("w", "a"), ("b", "output")]
+    _, dialect = read(written(tmp_path / "a.nir", nodes, edges, (3,)), steps=3, dialect="nir")
+    assert not [note for note in dialect.notes if note.startswith("warning")]
+
+
+def test_batch_in_the_input_is_found_behind_neurons(tmp_path):
+    shape = (2, 3, 3)
+    fires = nir.IF(r=np.ones(shape), v_threshold=np.full(shape, 0.5), v_reset=np.zeros(shape))
+    conv = nir.Conv2d(
+        input_shape=(3, 3), weight=np.ones((1, *shape)), bias=np.zeros(1), stride=1, padding=0, dilation=1, groups=1
+    )
+    edges = [("input", "fires"), ("fires", "conv"), ("conv", "output")]
+    path = written(tmp_path / "a.nir", {"fires": fires, "conv": conv}, edges, (1, *shape))
+    network, _ = read(path, steps=3, dialect="nir")
+    assert network.source.shape == shape
+
+
+def below_zero(kind):
+    """Return a node that rests below a threshold of zero or less."""
+    rest = {"v_leak": ones(-65.0), "v_threshold": ones(-50.0), "v_reset": np.array([-70.0, -65.0, -49.0])}
+    return {
+        "IF": nir.IF(r=ones(1.0), v_threshold=np.array([-0.5, 0.0, 0.5]), v_reset=np.array([-1.0, -1.0, 0.0])),
+        "LIF": nir.LIF(tau=ones(4.0), r=ones(64.0), **rest),
+        "CubaLIF": nir.CubaLIF(tau_mem=ones(4.0), tau_syn=ones(2.0), r=ones(64.0), w_in=ones(2.0), **rest),
+    }[kind]
+
+
+@pytest.mark.parametrize("start", ["zero", "v_reset", "v_leak"])
+@pytest.mark.parametrize("kind", ["IF", "LIF", "CubaLIF"])
+def test_threshold_below_zero_by_its_equation(tmp_path, kind, start):
+    node = below_zero(kind)
+    path = written(tmp_path / "a.nir", {"node": node}, [("input", "node"), ("node", "output")], (3,))
+    inputs = RNG.integers(-4, 5, (20, 12, 3)) / 4.0
+    trace = run(path, inputs, dialect="nir", start=start)["node"]
+    _, dialect = read(path, steps=12, dialect="nir", start=start)
+    assert any("potentials of 'node' count from where the neurons rest" in note for note in dialect.notes)
+    i = np.zeros((20, 3))
+    v = i + {"zero": 0.0, "v_reset": node.v_reset, "v_leak": node.v_reset if kind == "IF" else node.v_leak}[start]
+    for step in range(12):
+        x = inputs[:, step]
+        if kind == "IF":
+            v = v + x
+        else:
+            i = i + (2 * x - i) / 2 if kind == "CubaLIF" else x
+            v = v + (node.v_leak - v + 64 * i) / 4
+        fires = v > node.v_threshold
+        assert np.array_equal(trace[:, step], fires)
+        v = np.where(fires, node.v_reset, v)
+    assert 0 < trace.mean() < 1
+
+
+def test_threshold_below_zero_cannot_be_subtracted(tmp_path):
+    path = written(tmp_path / "a.nir", {"node": below_zero("LIF")}, [("input", "node"), ("node", "output")], (3,))
+    with pytest.raises(FormatError, match=r"node 'node' \(LIF\): threshold is -50"):
+        read(path, steps=3, dialect="nir", reset="subtract")

@@ -155,3 +155,10 @@ def test_the_sample_that_does_not_fit_is_named():
 def test_unit_is_a_positive_number(unit):
     with pytest.raises(StimulusError, match="unit of the input"):
         InputSettings(unit=unit)
+
+
+@pytest.mark.parametrize("most", [15, 16, 254])
+def test_whole_real_numbers_that_may_be_grey_levels_are_said(most):
+    values = np.array([[most, 0]], np.float32)
+    said = [note for note in stimulus(values, intake("spikes", real=True)).notes if "--unit 1/255 says pixels" in note]
+    assert len(said) == (most > 15)

@@ -123,7 +123,7 @@ def test_recordings_that_do_not_fit_are_refused(rows, settings, shape, message):
 @pytest.mark.parametrize(
     ("name", "kind", "value", "message"),
     [
-        ("t", "f8", 0.5, "column 't' is .*; expected whole microseconds"),
+        ("t", "f8", 0.5, r"column 't' is .*; expected whole microseconds \(of seconds: numpy\.rint\(1e6 \* t\)"),
         ("x", "f8", np.nan, "column 'x' is .*; expected whole numbers"),
         ("p", "i1", 2, "polarity holds .*; expected true and false, 0 and 1, or -1 and 1"),
         ("t", "u8", 2**63, "beyond 2.62"),
@@ -135,6 +135,18 @@ def test_columns_that_are_none_are_refused(name, kind, value, message):
     table[name][2] = value
     with pytest.raises(StimulusError, match=message):
         stimulus(table, intake(), settings=MS)
+
+
+@pytest.mark.parametrize(("factor", "short"), [(1, 0), (1000, 1)])
+def test_recording_within_one_bin_is_said_to_be_read_as_microseconds(factor, short):
+    rows = [(x, y, t // factor, p) for x, y, t, p in FOUR]
+    found = stimulus(events(rows), intake(), settings=MS)
+    assert sum("1 of 1 recordings last less than one bin" in note for note in found.notes) == short
+
+
+def test_list_without_fields_is_told_what_is_one():
+    with pytest.raises(StimulusError, match=r"shape \(4, 4\); .*: a list of events is a structured array"):
+        stimulus(np.array(FOUR), intake(), settings=MS)
 
 
 def test_fields_of_something_else_are_named():

@@ -129,11 +129,21 @@ def test_hdf5_files_are_read_some_at_a_time_and_a_wrong_one_is_named(tmp_path, m
         read(tmp_path, INTAKE, settings=MS)
 
 
+def test_columns_of_a_group_may_have_names_in_the_plural(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name in "xytp":
+            file[f"events/{name}s"] = events(1)[name]
+    np.save(tmp_path / "a.npy", events(1))
+    found, expected = (read(tmp_path / name, INTAKE, settings=MS)[0] for name in ("a.h5", "a.npy"))
+    assert np.array_equal(found.values, expected.values)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ({"data/0": events(1), "data/1": events(2)}, "'data' holds 2 pieces; expected one event list"),
         ({"a": np.zeros(3), "b": np.zeros(3)}, "it holds a, b; expected an array 'images'"),
+        ({"a/c": np.zeros(3), "b/c": np.zeros(3)}, "it holds no arrays, but a, b; expected an array 'images'"),
         (
             {"data/0": np.zeros(3, [("x", "<i2"), ("t", "S3")])},
             r"/data/0, field 't', holds \|S3; expected real numbers",

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from spikeport.export.errors import StimulusError
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.network import Source
-from spikeport.export.stimulus import encoding, making, random_stimulus, read, stimulus
+from spikeport.export.stimulus import Intake, encoding, making, random_stimulus, read, stimulus
 
 NETWORK = small_network()
 
@@ -40,6 +41,27 @@ def test_held_and_timed_inputs_give_the_same_frames():
 def test_wrong_input_is_described(values, message):
     with pytest.raises(StimulusError, match=message):
         stimulus(values, NETWORK)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "way"),
+    [
+        ((2, 4, 5), (7, 4, 5, 2), "values = np.moveaxis(values, -1, -3)"),
+        ((2, 4, 5), (7, 3, 4, 5, 2), "values = np.moveaxis(values, -1, -3)"),
+        ((2, 5), (7, 5, 2), "values = np.moveaxis(values, -1, -2)"),
+        ((1, 4, 5), (7, 4, 5), "values = values[:, None]"),
+        ((1, 4, 5), (7, 3, 4, 5), "values = values[:, :, None]"),
+    ],
+)
+def test_axes_in_another_order_are_refused_with_what_mends_them(shape, axes, way):
+    """What the message says gives samples that are taken."""
+    intake = Intake(shape=shape, steps=3, source=Source(levels=1, unit=1.0), real=True)
+    values = np.zeros(axes)
+    with pytest.raises(StimulusError, match=re.escape(way.removeprefix("values = ").replace("np.", "numpy."))):
+        stimulus(values, intake)
+    found = {"values": values, "np": np}
+    exec(way, found)
+    assert len(stimulus(found["values"], intake)) == 7
 
 
 def test_random_stimulus_uses_every_level_and_its_seed():

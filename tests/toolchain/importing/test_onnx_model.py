@@ -1,6 +1,7 @@
 """ONNX models as operations give what onnxruntime computes, or are refused with the node and the nearest operator."""
 
 import io
+import re
 
 import numpy as np
 import onnx
@@ -102,6 +103,46 @@ def test_any_window_gives_what_onnxruntime_gives(tmp_path_factory, kind, data):
     compare(path, shape)
 
 
+def test_clip_of_old_opsets_has_its_ends_as_attributes(tmp_path):
+    compare(saved(model_of([NODE("Clip", ["x"], ["y"], min=0.0)], {}, MAP, opset=9), tmp_path), MAP)
+    path = saved(model_of([NODE("Clip", ["x"], ["y"], min=0.0, max=6.0)], {}, MAP, opset=9), tmp_path)
+    with pytest.raises(FormatError, match=r"clips values to 0\.0 to 6\.0"):
+        read_onnx(path)
+
+
+def test_choice_of_a_class_at_the_end_is_left_out(tmp_path):
+    nodes = [NODE("Gemm", ["x", "w"], ["s"]), NODE("ArgMax", ["s"], ["y"], axis=-1)]
+    path = saved(model_of(nodes, {"w": DENSE["w"]}, (3,)), tmp_path)
+    values = weights(np.random.default_rng(0), 9, 3)
+    model = read_onnx(path)
+    found = evaluated(model.operations, torch.from_numpy(values[:, :, None, None]), model.output).numpy()
+    assert np.array_equal(found.reshape(9, 5).argmax(1), (values @ DENSE["w"]).argmax(1))
+
+
+@pytest.mark.parametrize(("channels", "sides"), [(2, (4, 6)), (1, (4, 6)), (2, (None, None))])
+def test_images_with_the_channels_last_are_given_with_the_channels_first(tmp_path, channels, sides):
+    """What tf2onnx makes of a Keras model."""
+    nodes = [
+        NODE("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]),
+        NODE("Conv", ["t", "k"], ["c"], auto_pad="SAME_UPPER", strides=[2, 2]),
+        NODE("Relu", ["c"], ["r"]),
+        NODE("Transpose", ["r"], ["l"], perm=[0, 2, 3, 1]),
+        NODE("Reshape", ["l", "s"], ["f"]),
+        NODE("MatMul", ["f", "w"], ["y"]),
+    ]
+    constants = {"k": weights(RNG, 3, channels, 3, 3), "s": np.array([-1, 18]), "w": weights(RNG, 18, 5)}
+    path = saved(model_of(nodes, constants, (*sides, channels)), tmp_path)
+    values = weights(np.random.default_rng(0), 3, 4, 6, channels)
+    (expected,) = onnxruntime.InferenceSession(path).run(None, {"x": values})
+    model = read_onnx(path, (channels, 4, 6))
+    found = evaluated(model.operations, torch.from_numpy(np.moveaxis(values, -1, 1).copy()), model.output)
+    np.testing.assert_allclose(found.numpy().reshape(3, 5), expected, rtol=1e-4, atol=1e-4)
+    assert len(model.notes) == 1
+    assert "the model takes (N, H, W, C), and the images are (N, C, H, W)" in model.notes[0]
+    with pytest.raises(FormatError, match=r"with the channels last, .* give the images as \(N, C, H, W\)"):
+        read_onnx(path, (4, 6, channels))
+
+
 RNG = np.random.default_rng(5)
 NODE = helper.make_node
 DENSE = {"w": weights(RNG, 3, 5), "c": weights(RNG, 5)}
@@ -141,6 +182,13 @@ SINGLE = {
     "pad": (NODE("Pad", ["x", "p"], ["y"]), {"p": np.array([0, 1, 0, 2, 0, 1, 3, 1])}, MAP),
     "dropout": (NODE("Dropout", ["x"], ["y"]), {}, MAP),
     "softmax": (NODE("Softmax", ["x"], ["y"]), {}, (7,)),
+    "clip from zero": (NODE("Clip", ["x", "c"], ["y"]), {"c": np.float32(0)}, MAP),
+    "clip to the largest number": (
+        NODE("Clip", ["x", "c", "d"], ["y"]),
+        {"c": np.float32(0), "d": np.finfo(np.float32).max},
+        MAP,
+    ),
+    "larger of zero": (NODE("Max", ["c", "x"], ["y"]), {"c": np.zeros(1, np.float32)}, MAP),
     "add a constant": (NODE("Add", ["c", "x"], ["y"]), {"c": weights(RNG, 2, 1, 1)}, MAP),
     "subtract a constant": (NODE("Sub", ["x", "c"], ["y"]), {"c": weights(RNG, 1, 2, 1, 1)}, MAP),
     "subtract from a constant": (NODE("Sub", ["c", "x"], ["y"]), {"c": np.float32(3)}, MAP),
@@ -200,8 +248,7 @@ def test_graphs_with_branches_in_every_opset(opset, tmp_path):
         "w": weights(RNG, 3, 8),
         "c": weights(RNG, 3),
     }
-    model = compare(saved(model_of(nodes, constants, MAP, opset=opset), tmp_path), MAP)
-    assert model.notes == ("node 8 (Softmax) is left out: it keeps the order of the classes",)
+    compare(saved(model_of(nodes, constants, MAP, opset=opset), tmp_path), MAP)
 
 
 class Net(nn.Module):
@@ -237,6 +284,21 @@ def test_open_axes_are_those_of_the_images(tmp_path):
         read_onnx(path)
     with pytest.raises(FormatError, match=r"its input 'x' is \(2, None, None\); the images are \(3, 4, 6\)"):
         read_onnx(path, (3, 4, 6))
+
+
+@pytest.mark.parametrize(
+    ("sides", "images", "way"),
+    [
+        ((3, 4, 6), (4, 6, 3), "numpy.moveaxis(images, -1, 1)"),
+        ((1, 4, 6), (4, 1, 6), "images[:, None]"),
+        ((3, 4, 6), (3, 6, 4), None),
+    ],
+)
+def test_images_with_other_axes_are_refused_with_what_mends_them(tmp_path, sides, images, way):
+    path = saved(model_of([NODE("Relu", ["x"], ["y"])], {}, sides), tmp_path)
+    with pytest.raises(FormatError, match=re.escape(f"is {sides}; the images are {images}")) as found:
+        read_onnx(path, images)
+    assert str(found.value).endswith(way or str(images))
 
 
 def test_weights_in_files_beside_the_model(tmp_path):
@@ -276,10 +338,26 @@ REFUSED = {
     "relu6": (
         NODE("Clip", ["x", "a", "b"], ["y"]),
         {"a": np.float32(0), "b": np.float32(6)},
-        "node 0 .*the nearest is Relu",
+        r"node 0 \(Clip\): clips values to 0\.0 to 6\.0; the nearest is Relu",
+    ),
+    "clip below zero": (
+        NODE("Clip", ["x", "a"], ["y"]),
+        {"a": np.float32(-1)},
+        r"clips values to -1\.0 to None; the nearest is Relu",
+    ),
+    "larger of one": (
+        NODE("Max", ["x", "c"], ["y"]),
+        {"c": np.float32(1)},
+        "takes the larger of two values; the nearest is Relu",
+    ),
+    "class of a map": (NODE("ArgMax", ["x"], ["y"], axis=1), {}, r"works along axis 1 of \(2, 4, 6\)"),
+    "weights as levels": (
+        NODE("DequantizeLinear", ["q", "s"], ["y"]),
+        {"q": np.zeros(3, np.int8), "s": np.float32(1)},
+        "DequantizeLinear is not supported; the nearest is a float model",
     ),
     "transposed": (NODE("ConvTranspose", ["x", "w"], ["y"]), KERNEL, "the nearest is Conv$"),
-    "unknown": (NODE("Hardmax", ["x"], ["y"]), {}, "Hardmax is not supported; supported are Add, AveragePool"),
+    "unknown": (NODE("Hardmax", ["x"], ["y"]), {}, "Hardmax is not supported; supported are Add, ArgMax, AveragePool"),
     "gate": (NODE("Mul", ["x", "x"], ["y"]), {}, "multiplies two values of the images; the nearest is Add"),
     "wrong groups": (
         NODE("Conv", ["x", "w"], ["y"], group=2),
