@@ -147,6 +147,8 @@ def _beyond(values: Array, least: int, most: int, intake: Intake) -> str:
     held = f"{start}sample {_first(values > source.levels)} holds {int(values[_first(values > source.levels)].max())}"
     if most > MOST_LEVELS and not intake.real:
         return f"{held}; {bits_sentence(most)}: take shorter steps, or clip the counts"
+    if 1 < source.levels < most <= MOST_LEVELS and math.isclose(source.levels * source.unit, 1):
+        return f"{held}; give pixels as real numbers, divided by {MOST_LEVELS}, which become these levels"
     again = "import it again" if intake.real else "quantize it again"
     coded = ", or send pixels as spikes with --input-as poisson" if source.levels == 1 and most <= MOST_LEVELS else ""
     return f"{held}; {again} with {_ways(most, source)}{coded}"

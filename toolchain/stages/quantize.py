@@ -7,9 +7,9 @@ from msgspec import Meta
 
 from spikeport.export import archive
 from spikeport.export.errors import SpikeportError
+from spikeport.export.lost_bits import lost_bits
 from spikeport.export.progress import announce
 from spikeport.export.quantize import quantize
-from spikeport.export.rounded_away import rounded_away
 from spikeport.export.scale_search import search
 from spikeport.export.stimulus import stimulus
 from spikeport.hardware_profiles.chip_formats import target
@@ -50,7 +50,7 @@ class Quantize(Stage, frozen=True, kw_only=True, tag="quantize"):
             integer, clips = quantize(network, weight_bits=self.weight_bits, target=formats), {}
         path = run.folder / "network.safetensors"
         archive.write(integer, path)
-        lost = rounded_away(network, integer)
+        lost = lost_bits(network, integer, self.weight_bits)
         for sentence in lost:
             announce(f"{self.name}: warning: {sentence}")
         metrics = {"digest": archive.digest(integer), "clips": clips, "warnings": list(lost)}

@@ -11,11 +11,11 @@ from spikeport.export.errors import FormatError, NetworkError, QuantizationError
 from spikeport.export.formats import note, writer, written_by
 from spikeport.export.input_as import taking
 from spikeport.export.inputs import ending
+from spikeport.export.lost_bits import lost_bits
 from spikeport.export.network import FloatNetwork, IntegerNetwork, Network, Source
 from spikeport.export.numbers import LEVELS, whole
 from spikeport.export.passes import folded
 from spikeport.export.progress import waiting
-from spikeport.export.rounded_away import rounded_away
 from spikeport.export.shown import Shown
 from spikeport.export.stimulus import InputSettings, Intake
 from spikeport.export.stimulus.settings import BIAS
@@ -267,7 +267,9 @@ def quantize(
         with waiting("folding the synapses between populations"):
             source = folded(source) if isinstance(source, FloatNetwork) else source
         result = _in_formats(_quantized(source, calibration, chosen, formats, reading), chips, formats)
-        warnings = rounded_away(source, result.network) if isinstance(source, FloatNetwork) else ()
+        warnings: tuple[str, ...] = ()
+        if isinstance(source, FloatNetwork):
+            warnings = lost_bits(source, result.network, chosen.weight_bits)
     except (NetworkError, QuantizationError) as error:
         raise type(error)(f"{network}: {error}" if isinstance(network, Path | str) else str(error)) from None
     if out is not None:

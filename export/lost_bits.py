@@ -1,0 +1,93 @@
+"""What the quantizer lost that a reader has to know: weights that became zero, and bits that no weight uses."""
+
+import math
+
+import numpy as np
+
+from spikeport.export.fixed_point import BIAS_EXPONENT_MAX, BIAS_MANTISSA_MAX, POTENTIAL_LIMIT, STATE_LIMIT
+from spikeport.export.network import Bounds, FloatNetwork, IntegerNetwork, IntegerNeuron, Source
+
+MUCH = 0.2
+"""Share of the weights into a population from which on a reader has to know."""
+UNUSED = 4
+"""By so much the largest weight is below what its bits hold: two bits."""
+ROUNDED = 0.01
+"""Difference from a whole number from which on a weight is rounded."""
+FULL = 0.5
+"""Share of a register from which on it stands in the way of twice the scale."""
+PIXELS = 255
+WAYS = {"bias": "smaller biases", "current": "smaller sums of weights", "potential": "fewer steps"}
+"""What leaves room in each register."""
+
+
+def lost_bits(network: FloatNetwork, integers: IntegerNetwork, weight_bits: int) -> tuple[str, ...]:
+    """Return a sentence for each population of which many weights became zero, or whose weights leave bits unused.
+
+    ``network``: what was quantized to ``weight_bits``, one stage of synapses per projection
+    (`spikeport.export.passes.folded`).
+    """
+    names = [population.name for population in network.neurons]
+    found = [(_rounded_away(network, integers, name), _unused(network, integers, name, weight_bits)) for name in names]
+    return tuple(sentence for both in found for sentence in both if sentence)
+
+
+def _rounded_away(network: FloatNetwork, integers: IntegerNetwork, name: str) -> str:
+    before = sum(int(np.count_nonzero(_weight(each.stages[0]))) for each in network.incoming(name))
+    after = sum(int(np.count_nonzero(each.synapses.weight)) for each in integers.incoming(name))
+    if before - after <= MUCH * before:
+        return ""
+    return (
+        f"{name}: {before - after:,} of {before:,} weights round to zero beside the largest one; "
+        "take more bits, or calibration samples, which choose at what size weights are cut"
+    )
+
+
+def _unused(network: FloatNetwork, integers: IntegerNetwork, name: str, weight_bits: int) -> str:
+    """Say that a register holds the scale so low that weights leave two of their bits unused, and are rounded."""
+    neuron, most = integers.population(name).neuron, 2 ** (weight_bits - 1) - 1
+    assert isinstance(neuron, IntegerNeuron)
+    incoming = integers.incoming(name)
+    largest = max((int(np.abs(each.synapses.weight.astype(int)).max()) for each in incoming), default=0)
+    if not 0 < largest * UNUSED <= most or any(each.exponent for each in incoming):
+        return ""
+    register, share = max(_shares(neuron, integers.bounds[name]).items(), key=lambda each: each[1])
+    if share <= FULL or not _rounds(network, integers, name):
+        return ""
+    source = integers.source.neuron
+    pixels = isinstance(source, Source) and source.levels == PIXELS and integers.source.name in {
+        each.source for each in incoming
+    }  # fmt: skip
+    fewer = ", or fewer levels of the input (--levels 63)" if pixels else ""
+    bits = math.log2(largest + 1) + 1
+    return (
+        f"{name}: the largest weight is {largest} of {most} and weights are rounded, to {bits:.1f} of {weight_bits} "
+        f"bits; at a larger scale its {register} could leave its register within {integers.steps} steps: "
+        f"{WAYS[register]}{fewer} leave the weights more bits"
+    )
+
+
+def _shares(neuron: IntegerNeuron, bounds: Bounds) -> dict[str, float]:
+    """Return how full each register may become, as a share of what it holds."""
+    bias = int(np.abs(neuron.bias_mantissa.astype(int)).max()) << neuron.bias_exponent
+    return {
+        "bias": bias / (BIAS_MANTISSA_MAX << BIAS_EXPONENT_MAX),
+        "current": max(bounds.u_max, -bounds.u_min) / STATE_LIMIT,
+        "potential": max(bounds.v_max, -bounds.v_min) / POTENTIAL_LIMIT,
+    }
+
+
+def _rounds(network: FloatNetwork, integers: IntegerNetwork, name: str) -> bool:
+    """Tell whether weights are no whole multiples of what the integers count in."""
+    neuron = integers.population(name).neuron
+    assert isinstance(neuron, IntegerNeuron)
+    for each in network.incoming(name):
+        source = network.population(each.source).neuron
+        scaled = _weight(each.stages[0]) * (neuron.scale * (source.unit if isinstance(source, Source) else 1.0))
+        if np.any(np.abs(scaled - np.rint(scaled)) > ROUNDED):
+            return True
+    return False
+
+
+def _weight(synapses: object) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    weight: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = getattr(synapses, "weight")  # noqa: B009
+    return weight
