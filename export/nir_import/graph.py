@@ -32,7 +32,7 @@ from spikeport.export.network import (
 )
 from spikeport.export.network.arrays import broadcasts
 from spikeport.export.network.graph import listed
-from spikeport.export.nir_import import choice, nested, nodes, stages
+from spikeport.export.nir_import import choice, nested, nodes, sample, stages
 from spikeport.export.nir_import.delays import Delays
 from spikeport.export.nir_import.dialect import NEURONS as FIRING
 from spikeport.export.nir_import.dialect import Dialect, told
@@ -42,11 +42,9 @@ from spikeport.export.nir_import.nodes import STATEFUL, Graph, Node, in_node
 from spikeport.export.nir_import.origin import dialect_of
 from spikeport.export.nir_import.readouts import leading_to, without_marker
 from spikeport.export.nir_import.stages import PASS_ON, beside, channels_first
-from spikeport.export.numbers import LEVELS, NEURONS, POSITIVE, STEPS, real, whole
+from spikeport.export.numbers import LEVELS, POSITIVE, STEPS, real, whole
 from spikeport.export.passes.expand_paths import expand_paths, unshifted
 
-AXES = {"Conv1d": 2, "Conv2d": 3, "SumPool2d": 3, "AvgPool2d": 3}
-"""How many axes a node reads; more in front, in the shape of an input, are the batch and the steps."""
 REPEATED_PER_BYTE = 32
 """Bytes of weights per byte of file beyond `inputs.ROOM`, where several paths share a node's weights."""
 
@@ -216,16 +214,7 @@ class Builder:
 
     def left_out(self) -> Iterator[str]:
         """Say what may be read in another way, once the network is made: axes of the input, and where loops wait."""
-        name = self.order[0]
-        shape = self.graph.nodes[name].wholes("shape", NEURONS, sizes=(1, 2, 3, 4, 5))
-        sample = self._input_shape(name)
-        before = shape[: len(shape) - len(sample)]
-        if math.prod(before) > 1:
-            count = " x ".join(map(str, before))
-            yield (
-                f"warning: input {name!r} has shape {shape}, read as a batch or steps of {count} samples of {sample}; "
-                "if they belong to one sample, the network is another one"
-            )
+        yield from sample.rows_in_front(self.graph, self.order[0])
         yield from (
             f"warning: several ways lead into the loop through {start!r} and {end!r}, so NIR does not say where "
             f"it waits a step: by the order of the file's edges, {end!r} hears {start!r} one step later"
@@ -328,7 +317,7 @@ class Builder:
     def _population(self, name: str, source: Source) -> FloatPopulation:
         node = self.graph.nodes[name]
         if not self.into[name]:
-            self.shapes[name] = channels_first(in_node(name, node, partial(self._input_shape, name)))
+            self.shapes[name] = channels_first(in_node(name, node, partial(sample.shape_of, self.graph, name)))
             return FloatPopulation(name=self.names[name], shape=self.shapes[name], neuron=source)
         before = [self.shapes[each] for each in self.into[name] if each in self.shapes]
         if not before:
@@ -355,30 +344,6 @@ class Builder:
         sizes = np.bincount(groups)
         loops = {start for start, end in self.graph.edges if start == end}
         return loops | {name for name, index in number.items() if sizes[groups[index]] > 1}
-
-    def _input_shape(self, name: str) -> Shape:
-        """Return the shape of one sample; some exporters leave the batch in it."""
-        shape = self.graph.nodes[name].wholes("shape", NEURONS, sizes=(1, 2, 3, 4, 5))
-        node = self.graph.nodes[self._first_with_axes(name)]
-        weight = node.values.get("weight")
-        sides = weight.shape if isinstance(weight, np.ndarray) else ()
-        if node.kind in ("Linear", "Affine") and len(shape) > 1 and sides[-1:] == shape[-1:]:
-            return shape[-1:]
-        return shape[-AXES.get(node.kind, len(shape)) :]
-
-    def _first_with_axes(self, name: str) -> str:
-        """Return the first node behind the input that reads a number of axes, else the first one at all."""
-        out: dict[str, str] = {}
-        for start, end in self.graph.edges:
-            out.setdefault(start, end)
-        first = following = out[name]
-        met = {following}
-        while self.graph.nodes[following].kind in (*STATEFUL, *PASS_ON, "Scale"):
-            if following not in out or out[following] in met:
-                return first
-            following = out[following]
-            met.add(following)
-        return following
 
     def _enter(self, name: str, population: FloatPopulation) -> None:
         if self.graph.nodes[name].kind == "Delay":
