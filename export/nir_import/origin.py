@@ -189,7 +189,8 @@ def _taken_over(graph: Graph, name: str, changes: dict[str, Any]) -> tuple[str, 
     left = [each for each in ORIGINS[name].open(Facts(graph)) if each.setting not in given and each.choices]
     steps = [each.dt for each in ORIGINS[name].dialects(Facts(graph))] if "dt" not in given else []
     doubt = (f"dt {steps[0]:g}; {', '.join(f'{dt:g}' for dt in steps[1:])} would fit, too",) if len(steps) > 1 else ()
-    defaults = ", ".join(f"{each.setting} {word(each.choices[0].value)} ({each.choices[0].means})" for each in left)
+    first = [(each.setting, each.choices[0]) for each in left]
+    defaults = ", ".join(f"{key} {word(one.value)}{f' ({one.means})' if one.means else ''}" for key, one in first)
     return (*doubt, *((f"{TITLES[name]}'s defaults, which the file does not hold: {defaults}",) if defaults else ()))
 
 
