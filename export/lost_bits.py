@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from spikeport.export.fixed_point import BIAS_EXPONENT_MAX, BIAS_MANTISSA_MAX, POTENTIAL_LIMIT, STATE_LIMIT
+from spikeport.export.bounds import Reached, registers, use
+from spikeport.export.fixed_point import BIAS_EXPONENT_MAX, BIAS_MANTISSA_MAX
 from spikeport.export.network import Bounds, FloatNetwork, IntegerNetwork, IntegerNeuron, Source
 
 MUCH = 0.2
@@ -67,13 +68,11 @@ def _unused(network: FloatNetwork, integers: IntegerNetwork, name: str, weight_b
 
 
 def _shares(neuron: IntegerNeuron, bounds: Bounds) -> dict[str, float]:
-    """Return how full each register may become, as a share of what it holds."""
+    """Return how full the registers of `WAYS` may become, as a share of what they hold."""
+    full = {each.name.split()[-1]: use(each) for each in registers("", neuron, Reached(bounds))}
     bias = int(np.abs(neuron.bias_mantissa.astype(int)).max()) << neuron.bias_exponent
-    return {
-        "bias": bias / (BIAS_MANTISSA_MAX << BIAS_EXPONENT_MAX),
-        "current": max(bounds.u_max, -bounds.u_min) / STATE_LIMIT,
-        "potential": max(bounds.v_max, -bounds.v_min) / POTENTIAL_LIMIT,
-    }
+    full["bias"] = bias / (BIAS_MANTISSA_MAX << BIAS_EXPONENT_MAX)
+    return {name: full[name] for name in WAYS}
 
 
 def _rounds(network: FloatNetwork, integers: IntegerNetwork, name: str) -> bool:
