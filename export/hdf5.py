@@ -2,8 +2,9 @@
 
 HDF5 can point at other files, at raw storage and at itself, and unpack kilobytes to gigabytes. Here only hard links
 count, each object once, arrays lie in the file itself, plain or packed with gzip or lzf, and what they become in memory
-is added up before anything is read. A damaged file can still send the HDF5 library into an endless loop or crash it, so
-`spikeport.export.isolated` reads it in a process of its own.
+is added up before anything is read; of rows of different length, whose sum the file does not say, while they are read.
+A damaged file can still send the HDF5 library into an endless loop or crash it, so `spikeport.export.isolated` reads it
+in a process of its own.
 """
 
 import json
@@ -32,9 +33,23 @@ TEXT_BYTES = 100
 """Memory of one text beyond its characters."""
 ROWS = 4096
 """Texts of variable length are read so many at a time: the file does not say their sum before."""
+ROW_BYTES = 200
+"""Memory of a row of variable length beyond its numbers."""
 PICKLE, ZIP = b"\x80", b"PK"
 Value = Any
-"""An array of numbers, a text, a (nested) list of texts, or a `Tree`."""
+"""An array of numbers, a text, a (nested) list of texts, a `Tree`, or `Rows`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows of different length, one after the other in ``values``; row i has ``lengths[i]`` of them."""
+
+    values: Array
+    lengths: Array
+
+    def each(self) -> list[Array]:
+        """Return the rows."""
+        return np.split(self.values, np.cumsum(self.lengths)[:-1]) if len(self.lengths) else []
 
 
 @dataclass(frozen=True)
@@ -173,6 +188,8 @@ class _Reader:
         if h5py.check_string_dtype(dtype) is not None:
             self.budget.take(size * (dtype.itemsize + TEXT_BYTES), place)
             return self.texts(dataset, place)
+        if h5py.check_vlen_dtype(dtype) is not None:
+            return self.rows(dataset, place)
         if dtype.names is not None:
             return self.fields(dataset, place)
         if dtype.kind not in "biuf" or dtype.itemsize > 8 or _is_enumeration(dtype):
@@ -190,6 +207,22 @@ class _Reader:
         self.budget.take(math.prod(dataset.shape) * (dataset.dtype.itemsize + 8 * len(fields)), place)
         table = dataset[()]
         return Tree({name: np.ascontiguousarray(table[name]) for name in fields})
+
+    def rows(self, dataset: h5py.Dataset, place: str) -> Rows:
+        """Return rows of different length, as SHD and SSC hold the spikes of a recording."""
+        dtype = h5py.check_vlen_dtype(dataset.dtype)
+        if dtype.kind not in "biuf" or dtype.itemsize > 8 or len(dataset.shape) != 1:
+            raise FormatError(
+                f"{place} holds rows of {dtype} in shape {dataset.shape}; expected one axis of rows of real numbers"
+            )
+        found = [np.zeros(0, dtype)]
+        lengths = np.zeros(dataset.shape, np.int64)
+        for number in range(len(lengths)):
+            row = dataset[number]
+            self.budget.take(8 * len(row) + ROW_BYTES, place)
+            found.append(row)
+            lengths[number] = len(row)
+        return Rows(np.concatenate(found), lengths)
 
     def texts(self, dataset: h5py.Dataset, place: str) -> Value:
         """Return a text or a (nested) list of texts."""
@@ -233,12 +266,14 @@ def _isolated(paths: Sequence[Path], size: int) -> list[Tree]:
 
 
 def _pack(tree: Tree, path: Path) -> None:
-    """Write a tree as safetensors: arrays by number, everything else as JSON."""
+    """Write a tree as safetensors: arrays by number, rows by two numbers, everything else as JSON."""
     arrays: list[Array] = []
 
     def plain(value: Value) -> Any:
         if isinstance(value, Tree):
             return {key: plain(inside) for key, inside in value.values.items()}
+        if isinstance(value, Rows):
+            return [plain(value.values), plain(value.lengths)]
         if not isinstance(value, np.ndarray):
             return value
         arrays.append(np.array(value, value.dtype.newbyteorder("<"), order="C"))
@@ -252,6 +287,8 @@ def _unpacked(text: str, arrays: tensors.Tensors) -> Tree:
     def value(plain: Any) -> Value:
         if isinstance(plain, dict):
             return Tree({key: value(inside) for key, inside in plain.items()})
+        if isinstance(plain, list) and plain and isinstance(plain[0], int):
+            return Rows(*(arrays[str(number)] for number in plain))
         return arrays[str(plain)] if isinstance(plain, int) else plain
 
     tree = value(json.loads(text))

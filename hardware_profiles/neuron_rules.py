@@ -77,12 +77,12 @@ def inclusive(neuron: Neuron) -> bool:
 
 
 def graded_input(source: Source) -> bool:
-    """A spike carries no number; write each image as biases (--input-as bias), or as spikes (--input-as poisson)."""
+    """A spike carries no number; write images as biases (--input-as bias) or spikes; cut events into shorter steps."""
     return source.levels > 1
 
 
 def multiply_accumulate(source: Source) -> bool:
-    """Synapses add and do not multiply, the host does the first layer; write its sums as biases (--input-as bias)."""
+    """Synapses add and do not multiply; write an image's sums as biases (--input-as bias); cut events finer."""
     return source.levels > 1
 
 

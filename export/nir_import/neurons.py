@@ -109,7 +109,8 @@ def _decay(node: Node, tau: str, dialect: Dialect) -> Array:
     decay = snapped(dialect.dt / taus)
     if np.any(decay > 1):
         raise FormatError(
-            f"{tau} is {np.min(taus):g}, shorter than a step of {dialect.dt:g}; give the dt that the file was made for"
+            f"{tau} is {np.min(taus):g}, shorter than a step of {dialect.dt:g}; give the dt that the file "
+            "was made for: --dt, dt= in Python"
         )
     return decay
 

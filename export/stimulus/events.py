@@ -12,12 +12,16 @@ from spikeport.export.stimulus.definition import LARGEST_IMAGES, Intake
 from spikeport.export.stimulus.settings import InputSettings
 
 FIELDS = {
-    "x": ("x", "xs"),
+    "x": ("x", "xs", "units"),
     "y": ("y", "ys"),
-    "t": ("t", "ts", "timestamp", "timestamps"),
+    "t": ("t", "ts", "timestamp", "timestamps", "times"),
     "p": ("p", "ps", "on", "pol", "polarity"),
 }
 """The columns of an event list, and what files call them."""
+SECONDS = "times"
+"""A column of times that holds seconds: SHD and SSC have ``spikes/times`` and ``spikes/units``."""
+LONG = 60_000_000
+"""Microseconds from which on a sample is longer than those of any known set."""
 Sensor = tuple[int, int, int]
 """Polarities, height and width."""
 
@@ -67,7 +71,8 @@ def events_of(columns: Mapping[str, Array]) -> Events:
     shapes = {key: each.shape for key, each in given.items()}
     if len(set(shapes.values())) != 1 or len(next(iter(shapes.values()))) != 1:
         raise StimulusError(f"the columns of the event list have shapes {shapes}; expected one length for all")
-    x, t = (_whole(given[key], key) for key in ("x", "t"))
+    x = _whole(given["x"], "x")
+    t = _from_seconds(given["t"]) if found["t"] == SECONDS else _whole(given["t"], "t")
     y = _whole(given["y"], "y") if "y" in given else None
     return Events(x=x, y=y, t=t, polarity=_polarity(given["p"]) if "p" in given else None)
 
@@ -130,9 +135,10 @@ def bins_of(events: Events, intake: Intake, settings: InputSettings, sample: int
     count = max(1, -(-duration // width) if settings.incomplete else duration // width)
     if count > intake.steps:
         least = -(-duration // intake.steps) if settings.incomplete else duration // (intake.steps + 1) + 1
+        nanoseconds = "if t counts nanoseconds, divide it by 1000; else " if duration >= LONG else ""
         raise StimulusError(
             f"sample {sample} lasts {duration:,} us, {count:,} bins of {width:,} us; the network runs {intake.steps} "
-            f"steps a sample: import it with --steps {count}, or take bins of at least {least:,} us"
+            f"steps a sample: {nanoseconds}import it with --steps {count}, or take bins of at least {least:,} us"
         )
     return count, width
 
@@ -145,9 +151,9 @@ def _sensor(shape: Shape, *, rows: bool) -> Sensor:
         return (1, *shape)
     if not rows and len(shape) == 1:
         return (1, 1, shape[0])
-    if not rows and len(shape) == 2 and shape[0] in (1, 2):
-        return (shape[0], 1, shape[1])
-    expected = "(2, height, width) or (1, height, width)" if rows else "(width,) or (2, width)"
+    if not rows and len(shape) in (2, 3) and shape[0] in (1, 2) and all(side == 1 for side in shape[1:-1]):
+        return (shape[0], 1, shape[-1])
+    expected = "(2, height, width) or (1, height, width)" if rows else "(width,), (1, width) or (2, width)"
     raise StimulusError(f"the network's input has shape {shape}; an event list needs {expected}")
 
 
@@ -186,6 +192,18 @@ def _whole(values: Array, name: str) -> Array:
     if values.size and max(abs(float(values.min())), abs(float(values.max()))) >= 2**62:
         raise StimulusError(f"{what} holds numbers beyond 2^62")
     return values.astype(np.int64)
+
+
+def _from_seconds(values: Array) -> Array:
+    """Return whole microseconds; SHD keeps 16-bit floats, which microseconds would overflow."""
+    if values.dtype.kind != "f":
+        raise StimulusError(
+            f"the events' column {SECONDS!r} is {described(values)}; expected seconds as real numbers (a column "
+            "of microseconds is called 't')"
+        )
+    if not np.all(np.isfinite(values)):
+        raise StimulusError(f"the events' column {SECONDS!r} holds numbers that are not finite; expected seconds")
+    return _whole(np.floor(values.astype(np.float64) * 1e6), SECONDS)
 
 
 def _polarity(values: Array) -> Array:

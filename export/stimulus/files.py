@@ -10,7 +10,7 @@ import numpy as np
 from spikeport.export import hdf5, isolated
 from spikeport.export.children import LIBRARIES
 from spikeport.export.errors import SpikeportError, StimulusError
-from spikeport.export.hdf5 import Tree
+from spikeport.export.hdf5 import Rows, Tree
 from spikeport.export.inputs import check_regular
 from spikeport.export.network import Array
 from spikeport.export.stimulus import arrays, gestures
@@ -56,11 +56,11 @@ def _named(path: Path, tree: Tree) -> Content:
     try:
         if isinstance(tree.values.get("data"), Tree):
             return _cached(tree)
-        events = [name for name, value in tree.values.items() if isinstance(value, Tree)]
-        if len(events) == 1 and is_event_list(list(tree.tree(events[0]).values)):
+        groups = [value for value in tree.values.values() if isinstance(value, Tree)]
+        events = [group for group in groups if is_event_list(list(group.values))]
+        if len(events) == 1:
             labels = [tree.values[name] for name in LABELS if name in tree.values]
-            columns = tree.tree(events[0]).values
-            return Content(samples=[events_of(columns)], labels=labels[0] if labels else None)
+            return Content(samples=_recordings(events[0]), labels=labels[0] if labels else None)
         held = [name for name, value in tree.values.items() if isinstance(value, np.ndarray)]
         if not held and tree.values:
             raise StimulusError(
@@ -70,6 +70,23 @@ def _named(path: Path, tree: Tree) -> Content:
         return chosen(held, tree.values.__getitem__)
     except SpikeportError as error:
         raise StimulusError(f"{path}: {error}") from None
+
+
+def _recordings(columns: Tree) -> list[Sample]:
+    """Return the recordings of a group of columns: one, or one for each row of columns of rows, as in SHD."""
+    rows = {name: value.each() for name, value in columns.values.items() if isinstance(value, Rows)}
+    if not rows:
+        return [events_of(columns.values)]
+    if len(rows) < len(columns.values) or len({len(each) for each in rows.values()}) != 1:
+        counts = ", ".join(f"{name} {len(each):,}" for name, each in rows.items())
+        raise StimulusError(f"its columns of events have rows ({counts}); expected as many in every column")
+    found: list[Sample] = []
+    for number, values in enumerate(zip(*rows.values(), strict=True)):
+        try:
+            found.append(events_of(dict(zip(rows, values, strict=True))))
+        except StimulusError as error:
+            raise StimulusError(f"sample {number}: {error}") from None
+    return found
 
 
 def _cached(tree: Tree) -> Content:

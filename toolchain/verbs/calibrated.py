@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from spikeport.export.errors import FormatError, SpikeportError
+from spikeport.export.errors import FormatError
 from spikeport.export.network import FloatNetwork, Network, Source
 from spikeport.export.stimulus import InputSettings, Intake, Stimulus
 from spikeport.export.stimulus.observed import Observed, observed
@@ -45,16 +45,13 @@ def told(
 def _steps(
     given: Told, read: Callable[[int | None], Network], calibration: AnyInput, reading: InputSettings | None
 ) -> tuple[int | None, Network, Observed]:
-    """Return the steps, the network, and what the samples show; raises what reading the network without steps does."""
+    """Return the steps, the network, and what the samples show; raises what reading the network does."""
     try:
         network = read(given.steps)
-    except FormatError as error:
+    except FormatError:
         if given.steps is not None:
             raise
-        try:
-            network = read(1)
-        except SpikeportError:
-            raise error from None
+        network = read(1)
         found = observed(calibration, Intake.of(network), reading)  # type: ignore[arg-type]
         if found.steps is None:
             raise

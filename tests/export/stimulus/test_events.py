@@ -70,6 +70,13 @@ def test_events_of_one_row_have_no_y():
         [1, 0, 0, 0],
         [0, 0, 0, 1],
     ]
+    assert stimulus(events([row[:2] for row in rows], "xt"), intake((1, 1, 4)), settings=MS).values.shape == (
+        1,
+        5,
+        1,
+        1,
+        4,
+    )
 
 
 def test_several_recordings_are_samples():
@@ -111,6 +118,7 @@ def test_recording_without_events_is_silence():
         (FOUR, MS, (2, 3, 3), r"sample 0: event 1 lies at x 3, y 2; the network takes 3 x 3 \(width x height\)"),
         ([(0, -1, 0, 1)], MS, (2, 3, 4), "event 0 lies at x 0, y -1"),
         (FOUR, InputSettings(bin="500us"), (2, 3, 4), "lasts 3,000 us, 6 bins of 500 us; the network runs 5 steps"),
+        ([(0, 0, 0, 1), (0, 0, 10**9, 1)], MS, (2, 3, 4), "if t counts nanoseconds, divide it by 1000; else import it"),
         (FOUR, InputSettings(frames=6), (2, 3, 4), "6 frames were asked for; the network runs 5 steps"),
         ([(0, 0, 0, 1), (0, 0, 2, 1)], InputSettings(frames=3), (2, 3, 4), "lasts 2 us, too short for 3 bins"),
     ],

@@ -138,6 +138,49 @@ def test_columns_of_a_group_may_have_names_in_the_plural(tmp_path):
     assert np.array_equal(found.values, expected.values)
 
 
+def heidelberg(path, times, units, labels, kind="f2"):
+    """Write recordings as SHD and SSC hold them: rows of seconds and of units, beside texts about speakers."""
+    with h5py.File(path, "w") as file:
+        columns = {"times": (times, kind), "units": (units, "u2")}
+        for name, (rows, dtype) in columns.items():
+            written = file.create_dataset(f"spikes/{name}", (len(rows),), h5py.vlen_dtype(np.dtype(dtype)))
+            for number, row in enumerate(rows):
+                written[number] = np.asarray(row, dtype)
+        file["labels"] = np.asarray(labels, "u2")
+        file["extra/keys"] = np.array([b"eins", b"zwei"])
+        file["extra/speaker"] = np.zeros(len(labels), "u2")
+    return path
+
+
+def test_recordings_of_shd_are_samples_and_their_seconds_of_16_bits_do_not_overflow(tmp_path):
+    intake = Intake(shape=(700,), steps=20, source=Source(levels=255, unit=1.0), real=False)
+    times, units = [[0.0, 0.0312, 0.999], [], [0.5, 0.5005]], [[3, 3, 699], [], [0, 0]]
+    path = heidelberg(tmp_path / "shd.h5", times, units, [4, 9, 0])
+    found, labels = read(path, intake, settings=InputSettings(bin="50ms"))
+    assert labels.tolist() == [4, 9, 0]
+    places = [tuple(place.tolist()) for place in np.argwhere(found.values)]
+    assert places == [(0, 0, 3), (2, 0, 0)]  # the event at 999 ms lies behind the last whole bin
+    assert found.values[0, 0, 3] == found.values[2, 0, 0] == 2
+    incomplete = InputSettings(bin="50ms", incomplete=True)
+    assert read(path, intake, settings=incomplete)[0].values[0, 19, 699] == 1
+
+
+@pytest.mark.parametrize(
+    ("times", "units", "kind", "message"),
+    [
+        ([[0.5]], [[700]], "f2", r"sample 0: event 0 lies at x 700"),
+        ([[0.1], [0.5, 0.6]], [[1], [1]], "f2", r"shd\.h5: sample 1: the columns of the event list have shapes"),
+        ([[0.1], [0.5]], [[1]], "f2", r"shd\.h5: its columns of events have rows \(times 2, units 1\); expected"),
+        ([[0.1], [np.inf]], [[1], [1]], "f2", r"shd\.h5: sample 1: the events' column 'times' holds .* not finite"),
+        ([[5]], [[1]], "i4", r"shd\.h5: sample 0: the events' column 'times' is .*; expected seconds as real numbers"),
+    ],
+)
+def test_recordings_of_shd_that_do_not_fit_are_refused(tmp_path, times, units, kind, message):
+    intake = Intake(shape=(700,), steps=20, source=Source(levels=255, unit=1.0), real=False)
+    with pytest.raises(StimulusError, match=message):
+        read(heidelberg(tmp_path / "shd.h5", times, units, [0] * len(times), kind), intake, settings=MS)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
