@@ -78,7 +78,8 @@ def _sent(building: Building, value: Value, settings: Settings) -> list[Term]:
 def _own_population(building: Building, value: Value) -> Term:
     if not all(building.nodes.is_positive(term) for term in value.terms):
         first = value.terms[0]
-        what = "the image" if first.source == INPUT and first.synapses is None else "sums of synapses"
+        sums = "values of a batch norm" if first.synapses is None else "sums of synapses"
+        what = "the image" if first.source == INPUT and first.synapses is None else sums
         raise building.refused(f"takes the largest of {what}, which spikes do not say", "a ReLU directly before it")
     building.notes.append(
         f"{building.place} gets averages, sums or other maxima: a population of its own stands before it"

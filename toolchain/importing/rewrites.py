@@ -18,6 +18,7 @@ def rearranged(operations: Sequence[Operation], output: str) -> list[Operation]:
 
     1. ReLU moves in front of what only moves values: max(ReLU(x)) is ReLU(max(x)), in every bit.
     2. So do a batch norm and a scale whose factors are not negative, where max pooling gets sums of synapses.
+    3. Max pooling moves in front of a batch norm and a scale of this kind that get what neurons send.
     Each moves only past an operation whose result nothing else takes.
     """
     found = _needed(operations, output)
@@ -49,6 +50,8 @@ def _passes(operation: Operation, before: Operation, found: list[Operation], pla
     """Return whether ``operation`` may move in front of ``before``."""
     if operation.kind == "relu":
         return before.kind in MOVES
+    if operation.kind in MAXIMA:
+        return _rises(before) and _sent(before.inputs[0], found, places)
     return before.kind in MAXIMA and _rises(operation) and not _sent(before.inputs[0], found, places)
 
 

@@ -521,6 +521,30 @@ class Wide(nn.Module):
         return self.fc(x.permute(0, 2, 3, 1).reshape(len(x), -1))
 
 
+def norm_behind_relu():
+    """Keras' tutorials: batch norm behind ReLU, and maxima of what it gives, padded or not."""
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1),
+        nn.ReLU(),
+        nn.BatchNorm2d(6),
+        nn.Conv2d(6, 6, 3, padding=1),
+        nn.ReLU(),
+        nn.BatchNorm2d(6),
+        nn.MaxPool2d(2),
+        nn.Dropout(0.25),
+        nn.Conv2d(6, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.Dropout2d(),
+        nn.BatchNorm2d(8),
+        nn.MaxPool2d(3, stride=2, padding=1),
+        nn.Flatten(),
+        nn.Linear(32, 12),
+        nn.ReLU(),
+        nn.BatchNorm1d(12),
+        nn.Linear(12, 5),
+    )
+
+
 ARCHITECTURES = {
     "lenet": (LeNet, (1, 28, 28)),
     "vgg": (Vgg, (3, 16, 16)),
@@ -551,6 +575,7 @@ ARCHITECTURES = {
     "weight norm": (weight_norm, (2, 8, 8)),
     "pooled twice": (pooled_twice, (2, 8, 8)),
     "channels last": (Wide, (3, 8, 8)),
+    "norm behind relu": (norm_behind_relu, (3, 8, 8)),
 }
 """Modules by name, and the shape of one input."""
 
