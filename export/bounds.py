@@ -41,6 +41,14 @@ from spikeport.export.network import (
 from spikeport.export.reach import FAR, reach
 from spikeport.export.targets import LAVA, Range, Target
 
+WAYS = {
+    "bias": "smaller biases",
+    "current": "smaller sums of weights",
+    "accumulator": "smaller sums of weights",
+    "potential": "fewer steps",
+    "threshold": "a lower threshold",
+}
+"""What leaves room in a register, by the last word of its name."""
 Incoming = tuple[IntegerProjection, FloatPopulation | IntegerPopulation]
 """A projection and the population that it comes from."""
 
@@ -106,6 +114,11 @@ class Register:
     def kept(self) -> bool:
         """Whether it can neither wrap nor saturate."""
         return self.range[0] <= self.least and self.most <= self.range[1]
+
+    @property
+    def way(self) -> str:
+        """What leaves more room in it."""
+        return WAYS[self.name.split()[-1]]
 
     def sentence(self) -> str:
         """Return what it can reach, and what it holds."""

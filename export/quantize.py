@@ -89,6 +89,13 @@ class _Trial(NamedTuple):
         """Whether every format holds it."""
         return self.done is not None and self.excess <= 1
 
+    def too_large(self, target: Target) -> str:
+        """Return why no larger scale than the next one below this trial's is taken, and the way out."""
+        if not (self.why or self.worst):
+            return "; use larger weights there, or smaller biases"
+        way = "smaller biases" if self.worst is None else self.worst.way
+        return f": at a larger scale, {self.reason(target)}; use {way}, or larger weights there"
+
     def reason(self, target: Target) -> str:
         """Return the rule that no scale satisfies, and by how much."""
         if self.worst is None:
@@ -156,8 +163,7 @@ def fitted(
         found = trial(scale)
         if found.fits:
             best = found if math.isfinite(last.excess) else _between(trial, found, scale, above)
-            too_large = "" if last.worst is None else f" (at a larger scale, {last.reason(target)})"
-            return _checked(network, population, best, too_large)
+            return _checked(network, population, best, last.too_large(target))
         last = found if math.isfinite(found.excess) or last.worst is None else last
         above = scale
         scale /= max(1.01, min(found.excess, MOST_EXCESS))

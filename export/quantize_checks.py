@@ -93,14 +93,14 @@ def check_kept(
 ) -> None:
     """Refuse to round to nothing what was something: ``lost`` projections, resets, decays and the floor.
 
-    ``too_large`` says why the scale is no larger.
+    ``too_large`` says why the scale is no larger, and the way out.
     """
     neuron = population.neuron
     assert isinstance(neuron, FloatNeuron)
     for projection in lost:
         raise QuantizationError(
             f"projection {projection.source} -> {projection.target}: all weights round to zero beside the "
-            f"biases and the other projections of {population.name}{too_large}; scale them up or leave it out"
+            f"biases and the other projections of {population.name}{too_large}"
         )
     _check_floor(population, integer)
     pairs = (

@@ -66,7 +66,7 @@ def one_projection(layer: Layer, _cores: LayerCores) -> tuple[float, float]:
 
 
 def spiking_input(layer: Layer, _cores: LayerCores) -> tuple[float, float]:
-    """A core takes spikes, not grey levels; encode the images as spikes, or run the first layer on the host."""
+    """A core takes spikes, neither grey levels nor the biases of an image; encode the images as spikes."""
     return int(layer.graded), 0
 
 

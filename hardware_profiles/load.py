@@ -5,7 +5,7 @@ the tiles of its cores lie apart on the mesh (`placement.mesh`), where both lie 
 from the host: their messages are counted apart, and their way is not known.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -54,11 +54,19 @@ class CoreLoad(Result):
 
 def core_load(network: Network, stimulus: Stimulus, placement: Placement) -> CoreLoad:
     """Run ``network`` on ``stimulus`` and return what every core of ``placement`` does, exactly."""
+    return core_loads(network, stimulus, [placement])[0]
+
+
+def core_loads(network: Network, stimulus: Stimulus, placements: Sequence[Placement]) -> list[CoreLoad]:
+    """Run ``network`` once and return the load of each of several placements."""
+    if not placements:
+        return []
     both = counted(network, stimulus)
-    loads = LoadCounter(both.synapses, placement)
+    loads = [LoadCounter(both.synapses, placement) for placement in placements]
     for batch in batches(both, stimulus):
-        loads.add(batch)
-    return loads.load()
+        for each in loads:
+            each.add(batch)
+    return [each.load() for each in loads]
 
 
 class LoadCounter:

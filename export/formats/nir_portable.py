@@ -23,11 +23,10 @@ from spikeport.export.formats.nir import refuse_unproven, to_graph
 from spikeport.export.network import Convolution, Dense, IntegerNetwork, IntegerNeuron, IntegerPopulation, Shape
 from spikeport.export.nir_file import Graph, Node, node, output_node, to_bytes
 from spikeport.export.nir_import import nodes
+from spikeport.export.nir_import.dialect import PORTABLE_DT, PORTABLE_FACTOR
 
 NETWORKS = (IntegerNetwork,)
 NOTE = nir.NOTE
-DT = 1e-4
-FACTOR = 2.0**60
 PARAMETERS = ("weight", "bias", "tau", "r", "v_leak", "v_threshold", "v_reset")
 
 
@@ -136,10 +135,10 @@ def _convolution(synapses: Convolution | Dense, source: Shape) -> Convolution:
 
 def _node(written: Node) -> Node:
     """Return a node in the form that all three import."""
-    values, factor = written.values, np.float32(FACTOR)
+    values, factor = written.values, np.float32(PORTABLE_FACTOR)
     if written.kind == "IF":
         ones = np.ones(values["v_threshold"].shape, np.float32)
-        leak = {"tau": (ones * np.float32(DT)) * factor, "r": ones, "v_leak": 0 * ones, "v_reset": 0 * ones}
+        leak = {"tau": (ones * np.float32(PORTABLE_DT)) * factor, "r": ones, "v_leak": 0 * ones, "v_reset": 0 * ones}
         return node("LIF", v_threshold=values["v_threshold"], **leak)
     if written.kind == "Linear":
         bias = np.zeros(len(values["weight"]), np.float32)

@@ -33,6 +33,8 @@ GAINS = {
 AT_THRESHOLD = "threshold"
 """A floor of minus each neuron's own threshold."""
 SNNTORCH_DT, NORSE_DT = 1e-4, 1e-3
+PORTABLE_DT, PORTABLE_FACTOR = 1e-4, 2.0**60
+"""Of `spikeport.export.formats.nir_portable`: the step of its files, and how many of them a time constant lasts."""
 
 
 def _one_of(value: str, name: str, words: Any) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import lambertw
 
 from spikeport.export.network import Array
-from spikeport.export.nir_import.dialect import SNNTORCH_DT
+from spikeport.export.nir_import.dialect import PORTABLE_DT, PORTABLE_FACTOR, SNNTORCH_DT
 from spikeport.export.nir_import.neurons import snntorch_07
 from spikeport.export.nir_import.nodes import Graph, Node, in_node
 
@@ -325,6 +325,16 @@ def lava_dl_rates(facts: Facts) -> bool:
         if np.all(np.isfinite(found))
     )
     return alike and facts.types("tau_mem") == {"float64"} and snntorch_rates(facts)
+
+
+# spikeport's nir-portable
+
+
+def portable_step(facts: Facts) -> float | None:
+    """Return the step of a file of spikeport's nir-portable, whose neurons are LIFs with r = 1 and tau = 2^60 steps."""
+    kinds, step = {node.kind for _, node in facts.neurons}, float(np.float32(PORTABLE_DT))
+    alike = kinds == {"LIF"} and facts.all_equal("tau", step * PORTABLE_FACTOR) and facts.all_equal("r", 1)
+    return step if alike else None
 
 
 # written by hand

@@ -31,6 +31,10 @@ def candidates(graph: Graph) -> list[Candidate]:
     facts = Facts(graph)
     if "spikeport" in graph.metadata:
         return [Candidate(dialect=DIALECTS["spikeport"], evidence=("it has spikeport's own metadata",))]
+    step = ev.portable_step(facts)
+    if step is not None:
+        own = replace(DIALECTS["spikeport"], dt=step)
+        return [Candidate(dialect=own, evidence=("its neurons are those of spikeport's nir-portable",))]
     if not facts.neurons:
         return [Candidate(dialect=DIALECTS["nir"], evidence=("it has no neuron whose rules a framework chooses",))]
     found = [each for name, origin in ORIGINS.items() if name != "nir" for each in _fitting(facts, origin)]
@@ -196,9 +200,9 @@ def _taken_over(graph: Graph, name: str, changes: dict[str, Any]) -> tuple[str, 
 
 def _with_step(graph: Graph, dialect: Dialect) -> Dialect:
     """Return a named dialect with the length of a step that the file's numbers tell, where they do."""
-    if dialect.name not in ORIGINS:
-        return dialect
     facts = Facts(graph)
+    if dialect.name not in ORIGINS:
+        return replace(dialect, dt=(dialect.name == "spikeport" and ev.portable_step(facts)) or dialect.dt)
     found = ORIGINS[dialect.name].dialects(facts)
     if not found:
         for name, node in facts.neurons:

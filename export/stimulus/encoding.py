@@ -198,6 +198,8 @@ def _levels_of_part(values: Array, source: Source, start: int) -> Array:
 def _real_ways(values: Array, source: Source) -> str:
     """Return what may be meant by real numbers that do not fit."""
     most = float(values.max())
+    if values.min() < 0 and source.levels == MOST_LEVELS and math.isclose(source.levels * source.unit, 1):
+        return "give pixels as they are before any mean and standard deviation"
     if values.min() < 0:
         return "no input is negative: two polarities are two channels"
     if not (most.is_integer() and most > 1):

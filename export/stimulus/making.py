@@ -93,7 +93,7 @@ def _shaped(content: Content, intake: Intake, settings: InputSettings) -> tuple[
     """Return samples as one array, (N, *shape) or (N, T, *shape), and what was taken for granted."""
     if not isinstance(content.samples, np.ndarray):
         return _stacked(content.samples, intake, settings)
-    values = _with_height(content.samples, intake)
+    values = _with_all_axes(content.samples, intake)
     _check_shape(values, intake, content.lengths)
     return values, _mistakable(values, intake)
 
@@ -126,24 +126,21 @@ def random_stimulus(network: Network, samples: int, seed: int, *, settings: Inpu
 
 
 def _signal(values: Array, intake: Intake) -> Array:
-    """Return one sample of a signal, (C, L) or (T, C, L), as `_with_height` does."""
-    signal: Array = _with_height(values[None], intake)[0]
+    """Return one sample of a signal or of features as `_with_all_axes` does."""
+    signal: Array = _with_all_axes(values[None], intake)[0]
     return signal
 
 
-def _with_height(values: Array, intake: Intake) -> Array:
-    """Return signals (..., C, L) as images of height one, (..., C, 1, L), where that is how the network takes them."""
-    signal = (intake.shape[0], intake.shape[-1])
-    takes_signals = len(intake.shape) == 3 and intake.shape[1] == 1
-    if (
-        not takes_signals
-        or values.ndim < 3
-        or values.shape[-2:] != signal
-        or values.shape[1:] in (intake.shape, intake.timed)
-    ):
+def _with_all_axes(values: Array, intake: Intake) -> Array:
+    """Return signals (..., C, L) and features (..., F) as images (..., C, 1, L) and (..., F, 1, 1) of a network."""
+    shape = intake.shape
+    if len(shape) != 3 or shape[1] != 1 or values.shape[1:] in (shape, intake.timed):
         return values
-    with_height: Array = values[..., None, :]
-    return with_height
+    if values.ndim >= 3 and values.shape[-2:] == (shape[0], shape[2]):
+        return np.asarray(values[..., None, :])
+    if shape[2] == 1 and values.ndim >= 2 and values.shape[-1] == shape[0]:
+        return np.asarray(values[..., None, None])
+    return values
 
 
 def _check_used(content: Content, settings: InputSettings) -> None:
@@ -211,6 +208,8 @@ def _mistakable(values: Array, intake: Intake) -> tuple[str, ...]:
 
 def _stacked(samples: list[Sample], intake: Intake, settings: InputSettings) -> tuple[Array, tuple[str, ...]]:
     """Return samples of one file each as one array, the shorter ones followed by zeros."""
+    if not samples:
+        raise StimulusError("the input holds no samples")
     made, frames = [], list[Frames]()
     for number, each in enumerate(samples):
         if isinstance(each, Events):

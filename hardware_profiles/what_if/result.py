@@ -5,17 +5,15 @@ from typing import Any
 
 from spikeport.export.shown import Shown
 from spikeport.hardware_profiles.counting import MODES
-from spikeport.hardware_profiles.energy import EnergyPerImage
-from spikeport.hardware_profiles.evidence import LEGEND, mark
+from spikeport.hardware_profiles.energy import cell
+from spikeport.hardware_profiles.evidence import LEGEND
 from spikeport.hardware_profiles.output.figure import Figure, figure
-from spikeport.hardware_profiles.output.table import Cell, Number, Table, percent, three_digits, whole, words
+from spikeport.hardware_profiles.output.table import Number, Table, percent, three_digits, whole, words
 from spikeport.hardware_profiles.output.trade_off import Point, trade_off
 from spikeport.hardware_profiles.result import plain
 from spikeport.hardware_profiles.shares import Mean
 from spikeport.hardware_profiles.what_if.rows import WhatIfRow
-from spikeport.hardware_profiles.what_if.text import render
-
-PRICED = {"synaptic_operations": "energy, Eq. 12 fused", "neuron_updates": "energy, neuron updates"}
+from spikeport.hardware_profiles.what_if.text import PRICED, render
 
 
 class WhatIf(Shown, tuple[WhatIfRow, ...]):
@@ -61,7 +59,7 @@ def _table(rows: Sequence[WhatIfRow]) -> Table:
                 row.spikes,
                 *(row.accumulates[mode] for mode in MODES),
                 *(row.cores.get(strategy) for strategy in strategies),
-                *(_priced(row.energy, part) for part in PRICED),
+                *(cell(row.energy.to_dict(), part) for part in PRICED),
             ]
             for row in rows
         ],
@@ -69,22 +67,15 @@ def _table(rows: Sequence[WhatIfRow]) -> Table:
     )
 
 
-def _priced(energy: EnergyPerImage, part: str) -> Cell:
-    if part in energy.included:
-        return "in Eq. 12"
-    value: float | None = getattr(energy, part)
-    if value is None:
-        return "unknown"
-    return Number(value=value, marks=mark(energy.assumed.get(part, ()), energy.scaled.get(part, ())))
-
-
 def _figures(rows: Sequence[WhatIfRow]) -> Iterator[Figure]:
     for profile in dict.fromkeys(row.profile for row in rows):
-        points = [_point(row) for row in rows if row.profile == profile and row.accuracy is not None]
+        shown = [row for row in rows if row.profile == profile and row.accuracy is not None]
+        points = list(map(_point, shown))
+        least = ", at least" if any(row.energy.missing for row in shown) else ""
         if len(points) > 1:
             svg = trade_off(
                 points,
-                cost=f"known energy, µJ, {profile}",
+                cost=f"known energy{least}, µJ, {profile}",
                 robust="",
                 errors="bars of a standard error over images",
             )

@@ -12,6 +12,8 @@ from spikeport.export.stimulus import Stimulus
 from spikeport.export.trace import Scores
 from spikeport.hardware_profiles.counting import Mode, OperationCounts, count
 from spikeport.hardware_profiles.energy import EnergyPerImage, energy
+from spikeport.hardware_profiles.host import without_first_layer
+from spikeport.hardware_profiles.load import core_loads
 from spikeport.hardware_profiles.placement import STRATEGIES, Placement, place
 from spikeport.hardware_profiles.profile import HardwareProfile
 from spikeport.hardware_profiles.result import Result
@@ -23,8 +25,8 @@ class WhatIfRow(Result):
     """One variation on one profile, per image.
 
     ``accumulates`` are per mode of Eq. 12, ``cores`` per strategy: None where ``refused`` says why it was not placed.
-    ``energy`` is that of the placement with fewest cores, without spike traffic and static energy. ``accuracy`` is the
-    share of the ``images`` that are classified rightly, None without labels: fewer steps and more zeros change it.
+    ``energy`` is that of the placement with fewest cores, as a report has it. ``accuracy`` is the share of the
+    ``images`` that are classified rightly, None without labels: fewer steps and more zeros change it.
     """
 
     derived: ClassVar[tuple[str, ...]] = ("accuracy_error",)
@@ -57,7 +59,7 @@ def what_if(
     return tuple(
         row
         for name, changed, held in variations.networks(network, stimulus)
-        for row in _rows(name, changed, *_run(changed, held, labels), profiles, variations.weight_bits)
+        for row in _rows(name, changed, held, *_run(changed, held, labels), profiles, variations.weight_bits)
     )
 
 
@@ -71,14 +73,18 @@ def _run(network: Network, stimulus: Stimulus, labels: Array | None) -> tuple[Op
 def _rows(
     name: str,
     network: Network,
+    stimulus: Stimulus,
     counts: OperationCounts,
     accuracy: float | None,
     profiles: list[HardwareProfile],
     weight_bits: int | None,
 ) -> Iterator[WhatIfRow]:
-    for profile in profiles:
-        placed, refused = _places(network, profile, weight_bits)
-        best = min(placed.values(), key=lambda placement: len(placement.cores), default=None)
+    places = [_places(network, profile, weight_bits) for profile in profiles]
+    best = [min(placed.values(), key=lambda each: len(each.cores), default=None) for placed, _ in places]
+    with waiting("loads of cores"):
+        loads = iter(core_loads(network, stimulus, [each for each in best if each is not None]))
+    for profile, (placed, refused), chosen in zip(profiles, places, best, strict=True):
+        load = None if chosen is None else next(loads)
         yield WhatIfRow(
             variation=name,
             profile=profile.name,
@@ -86,7 +92,7 @@ def _rows(
             accumulates=counts.modes,
             cores={s: len(placed[s].cores) if s in placed else None for s in _strategies(profile)},
             refused=refused,
-            energy=energy(counts, profile, placement=best),
+            energy=without_first_layer(network, energy(counts, profile, placement=chosen, load=load)),
             images=counts.images,
             accuracy=accuracy,
         )

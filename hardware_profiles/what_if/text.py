@@ -8,6 +8,12 @@ from spikeport.hardware_profiles.energy import shown
 from spikeport.hardware_profiles.evidence import LEGEND, marked
 from spikeport.hardware_profiles.what_if.rows import WhatIfRow
 
+PRICED = {
+    "synaptic_operations": "energy, Eq. 12 fused",
+    "neuron_updates": "energy, neuron updates",
+    "sum_of_known": "energy, sum of what is known",
+}
+"""Parts of the energy that are shown, and how a table calls them."""
 ACCUMULATES = (
     "accumulates: a spike that crosses a non-zero synapse (Eq. 12); fused: pooling is part of the next kernel; relay: "
     "a pooled pixel is sent on once; area_ratio: the mean fan-out of a layer for each of its neurons (Eq. 11)"
@@ -36,8 +42,7 @@ def render(rows: Sequence[WhatIfRow]) -> str:
             f"{row.spikes:,.0f}",
             *(f"{row.accumulates[mode]:,.0f}" for mode in MODES),
             *(f"{cores:,}" if (cores := row.cores.get(strategy)) else "-" for strategy in strategies),
-            shown(energy, "synaptic_operations"),
-            shown(energy, "neuron_updates"),
+            *(shown(energy, part) for part in PRICED),
         )
         for row, energy in zip(rows, energies, strict=True)
     ]
@@ -49,8 +54,7 @@ def render(rows: Sequence[WhatIfRow]) -> str:
         "spikes",
         *modes,
         *cores_of,
-        "energy of accumulates, fused",
-        "energy of neuron updates",
+        *PRICED.values(),
     )
     names = dict.fromkeys(row.profile for row in rows)
     lines = [f"{name}: {keys}" for name in names if (keys := _behind([row for row in rows if row.profile == name]))]
@@ -69,6 +73,6 @@ def _accuracy(row: WhatIfRow) -> str:
 
 def _behind(rows: Sequence[WhatIfRow]) -> str:
     """Return the constants behind the marks of the energies that the table shows."""
-    pairs = [(row.energy, part) for row in rows for part in ("synaptic_operations", "neuron_updates")]
+    pairs = [(row.energy, part) for row in rows for part in PRICED]
     assumed = [key for energy, part in pairs for key in energy.assumed.get(part, ())]
     return marked(assumed, [key for energy, part in pairs for key in energy.scaled.get(part, ())])

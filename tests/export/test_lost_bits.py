@@ -19,7 +19,18 @@ def test_weights_far_below_the_largest_are_counted(small, bits, lost):
     found = lost_bits(network, quantize(network, weight_bits=bits), bits)
     assert len(found) == (lost > 0)
     if lost:
-        assert f"a: {lost} of 4 weights round to zero beside the largest one" in found[0]
+        more = "more bits, or " if bits < 8 else ""
+        assert f"a: {lost} of 4 weights round to zero beside the largest one; take {more}calibration" in found[0]
+
+
+def test_weights_that_a_register_takes_are_no_matter_of_bits_or_calibration():
+    weight = np.random.default_rng(0).normal(size=(4, 60))
+    network = dense_network(weight, [0.9] * 4, levels=255, steps=200)
+    (found,) = lost_bits(network, quantize(network), 8)
+    assert "weights round to zero beside the largest one; the largest weight is" in found
+    assert found.endswith(
+        "fewer steps, or fewer levels of the input (quantize --levels 63) leave the weights more bits"
+    )
 
 
 def test_few_lost_weights_are_no_warning():

@@ -12,11 +12,14 @@ import pytest
 
 from spikeport.export import archive
 from spikeport.export.errors import FormatError
-from spikeport.export.executors import reference
+from spikeport.export.executors import floating, reference
 from spikeport.export.fixed_point import ACTIVATION_SHIFT
 from spikeport.export.formats import nir_portable
 from spikeport.export.lava.doctor import small_network
 from spikeport.export.nir_import import nodes
+from spikeport.export.nir_import.dialect import PORTABLE_FACTOR
+from spikeport.export.nir_import.graph import read
+from spikeport.export.nir_import.origin import dialect_of
 from spikeport.export.real_numbers import unit_of
 from spikeport.export.stimulus import stimulus
 from spikeport.export.trace import record
@@ -41,7 +44,7 @@ def test_output_currents_are_the_references(recorded, framework):
     network, _, inputs, outputs = recorded
     trace = record(reference.steps(network, stimulus(inputs, network)))
     currents = np.diff(trace["readout"], axis=1, prepend=0) / 2**ACTIVATION_SHIFT * unit_of(network.readout.neuron)
-    found = outputs[framework].swapaxes(0, 1).reshape(currents.shape) / nir_portable.FACTOR
+    found = outputs[framework].swapaxes(0, 1).reshape(currents.shape) / PORTABLE_FACTOR
     assert np.array_equal(found, currents)
     assert all(0.05 < trace[population.name].mean() < 0.6 for population in network.spiking)
 
@@ -55,6 +58,18 @@ def test_todays_file_holds_the_recorded_numbers(recorded, tmp_path):
         assert node.kind == today.nodes[name].kind
         for key, value in node.values.items():
             assert np.array_equal(value, today.nodes[name].values[key])
+
+
+def test_a_file_without_metadata_is_known_by_its_neurons_and_fires_as_the_integers(recorded):
+    """Time constants of 2^60 steps of 1e-4 are nobody else's; sinabs, whose rules fit them too, resets otherwise."""
+    network, path, inputs, _ = recorded
+    found, dialect = read(path, steps=network.steps, levels=1)
+    assert (dialect.name, dialect.reset) == ("spikeport", "hard")
+    expected = record(reference.steps(network, stimulus(inputs, network)))
+    spikes = record(floating.steps(found, stimulus(inputs, found)))
+    for population, own in zip(network.spiking, found.spiking, strict=True):
+        assert np.array_equal(spikes[own.name].reshape(expected[population.name].shape), expected[population.name])
+    assert dialect_of(nodes.read(path), "spikeport") == dialect
 
 
 def changed(**fields):

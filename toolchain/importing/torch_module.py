@@ -91,6 +91,11 @@ def statistics(name: str, value: Statistics | None, channels: int) -> list[float
     if numbers.size != channels or not np.all(np.isfinite(numbers)) or not np.all(numbers > least):
         expected = "one number, or one for each channel" + (", above zero" if name == "std" else "")
         raise FormatError(f"{name} is {value} for {channels} channels; expected {expected}")
+    if name == "mean" and numbers.max() > 1:
+        raise FormatError(
+            f"mean is {value}; images are pixels from 0 to 1 here, whose mean is at most 1: of levels from 0 to 255, "
+            "divide mean and std by 255"
+        )
     return numbers.tolist()
 
 

@@ -1,4 +1,4 @@
-"""Which thresholds and which shift serve a network best: the integers' logits against the ReLU network's."""
+"""Which thresholds and which shift serve a network best: the spiking network's logits against the ReLU network's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeport.export.executors import fast
+from spikeport.export.errors import QuantizationError
+from spikeport.export.executors import fast, floating
 from spikeport.export.fixed_point import ACTIVATION_SHIFT
 from spikeport.export.network import Array, FloatNetwork, IntegerNeuron
 from spikeport.export.passes import folded
@@ -23,6 +24,8 @@ from spikeport.toolchain.rate_coding.thresholds import thresholds
 PERCENTILES = (99.0, 99.9, 100.0)
 SHIFTS = (0.0, 0.25, 0.5)
 BATCH = 50
+MOST_IN_FLOAT = 100
+"""Images on which a float network is tried: it runs at a cost that follows its weights, integers at that of spikes."""
 SILENT = 1.0
 """The threshold of a population that gives nothing on any calibration image."""
 
@@ -31,9 +34,10 @@ SILENT = 1.0
 class Chosen:
     """The network, its thresholds, and how they were chosen.
 
-    ``error`` is ``|y - Y| / |Y|`` over the calibration images, with the logits y of the integers and Y of the ReLU
-    network, each without its mean over the classes. ``tried`` has the error of every (percentile, shift); ``notes``
-    name populations that give nothing on any image.
+    ``error`` is ``|y - Y| / |Y|`` over the calibration images, with the logits y of the integers, or of the float
+    network where none are asked for, and Y of the ReLU network, each without its mean over several classes. ``tried``
+    has the error of every (percentile, shift), infinite where no integers hold the network; ``notes`` name populations
+    that give nothing on any image.
     """
 
     network: FloatNetwork
@@ -54,21 +58,30 @@ def choose(
     shifts: Sequence[float] = SHIFTS,
     scale: float = 1.0,
     reset: Reset = "subtractive",
-    weight_bits: int = 8,
+    weight_bits: int | None = None,
 ) -> Chosen:
     """Return the network with the smallest error among all pairs of a percentile and a shift.
 
-    ``images`` are held levels 0..255; ``scale`` multiplies all thresholds.
+    ``images`` are held levels 0..255; ``scale`` multiplies all thresholds. With ``weight_bits`` integers are tried,
+    else the float network. Raises `QuantizationError` where no pair gives integers.
     """
+    images = images if weight_bits is not None else images.first(MOST_IN_FLOAT)
     batches = pixels(images, ann)
     levels = thresholds(ann, batches, percentiles)
     wanted = logits(ann, batches)
     made: dict[tuple[float, float], tuple[FloatNetwork, dict[str, float], float]] = {}
+    refused: QuantizationError | None = None
     for percentile, shift in Progress("thresholds").track(list(product(percentiles, shifts))):
         found = {name: (level or SILENT) * scale for name, level in levels[percentile].items()}
         network = rate_coded(ann, found, steps=steps, shift=shift, reset=reset)
-        made[percentile, shift] = network, found, _error(network, images, wanted, weight_bits)
+        try:
+            error = _error(network, images, wanted, weight_bits)
+        except QuantizationError as reason:
+            error, refused = np.inf, reason
+        made[percentile, shift] = network, found, error
     best = min(made, key=lambda pair: made[pair][2])
+    if refused is not None and not np.isfinite(made[best][2]):
+        raise refused
     network, found, error = made[best]
     silent = [name for name, level in levels[best[0]].items() if level == 0]
     return Chosen(
@@ -94,15 +107,23 @@ def logits(ann: ANN, batches: Sequence[Tensor]) -> Array:
     return np.asarray(torch.cat([ann(batch) for batch in batches]).double().numpy())
 
 
-def _error(network: FloatNetwork, images: Stimulus, wanted: Array, weight_bits: int) -> float:
-    integers = quantize(folded(network), weight_bits=weight_bits)
-    neuron = integers.readout.neuron
-    assert isinstance(neuron, IntegerNeuron)
-    potentials = scores(fast.steps(integers, images), integers, len(images))
-    found = potentials / (neuron.scale * 2**ACTIVATION_SHIFT * network.steps)
+def _error(network: FloatNetwork, images: Stimulus, wanted: Array, weight_bits: int | None) -> float:
+    plain = folded(network)
+    if weight_bits is None:
+        potentials = scores(floating.steps(plain, images), plain, len(images))
+    else:
+        integers = quantize(plain, weight_bits=weight_bits)
+        neuron = integers.readout.neuron
+        assert isinstance(neuron, IntegerNeuron)
+        potentials = scores(fast.steps(integers, images), integers, len(images))
+        potentials = potentials / (neuron.scale * 2**ACTIVATION_SHIFT)
+    found = potentials / network.steps
     difference = _centred(found) - _centred(wanted)
     return float(np.linalg.norm(difference) / max(np.linalg.norm(_centred(wanted)), np.finfo(float).tiny))
 
 
 def _centred(values: Array) -> Array:
+    """Return logits without their mean over the classes, which decides nothing; one output has no others."""
+    if values.shape[1] == 1:
+        return values
     return np.asarray(values - values.mean(1, keepdims=True))

@@ -136,7 +136,7 @@ def _images(
     _check_model_takes(stimulus, model)
     truth = known if labels is None else np.asarray(labels)
     if truth is None:
-        raise StimulusError(f"{_named(images)}: no labels; expected an array 'labels' beside the images")
+        raise StimulusError(f"{_named(images)}: no labels; expected labels=, or an array 'labels' in the file")
     truth = one_per_sample(truth, len(stimulus))
     if stimulus.lengths is not None:
         raise StimulusError(f"{_named(images)}: samples differ in length; expected samples of equal length")

@@ -9,6 +9,7 @@ import numpy as np
 
 from spikeport.export.errors import StimulusError
 from spikeport.export.files import write_text
+from spikeport.export.network import Array
 from spikeport.export.numbers import SEEDS, STEPS, whole
 from spikeport.export.stimulus import files
 from spikeport.toolchain.verbs.sources import AnyPath, names_file
@@ -23,14 +24,14 @@ ENCODERS = ("direct", "poisson", "rsc:sigma=0.1", "rsc:sigma=0.3162", "rsc:sigma
 
 @names_file
 def analyze_coding(
-    images: AnyPath,
+    images: AnyPath | Array,
     *,
     encoders: Sequence[str] = ENCODERS,
     steps: int = 8,
     seed: int = 0,
     out: AnyPath | None = None,
 ) -> "Similarity":
-    """Return the mean cosine similarity of every pair of ``encoders`` on the images of a file, pixels (N, C, H, W).
+    """Return the mean cosine similarity of every pair of ``encoders`` on images, pixels (N, C, H, W) or a file of them.
 
     An encoder is a kind of `spikeport.toolchain.nn.encoders`, with its settings behind a colon: 'rsc:sigma=0.3'.
     ``steps``: T. ``seed``: of all that is drawn. ``out``: a folder for similarity.json and similarity.svg. Needs the
@@ -43,7 +44,7 @@ def analyze_coding(
     whole(steps, "number of steps", STEPS, error=StimulusError)
     whole(seed, "seed", SEEDS, error=StimulusError)
     chosen = {name: _encoder(name) for name in encoders}
-    found = similarity(chosen, torch.from_numpy(_pixels(Path(images))), steps, seed=seed)
+    found = similarity(chosen, torch.from_numpy(_pixels(images)), steps, seed=seed)
     if out is not None:
         write_text(Path(out) / "similarity.json", json.dumps(found.to_dict(), indent=1) + "\n")
         write_text(Path(out) / "similarity.svg", picture(found))
@@ -77,9 +78,10 @@ def _value(text: str) -> float | int | str:
     return text
 
 
-def _pixels(path: Path) -> "np.ndarray[Any, Any]":
-    """Return the images of a file as pixels in [0, 1], in single precision."""
-    values = files.read(path).samples
+def _pixels(images: AnyPath | Array) -> Array:
+    """Return images as pixels in [0, 1], in single precision."""
+    from_file = isinstance(images, Path | str)
+    values = files.read(Path(images)).samples if from_file else np.asarray(images)  # type: ignore[arg-type]
     if not isinstance(values, np.ndarray) or values.ndim != 4:
-        raise StimulusError(f"{path}: expected images (N, C, H, W)")
+        raise StimulusError(f"{f'{images}: ' if from_file else ''}expected images (N, C, H, W)")
     return np.asarray(values / 255 if values.dtype.kind in "iu" else values, np.float32)

@@ -1,5 +1,6 @@
 """Trained ReLU networks of one's own to spiking networks, without training them again."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ def convert(
         shifts=SHIFTS if chosen.shift is None else (chosen.shift,),
         scale=chosen.threshold_scale,
         reset=chosen.reset,
-        weight_bits=chosen.weight_bits or 8,
+        weight_bits=chosen.weight_bits,
     )
     source = "calibration images" if held_out is None else "held-out images"
     made = _integers(found.network, chosen.weight_bits)
@@ -91,6 +92,7 @@ def convert(
         thresholds=found.thresholds,
         accuracy=_accuracy(wanted, ann if chosen.sparsity else None, found.network, integers, measured, source),
         notes=(*network.notes, *_about_maxima(ann, relu), *found.notes),
+        warnings=() if made is None else made.warnings,
         proof="" if made is None else made.proof,
         out=None if out is None else Path(out),
     )
@@ -119,8 +121,8 @@ def _axes(images: AnyInput) -> tuple[int, ...] | None:
     if isinstance(images, Stimulus):
         return tuple(images.values.shape[1:])
     samples = files.read(Path(images)).samples if isinstance(images, Path | str) else images
-    if isinstance(samples, np.ndarray):
-        return tuple(samples.shape[1:])
+    if not isinstance(samples, list | tuple):
+        return tuple(np.asarray(samples).shape[1:])
     shapes = {each.shape for each in samples if isinstance(each, np.ndarray)}
     return shapes.pop() if len(shapes) == 1 else None
 
@@ -138,7 +140,7 @@ def _images(images: AnyInput, ann: "ANN", settings: ConvertSettings, what: str) 
     specification = ann.specification
     intake = Intake(shape=specification.input_shape, steps=settings.steps, source=PIXELS, real=False)
     try:
-        found, labels = images_and_labels(_flat(images, intake.shape), intake)
+        found, labels = images_and_labels(images, intake)
     except OutOfRange as error:
         raise OutOfRange(
             f"{error} (the {what} images are pixels: uint8, or real numbers in [0, 1]; a network that was trained on "
@@ -150,19 +152,13 @@ def _images(images: AnyInput, ann: "ANN", settings: ConvertSettings, what: str) 
     return found, labels
 
 
-def _flat(images: AnyInput, shape: tuple[int, ...]) -> AnyInput:
-    """Return an array of rows of features as (N, features, 1, 1), where a network takes them."""
-    if isinstance(images, np.ndarray) and images.ndim == 2 and shape[1:] == (1, 1):
-        return np.asarray(images[:, :, None, None])
-    return images
-
-
 def _check_labels(labels: Array | None, specification: "Specification", what: str) -> None:
     from spikeport.toolchain.nn.specification import READOUT
 
+    outputs = math.prod(specification.shapes()[READOUT])
     try:
-        if labels is not None:
-            check_classes(labels, int(np.prod(specification.shapes()[READOUT])))
+        if labels is not None and outputs > 1:
+            check_classes(labels, outputs)
     except StimulusError as error:
         raise StimulusError(f"the {what} images: {error}") from None
 
@@ -212,6 +208,10 @@ def _accuracy(
 ) -> Accuracy:
     """Return what the networks make of the images; ``wanted`` are the classes of the network as it was given."""
     images, labels = measured[0].first(MOST), measured[1]
+    if math.prod(network.readout.shape) == 1:
+        return Accuracy(
+            source=source, images=len(images), ann=None, pruned=None, snn=None, integers=None, agreement=None
+        )
     spiking = predicted(folded(network), images, floating.steps)
     whole = None if integers is None else predicted(integers, images, fast.steps)
 
@@ -226,4 +226,5 @@ def _accuracy(
         snn=right(spiking),
         integers=right(whole),
         agreement=float(((spiking if whole is None else whole) == wanted).mean()),
+        snn_agreement=float((spiking == wanted).mean()),
     )

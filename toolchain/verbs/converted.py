@@ -10,6 +10,7 @@ from spikeport.export.files import write_json
 from spikeport.export.network import FloatNetwork, IntegerNetwork
 from spikeport.export.numbers import STEPS, Range, real, whole
 from spikeport.export.shown import Shown
+from spikeport.export.targets import WEIGHT_BITS
 from spikeport.toolchain.verbs.sources import AnyPath, wrote
 
 BITS = Range(least=2, most=8)
@@ -20,6 +21,8 @@ IMAGES = Range(least=1, most=100_000)
 RESETS, MAXIMA = ("subtractive", "hard"), ("relu", "spikes")
 CLOSE = 0.01
 """Accuracy that a conversion may cost before the text says what helps."""
+APART, ROUNDING = 0.1, 1e-9
+"""The same without labels: share of the images whose class changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +70,8 @@ class Accuracy(Shown):
     """Shares of ``images`` of ``source`` whose class is right, each None without labels or without that network.
 
     ``ann``: the network as it was given, ``pruned``: with its sparsity, ``snn``: spikes in real numbers, ``integers``.
-    ``agreement``: the same class as ``ann``, by the integers, or by the SNN where there are none.
+    ``agreement``: the same class as ``ann``, by the integers, or by the SNN where there are none; ``snn_agreement``: by
+    the SNN. All shares are None for a network of one output, which has no classes.
     """
 
     source: str
@@ -76,16 +80,29 @@ class Accuracy(Shown):
     pruned: float | None
     snn: float | None
     integers: float | None
-    agreement: float
+    agreement: float | None
+    snn_agreement: float | None = None
 
     def text(self) -> str:
         """Return the shares in one sentence."""
+        if self.agreement is None:
+            return "one output: no classes, so no accuracy; the logits tell how far the networks differ"
         known = (("ANN", self.ann), ("pruned ANN", self.pruned), ("SNN", self.snn), ("integers", self.integers))
         shares = [f"{name} {share:.2%}" for name, share in known if share is not None]
         on, same = f"{self.images:,} {self.source}", f"same class as the ANN {self.agreement:.2%}"
         return (
             f"accuracy {', '.join(shares)} on {on}; {same}" if shares else f"{same} on {on}; no labels, so no accuracy"
         )
+
+    @property
+    def lost(self) -> tuple[float, float]:
+        """What the conversion costs, accuracy or without labels agreement, and which part of it the integers cost."""
+        if self.agreement is None:
+            return 0.0, 0.0
+        if self.ann is not None and self.snn is not None:
+            last = self.snn if self.integers is None else self.integers
+            return self.ann - last, self.snn - last
+        return 1 - self.agreement, (self.snn_agreement or 0.0) - self.agreement
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,8 +112,9 @@ class Converted(Shown):
     With ``weight_bits`` in the ``settings`` also in ``integers``.
 
     ``percentile``, ``shift`` and ``error`` (of the logits) are those that were chosen; ``thresholds`` one per
-    population. ``accuracy`` is on the input, or on the calibration images. ``notes``: what was dropped or limits it.
-    ``proof``: whether a register of the integers can overflow. ``out``: the archive that was written.
+    population. ``accuracy`` is on the input, or on the calibration images. ``notes``: what was dropped or limits it;
+    ``warnings``: what the integers lost. ``proof``: whether a register of the integers can overflow. ``out``: the
+    archive that was written.
     """
 
     network: FloatNetwork
@@ -108,6 +126,7 @@ class Converted(Shown):
     thresholds: dict[str, float]
     accuracy: Accuracy
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     proof: str = ""
     out: Path | None = None
 
@@ -123,11 +142,13 @@ class Converted(Shown):
         )
         thresholds = f"thresholds: each layer's percentile {self.percentile:g} of its activations"
         thresholds += f"; biases add {self.shift:g} thresholds a sample"
+        advice = self._advice()
         difference = f"logits differ from the ANN's by {self.error:.1%} on the calibration images"
         return "\n".join(
             [
                 self.accuracy.text(),
-                *self._advice(),
+                *advice,
+                *(f"{'warning' if advice else 'note'}: {warning}" for warning in self.warnings),
                 *(f"note: {note}" for note in self.notes),
                 *pruned,
                 f"{thresholds} ({chosen})",
@@ -138,15 +159,18 @@ class Converted(Shown):
         )
 
     def _advice(self) -> list[str]:
-        """Return what helps where the conversion costs more than a point."""
-        found = self.accuracy.integers if self.accuracy.integers is not None else self.accuracy.snn
-        if self.accuracy.ann is None or found is None or found >= self.accuracy.ann - CLOSE:
+        """Return what helps where the conversion costs more than a point, or changes many classes."""
+        lost, by_integers = self.accuracy.lost
+        labelled = self.accuracy.ann is not None
+        if lost <= (CLOSE if labelled else APART) + ROUNDING:
             return []
-        ways = "less sparsity, more steps" if self.settings.sparsity else "more steps"
-        cost = self.accuracy.ann - found
-        return [
-            f"warning: the conversion costs {cost:.2%}; {ways}, or finetuning in a recipe (docs/own_networks.md) help"
-        ]
+        bits = self.settings.weight_bits or WEIGHT_BITS
+        if by_integers > lost / 2:
+            ways = ["fewer steps", *(["more weight bits"] if bits < WEIGHT_BITS else [])]
+        else:
+            ways = [*(["less sparsity"] if self.settings.sparsity else []), "more steps"]
+        what = f"the conversion costs {lost:.2%}" if labelled else f"{lost:.2%} of the classes change"
+        return [f"warning: {what}; {', '.join(ways)}, or finetuning in a recipe (docs/own_networks.md) help"]
 
     def to_dict(self) -> dict[str, Any]:
         """Return digests, thresholds, accuracy and notes as plain data."""
@@ -161,6 +185,7 @@ class Converted(Shown):
             "thresholds": dict(self.thresholds),
             "accuracy": dict(vars(self.accuracy)),
             "notes": list(self.notes),
+            "warnings": list(self.warnings),
             "proof": self.proof,
         }
 

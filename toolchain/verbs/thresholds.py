@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spikeport.export.errors import NetworkError
+from spikeport.export.errors import ArchiveError, NetworkError
 from spikeport.export.files import check_place
 from spikeport.export.network import Array, IntegerNetwork
 from spikeport.export.numbers import SEEDS, whole
@@ -101,17 +101,27 @@ def compare_thresholds(networks: Mapping[str, Sequence[AnyPath]], *, out: AnyPat
     """
     need_torch("comparing")
     from spikeport.toolchain.analysis.thresholds.comparison import TABLE, Comparison
-    from spikeport.toolchain.analysis.thresholds.result import read
-    from spikeport.toolchain.analysis.thresholds.writing import JSON
 
     if out is not None:
         check_place(Path(out) / TABLE)
-    paths = {name: [Path(each) for each in every] for name, every in networks.items()}
-    found = Comparison(
-        groups={name: [read(each / JSON if each.is_dir() else each) for each in every] for name, every in paths.items()}
-    )
+    found = Comparison(groups={name: _of_seeds(name, every) for name, every in networks.items()})
     if out is not None:
         found.write(Path(out))
+    return found
+
+
+def _of_seeds(name: str, folders: Sequence[AnyPath]) -> "list[Thresholds]":
+    """Return the measurements of a network's seeds; one of them twice would make the error smaller."""
+    from spikeport.toolchain.analysis.thresholds.result import read
+    from spikeport.toolchain.analysis.thresholds.writing import JSON
+
+    paths = [Path(each) / JSON if Path(each).is_dir() else Path(each) for each in folders]
+    found = [read(path) for path in paths]
+    held: dict[str, Path] = {}
+    for path, each in zip(paths, found, strict=True):
+        other = held.setdefault(each.model["digest"], path)
+        if other is not path:
+            raise ArchiveError(f"{name}: {other} and {path} are of the same network; expected one for each seed")
     return found
 
 

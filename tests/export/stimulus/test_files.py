@@ -168,6 +168,7 @@ def test_recordings_of_shd_are_samples_and_their_seconds_of_16_bits_do_not_overf
 @pytest.mark.parametrize(
     ("times", "units", "kind", "message"),
     [
+        ([], [], "f2", "the input holds no samples"),
         ([[0.5]], [[700]], "f2", r"sample 0: event 0 lies at x 700"),
         ([[0.1], [0.5, 0.6]], [[1], [1]], "f2", r"shd\.h5: sample 1: the columns of the event list have shapes"),
         ([[0.1], [0.5]], [[1]], "f2", r"shd\.h5: its columns of events have rows \(times 2, units 1\); expected"),

@@ -15,6 +15,7 @@ from spikeport.export.stimulus import Stimulus, random_stimulus
 from spikeport.hardware_profiles import what_if
 from spikeport.hardware_profiles.counting import count, zero_share
 from spikeport.hardware_profiles.energy import energy
+from spikeport.hardware_profiles.load import core_load
 from spikeport.hardware_profiles.placement import STRATEGIES, place
 from spikeport.hardware_profiles.profile import load_profile
 from spikeport.hardware_profiles.what_if.variations import encoded
@@ -40,8 +41,8 @@ def test_rows_are_runs_on_every_profile():
     shown = what_if.render(rows)
     assert "50.0 % zeros, loihi1" in shown
     assert "accumulates, area_ratio" in shown
-    assert re.search(r"as it is, loihi1 .* [\d.]+ .J  +[\d.]+ .J\*\n", shown)
-    assert shown.endswith("loihi1: energy.neuron_update_inactive*, energy.neuron_update_active*")
+    assert re.search(r"as it is, loihi1 .* [\d.]+ .J  +[\d.]+ .J\*  +[\d.]+ .J\*~\n", shown)
+    assert "loihi1: energy.neuron_update_inactive*, energy.neuron_update_active*, latency" in shown
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.3, 0.9, 1.0])
@@ -160,7 +161,9 @@ def test_rows_are_the_functions_results():
     placed = {strategy: place(shorter, profile, strategy) for strategy in STRATEGIES}
     assert row.cores == {strategy: len(each.cores) for strategy, each in placed.items()}
     best = min(placed.values(), key=lambda each: len(each.cores))
-    assert row.energy == energy(counts, profile, placement=best)
+    load = core_load(shorter, random_stimulus(shorter, 4, 0), best)
+    assert row.energy == energy(counts, profile, placement=best, load=load)
+    assert row.energy.static > row.energy.synaptic_operations
     assert len(placed["shared"].cores) < len(placed["unrolled"].cores)
 
 

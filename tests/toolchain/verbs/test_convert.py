@@ -1,6 +1,7 @@
 """A user's trained network to integers: accuracy kept, files of every kind, and what is refused before it starts."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,18 @@ from torch import nn
 
 import spikeport
 from spikeport.export import archive
-from spikeport.export.errors import ArchiveError, FormatError, NetworkError, OutputError, StimulusError
+from spikeport.export.errors import (
+    ArchiveError,
+    FormatError,
+    NetworkError,
+    OutputError,
+    QuantizationError,
+    StimulusError,
+)
 from spikeport.export.network import FloatNetwork, IntegerNetwork
 from spikeport.toolchain import checkpoint
 from spikeport.toolchain.importing.torch_module import from_torch
+from spikeport.toolchain.verbs.converted import Accuracy
 from tests.toolchain.rate_coding.networks import digits, trained
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -144,6 +153,95 @@ def test_signals_and_rows_of_features_convert():
     assert spikeport.convert(signal, images, settings=quick()).accuracy.agreement >= 0.8
     dense = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
     assert spikeport.convert(dense, images[:, 0, :6], settings=quick()).accuracy.agreement >= 0.8
+
+
+def test_features_and_tensors_are_taken_by_every_verb(tmp_path):
+    torch.manual_seed(0)
+    dense = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+    rows = np.random.default_rng(0).integers(0, 256, (20, 6)).astype(np.uint8)
+    np.savez(tmp_path / "rows.npz", images=rows)
+    done = spikeport.convert(dense, tmp_path / "rows.npz", settings=quick(weight_bits=8))
+    same = spikeport.convert(dense, torch.from_numpy(rows), settings=quick(weight_bits=8))
+    assert archive.digest(done.integers) == archive.digest(same.integers)
+    classes = spikeport.simulate(done.integers, rows).classes
+    assert np.array_equal(classes, spikeport.simulate(done.integers, rows[:, :, None, None]).classes)
+    assert spikeport.count(done.integers, list(rows)).total_spikes > 0
+
+
+def two_layers(outputs, *, seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, outputs)).eval()
+
+
+def test_one_output_has_no_classes_and_its_thresholds_are_those_nearest_to_its_logit(tmp_path):
+    net, images = two_layers(1), digits()[0][0][:40]
+    with torch.no_grad():
+        wanted = net(torch.from_numpy(images).float() / 255).numpy()
+    np.savez(tmp_path / "binary.npz", images=images, labels=(wanted.ravel() > wanted.mean()).astype(int))
+    settings = spikeport.ConvertSettings(steps=16, weight_bits=8)
+    done = spikeport.convert(net, tmp_path / "binary.npz", settings=settings)
+    found = spikeport.simulate(done.integers, images).scores / (done.integers.readout.neuron.scale * 64 * 16)
+    assert done.error == pytest.approx(np.linalg.norm(found - wanted) / np.linalg.norm(wanted), rel=1e-5)
+    assert 0 < done.error < 0.2
+    assert (done.accuracy.agreement, done.accuracy.ann, done.accuracy.integers) == (None, None, None)
+    assert done.text().startswith("one output: no classes, so no accuracy")
+
+
+def test_thresholds_of_a_float_network_do_not_need_integers_to_hold_it():
+    images = digits()[0][0][:30]
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)).eval()
+    with torch.no_grad():
+        net[0].bias += 3  # beside such biases no weight of the first layer is left over many steps
+    with pytest.raises(
+        QuantizationError, match=r"at a larger scale, .* it holds .*; use fewer steps, or larger weights"
+    ):
+        spikeport.convert(net, images, settings=quick(steps=2000, weight_bits=8))
+    done = spikeport.convert(net, images, settings=quick(steps=2000))
+    assert done.error < 0.02
+    assert done.accuracy.agreement > 0.95
+
+
+def test_what_the_integers_lose_is_said_and_fewer_steps_are_the_way():
+    net, images = two_layers(3), digits()[0][0][:60]
+    with torch.no_grad():
+        net[0].bias += 1
+    done = spikeport.convert(net, images, settings=quick(steps=200, weight_bits=8))
+    assert done.warnings == spikeport.quantize(done.network).warnings
+    assert "fewer steps" in done.warnings[0]
+    assert f"warning: {done.warnings[0]}" in done.text()
+    assert done.to_dict()["warnings"] == list(done.warnings)
+
+
+@pytest.mark.parametrize(
+    ("shares", "settings", "said"),
+    [
+        ({"ann": 0.97, "snn": 0.97, "integers": 0.73}, {"weight_bits": 8}, "costs 24.00%; fewer steps, or finetuning"),
+        (
+            {"ann": 0.97, "snn": 0.96, "integers": 0.9},
+            {"weight_bits": 4},
+            "costs 7.00%; fewer steps, more weight bits,",
+        ),
+        ({"ann": 0.97, "snn": 0.9, "integers": 0.9}, {"weight_bits": 8}, "costs 7.00%; more steps, or finetuning"),
+        ({"ann": 0.97, "snn": 0.9, "integers": None}, {"sparsity": 0.5}, "costs 7.00%; less sparsity, more steps, or"),
+        (
+            {"agreement": 0.3, "snn_agreement": 0.95},
+            {"weight_bits": 8},
+            "70.00% of the classes change; fewer steps, or",
+        ),
+        ({"agreement": 0.5, "snn_agreement": 0.5}, {}, "50.00% of the classes change; more steps, or"),
+        ({"agreement": 0.95, "snn_agreement": 0.95}, {}, None),
+        ({"ann": 0.97, "snn": 0.97, "integers": 0.965}, {"weight_bits": 8}, None),
+        ({"agreement": None}, {}, None),
+    ],
+)
+def test_advice_follows_what_costs_the_accuracy(shares, settings, said):
+    net, images = two_layers(3), digits()[0][0][:10]
+    done = spikeport.convert(net, images, settings=quick())
+    known = {"ann": None, "pruned": None, "snn": None, "integers": None, "agreement": 1.0} | shares
+    changed = replace(done, accuracy=Accuracy(source="images", images=10, **known), settings=quick(**settings))
+    warned = [line for line in changed.text().splitlines() if line.startswith("warning")]
+    assert len(warned) == (said is not None)
+    assert said is None or said in warned[0]
 
 
 def test_pooling_of_spikes_and_hard_reset_are_there_for_chips(folder):

@@ -126,6 +126,14 @@ def test_folders_are_compared_by_name(folder, tmp_path, monkeypatch, capsys):
         spikeport.analyze_thresholds(
             folder / "snn.safetensors", folder / "x.npz", settings=settings, out=tmp_path / seed
         )
+    twice = [f"both={tmp_path / 'a'},{tmp_path / 'b'}"]
+    code, _, err = compare(monkeypatch, capsys, *twice)
+    assert code == 2
+    assert "both: " in err
+    assert "are of the same network; expected one for each seed" in err
+    document = json.loads((tmp_path / "b" / "thresholds.json").read_text())
+    document["model"]["digest"] = 64 * "0"
+    (tmp_path / "b" / "thresholds.json").write_text(json.dumps(document))
     code, out, _ = compare(
         monkeypatch,
         capsys,
