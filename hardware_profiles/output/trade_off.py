@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spikeport.hardware_profiles.output.drawing import round_step, templates
+from spikeport.hardware_profiles.output.drawing import amount, round_step, templates
 from spikeport.hardware_profiles.shares import Mean
 
 LEFT, TOP, WIDTH, HEIGHT = 64, 92, 560, 300
 """The panel's place and size in pixels."""
+LIST = 26
+"""Pixels from the panel's left side to the list of points below it."""
+CHARACTER = 7.2
+"""Pixels that a character of the list takes in the mean, with some to spare."""
 TICKS = 5
 
 
@@ -64,6 +68,8 @@ def trade_off(points: Sequence[Point], *, cost: str, robust: str, errors: str) -
     shares = [share for each in points for share in (each.clean, each.robust) if share is not None]
     least = max(0.0, min(share.value - share.error for share in shares))
     most = min(1.0, max(share.value + share.error for share in shares))
+    kinds = _kinds(points, robust)
+    lines = [_line(each, kinds) for each in points]
     return (
         templates(Path(__file__).parent)
         .get_template("trade_off.svg.j2")
@@ -71,7 +77,10 @@ def trade_off(points: Sequence[Point], *, cost: str, robust: str, errors: str) -
             points=points,
             best=best(points),
             cost=cost,
-            kinds=_kinds(points, robust),
+            kinds=kinds,
+            lines=lines,
+            list=LIST,
+            width=max(LEFT + WIDTH + 40, math.ceil(LEFT + LIST + CHARACTER * max(map(len, lines)))),
             errors=errors,
             across=Axis.of(0.0, max(each.cost.value + each.cost.error for each in points), WIDTH),
             up=Axis.of(least, most, HEIGHT),
@@ -81,6 +90,14 @@ def trade_off(points: Sequence[Point], *, cost: str, robust: str, errors: str) -
             bottom=TOP + HEIGHT,
         )
     )
+
+
+def _line(point: Point, kinds: Sequence[tuple[str, str, str]]) -> str:
+    """Return the name of a point, its shares and its cost."""
+    known = [(field, getattr(point, field)) for field, _, _ in kinds]
+    shares = [f"{field} {100 * each.value:.1f} ± {100 * each.error:.1f} %" for field, each in known if each is not None]
+    error = f" ± {amount(point.cost.error)}" if point.cost.error else ""
+    return f"{point.name}: {', '.join((*shares, amount(point.cost.value) + error))}"
 
 
 def _kinds(points: Sequence[Point], robust: str) -> list[tuple[str, str, str]]:

@@ -222,7 +222,7 @@ COSTS = (
         WHAT_IF,
     ),
     mutant("what_if/variations.py", "replace(stimulus, steps=steps)", "stimulus", WHAT_IF),
-    mutant("what_if/rows.py", "best = min(placed", "best = max(placed", WHAT_IF),
+    mutant("what_if/rows.py", "best = [min(placed", "best = [max(placed", WHAT_IF),
     mutant("report/result.py", "if self.network.proven is False:", "if False:", VERDICT),
     mutant("report/result.py", 'if compared["mismatches"]:', 'if compared["mismatches"] > 1:', VERDICT),
     mutant("report/result.py", "yield from self.operations.verification.reasons", "yield from ()", VERDICT),

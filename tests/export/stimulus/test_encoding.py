@@ -35,6 +35,7 @@ REFUSED = {
     "told": "not told what they stand for: import it with --levels 255",
     "truth": "holds truth values, spikes of size 1; the network takes levels 0..255 of 1/255 each: give --unit 1",
     "divided": r"holds whole numbers 0\.\.\d+ .*divide pixels by 255, or say .*--unit",
+    "normalised": "give pixels as they are before any mean and standard deviation",
     "sign": "no input is negative: two polarities are two channels",
     "fractions": "expected only (zeros and ones|whole numbers): sample 0 holds fractions",
     "range": "expected 0..1, which the network's encoding maps to levels 0..255",
@@ -71,7 +72,7 @@ INTEGER = {
     "whole bytes": {"spikes": "ways", "counts": "levels", "pixels": "range"},
     "whole full": {"spikes": "ways", "counts": "levels", "pixels": "range"},
     "fraction": {"spikes": "fractions", "counts": "fractions", "pixels": 128},
-    "negative real": {"spikes": "sign", "counts": "sign", "pixels": "sign"},
+    "negative real": {"spikes": "sign", "counts": "sign", "pixels": "normalised"},
 }
 """The level that the first value becomes in an integer network, or why it is refused."""
 

@@ -43,3 +43,12 @@ def test_names_are_escaped_and_shares_stand_in_the_list():
     texts = [each.text for each in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
     assert "a <b>: clean 50.0 ± 1.0 %, 1" in texts
     assert "c: clean 75.0 ± 1.0 %, 2" in texts
+
+
+def test_long_names_widen_the_picture():
+    widths = []
+    for name in ("a", "a" * 200):
+        svg = ET.fromstring(trade_off([point(name, 1.0, 0.5)], cost="µJ", robust="", errors="none"))
+        widths.append(float(svg.get("width")))
+    assert widths[0] == 664
+    assert widths[1] > 200 * 7

@@ -215,7 +215,11 @@ def refused(tiny_run, held_out, settings, **options):
         ({"labels": np.zeros(3, int)}, StimulusError, r"'labels' is int64 of shape \(3,\); expected 20 integers"),
         ({"labels": np.zeros(20)}, StimulusError, "'labels' is float64"),
         ({"images": np.full((2, 1, 8, 8), 1.5)}, StimulusError, r"the input spans 1.5..1.5; expected 0..1"),
-        ({"images": np.zeros((2, 1, 8, 8), np.uint8)}, StimulusError, "no labels; expected an array 'labels'"),
+        (
+            {"images": np.zeros((2, 1, 8, 8), np.uint8)},
+            StimulusError,
+            "no labels; expected labels=, or an array 'labels'",
+        ),
         (
             {"images": np.zeros((0, 1, 8, 8), np.uint8)},
             StimulusError,

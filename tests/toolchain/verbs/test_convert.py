@@ -208,7 +208,7 @@ def test_what_the_integers_lose_is_said_and_fewer_steps_are_the_way():
     done = spikeport.convert(net, images, settings=quick(steps=200, weight_bits=8))
     assert done.warnings == spikeport.quantize(done.network).warnings
     assert "fewer steps" in done.warnings[0]
-    assert f"warning: {done.warnings[0]}" in done.text()
+    assert f"note: {done.warnings[0]}" in done.text()  # no class changes
     assert done.to_dict()["warnings"] == list(done.warnings)
 
 
