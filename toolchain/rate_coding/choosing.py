@@ -65,17 +65,16 @@ def choose(
     ``images`` are held levels 0..255; ``scale`` multiplies all thresholds. With ``weight_bits`` integers are tried,
     else the float network. Raises `QuantizationError` where no pair gives integers.
     """
-    images = images if weight_bits is not None else images.first(MOST_IN_FLOAT)
-    batches = pixels(images, ann)
-    levels = thresholds(ann, batches, percentiles)
-    wanted = logits(ann, batches)
+    levels = thresholds(ann, pixels(images, ann), percentiles)
+    compared = images if weight_bits is not None else images.first(MOST_IN_FLOAT)
+    wanted = logits(ann, pixels(compared, ann))
     made: dict[tuple[float, float], tuple[FloatNetwork, dict[str, float], float]] = {}
     refused: QuantizationError | None = None
     for percentile, shift in Progress("thresholds").track(list(product(percentiles, shifts))):
         found = {name: (level or SILENT) * scale for name, level in levels[percentile].items()}
         network = rate_coded(ann, found, steps=steps, shift=shift, reset=reset)
         try:
-            error = _error(network, images, wanted, weight_bits)
+            error = _error(network, compared, wanted, weight_bits)
         except QuantizationError as reason:
             error, refused = np.inf, reason
         made[percentile, shift] = network, found, error

@@ -201,6 +201,14 @@ def test_thresholds_of_a_float_network_do_not_need_integers_to_hold_it():
     assert done.accuracy.agreement > 0.95
 
 
+def test_thresholds_are_those_of_all_images_with_and_without_integers():
+    images = np.concatenate([digits()[0][0][:100] // 4, digits()[0][0][100:150]])
+    plain, whole = (
+        spikeport.convert(two_layers(3), images, settings=quick(images=150, weight_bits=bits)) for bits in (None, 8)
+    )
+    assert plain.thresholds == whole.thresholds
+
+
 def test_what_the_integers_lose_is_said_and_fewer_steps_are_the_way():
     net, images = two_layers(3), digits()[0][0][:60]
     with torch.no_grad():
