@@ -21,7 +21,9 @@ MOST_FILES = 200_000
 TOGETHER, BYTES_TOGETHER = 500, 2**27
 """Files, and their bytes, that one process reads."""
 KINDS = {".aedat4": "aedat", ".pt": "torch", ".pth": "torch"}
-"""The library that reads a kind of file in `spikeport.export.stimulus.foreign`, by the end of its name."""
+"""The library that reads a kind of file, by the end of its name."""
+PROGRAMS = {"aedat": "spikeport.export.stimulus.foreign", "torch": "spikeport.toolchain.tensor_files"}
+"""The module that reads with a library, as a program: nothing here imports it."""
 EXTRAS = {"aedat": "events", "torch": "train"}
 LOADING = {"aedat": 2, "torch": 20}
 """Seconds of computing time that a library may take to load."""
@@ -114,7 +116,7 @@ def _foreign(paths: Sequence[Path]) -> list[Content]:
         size = sum(path.stat().st_size for path in part)
         try:
             _, held = isolated.read(
-                "spikeport.export.stimulus.foreign",
+                PROGRAMS[library],
                 part,
                 size=size,
                 libraries=(*LIBRARIES, library),
